@@ -1,0 +1,37 @@
+//! Types, rules, ports and use cases of Alpine, the backend of a trading-signal business.
+//!
+//! Nothing in this crate does I/O, and nothing names a framework, a database or a runtime: time and
+//! randomness are parameters ([`time::Clock`], [`ports::secrets::Randomness`]), storage and
+//! everything else that is slow stands behind a port. A value that exists is valid: it was parsed
+//! once, at the edge.
+//!
+//! ```
+//! use alpine_domain::signal::{Action, Price, pnl_percent};
+//!
+//! let entry: Price = "100.00".parse()?;
+//! let exit: Price = "97.5".parse()?;
+//! // A short position earns when the price falls; exact decimals, in percent of the entry.
+//! assert_eq!(pnl_percent(Action::Sell, &entry, &exit)?.to_string(), "2.5");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`signal`] | what a producer may say, who sees it and when, outcomes, statistics |
+//! | [`account`] | users, tiers, sessions, access and refresh tokens |
+//! | [`producer`] | who may push signals in |
+//! | [`event`] | what one instance must tell the others |
+//! | [`ports`] | the traits that adapters implement, free of business |
+
+pub mod account;
+pub mod error;
+pub mod event;
+pub mod page;
+pub mod ports;
+pub mod producer;
+pub mod signal;
+pub mod time;
+mod words;
+
+pub use error::{Error, FieldError, Result};
+pub use time::{Clock, Timestamp};

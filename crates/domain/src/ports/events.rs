@@ -1,0 +1,58 @@
+//! The durable, numbered log by which instances tell each other what changed, and the bus that wakes
+//! its readers.
+
+use async_trait::async_trait;
+
+use crate::{Result, Timestamp};
+
+/// One row of the log. Opaque to everything but the one that wrote it and the one that applies it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedEvent {
+    /// Its number: rows become visible in ascending order, never out of it.
+    pub seq: i64,
+    /// When it was written.
+    pub recorded_at: Timestamp,
+    /// What kind of event it is.
+    pub kind: String,
+    /// Its content, as JSON.
+    pub payload: String,
+}
+
+/// The log, as its followers see it. Rows are appended by the stores, inside the transaction of the
+/// change that they tell of.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// The newest number, or 0 while the log is empty.
+    async fn head(&self) -> Result<i64>;
+
+    /// At most `limit` rows after `seq`, ascending.
+    async fn read_after(&self, seq: i64, limit: u32) -> Result<Vec<LoggedEvent>>;
+    /// Deletes rows older than `before`; says how many.
+    async fn prune(&self, before: Timestamp) -> Result<u64>;
+}
+
+/// Applies rows on this instance. Rows may come twice; applying is idempotent.
+#[async_trait]
+pub trait EventHandler: Send + Sync {
+    /// Applies one row.
+    ///
+    /// # Errors
+    /// The follower stops at the row and tries again.
+    async fn apply(&self, event: &LoggedEvent) -> Result<()>;
+
+    /// The rows after the last one applied are gone (retention, or a restored database): start anew
+    /// from what is stored.
+    async fn reset(&self) -> Result<()>;
+}
+
+/// Wakes followers on other instances. Only a hint: the database is the truth, a lost wake-up costs
+/// the poll interval and nothing else.
+#[async_trait]
+pub trait EventBus: Send + Sync {
+    /// Tells followers that there may be something new. Never waits long and never fails.
+    async fn wake(&self);
+
+    /// Returns when somebody called [`wake`](Self::wake) since the last return, here or on another
+    /// instance. Several calls may be told as one.
+    async fn woken(&self);
+}

@@ -1,0 +1,10 @@
+//! The traits that adapters implement. They name no signal and no user: whoever needs a cache, a
+//! limiter or a log anywhere could use them. Stores, which do know the business, stand beside their
+//! capability ([`crate::signal::SignalStore`] and its like).
+
+pub mod blacklist;
+pub mod cache;
+pub mod events;
+pub mod health;
+pub mod rate_limit;
+pub mod secrets;

@@ -1,0 +1,199 @@
+//! A signal and its parts.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Confidence, Outcome, Price, VerificationHash};
+use crate::{Timestamp, producer::ProducerId, words::word_enum};
+
+/// A signal's number at Alpine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SignalId(i64);
+
+impl SignalId {
+    /// The id with this value.
+    pub const fn new(id: i64) -> Self {
+        Self(id)
+    }
+
+    /// The value.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for SignalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $reason:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = &'static str;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(text.into())) } else { Err($reason) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+fn plain_text(text: &str, max: usize) -> bool {
+    !text.is_empty() && text.chars().count() <= max && !text.contains(char::is_control)
+}
+
+checked_text!(
+    /// An instrument's ticker, `AAPL` or `BTC-USD`.
+    Symbol,
+    "must have 1 to 20 characters: upper-case letters, digits and . - _ / : = ^",
+    |text| (1..=20).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b".-_/:=^".contains(&b))
+);
+checked_text!(
+    /// The producer's own id of a signal, unique per producer.
+    ExternalId,
+    "must have 1 to 255 characters and no control characters",
+    |text| plain_text(text, 255)
+);
+checked_text!(
+    /// The name of the method that found the signal; at most 100 characters, tabs and newlines allowed
+    /// since a producer's hash covers them.
+    Strategy,
+    "must have 1 to 100 characters and no NUL",
+    |text| !text.is_empty() && text.chars().count() <= 100 && !text.contains('\0')
+);
+checked_text!(
+    /// The kind of instrument, `stock` or `crypto` for example.
+    AssetType,
+    "must have 1 to 32 characters and no control characters",
+    |text| plain_text(text, 32)
+);
+
+word_enum!(
+    /// Which way a signal bets.
+    Action, {
+        /// On a rising price.
+        Buy = "BUY",
+        /// On a falling price.
+        Sell = "SELL",
+    }
+);
+
+word_enum!(
+    /// How a signal stands.
+    SignalStatus, {
+        /// Not ended yet.
+        Open = "open",
+        /// The target was reached.
+        TargetHit = "target_hit",
+        /// The stop was reached.
+        StopHit = "stop_hit",
+        /// Ended by the producer for another reason.
+        Closed = "closed",
+        /// Open for longer than its strategy's horizon.
+        Expired = "expired",
+    }
+);
+
+/// A signal that was checked in every respect and may be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewSignal {
+    /// Who says it.
+    pub producer: ProducerId,
+    /// Whether its producer is a simulation.
+    pub is_simulated: bool,
+    /// The producer's id for it.
+    pub external_id: ExternalId,
+    /// The instrument.
+    pub symbol: Symbol,
+    /// Which way.
+    pub action: Action,
+    /// The price to enter at.
+    pub entry_price: Price,
+    /// The price to take profit at.
+    pub target_price: Option<Price>,
+    /// The price to give up at.
+    pub stop_price: Option<Price>,
+    /// How sure the producer is.
+    pub confidence: Confidence,
+    /// The method that found it.
+    pub strategy: Option<Strategy>,
+    /// The kind of instrument.
+    pub asset_type: AssetType,
+    /// Where the producer's data came from.
+    pub data_source: Option<String>,
+    /// Why, in words; at most 4,000 characters.
+    pub reasoning: Option<String>,
+    /// The market's state as the producer saw it; at most 100 characters.
+    pub regime: Option<String>,
+    /// The share of sources that agreed, the producer's own digits.
+    pub consensus_agreement: Option<String>,
+    /// How many sources there were.
+    pub sources_count: Option<i64>,
+    /// The producer's time of the signal, to the letter.
+    pub timestamp: String,
+    /// The same as an instant.
+    pub signalled_at: Timestamp,
+    /// The hash that the producer sent, verified.
+    pub hash: VerificationHash,
+    /// The hash of the full form, whichever form was sent: two signals with the same one say the same.
+    pub content_hash: VerificationHash,
+    /// When Alpine accepted it.
+    pub created_at: Timestamp,
+}
+
+/// A stored signal. What was published never changes; only an outcome may be added, once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signal {
+    /// Its number.
+    pub id: SignalId,
+    /// What was published.
+    pub content: NewSignal,
+    /// How it ended, if it did.
+    pub outcome: Option<Outcome>,
+}
+
+impl Signal {
+    /// How the signal stands.
+    pub fn status(&self) -> SignalStatus {
+        self.outcome
+            .as_ref()
+            .map_or(SignalStatus::Open, |outcome| outcome.status)
+    }
+
+    /// The signal as it was known at `instant`: an outcome recorded after it is not there yet.
+    #[must_use]
+    pub fn as_of(mut self, instant: Timestamp) -> Self {
+        if self
+            .outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.recorded_at > instant)
+        {
+            self.outcome = None;
+        }
+        self
+    }
+}

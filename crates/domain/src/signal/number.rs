@@ -1,0 +1,267 @@
+//! Numbers as producers send them: kept to the letter, compared and computed as exact decimals.
+
+use std::{fmt, str::FromStr};
+
+use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
+use serde::{Serialize, Serializer};
+
+/// The longest number text that is read, in bytes.
+const MAX_DIGITS: usize = 64;
+
+/// Why a text is not a number that may stand in a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidNumber {
+    /// Not a JSON number, or a number too long or too large to be a price.
+    #[error("must be a JSON number of at most 64 characters that fits a double")]
+    NotANumber,
+    /// Zero or negative where only positive makes sense.
+    #[error("must be above 0")]
+    NotPositive,
+    /// Outside 0 to 100.
+    #[error("must be between 0 and 100")]
+    NotPercent,
+}
+
+/// The number's text, checked, with its exact and its nearest double value.
+fn parse_literal(text: &str) -> Result<(BigDecimal, f64), InvalidNumber> {
+    if text.len() > MAX_DIGITS || serde_json::from_str::<serde_json::Number>(text).is_err() {
+        return Err(InvalidNumber::NotANumber);
+    }
+    let double: f64 = text.parse().map_err(|_| InvalidNumber::NotANumber)?;
+    let exact: BigDecimal = text.parse().map_err(|_| InvalidNumber::NotANumber)?;
+    // A text like 1e-999999 names a number that a double cannot tell from zero.
+    if !double.is_finite() || (double == 0.0) != exact.is_zero() {
+        return Err(InvalidNumber::NotANumber);
+    }
+    Ok((exact, double))
+}
+
+/// Writes the text as a JSON number, digit by digit as it came.
+fn serialize_literal<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    let number: serde_json::Number = text.parse().map_err(serde::ser::Error::custom)?;
+    number.serialize(serializer)
+}
+
+/// A price above 0, in the currency of the instrument: the producer's own digits and their exact
+/// value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Price {
+    literal: Box<str>,
+    exact: BigDecimal,
+    double: f64,
+}
+
+impl Price {
+    /// The producer's digits.
+    pub fn as_str(&self) -> &str {
+        &self.literal
+    }
+
+    /// The exact value.
+    pub const fn exact(&self) -> &BigDecimal {
+        &self.exact
+    }
+
+    /// The nearest double, for the producer's hash.
+    pub const fn as_double(&self) -> f64 {
+        self.double
+    }
+}
+
+impl FromStr for Price {
+    type Err = InvalidNumber;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNumber> {
+        let (exact, double) = parse_literal(text)?;
+        if double <= 0.0 {
+            return Err(InvalidNumber::NotPositive);
+        }
+        Ok(Self {
+            literal: text.into(),
+            exact,
+            double,
+        })
+    }
+}
+
+impl Serialize for Price {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_literal(&self.literal, serializer)
+    }
+}
+
+/// How sure the producer is, in percent, 0 to 100: its own digits and the nearest double.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confidence {
+    literal: Box<str>,
+    double: f64,
+}
+
+impl Confidence {
+    /// The producer's digits.
+    pub fn as_str(&self) -> &str {
+        &self.literal
+    }
+
+    /// The nearest double; thresholds compare against it.
+    pub const fn percent(&self) -> f64 {
+        self.double
+    }
+}
+
+impl FromStr for Confidence {
+    type Err = InvalidNumber;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNumber> {
+        let (_, double) = parse_literal(text)?;
+        if !(0.0..=100.0).contains(&double) || text.starts_with('-') && double != 0.0 {
+            return Err(InvalidNumber::NotPercent);
+        }
+        Ok(Self {
+            literal: text.into(),
+            double,
+        })
+    }
+}
+
+impl Serialize for Confidence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_literal(&self.literal, serializer)
+    }
+}
+
+/// Profit or loss in percent of the entry, in whole steps of 10⁻⁸ percent: sums are exact and the
+/// same on every database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PnlPercent(i64);
+
+impl PnlPercent {
+    /// Steps in one percent.
+    pub const SCALE: i64 = 100_000_000;
+    /// The largest magnitude that is accepted: 9 × 10⁹ percent.
+    pub const MAX_STEPS: i64 = 9_000_000_000 * Self::SCALE;
+
+    /// `steps` steps of 10⁻⁸ percent.
+    pub const fn from_steps(steps: i64) -> Self {
+        Self(steps)
+    }
+
+    /// Steps of 10⁻⁸ percent.
+    pub const fn steps(self) -> i64 {
+        self.0
+    }
+
+    /// A win is above zero; zero is none.
+    pub const fn is_win(self) -> bool {
+        self.0 > 0
+    }
+
+    /// Rounds an exact percentage half to even; `None` beyond [`MAX_STEPS`](Self::MAX_STEPS).
+    pub fn from_exact(percent: &BigDecimal) -> Option<Self> {
+        let steps = (percent * Self::SCALE)
+            .with_scale_round(0, RoundingMode::HalfEven)
+            .to_i64()?;
+        (steps.unsigned_abs() <= Self::MAX_STEPS.unsigned_abs()).then_some(Self(steps))
+    }
+
+    /// The nearest double.
+    pub fn as_double(self) -> f64 {
+        steps_to_percent(i128::from(self.0))
+    }
+}
+
+/// A sum of steps as percent. Exact up to 2⁵³ steps, then the nearest double.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the nearest double is what is wanted"
+)]
+pub(super) fn steps_to_percent(steps: i128) -> f64 {
+    let scale = i128::from(PnlPercent::SCALE);
+    (steps / scale) as f64 + (steps % scale) as f64 / PnlPercent::SCALE as f64
+}
+
+/// Plain decimal digits without trailing zeros.
+impl fmt::Display for PnlPercent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let magnitude = self.0.unsigned_abs();
+        let scale = Self::SCALE.unsigned_abs();
+        let fraction = format!("{:08}", magnitude % scale);
+        match fraction.trim_end_matches('0') {
+            "" => write!(f, "{sign}{}", magnitude / scale),
+            digits => write!(f, "{sign}{}.{digits}", magnitude / scale),
+        }
+    }
+}
+
+impl Serialize for PnlPercent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_literal(&self.to_string(), serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_keep_their_digits() {
+        for text in [
+            "175.5",
+            "175",
+            "1e-05",
+            "1e+16",
+            "1000000000000000.0",
+            "2.2250738585072014e-308",
+        ] {
+            let price: Price = text.parse().unwrap();
+            assert_eq!(price.as_str(), text);
+            assert_eq!(serde_json::to_string(&price).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn prices_are_positive_finite_numbers() {
+        for text in ["0", "-1.5", "0.0", "-0"] {
+            assert_eq!(
+                text.parse::<Price>(),
+                Err(InvalidNumber::NotPositive),
+                "{text}"
+            );
+        }
+        for text in [
+            "", "NaN", "inf", "1e999", "1e-999", "0x10", "+1", "1_000", " 1", "01",
+        ] {
+            assert_eq!(
+                text.parse::<Price>(),
+                Err(InvalidNumber::NotANumber),
+                "{text}"
+            );
+        }
+        assert!("1".repeat(65).parse::<Price>().is_err());
+    }
+
+    #[test]
+    fn confidence_is_a_percentage() {
+        assert!("0".parse::<Confidence>().is_ok() && "100.0".parse::<Confidence>().is_ok());
+        for text in ["-0.1", "100.1", "1000000000.0"] {
+            assert_eq!(
+                text.parse::<Confidence>(),
+                Err(InvalidNumber::NotPercent),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn pnl_prints_as_decimal() {
+        for (steps, text) in [
+            (250_000_000, "2.5"),
+            (-1, "-0.00000001"),
+            (0, "0"),
+            (-300_000_000, "-3"),
+        ] {
+            assert_eq!(PnlPercent::from_steps(steps).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What must be kept of signals. Every method is one unit of work: all of it happens, with its
+//! events in the log, or none of it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{
+    Action, NewOutcome, NewSignal, Outcome, PnlPercent, Signal, SignalId, SignalStatus, Strategy,
+    Symbol,
+};
+use crate::{Result, Timestamp, page::Slice, producer::ProducerId};
+
+/// What became of one offered signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is stored now.
+    Stored(SignalId),
+    /// The same content stands under the same producer and id since before.
+    Duplicate(SignalId),
+    /// Other content stands under the same producer and id; nothing was changed.
+    Conflict(SignalId),
+}
+
+/// What became of a reported outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutcomeRecorded {
+    /// The signal is closed now.
+    Closed(Signal),
+    /// It had been closed before, in the same way.
+    Repeated(Signal),
+    /// It had been closed before, in another way; nothing was changed.
+    Conflict(Signal),
+    /// The producer has no such signal.
+    UnknownSignal,
+}
+
+/// Which signals, by how they end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalState {
+    /// Every signal.
+    Any,
+    /// Signals that were open at the query's `as_of`.
+    Open,
+    /// Signals that had this status at the query's `as_of`.
+    Status(SignalStatus),
+}
+
+/// A list of signals, newest first by `(created_at, id)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignalQuery {
+    /// Nothing accepted later, and no outcome recorded later, is there yet.
+    pub as_of: Timestamp,
+    /// Only signals with a confidence below this percentage.
+    pub below: Option<f64>,
+    /// Only signals with at least this confidence.
+    pub min_confidence: Option<f64>,
+    /// Only signals accepted at or after this instant.
+    pub since: Option<Timestamp>,
+    /// Only this instrument.
+    pub symbol: Option<Symbol>,
+    /// Only this direction.
+    pub action: Option<Action>,
+    /// Only signals in this state.
+    pub state: SignalState,
+}
+
+impl SignalQuery {
+    /// Everything that was accepted up to `as_of`.
+    pub const fn all(as_of: Timestamp) -> Self {
+        Self {
+            as_of,
+            below: None,
+            min_confidence: None,
+            since: None,
+            symbol: None,
+            action: None,
+            state: SignalState::Any,
+        }
+    }
+}
+
+/// Which closed signals count.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecordFilter {
+    /// Only this instrument.
+    pub symbol: Option<Symbol>,
+    /// Only this strategy.
+    pub strategy: Option<Strategy>,
+    /// Only signals accepted at or after this instant.
+    pub since: Option<Timestamp>,
+}
+
+/// Exact sums over closed signals that have a profit or loss.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Aggregates {
+    /// How many.
+    pub trades: u64,
+    /// How many of them are wins, `pnl > 0`.
+    pub wins: u64,
+    /// How many of them come from simulated producers.
+    pub simulated: u64,
+    /// The sum of all wins, in [`PnlPercent`] steps.
+    pub sum_of_wins: i128,
+    /// The sum of all others, in steps; zero or below.
+    pub sum_of_losses: i128,
+    /// The largest profit or loss.
+    pub largest: Option<PnlPercent>,
+    /// The smallest.
+    pub smallest: Option<PnlPercent>,
+}
+
+/// One closed signal on the way of the equity curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClosedPoint {
+    /// The signal; breaks ties of `closed_at`.
+    pub signal: SignalId,
+    /// When the position ended.
+    pub closed_at: Timestamp,
+    /// Its profit or loss.
+    pub pnl: PnlPercent,
+}
+
+/// What the record says about one instrument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SymbolRecord {
+    /// The instrument.
+    pub symbol: Symbol,
+    /// Closed signals with a profit or loss.
+    pub closed_signals: u64,
+}
+
+/// Signals and their outcomes, kept durably and immutably.
+#[async_trait]
+pub trait SignalStore: Send + Sync {
+    /// Stores each signal that is new, in one transaction, and logs one `SignalPublished` for each.
+    /// Answers stand in the order of the signals. The same id twice in one call is judged like two calls.
+    async fn accept(&self, signals: Vec<NewSignal>) -> Result<Vec<Accepted>>;
+
+    /// Settles the outcome ([`NewOutcome::settle`]) against its signal, stores it and logs
+    /// `SignalClosed`.
+    ///
+    /// # Errors
+    /// What `settle` refuses.
+    async fn record_outcome(&self, outcome: NewOutcome) -> Result<OutcomeRecorded>;
+
+    /// Closes as `Expired` at most `limit` signals that were accepted before `now` minus the horizon
+    /// of their strategy, or minus `default_horizon`; says which. Safe to call on several instances.
+    async fn expire(
+        &self,
+        now: Timestamp,
+        default_horizon: Duration,
+        horizons: &[(Strategy, Duration)],
+        limit: u32,
+    ) -> Result<Vec<SignalId>>;
+
+    /// One slice of a list, as things were known at the query's `as_of`.
+    async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>>;
+
+    /// How many signals the list has, counted up to `cap`.
+    async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32>;
+
+    /// One signal with whatever outcome it has.
+    async fn find(&self, id: SignalId) -> Result<Option<Signal>>;
+
+    /// One signal by the producer's id.
+    async fn find_external(
+        &self,
+        producer: ProducerId,
+        external_id: &super::ExternalId,
+    ) -> Result<Option<Signal>>;
+
+    /// When the newest signal of the query's result was accepted and when the next one will come into
+    /// sight: the first acceptance, or outcome, after `query.as_of`, if there is one.
+    async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>>;
+
+    /// Sums over closed signals.
+    async fn aggregates(&self, filter: &RecordFilter) -> Result<Aggregates>;
+
+    /// At most `limit` closed signals in order of `(closed_at, signal)`, after the given position.
+    async fn closed_points(
+        &self,
+        filter: &RecordFilter,
+        after: Option<(Timestamp, SignalId)>,
+        limit: u32,
+    ) -> Result<Vec<ClosedPoint>>;
+
+    /// Every instrument that has a closed signal, by name; at most `limit`.
+    async fn symbols(&self, limit: u32) -> Result<Vec<SymbolRecord>>;
+}
+
+/// The outcome of a signal that expired at `now`.
+impl Outcome {
+    /// A signal's end by mere age: no price, no profit, no loss.
+    pub const fn expired(now: Timestamp) -> Self {
+        Self {
+            status: SignalStatus::Expired,
+            exit_price: None,
+            pnl: None,
+            exit_timestamp: None,
+            closed_at: now,
+            recorded_at: now,
+        }
+    }
+}
