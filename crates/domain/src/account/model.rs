@@ -181,7 +181,7 @@ pub enum Caller {
         standing: Standing,
     },
     /// A producer of signals, with its key.
-    Producer(crate::producer::ProducerId),
+    Producer(crate::producer::Producer),
 }
 
 impl Caller {
