@@ -19,10 +19,7 @@ pub struct FieldError {
 impl FieldError {
     /// A refusal of `field`, told in `message`.
     pub fn new(field: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            field,
-            message: message.into(),
-        }
+        Self { field, message: message.into() }
     }
 }
 
@@ -110,11 +107,7 @@ impl Error {
 
     /// A collision without a stored signal.
     pub fn conflict(kind: ConflictKind, detail: impl Into<String>) -> Self {
-        Self::Conflict(Conflict {
-            kind,
-            detail: detail.into(),
-            existing_signal: None,
-        })
+        Self::Conflict(Conflict { kind, detail: detail.into(), existing_signal: None })
     }
 
     /// An unforeseen failure, shown to operators only.
@@ -127,20 +120,12 @@ impl Error {
         what: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Unavailable {
-            what,
-            retry_after: Duration::from_secs(1),
-            source: Some(source.into()),
-        }
+        Self::Unavailable { what, retry_after: Duration::from_secs(1), source: Some(source.into()) }
     }
 }
 
 fn list(errors: &[FieldError]) -> String {
-    errors
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Collects every refusal of one input, so that a client learns all of them at once.
@@ -162,9 +147,7 @@ impl Refusals {
         field: &'static str,
         result: Result<T, impl fmt::Display>,
     ) -> Option<T> {
-        result
-            .map_err(|reason| self.add(field, reason.to_string()))
-            .ok()
+        result.map_err(|reason| self.add(field, reason.to_string())).ok()
     }
 
     /// Notes a refusal of `field`.
@@ -179,11 +162,7 @@ impl Refusals {
 
     /// Nothing was refused, or [`Error::Invalid`] with all that was.
     pub fn into_result(self) -> Result<()> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Invalid(self.0))
-        }
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
     }
 
     /// The refusals as they stand, first one first.

@@ -110,9 +110,7 @@ mod tests {
 
     #[test]
     fn payloads_read_back_and_unknown_kinds_are_passed_over() {
-        let event = Event::SignalClosed {
-            signal: SignalId::new(7),
-        };
+        let event = Event::SignalClosed { signal: SignalId::new(7) };
         let payload = event.to_payload().unwrap();
         assert_eq!(Event::from_payload(&payload), Some(event.clone()));
         assert!(payload.contains(event.kind()));

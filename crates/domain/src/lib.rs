@@ -24,8 +24,10 @@
 //! | [`ports`] | the traits that adapters implement, free of business |
 
 pub mod account;
+pub mod applier;
 pub mod error;
 pub mod event;
+mod memo;
 pub mod page;
 pub mod ports;
 pub mod producer;

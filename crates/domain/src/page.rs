@@ -63,11 +63,7 @@ pub struct Slice {
 impl Slice {
     /// The first `limit` rows.
     pub const fn first(limit: u32) -> Self {
-        Self {
-            limit,
-            offset: 0,
-            after: None,
-        }
+        Self { limit, offset: 0, after: None }
     }
 }
 

@@ -39,9 +39,7 @@ impl Timestamp {
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
         let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
         let micros = instant.unix_timestamp_nanos().div_euclid(1_000);
-        i64::try_from(micros)
-            .map(Self)
-            .map_err(|_| InvalidTimestamp)
+        i64::try_from(micros).map(Self).map_err(|_| InvalidTimestamp)
     }
 
     /// This instant, `span` earlier; stops at the representable minimum.
@@ -64,12 +62,7 @@ impl Timestamp {
     /// The UTC date as `YYYYMMDD`, for file names.
     pub fn date_digits(self) -> String {
         let date = self.to_date_time().date();
-        format!(
-            "{:04}{:02}{:02}",
-            date.year(),
-            u8::from(date.month()),
-            date.day()
-        )
+        format!("{:04}{:02}{:02}", date.year(), u8::from(date.month()), date.day())
     }
 
     fn to_date_time(self) -> OffsetDateTime {
@@ -86,10 +79,7 @@ fn micros_of(span: Duration) -> i64 {
 /// RFC 3339 in UTC, ending in `Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self
-            .to_date_time()
-            .format(&Rfc3339)
-            .map_err(|_| fmt::Error)?;
+        let text = self.to_date_time().format(&Rfc3339).map_err(|_| fmt::Error)?;
         f.write_str(&text)
     }
 }
@@ -136,8 +126,7 @@ impl ManualClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, span: Duration) {
-        self.0
-            .fetch_add(micros_of(span), std::sync::atomic::Ordering::SeqCst);
+        self.0.fetch_add(micros_of(span), std::sync::atomic::Ordering::SeqCst);
     }
 }
 
@@ -160,18 +149,8 @@ mod tests {
 
     #[test]
     fn refuses_what_names_no_instant() {
-        for text in [
-            "NaT",
-            "",
-            "2025-01-15T10:30:00",
-            "2025-02-30T10:30:00Z",
-            "2025-01-15",
-        ] {
-            assert_eq!(
-                Timestamp::parse_rfc3339(text),
-                Err(InvalidTimestamp),
-                "{text}"
-            );
+        for text in ["NaT", "", "2025-01-15T10:30:00", "2025-02-30T10:30:00Z", "2025-01-15"] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Err(InvalidTimestamp), "{text}");
         }
     }
 
@@ -179,9 +158,6 @@ mod tests {
     fn spans_never_wrap() {
         let last = Timestamp::from_micros(i64::MAX);
         assert_eq!(last.later(Duration::MAX), last);
-        assert_eq!(
-            Timestamp::from_seconds(1).since(Timestamp::from_seconds(5)),
-            Duration::ZERO
-        );
+        assert_eq!(Timestamp::from_seconds(1).since(Timestamp::from_seconds(5)), Duration::ZERO);
     }
 }

@@ -1,9 +1,12 @@
 //! Who may push signals in.
 
+mod producers;
+
 use std::{fmt, str::FromStr};
 
 use async_trait::async_trait;
 
+pub use self::producers::Producers;
 use crate::{Result, Timestamp};
 
 /// A producer's number.

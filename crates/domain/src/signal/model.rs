@@ -179,19 +179,13 @@ pub struct Signal {
 impl Signal {
     /// How the signal stands.
     pub fn status(&self) -> SignalStatus {
-        self.outcome
-            .as_ref()
-            .map_or(SignalStatus::Open, |outcome| outcome.status)
+        self.outcome.as_ref().map_or(SignalStatus::Open, |outcome| outcome.status)
     }
 
     /// The signal as it was known at `instant`: an outcome recorded after it is not there yet.
     #[must_use]
     pub fn as_of(mut self, instant: Timestamp) -> Self {
-        if self
-            .outcome
-            .as_ref()
-            .is_some_and(|outcome| outcome.recorded_at > instant)
-        {
+        if self.outcome.as_ref().is_some_and(|outcome| outcome.recorded_at > instant) {
             self.outcome = None;
         }
         self

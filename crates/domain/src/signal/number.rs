@@ -76,11 +76,7 @@ impl FromStr for Price {
         if double <= 0.0 {
             return Err(InvalidNumber::NotPositive);
         }
-        Ok(Self {
-            literal: text.into(),
-            exact,
-            double,
-        })
+        Ok(Self { literal: text.into(), exact, double })
     }
 }
 
@@ -117,10 +113,7 @@ impl FromStr for Confidence {
         if !(0.0..=100.0).contains(&double) || text.starts_with('-') && double != 0.0 {
             return Err(InvalidNumber::NotPercent);
         }
-        Ok(Self {
-            literal: text.into(),
-            double,
-        })
+        Ok(Self { literal: text.into(), double })
     }
 }
 
@@ -158,9 +151,7 @@ impl PnlPercent {
 
     /// Rounds an exact percentage half to even; `None` beyond [`MAX_STEPS`](Self::MAX_STEPS).
     pub fn from_exact(percent: &BigDecimal) -> Option<Self> {
-        let steps = (percent * Self::SCALE)
-            .with_scale_round(0, RoundingMode::HalfEven)
-            .to_i64()?;
+        let steps = (percent * Self::SCALE).with_scale_round(0, RoundingMode::HalfEven).to_i64()?;
         (steps.unsigned_abs() <= Self::MAX_STEPS.unsigned_abs()).then_some(Self(steps))
     }
 
@@ -171,10 +162,7 @@ impl PnlPercent {
 }
 
 /// A sum of steps as percent. Exact up to 2⁵³ steps, then the nearest double.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "the nearest double is what is wanted"
-)]
+#[expect(clippy::cast_precision_loss, reason = "the nearest double is what is wanted")]
 pub(super) fn steps_to_percent(steps: i128) -> f64 {
     let scale = i128::from(PnlPercent::SCALE);
     (steps / scale) as f64 + (steps % scale) as f64 / PnlPercent::SCALE as f64
@@ -206,14 +194,9 @@ mod tests {
 
     #[test]
     fn prices_keep_their_digits() {
-        for text in [
-            "175.5",
-            "175",
-            "1e-05",
-            "1e+16",
-            "1000000000000000.0",
-            "2.2250738585072014e-308",
-        ] {
+        for text in
+            ["175.5", "175", "1e-05", "1e+16", "1000000000000000.0", "2.2250738585072014e-308"]
+        {
             let price: Price = text.parse().unwrap();
             assert_eq!(price.as_str(), text);
             assert_eq!(serde_json::to_string(&price).unwrap(), text);
@@ -223,20 +206,10 @@ mod tests {
     #[test]
     fn prices_are_positive_finite_numbers() {
         for text in ["0", "-1.5", "0.0", "-0"] {
-            assert_eq!(
-                text.parse::<Price>(),
-                Err(InvalidNumber::NotPositive),
-                "{text}"
-            );
+            assert_eq!(text.parse::<Price>(), Err(InvalidNumber::NotPositive), "{text}");
         }
-        for text in [
-            "", "NaN", "inf", "1e999", "1e-999", "0x10", "+1", "1_000", " 1", "01",
-        ] {
-            assert_eq!(
-                text.parse::<Price>(),
-                Err(InvalidNumber::NotANumber),
-                "{text}"
-            );
+        for text in ["", "NaN", "inf", "1e999", "1e-999", "0x10", "+1", "1_000", " 1", "01"] {
+            assert_eq!(text.parse::<Price>(), Err(InvalidNumber::NotANumber), "{text}");
         }
         assert!("1".repeat(65).parse::<Price>().is_err());
     }
@@ -245,22 +218,15 @@ mod tests {
     fn confidence_is_a_percentage() {
         assert!("0".parse::<Confidence>().is_ok() && "100.0".parse::<Confidence>().is_ok());
         for text in ["-0.1", "100.1", "1000000000.0"] {
-            assert_eq!(
-                text.parse::<Confidence>(),
-                Err(InvalidNumber::NotPercent),
-                "{text}"
-            );
+            assert_eq!(text.parse::<Confidence>(), Err(InvalidNumber::NotPercent), "{text}");
         }
     }
 
     #[test]
     fn pnl_prints_as_decimal() {
-        for (steps, text) in [
-            (250_000_000, "2.5"),
-            (-1, "-0.00000001"),
-            (0, "0"),
-            (-300_000_000, "-3"),
-        ] {
+        for (steps, text) in
+            [(250_000_000, "2.5"), (-1, "-0.00000001"), (0, "0"), (-300_000_000, "-3")]
+        {
             assert_eq!(PnlPercent::from_steps(steps).to_string(), text);
         }
     }

@@ -72,10 +72,8 @@ impl NewOutcome {
     /// Whether this report says what `stored` says already. A report without a status agrees with
     /// any status.
     pub fn repeats(&self, stored: &Outcome) -> bool {
-        let same_price = stored
-            .exit_price
-            .as_ref()
-            .is_some_and(|p| p.exact() == self.exit_price.exact());
+        let same_price =
+            stored.exit_price.as_ref().is_some_and(|p| p.exact() == self.exit_price.exact());
         same_price
             && stored.closed_at == self.exited_at
             && self.status.is_none_or(|status| status == stored.status)
@@ -86,11 +84,7 @@ impl NewOutcome {
         let exit = self.exit_price.exact();
         let beyond = |limit: &Option<Price>, rising: bool| {
             limit.as_ref().is_some_and(|limit| {
-                if rising {
-                    exit >= limit.exact()
-                } else {
-                    exit <= limit.exact()
-                }
+                if rising { exit >= limit.exact() } else { exit <= limit.exact() }
             })
         };
         let is_buy = content.action == Action::Buy;
@@ -130,23 +124,15 @@ mod tests {
     use super::*;
 
     fn pnl(action: Action, entry: &str, exit: &str) -> String {
-        pnl_percent(action, &entry.parse().unwrap(), &exit.parse().unwrap())
-            .unwrap()
-            .to_string()
+        pnl_percent(action, &entry.parse().unwrap(), &exit.parse().unwrap()).unwrap().to_string()
     }
 
     #[test]
     fn sides_have_opposite_signs() {
         assert_eq!(pnl(Action::Buy, "100", "97.5"), "-2.5");
         assert_eq!(pnl(Action::Sell, "100", "97.5"), "2.5");
-        assert_eq!(
-            pnl(Action::Sell, "10", "26.351260438667138"),
-            "-163.51260439"
-        );
-        assert_eq!(
-            pnl(Action::Sell, "5.5182067382812505", "5.372781880187988"),
-            "2.63536444"
-        );
+        assert_eq!(pnl(Action::Sell, "10", "26.351260438667138"), "-163.51260439");
+        assert_eq!(pnl(Action::Sell, "5.5182067382812505", "5.372781880187988"), "2.63536444");
     }
 
     #[test]

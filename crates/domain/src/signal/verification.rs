@@ -127,9 +127,10 @@ fn push_json_string(text: &mut String, value: &str) {
             '\u{c}' => text.push_str("\\f"),
             ' '..='~' => text.push(c),
             _ => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    text.push_str(&format!("\\u{unit:04x}"));
-                }
+                let mut units = [0; 2];
+                let escapes =
+                    c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
+                text.extend(escapes);
             }
         }
     }
@@ -157,11 +158,7 @@ fn python_float(value: f64) -> String {
         return format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs());
     }
     let plain = value.to_string();
-    if plain.contains('.') {
-        plain
-    } else {
-        plain + ".0"
-    }
+    if plain.contains('.') { plain } else { plain + ".0" }
 }
 
 #[cfg(test)]

@@ -1,0 +1,313 @@
+//! Signing up, in and out; refreshing; the profile.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Account, AccountStore, ApiKeyStore, Email, FullName, NewAccount, NewPassword, NewSession,
+    ProfileChange, Refreshed, Role, Secret, SessionId, Standings, Tier, UserId, digest,
+};
+use crate::{
+    Clock, Error, Result, Timestamp,
+    error::Refusals,
+    ports::{
+        blacklist::TokenBlacklist,
+        secrets::{AccessClaims, AccessTokens, PasswordCheck, PasswordHasher, Randomness},
+    },
+};
+
+/// How accounts behave.
+#[derive(Debug, Clone)]
+pub struct AccountSettings {
+    /// The tier of every new account.
+    pub signup_tier: Tier,
+    /// How long an access token is good.
+    pub access_ttl: Duration,
+    /// How long a family of refresh tokens is good, counted from the sign-in.
+    pub refresh_ttl: Duration,
+    /// Live API keys of one user at most.
+    pub max_api_keys: u32,
+}
+
+impl Default for AccountSettings {
+    fn default() -> Self {
+        Self {
+            signup_tier: Tier::Free,
+            access_ttl: Duration::from_mins(15),
+            refresh_ttl: Duration::from_hours(30 * 24),
+            max_api_keys: 10,
+        }
+    }
+}
+
+/// A fresh pair of tokens and whose they are.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// Whose.
+    pub account: Account,
+    /// The session.
+    pub session: SessionId,
+    /// The access token.
+    pub access_token: Secret,
+    /// How long the access token is good.
+    pub expires_in: Duration,
+    /// The refresh token, good once.
+    pub refresh_token: Secret,
+}
+
+/// The adapters that accounts need.
+#[derive(Clone)]
+pub struct AccountPorts {
+    /// Keeps users and sessions.
+    pub store: Arc<dyn AccountStore>,
+    /// Keeps users' API keys.
+    pub api_keys: Arc<dyn ApiKeyStore>,
+    /// Hashes passwords.
+    pub hasher: Arc<dyn PasswordHasher>,
+    /// Signs access tokens.
+    pub tokens: Arc<dyn AccessTokens>,
+    /// Refuses revoked sessions.
+    pub blacklist: Arc<dyn TokenBlacklist>,
+    /// Remembers what users are now.
+    pub standings: Arc<Standings>,
+    /// Says what time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Makes secrets.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// The use cases around an account.
+pub struct Accounts {
+    pub(super) ports: AccountPorts,
+    pub(super) settings: AccountSettings,
+}
+
+/// One answer for an unknown address, a wrong password and a disabled account.
+const WRONG_CREDENTIALS: Error =
+    Error::Unauthenticated("the e-mail address or the password is wrong");
+const DEAD_REFRESH_TOKEN: Error =
+    Error::Unauthenticated("the refresh token is not valid any more; sign in again");
+
+impl Accounts {
+    /// The use cases over these adapters.
+    pub const fn new(ports: AccountPorts, settings: AccountSettings) -> Self {
+        Self { ports, settings }
+    }
+
+    /// Makes an account and signs in.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming every refused field; [`Error::Conflict`] for a taken address.
+    pub async fn sign_up(&self, email: &str, password: &str, full_name: &str) -> Result<SignedIn> {
+        let tier = self.settings.signup_tier;
+        let account = self.create(email, password, full_name, tier, Role::User).await?;
+        self.open_session(account).await
+    }
+
+    /// Signs in.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], the same for every reason.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<SignedIn> {
+        if password.len() > NewPassword::MAX_CHARS * 4 {
+            return Err(WRONG_CREDENTIALS);
+        }
+        let found = match email.parse::<Email>() {
+            Ok(email) => self.ports.store.credentials(&email).await?,
+            Err(_) => None,
+        };
+        let hash = found.as_ref().map(|(_, hash)| hash.as_str());
+        let check = self.ports.hasher.check(password, hash).await?;
+        let Some((account, hash)) = found.filter(|(account, _)| account.is_active) else {
+            return Err(WRONG_CREDENTIALS);
+        };
+        match check {
+            PasswordCheck::Wrong => return Err(WRONG_CREDENTIALS),
+            PasswordCheck::Right => {}
+            PasswordCheck::RightButOutdated => {
+                let stronger = self.ports.hasher.hash(password).await?;
+                self.ports.store.upgrade_hash(account.id, &hash, &stronger).await?;
+            }
+        }
+        self.open_session(account).await
+    }
+
+    /// Trades a refresh token for a new pair. A token that comes a second time was copied: its whole
+    /// family is revoked (RFC 9700, section 4.14.2).
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`].
+    pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn> {
+        let now = self.ports.clock.now();
+        let next = self.secret("alp_r_");
+        let denied_until = now.later(self.settings.access_ttl);
+        let refreshed = self
+            .ports
+            .store
+            .rotate_refresh(&digest(refresh_token), &digest(next.reveal()), now, denied_until)
+            .await?;
+        match refreshed {
+            Refreshed::Rotated { session, account, .. } => self.tokens(account, session, next, now),
+            Refreshed::Replayed { session } => {
+                self.ports.blacklist.deny(&session.to_string(), denied_until).await;
+                Err(DEAD_REFRESH_TOKEN)
+            }
+            Refreshed::Refused => Err(DEAD_REFRESH_TOKEN),
+        }
+    }
+
+    /// Ends one session: its tokens are refused, here at once and everywhere by the event log.
+    pub async fn sign_out(&self, session: SessionId) -> Result<()> {
+        let now = self.ports.clock.now();
+        let until = now.later(self.settings.access_ttl);
+        self.ports.store.revoke_session(session, now, until).await?;
+        self.ports.blacklist.deny(&session.to_string(), until).await;
+        Ok(())
+    }
+
+    /// Ends every session of a user. Tokens issued afterwards are good, even in the same second.
+    pub async fn sign_out_everywhere(&self, user: UserId) -> Result<()> {
+        self.ports.store.revoke_all(user, self.ports.clock.now()).await?;
+        self.ports.standings.invalidate(user);
+        Ok(())
+    }
+
+    /// The account.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn profile(&self, user: UserId) -> Result<Account> {
+        self.ports.store.account(user).await?.ok_or(Error::NotFound("account"))
+    }
+
+    /// Changes name or address; `None` leaves them.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming every refused field; [`Error::Conflict`] for a taken address.
+    pub async fn update_profile(
+        &self,
+        user: UserId,
+        full_name: Option<&str>,
+        email: Option<&str>,
+    ) -> Result<Account> {
+        let mut refusals = Refusals::default();
+        let full_name = full_name.and_then(|text| refusals.check("full_name", text.parse()));
+        let email = email.and_then(|text| refusals.check("email", text.parse()));
+        refusals.into_result()?;
+        let change = ProfileChange { full_name, email };
+        let account = self.ports.store.update_profile(user, change, self.ports.clock.now()).await?;
+        self.ports.standings.invalidate(user);
+        Ok(account)
+    }
+
+    /// Makes an administrator, or an existing account one; its password then stays as it is. Says
+    /// whether the account is new.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming every refused field.
+    pub async fn create_admin(
+        &self,
+        email: &str,
+        password: &str,
+        full_name: &str,
+    ) -> Result<(Account, bool)> {
+        let address: Email =
+            email.parse().map_err(|reason: &str| Error::invalid("email", reason))?;
+        match self.ports.store.credentials(&address).await? {
+            None => {
+                let account =
+                    self.create(email, password, full_name, Tier::Elite, Role::Admin).await?;
+                Ok((account, true))
+            }
+            Some((account, _)) => {
+                Ok((self.change_standing(&account, account.tier, Role::Admin).await?, false))
+            }
+        }
+    }
+
+    /// Makes an account of a given tier without signing in.
+    ///
+    /// # Errors
+    /// As [`sign_up`](Self::sign_up).
+    pub async fn create(
+        &self,
+        email: &str,
+        password: &str,
+        full_name: &str,
+        tier: Tier,
+        role: Role,
+    ) -> Result<Account> {
+        let mut refusals = Refusals::default();
+        let email = refusals.check("email", email.parse::<Email>());
+        let password = refusals.check("password", NewPassword::parse(password));
+        let full_name = refusals.check("full_name", full_name.parse::<FullName>());
+        let (Some(email), Some(password), Some(full_name)) = (email, password, full_name) else {
+            return Err(Error::Invalid(refusals.into_errors()));
+        };
+        let password_hash = self.ports.hasher.hash(password.reveal()).await?;
+        let created_at = self.ports.clock.now();
+        let id = UserId::generate(created_at, self.random());
+        let account = NewAccount { id, email, full_name, password_hash, tier, role, created_at };
+        self.ports.store.create(account).await
+    }
+
+    /// Sets tier and role: the one place that does, whoever asks.
+    pub async fn change_standing(
+        &self,
+        account: &Account,
+        tier: Tier,
+        role: Role,
+    ) -> Result<Account> {
+        let now = self.ports.clock.now();
+        let changed = self.ports.store.set_standing(account.id, tier, role, now).await?;
+        self.ports.standings.invalidate(account.id);
+        Ok(changed)
+    }
+
+    async fn open_session(&self, account: Account) -> Result<SignedIn> {
+        let now = self.ports.clock.now();
+        let refresh_token = self.secret("alp_r_");
+        let session = SessionId::generate(now, self.random());
+        self.ports
+            .store
+            .open_session(NewSession {
+                id: session,
+                user: account.id,
+                refresh_hash: digest(refresh_token.reveal()),
+                created_at: now,
+                expires_at: now.later(self.settings.refresh_ttl),
+            })
+            .await?;
+        self.tokens(account, session, refresh_token, now)
+    }
+
+    fn tokens(
+        &self,
+        account: Account,
+        session: SessionId,
+        refresh_token: Secret,
+        now: Timestamp,
+    ) -> Result<SignedIn> {
+        let claims = AccessClaims {
+            subject: account.id.to_string(),
+            session: session.to_string(),
+            id: hex::encode(self.random::<16>()),
+            generation: account.generation,
+            issued_at: now,
+            expires_at: now.later(self.settings.access_ttl),
+        };
+        let access_token = Secret::new(self.ports.tokens.issue(&claims)?);
+        let expires_in = self.settings.access_ttl;
+        Ok(SignedIn { account, session, access_token, expires_in, refresh_token })
+    }
+
+    /// A new secret of 256 random bits.
+    pub(super) fn secret(&self, prefix: &str) -> Secret {
+        Secret::new(format!("{prefix}{}", hex::encode(self.random::<32>())))
+    }
+
+    pub(super) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.ports.randomness.fill(&mut bytes);
+        bytes
+    }
+}

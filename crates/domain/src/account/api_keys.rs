@@ -1,0 +1,79 @@
+//! Keys for users' programs: an elite subscriber's or an administrator's.
+
+use super::{
+    Accounts, ApiKey, ApiKeyId, NewApiKey, Role, Secret, Standing, Tier, UserId,
+    authenticator::API_KEY_PREFIX, digest,
+};
+use crate::{Error, Result, Timestamp, error::Refusals};
+
+/// The one scope there is.
+const READ_SIGNALS: &str = "signals:read";
+
+impl Accounts {
+    /// Makes a key. The key itself is returned here and never again.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] below the elite tier, [`Error::Invalid`] naming every refused field,
+    /// [`Error::Conflict`] when the user has as many as allowed.
+    pub async fn create_api_key(
+        &self,
+        user: UserId,
+        standing: Standing,
+        name: &str,
+        scopes: &[String],
+        expires_at: Option<Timestamp>,
+    ) -> Result<(ApiKey, Secret)> {
+        if standing.tier != Tier::Elite && standing.role != Role::Admin {
+            return Err(Error::Forbidden("API keys come with the elite tier"));
+        }
+        let created_at = self.ports.clock.now();
+        let name = check_request(name, scopes, expires_at, created_at)?;
+        let secret = self.secret(API_KEY_PREFIX);
+        let key = ApiKey {
+            id: ApiKeyId::generate(created_at, self.random()),
+            owner: user,
+            name,
+            prefix: secret.reveal().chars().take(API_KEY_PREFIX.len() + 6).collect(),
+            scopes: vec![READ_SIGNALS.to_owned()],
+            created_at,
+            expires_at,
+        };
+        let new_key = NewApiKey { key: key.clone(), key_hash: digest(secret.reveal()) };
+        self.ports.api_keys.create(new_key, self.settings.max_api_keys).await?;
+        Ok((key, secret))
+    }
+
+    /// The user's live keys, newest first.
+    pub async fn list_api_keys(&self, user: UserId) -> Result<Vec<ApiKey>> {
+        self.ports.api_keys.list(user, self.ports.clock.now()).await
+    }
+
+    /// Revokes a key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the user has no such key.
+    pub async fn revoke_api_key(&self, user: UserId, key: ApiKeyId) -> Result<()> {
+        self.ports.api_keys.revoke(user, key, self.ports.clock.now()).await
+    }
+}
+
+fn check_request(
+    name: &str,
+    scopes: &[String],
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<String> {
+    let mut refusals = Refusals::default();
+    let name = name.trim();
+    if !(1..=100).contains(&name.chars().count()) || name.contains(char::is_control) {
+        refusals.add("name", "must have 1 to 100 characters and no control characters");
+    }
+    if scopes.iter().any(|scope| scope != READ_SIGNALS) {
+        refusals.add("scopes", format!("may hold only {READ_SIGNALS}"));
+    }
+    if expires_at.is_some_and(|end| end <= now) {
+        refusals.add("expires_at", "must lie in the future");
+    }
+    refusals.into_result()?;
+    Ok(name.to_owned())
+}

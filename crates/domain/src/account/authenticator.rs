@@ -1,0 +1,121 @@
+//! Who sends a request.
+
+use std::sync::Arc;
+
+use super::{ApiKey, ApiKeyStore, Caller, SessionId, Standing, Standings, UserId, digest};
+use crate::{
+    Clock, Error, Result,
+    memo::Memo,
+    ports::{blacklist::TokenBlacklist, secrets::AccessTokens},
+    producer::{Producer, ProducerStore},
+};
+
+/// How a user's API key starts; every other key is taken for a producer's.
+pub const API_KEY_PREFIX: &str = "alp_u_";
+/// Keys remembered at most.
+const KEY_CAPACITY: usize = 10_000;
+/// The longest key that is looked at, in bytes.
+const MAX_KEY_BYTES: usize = 256;
+
+/// What a key stands for.
+#[derive(Clone)]
+enum Holder {
+    User(ApiKey),
+    Producer(Producer),
+}
+
+/// Establishes who sends a request, from an access token or a key.
+pub struct Authenticator {
+    tokens: Arc<dyn AccessTokens>,
+    blacklist: Arc<dyn TokenBlacklist>,
+    standings: Arc<Standings>,
+    api_keys: Arc<dyn ApiKeyStore>,
+    producers: Arc<dyn ProducerStore>,
+    clock: Arc<dyn Clock>,
+    holders: Memo<String, Holder>,
+}
+
+impl Authenticator {
+    /// An authenticator over these adapters.
+    pub fn new(
+        tokens: Arc<dyn AccessTokens>,
+        blacklist: Arc<dyn TokenBlacklist>,
+        standings: Arc<Standings>,
+        api_keys: Arc<dyn ApiKeyStore>,
+        producers: Arc<dyn ProducerStore>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let holders = Memo::new(KEY_CAPACITY);
+        Self { tokens, blacklist, standings, api_keys, producers, clock, holders }
+    }
+
+    /// The caller with this access token (RFC 6750).
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for a token that is not ours, ended, or was revoked;
+    /// [`Error::Unavailable`] when that cannot be told.
+    pub async fn bearer(&self, token: &str) -> Result<Caller> {
+        let claims = self.tokens.verify(token, self.clock.now())?;
+        if self.blacklist.is_denied(&claims.session).await? {
+            return Err(Error::Unauthenticated("the access token was revoked; sign in again"));
+        }
+        let not_ours = |_| Error::Unauthenticated("the access token is not valid");
+        let id: UserId = claims.subject.parse().map_err(not_ours)?;
+        let session: SessionId = claims.session.parse().map_err(not_ours)?;
+        let standing = self.active_standing(id).await?;
+        if claims.generation < standing.generation {
+            return Err(Error::Unauthenticated("the access token was revoked; sign in again"));
+        }
+        Ok(Caller::User { id, session, standing })
+    }
+
+    /// The caller with this key, a user's or a producer's.
+    ///
+    /// # Errors
+    /// As [`bearer`](Self::bearer).
+    pub async fn key(&self, key: &str) -> Result<Caller> {
+        if key.len() > MAX_KEY_BYTES {
+            return Err(UNKNOWN_KEY);
+        }
+        match self.holder(key).await? {
+            Holder::Producer(producer) => Ok(Caller::Producer(producer)),
+            Holder::User(api_key) => {
+                if api_key.expires_at.is_some_and(|end| end <= self.clock.now()) {
+                    return Err(UNKNOWN_KEY);
+                }
+                let standing = self.active_standing(api_key.owner).await?;
+                Ok(Caller::ApiKey { key: api_key.id, owner: api_key.owner, standing })
+            }
+        }
+    }
+
+    /// Forgets every key, because one was made or revoked.
+    pub fn forget_keys(&self) {
+        self.holders.clear();
+    }
+
+    async fn holder(&self, key: &str) -> Result<Holder> {
+        let hash = digest(key);
+        let ticket = match self.holders.get(&hash) {
+            Ok(holder) => return Ok(holder),
+            Err(ticket) => ticket,
+        };
+        let holder = if key.starts_with(API_KEY_PREFIX) {
+            self.api_keys.by_hash(&hash, self.clock.now()).await?.map(Holder::User)
+        } else {
+            self.producers.by_key_hash(&hash).await?.map(Holder::Producer)
+        };
+        let holder = holder.ok_or(UNKNOWN_KEY)?;
+        self.holders.put(ticket, hash, holder.clone());
+        Ok(holder)
+    }
+
+    async fn active_standing(&self, user: UserId) -> Result<Standing> {
+        let standing = self.standings.of(user).await?;
+        standing
+            .filter(|standing| standing.is_active)
+            .ok_or(Error::Unauthenticated("the account is disabled or gone"))
+    }
+}
+
+const UNKNOWN_KEY: Error = Error::Unauthenticated("the API key is not valid");

@@ -1,0 +1,269 @@
+//! What readers ask for: latest, subscribed, live, history, one signal, export. Every answer goes
+//! through the reader's [`View`](super::View), so that no path shows more than another.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Action, Signal, SignalId, SignalQuery, SignalState, SignalStatus, SignalStore, Symbol, View,
+    VisibilityPolicy,
+};
+use crate::{
+    Clock, Error, Result, Timestamp,
+    account::Viewer,
+    page::{Cursor, Page, Slice, TOTAL_CAP},
+};
+
+/// Signals read from the store at once while exporting.
+const EXPORT_BATCH: u32 = 500;
+
+/// A list of open signals that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListRequest {
+    /// Which part of it.
+    pub slice: Slice,
+    /// Only signals of the PREMIUM type.
+    pub premium_only: bool,
+    /// Only this instrument.
+    pub symbol: Option<Symbol>,
+    /// Only this direction.
+    pub action: Option<Action>,
+    /// Only signals with at least this confidence, in percent.
+    pub min_confidence: Option<f64>,
+}
+
+impl ListRequest {
+    /// The newest `limit` open signals.
+    pub const fn newest(limit: u32) -> Self {
+        Self {
+            slice: Slice::first(limit),
+            premium_only: false,
+            symbol: None,
+            action: None,
+            min_confidence: None,
+        }
+    }
+}
+
+/// The past that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryRequest {
+    /// Rows at most.
+    pub limit: u32,
+    /// Days to look back.
+    pub days: u32,
+    /// Only this instrument.
+    pub symbol: Option<Symbol>,
+    /// Only signals that stand like this.
+    pub status: Option<SignalStatus>,
+}
+
+/// Signals, and for how long they are the right answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// The signals, newest first.
+    pub signals: Vec<Signal>,
+    /// From then on the answer is another one, by the mere passing of time; `None` if only an event
+    /// can change it.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An export on its way.
+#[derive(Debug, Clone)]
+pub struct Export {
+    query: SignalQuery,
+    after: Option<Cursor>,
+    rows_left: Option<u32>,
+    is_done: bool,
+}
+
+/// Answers readers.
+pub struct Catalogue {
+    store: Arc<dyn SignalStore>,
+    clock: Arc<dyn Clock>,
+    policy: VisibilityPolicy,
+}
+
+impl Catalogue {
+    /// A catalogue of `store` under `policy`.
+    pub fn new(
+        store: Arc<dyn SignalStore>,
+        clock: Arc<dyn Clock>,
+        policy: VisibilityPolicy,
+    ) -> Self {
+        Self { store, clock, policy }
+    }
+
+    /// Open signals, newest first. The cursor and offset of the request are not looked at.
+    pub async fn latest(&self, viewer: Viewer, request: &ListRequest) -> Result<Listing> {
+        let (view, now) = (self.policy.view(viewer), self.clock.now());
+        let query = self.open_query(&view, request, now);
+        let slice = Slice::first(at_most(request.slice.limit, view.rows));
+        let signals = self.store.list(&query, slice).await?;
+        Ok(Listing { signals, expires_at: self.expiry(&view, &query, now).await? })
+    }
+
+    /// One page of the open signals, with the instant from which it is another one.
+    pub async fn subscribed(
+        &self,
+        viewer: Viewer,
+        request: &ListRequest,
+    ) -> Result<(Page<Signal>, Option<Timestamp>)> {
+        let (view, now) = (self.policy.view(viewer), self.clock.now());
+        let query = self.open_query(&view, request, now);
+        let page = match view.rows {
+            Some(rows) => self.page_within(&query, request.slice, rows).await?,
+            None => self.page(&query, request.slice).await?,
+        };
+        Ok((page, self.expiry(&view, &query, now).await?))
+    }
+
+    /// Signals of the last days, whatever became of them, newest first.
+    pub async fn history(&self, viewer: Viewer, request: &HistoryRequest) -> Result<Listing> {
+        let (view, now) = (self.policy.view(viewer), self.clock.now());
+        let query = SignalQuery {
+            since: Some(now.earlier(days(request.days))),
+            symbol: request.symbol.clone(),
+            state: request.status.map_or(SignalState::Any, SignalState::Status),
+            below: view.below,
+            ..SignalQuery::all(view.as_of(now))
+        };
+        let slice = Slice::first(at_most(request.limit, view.rows));
+        let signals = self.store.list(&query, slice).await?;
+        Ok(Listing { signals, expires_at: self.expiry(&view, &query, now).await? })
+    }
+
+    /// One signal.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none, and just so when `viewer` may not see it yet or at all.
+    pub async fn find(&self, viewer: Viewer, id: SignalId) -> Result<Signal> {
+        let view = self.policy.view(viewer);
+        let found = self.store.find(id).await?;
+        found
+            .and_then(|signal| view.project(signal, self.clock.now()))
+            .ok_or(Error::NotFound("signal"))
+    }
+
+    /// Starts an export of the last `days` days, as things stand now.
+    pub fn export(&self, viewer: Viewer, last_days: u32) -> Export {
+        let (view, now) = (self.policy.view(viewer), self.clock.now());
+        let query = SignalQuery {
+            since: Some(now.earlier(days(last_days))),
+            below: view.below,
+            ..SignalQuery::all(view.as_of(now))
+        };
+        Export { query, after: None, rows_left: view.rows, is_done: false }
+    }
+
+    /// The next signals of an export, newest first; `None` when there are no more.
+    pub async fn export_batch(&self, export: &mut Export) -> Result<Option<Vec<Signal>>> {
+        let limit = at_most(EXPORT_BATCH, export.rows_left);
+        if export.is_done || limit == 0 {
+            return Ok(None);
+        }
+        let slice = Slice { limit, offset: 0, after: export.after };
+        let batch = self.store.list(&export.query, slice).await?;
+        let length = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        export.after = batch.last().map(cursor_of);
+        export.rows_left = export.rows_left.map(|rows| rows.saturating_sub(length));
+        export.is_done = length < limit;
+        Ok((length > 0).then_some(batch))
+    }
+
+    /// Whether the signal is of the PREMIUM type.
+    pub fn is_premium(&self, signal: &Signal) -> bool {
+        self.policy.is_premium(signal)
+    }
+
+    /// The lowest confidence that `viewer` is shown, in percent: today 0 for everybody, since tiers
+    /// differ by what lies above.
+    pub const fn min_confidence(&self, _viewer: Viewer) -> f64 {
+        0.0
+    }
+
+    fn open_query(&self, view: &View, request: &ListRequest, now: Timestamp) -> SignalQuery {
+        let premium = request.premium_only.then_some(self.policy.premium_from);
+        SignalQuery {
+            below: view.below,
+            min_confidence: match (request.min_confidence, premium) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            },
+            symbol: request.symbol.clone(),
+            action: request.action,
+            state: SignalState::Open,
+            ..SignalQuery::all(view.as_of(now))
+        }
+    }
+
+    async fn page(&self, query: &SignalQuery, slice: Slice) -> Result<Page<Signal>> {
+        let one_more = Slice { limit: slice.limit.saturating_add(1), ..slice };
+        let mut items = self.store.list(query, one_more).await?;
+        let has_more = items.len() > slice.limit as usize;
+        items.truncate(slice.limit as usize);
+        let total = self.store.count(query, TOTAL_CAP + 1).await?;
+        Ok(Page {
+            next: has_more.then(|| items.last().map(cursor_of)).flatten(),
+            items,
+            total: total.min(TOTAL_CAP),
+            total_capped: total > TOTAL_CAP,
+            limit: slice.limit,
+            offset: slice.offset,
+        })
+    }
+
+    /// A page of a list that ends after `rows` rows for this reader: cursors cannot reach past them.
+    async fn page_within(
+        &self,
+        query: &SignalQuery,
+        slice: Slice,
+        rows: u32,
+    ) -> Result<Page<Signal>> {
+        let all = self.store.list(query, Slice::first(rows)).await?;
+        let total = u32::try_from(all.len()).unwrap_or(u32::MAX);
+        let is_after = |signal: &Signal, cursor: Cursor| {
+            let position = cursor_of(signal);
+            (position.created_at, position.id) < (cursor.created_at, cursor.id)
+        };
+        let mut rest: Vec<Signal> = match slice.after {
+            Some(cursor) => all.into_iter().filter(|signal| is_after(signal, cursor)).collect(),
+            None => all.into_iter().skip(slice.offset as usize).collect(),
+        };
+        let has_more = rest.len() > slice.limit as usize;
+        rest.truncate(slice.limit as usize);
+        Ok(Page {
+            next: has_more.then(|| rest.last().map(cursor_of)).flatten(),
+            items: rest,
+            total,
+            total_capped: false,
+            limit: slice.limit,
+            offset: slice.offset,
+        })
+    }
+
+    /// When a late reader's answer changes without any event: the next thing that comes into sight.
+    async fn expiry(
+        &self,
+        view: &View,
+        query: &SignalQuery,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>> {
+        if view.delay.is_zero() {
+            return Ok(None);
+        }
+        let next = self.store.next_change_after(query).await?;
+        Ok(Some(next.unwrap_or(now).later(view.delay)))
+    }
+}
+
+fn cursor_of(signal: &Signal) -> Cursor {
+    Cursor { created_at: signal.content.created_at, id: signal.id.get() }
+}
+
+fn at_most(limit: u32, rows: Option<u32>) -> u32 {
+    rows.map_or(limit, |rows| limit.min(rows))
+}
+
+pub(super) const fn days(days: u32) -> Duration {
+    Duration::from_secs(days as u64 * 86_400)
+}

@@ -1,0 +1,242 @@
+//! What producers push in: one signal, a batch, an outcome.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, value::RawValue};
+
+use super::{
+    Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore,
+    fields::parse_object,
+    reading::{read_outcome, read_signal},
+};
+use crate::{
+    Clock, Error, FieldError, Result,
+    error::{Conflict, ConflictKind},
+    producer::Producer,
+};
+
+/// Lines of one batch at most.
+pub const MAX_BATCH: usize = 10_000;
+/// Lines that are checked before other work on the same thread gets its turn.
+const LINES_PER_TURN: usize = 64;
+
+/// A signal that was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submitted {
+    /// Its number at Alpine.
+    pub id: SignalId,
+    /// The producer's id for it.
+    pub external_id: ExternalId,
+}
+
+/// What became of one line of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LineResult {
+    /// The line's number, from 1; of an array, the element's.
+    pub line: usize,
+    /// The producer's id, where the line has a readable one.
+    pub external_id: Option<String>,
+    /// What became of it.
+    pub outcome: LineOutcome,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LineOutcome {
+    /// It is stored now.
+    Stored(SignalId),
+    /// It was stored before.
+    Duplicate(SignalId),
+    /// Other content stands under its id.
+    Conflict(SignalId),
+    /// It was refused.
+    Refused(Vec<FieldError>),
+}
+
+/// Takes in what producers send.
+pub struct Intake {
+    store: Arc<dyn SignalStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Intake {
+    /// An intake that writes to `store`.
+    pub fn new(store: Arc<dyn SignalStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Stores the signal in `body`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for broken JSON or a hash that does not fit the content,
+    /// [`Error::Invalid`] for values that break rules, [`Error::Conflict`] for an id that is taken.
+    pub async fn submit(&self, producer: &Producer, body: &[u8]) -> Result<Submitted> {
+        let signal = read_signal(&parse_object(body)?, producer, self.clock.now())?;
+        let external_id = signal.external_id.clone();
+        let accepted = self.store.accept(vec![signal]).await?;
+        match accepted.first() {
+            Some(Accepted::Stored(id)) => Ok(Submitted { id: *id, external_id }),
+            Some(Accepted::Duplicate(id)) => Err(taken(
+                ConflictKind::DuplicateSignal,
+                format!("signal {external_id} is stored already"),
+                *id,
+            )),
+            Some(Accepted::Conflict(id)) => Err(taken(
+                ConflictKind::SignalConflict,
+                format!("signal_id {external_id} is taken by a signal with other content"),
+                *id,
+            )),
+            None => Err(Error::internal("the store gave no answer for a signal")),
+        }
+    }
+
+    /// Stores every good line of `body`, newline-delimited JSON or one array, at most
+    /// [`MAX_BATCH`] lines; answers for each line.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when `body` is no such thing, [`Error::Invalid`] when it has too many lines.
+    pub async fn submit_batch(&self, producer: &Producer, body: &[u8]) -> Result<Vec<LineResult>> {
+        let lines = split_batch(body)?;
+        let now = self.clock.now();
+        let mut results = Vec::with_capacity(lines.len());
+        let mut good = Vec::new();
+        for (position, (line, text)) in lines.into_iter().enumerate() {
+            if position % LINES_PER_TURN == LINES_PER_TURN - 1 {
+                yield_now().await;
+            }
+            let object = parse_object(text.as_bytes());
+            let external_id = object.as_ref().ok().and_then(claimed_id);
+            let outcome = match object.and_then(|object| read_signal(&object, producer, now)) {
+                Ok(signal) => {
+                    good.push((results.len(), signal));
+                    LineOutcome::Refused(Vec::new())
+                }
+                Err(Error::Invalid(errors) | Error::Malformed(errors)) => {
+                    LineOutcome::Refused(errors)
+                }
+                Err(other) => return Err(other),
+            };
+            results.push(LineResult { line, external_id, outcome });
+        }
+        self.store_lines(good, &mut results).await?;
+        Ok(results)
+    }
+
+    /// Stores the good lines and writes what became of each into its place.
+    async fn store_lines(
+        &self,
+        good: Vec<(usize, NewSignal)>,
+        results: &mut [LineResult],
+    ) -> Result<()> {
+        if good.is_empty() {
+            return Ok(());
+        }
+        let (places, signals): (Vec<usize>, Vec<NewSignal>) = good.into_iter().unzip();
+        let accepted = self.store.accept(signals).await?;
+        if accepted.len() != places.len() {
+            return Err(Error::internal("the store did not answer for every signal"));
+        }
+        for (place, accepted) in places.into_iter().zip(accepted) {
+            results[place].outcome = match accepted {
+                Accepted::Stored(id) => LineOutcome::Stored(id),
+                Accepted::Duplicate(id) => LineOutcome::Duplicate(id),
+                Accepted::Conflict(id) => LineOutcome::Conflict(id),
+            };
+        }
+        Ok(())
+    }
+
+    /// Closes the signal that `body` names. Says also whether it was open until now.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); [`Error::NotFound`] for an unknown signal; [`Error::Conflict`]
+    /// when it was closed before in another way.
+    pub async fn report_outcome(&self, producer: &Producer, body: &[u8]) -> Result<(Signal, bool)> {
+        let outcome = read_outcome(&parse_object(body)?, producer, self.clock.now())?;
+        match self.store.record_outcome(outcome).await? {
+            OutcomeRecorded::Closed(signal) => Ok((signal, true)),
+            OutcomeRecorded::Repeated(signal) => Ok((signal, false)),
+            OutcomeRecorded::Conflict(signal) => Err(taken(
+                ConflictKind::OutcomeConflict,
+                format!(
+                    "signal {} ended before as {}; an outcome never changes",
+                    signal.content.external_id,
+                    signal.status()
+                ),
+                signal.id,
+            )),
+            OutcomeRecorded::UnknownSignal => Err(Error::NotFound("signal")),
+        }
+    }
+}
+
+fn taken(kind: ConflictKind, detail: String, existing: SignalId) -> Error {
+    Error::Conflict(Conflict { kind, detail, existing_signal: Some(existing) })
+}
+
+/// Lets other work on this thread have its turn once.
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if yielded {
+            return std::task::Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+fn claimed_id(object: &Map<String, Value>) -> Option<String> {
+    object.get("signal_id")?.as_str().map(|id| id.chars().take(255).collect())
+}
+
+/// The lines of a batch with their numbers; blank lines count but hold nothing.
+fn split_batch(body: &[u8]) -> Result<Vec<(usize, &str)>> {
+    let text = std::str::from_utf8(body).map_err(|_| Error::malformed("body", "is not UTF-8"))?;
+    let lines: Vec<(usize, &str)> = if text.trim_start().starts_with('[') {
+        let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
+            let place = (error.line(), error.column());
+            Error::malformed(
+                "body",
+                format!("is not a JSON array: line {}, column {}", place.0, place.1),
+            )
+        })?;
+        elements.into_iter().map(RawValue::get).zip(1..).map(|(text, n)| (n, text)).collect()
+    } else {
+        text.lines()
+            .zip(1..)
+            .map(|(text, n)| (n, text))
+            .filter(|(_, t)| !t.trim().is_empty())
+            .collect()
+    };
+    if lines.is_empty() {
+        return Err(Error::malformed("body", "holds no signal"));
+    }
+    if lines.len() > MAX_BATCH {
+        let found = lines.len();
+        return Err(Error::invalid(
+            "body",
+            format!("holds {found} signals; send at most {MAX_BATCH} at once"),
+        ));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_lines_or_an_array() {
+        assert_eq!(split_batch(b"{}\n\n{}\n").unwrap().len(), 2);
+        assert_eq!(split_batch(b"{}\n\n{}\n").unwrap()[1].0, 3);
+        assert_eq!(split_batch(b" [{}, {}]").unwrap().len(), 2);
+        assert!(matches!(split_batch(b"[{}"), Err(Error::Malformed(_))));
+        assert!(matches!(split_batch(b" \n "), Err(Error::Malformed(_))));
+        assert!(matches!(split_batch(&[0xff, 0xfe]), Err(Error::Malformed(_))));
+        let many = "{}\n".repeat(MAX_BATCH + 1);
+        assert!(matches!(split_batch(many.as_bytes()), Err(Error::Invalid(_))));
+    }
+}

@@ -1,0 +1,321 @@
+//! Reads what a producer sends, field by field, and checks it in every respect.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{
+    Action, NewOutcome, NewSignal, Price, SignalStatus,
+    fields::Fields,
+    hashed::{HashedFields, HashedValue},
+    verification::{HashForm, VerificationHash, canonical_text, hash_matches},
+};
+use crate::{Error, Result, Timestamp, producer::Producer};
+
+/// How far a producer's clock may be ahead of ours.
+const MAX_AHEAD: Duration = Duration::from_hours(1);
+
+/// Checks one signal in every respect.
+pub(super) fn read_signal(
+    object: &Map<String, Value>,
+    producer: &Producer,
+    now: Timestamp,
+) -> Result<NewSignal> {
+    let mut fields = Fields::new(object);
+    let external_id = fields.required_text("signal_id");
+    let symbol = fields.required_text("symbol");
+    let action = fields.required_text("action");
+    let entry_price = fields.required_number("entry_price");
+    let target_price = fields.number_with_alias("target_price", "take_profit");
+    let stop_price = fields.number_with_alias("stop_price", "stop_loss");
+    let confidence = fields.required_number("confidence");
+    let strategy = fields.optional_text("strategy");
+    let asset_type = fields.optional_text("asset_type");
+    let instant = read_instant(&mut fields, "timestamp", now);
+    let hash = fields.text_with_alias("sha256", "verification_hash");
+    let data_source = fields.prose("data_source", 100);
+    let reasoning = fields.prose("reasoning", 4_000);
+    let regime = fields.prose("regime", 100);
+    let consensus_agreement = fields.number("consensus_agreement").map(str::to_owned);
+    let sources_count = read_count(&mut fields, "sources_count");
+    if let (Some(action), Some(entry)) = (action, &entry_price) {
+        check_sides(&mut fields, action, entry, target_price.as_ref(), stop_price.as_ref());
+    }
+    let (
+        Some(external_id),
+        Some(symbol),
+        Some(action),
+        Some(entry_price),
+        Some(confidence),
+        Some(instant),
+        Some(hash),
+        true,
+    ) = (
+        external_id,
+        symbol,
+        action,
+        entry_price,
+        confidence,
+        instant,
+        hash,
+        fields.refusals.is_empty(),
+    )
+    else {
+        fields.refusals.into_result()?;
+        return Err(Error::internal("a field was neither read nor refused"));
+    };
+    let mut signal = NewSignal {
+        producer: producer.id,
+        is_simulated: producer.is_simulated,
+        external_id,
+        symbol,
+        action,
+        entry_price,
+        target_price,
+        stop_price,
+        confidence,
+        strategy,
+        asset_type: match asset_type {
+            Some(asset_type) => asset_type,
+            None => "stock".parse().map_err(Error::internal)?,
+        },
+        data_source,
+        reasoning,
+        regime,
+        consensus_agreement,
+        sources_count,
+        timestamp: instant.0,
+        signalled_at: instant.1,
+        content_hash: hash,
+        hash: VerificationHash::of(""),
+        created_at: now,
+    };
+    verify(&mut signal)?;
+    Ok(signal)
+}
+
+/// Checks the hash that was sent and keeps, beside it, the hash of the full form.
+fn verify(signal: &mut NewSignal) -> Result<()> {
+    let sent = signal.content_hash.clone();
+    let fields = hashed_fields(signal);
+    if !hash_matches(&fields, &sent) {
+        return Err(Error::malformed(
+            "sha256",
+            "does not match the content: SHA-256 over the nine keys as Python's json.dumps(…, sort_keys=True) writes them",
+        ));
+    }
+    signal.content_hash = VerificationHash::of(&canonical_text(&fields, HashForm::Full));
+    signal.hash = sent;
+    Ok(())
+}
+
+/// The nine hashed values of a signal, in the producer's own digits and letters.
+pub fn hashed_fields(signal: &NewSignal) -> HashedFields<'_> {
+    HashedFields([
+        ("action", HashedValue::Text(signal.action.as_str())),
+        ("confidence", HashedValue::Number(signal.confidence.as_str())),
+        ("entry_price", HashedValue::Number(signal.entry_price.as_str())),
+        ("signal_id", HashedValue::Text(signal.external_id.as_str())),
+        ("stop_price", optional_number(signal.stop_price.as_ref())),
+        (
+            "strategy",
+            signal
+                .strategy
+                .as_ref()
+                .map_or(HashedValue::Missing, |s| HashedValue::Text(s.as_str())),
+        ),
+        ("symbol", HashedValue::Text(signal.symbol.as_str())),
+        ("target_price", optional_number(signal.target_price.as_ref())),
+        ("timestamp", HashedValue::Text(&signal.timestamp)),
+    ])
+}
+
+fn optional_number(price: Option<&Price>) -> HashedValue<'_> {
+    price.map_or(HashedValue::Missing, |price| HashedValue::Number(price.as_str()))
+}
+
+/// A producer's time: to the letter, and as an instant not more than an hour ahead.
+fn read_instant(
+    fields: &mut Fields<'_>,
+    field: &'static str,
+    now: Timestamp,
+) -> Option<(String, Timestamp)> {
+    let instant = fields.required_text::<Instant>(field)?;
+    if instant.at > now.later(MAX_AHEAD) {
+        fields.refusals.add(field, "lies more than an hour in the future");
+        return None;
+    }
+    Some((instant.letters, instant.at))
+}
+
+/// A time with the letters that it was written in.
+struct Instant {
+    letters: String,
+    at: Timestamp,
+}
+
+impl std::str::FromStr for Instant {
+    type Err = crate::time::InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() > 64 {
+            return Err(crate::time::InvalidTimestamp);
+        }
+        Ok(Self { letters: text.to_owned(), at: Timestamp::parse_rfc3339(text)? })
+    }
+}
+
+fn read_count(fields: &mut Fields<'_>, field: &'static str) -> Option<i64> {
+    let digits = fields.number(field)?;
+    let count = digits.parse::<u32>().map_err(|_| "must be a whole number, 0 or more");
+    fields.refusals.check(field, count).map(i64::from)
+}
+
+/// A target lies on the winning side of the entry, a stop on the other.
+fn check_sides(
+    fields: &mut Fields<'_>,
+    action: Action,
+    entry: &Price,
+    target: Option<&Price>,
+    stop: Option<&Price>,
+) {
+    let (winning, losing, above) = match action {
+        Action::Buy => ("above", "below", true),
+        Action::Sell => ("below", "above", false),
+    };
+    let beyond = |price: &Price, up: bool| {
+        if up { price.exact() > entry.exact() } else { price.exact() < entry.exact() }
+    };
+    if target.is_some_and(|target| !beyond(target, above)) {
+        fields
+            .refusals
+            .add("target_price", format!("of a {action} must lie {winning} its entry_price"));
+    }
+    if stop.is_some_and(|stop| !beyond(stop, !above)) {
+        fields
+            .refusals
+            .add("stop_price", format!("of a {action} must lie {losing} its entry_price"));
+    }
+}
+
+/// Checks one outcome in itself.
+pub(super) fn read_outcome(
+    object: &Map<String, Value>,
+    producer: &Producer,
+    now: Timestamp,
+) -> Result<NewOutcome> {
+    let mut fields = Fields::new(object);
+    let external_id = fields.required_text("signal_id");
+    let exit_price = fields.required_number("exit_price");
+    let instant = read_instant(&mut fields, "exit_timestamp", now);
+    let status = fields.optional_text("status");
+    if status == Some(SignalStatus::Open) {
+        fields.refusals.add("status", "must be one of: target_hit stop_hit closed expired");
+    }
+    let (Some(external_id), Some(exit_price), Some(instant), true) =
+        (external_id, exit_price, instant, fields.refusals.is_empty())
+    else {
+        fields.refusals.into_result()?;
+        return Err(Error::internal("a field was neither read nor refused"));
+    };
+    Ok(NewOutcome {
+        producer: producer.id,
+        external_id,
+        exit_price,
+        exit_timestamp: instant.0,
+        exited_at: instant.1,
+        status,
+        recorded_at: now,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::producer::ProducerId;
+
+    const EDGE: &str = include_str!("../../tests/data/edge-signals.jsonl");
+    const MALFORMED: &str = include_str!("../../tests/data/malformed-signals.jsonl");
+    const ARGO: &str = include_str!("../../tests/data/argo-signals.jsonl");
+
+    fn argo() -> Producer {
+        Producer {
+            id: ProducerId::new(1),
+            name: "argo".parse().unwrap(),
+            is_simulated: false,
+            is_active: true,
+            created_at: now(),
+        }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap()
+    }
+
+    fn object(text: &str) -> Map<String, Value> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn cases(text: &str) -> impl Iterator<Item = Map<String, Value>> {
+        text.lines().map(object)
+    }
+
+    fn body(case: &Map<String, Value>) -> Map<String, Value> {
+        case["body"].as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn every_edge_case_is_read_with_its_own_digits() {
+        for case in cases(EDGE) {
+            let body = body(&case);
+            let signal = read_signal(&body, &argo(), now()).unwrap();
+            assert_eq!(signal.entry_price.as_str(), body["entry_price"].to_string());
+            assert_eq!(signal.confidence.as_str(), body["confidence"].to_string());
+            assert_eq!(Some(signal.timestamp.as_str()), body["timestamp"].as_str());
+        }
+    }
+
+    #[test]
+    fn every_real_signal_is_read() {
+        assert_eq!(cases(ARGO).filter(|o| read_signal(o, &argo(), now()).is_ok()).count(), 1_624);
+    }
+
+    #[test]
+    fn every_malformed_case_is_refused_under_its_field() {
+        for case in cases(MALFORMED) {
+            let mut body = body(&case);
+            if case["why"] == "missing" {
+                body.remove(case["field"].as_str().unwrap());
+            }
+            let refused = read_signal(&body, &argo(), now());
+            let Err(Error::Invalid(errors) | Error::Malformed(errors)) = refused else {
+                panic!("{body:?} was not refused");
+            };
+            let fields: Vec<&str> = errors.iter().map(|error| error.field).collect();
+            assert_eq!(fields, [case["field"].as_str().unwrap()], "{body:?}");
+        }
+    }
+
+    #[test]
+    fn both_hash_forms_name_the_same_content() {
+        let of = |id: &str| {
+            let case = cases(EDGE).find(|case| case["body"]["signal_id"] == id).unwrap();
+            read_signal(&body(&case), &argo(), now()).unwrap()
+        };
+        let full = of("EDGE-011");
+        assert_eq!(full.hash, full.content_hash);
+        let old = of("EDGE-013");
+        assert_ne!(old.hash, old.content_hash);
+    }
+
+    #[test]
+    fn every_refused_field_is_named_at_once() {
+        let Err(Error::Invalid(errors)) = read_signal(&object("{}"), &argo(), now()) else {
+            panic!()
+        };
+        let fields: Vec<&str> = errors.iter().map(|error| error.field).collect();
+        let required =
+            ["signal_id", "symbol", "action", "entry_price", "confidence", "timestamp", "sha256"];
+        assert_eq!(fields, required);
+    }
+}

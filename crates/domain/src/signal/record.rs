@@ -1,0 +1,193 @@
+//! What the closed signals prove. Public, and shows nothing of an open one.
+
+use std::sync::Arc;
+
+use super::{
+    Aggregates, PnlPercent, RecordFilter, SignalStore, Strategy, Symbol, SymbolRecord,
+    catalogue::days, number::steps_to_percent,
+};
+use crate::{Clock, Result, Timestamp};
+
+/// Points of an equity curve at most; longer ones are thinned evenly and keep their last point.
+pub const MAX_POINTS: u64 = 2_000;
+/// Closed signals read from the store at once.
+const CHUNK: u32 = 5_000;
+/// Instruments listed at most.
+const MAX_SYMBOLS: u32 = 10_000;
+
+/// Which closed signals are asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecordRequest {
+    /// Only this instrument.
+    pub symbol: Option<Symbol>,
+    /// Only this strategy.
+    pub strategy: Option<Strategy>,
+    /// Only signals accepted within so many days.
+    pub days: Option<u32>,
+}
+
+/// Statistics over closed signals; percentages are percent of the entry.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Statistics {
+    /// Closed signals with a profit or loss.
+    pub total_trades: u64,
+    /// Those with a profit above zero.
+    pub winning_trades: u64,
+    /// All others.
+    pub losing_trades: u64,
+    /// Wins in percent of all; 0 while there are none.
+    pub win_rate: f64,
+    /// The mean of the wins; 0 while there are none.
+    pub avg_win_pct: f64,
+    /// The mean of the others, zero or below.
+    pub avg_loss_pct: f64,
+    /// The sum of the wins over the sum of the losses; `None` while nothing was lost.
+    pub profit_factor: Option<f64>,
+    /// The best result, if it is a win, else 0.
+    pub largest_win_pct: f64,
+    /// The worst result, if it is none, else 0.
+    pub largest_loss_pct: f64,
+    /// The mean of all results.
+    pub mean_return_pct: f64,
+    /// How many of the trades a simulated producer made up.
+    pub simulated_trades: u64,
+}
+
+/// One point of an equity curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EquityPoint {
+    /// When the position ended.
+    pub closed_at: Timestamp,
+    /// The sum of all results up to and including this one, in percent of one unit of capital.
+    pub cumulative_pct: f64,
+}
+
+/// Every closed signal's percent added on one unit of capital, in order of closing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EquityCurve {
+    /// At most [`MAX_POINTS`] points.
+    pub points: Vec<EquityPoint>,
+    /// How many closed signals stand behind them.
+    pub total_points: u64,
+}
+
+/// Answers for the record.
+pub struct Record {
+    store: Arc<dyn SignalStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Record {
+    /// The record that `store` holds.
+    pub fn new(store: Arc<dyn SignalStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// The statistics.
+    pub async fn statistics(&self, request: &RecordRequest) -> Result<Statistics> {
+        Ok(Statistics::from(self.store.aggregates(&self.filter(request)).await?))
+    }
+
+    /// The equity curve.
+    pub async fn equity_curve(&self, request: &RecordRequest) -> Result<EquityCurve> {
+        let filter = self.filter(request);
+        let expected = self.store.aggregates(&filter).await?.trades;
+        let stride = expected.div_ceil(MAX_POINTS).max(1);
+        let (mut points, mut sum, mut seen) = (Vec::new(), 0_i128, 0_u64);
+        let (mut after, mut last) = (None, None);
+        loop {
+            let chunk = self.store.closed_points(&filter, after, CHUNK).await?;
+            for closed in &chunk {
+                sum += i128::from(closed.pnl.steps());
+                seen += 1;
+                let point = EquityPoint {
+                    closed_at: closed.closed_at,
+                    cumulative_pct: steps_to_percent(sum),
+                };
+                last = Some(point);
+                if seen % stride == 0 {
+                    points.push(point);
+                    last = None;
+                }
+            }
+            after = chunk.last().map(|closed| (closed.closed_at, closed.signal));
+            if chunk.len() < CHUNK as usize {
+                break;
+            }
+        }
+        points.extend(last);
+        Ok(EquityCurve { points, total_points: seen })
+    }
+
+    /// Every instrument with a closed signal, by name.
+    pub async fn symbols(&self) -> Result<Vec<SymbolRecord>> {
+        self.store.symbols(MAX_SYMBOLS).await
+    }
+
+    fn filter(&self, request: &RecordRequest) -> RecordFilter {
+        RecordFilter {
+            symbol: request.symbol.clone(),
+            strategy: request.strategy.clone(),
+            since: request.days.map(|count| self.clock.now().earlier(days(count))),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn ratio(value: f64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { value / count as f64 }
+}
+
+impl From<Aggregates> for Statistics {
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    fn from(sums: Aggregates) -> Self {
+        let losing_trades = sums.trades - sums.wins;
+        let (won, lost) =
+            (steps_to_percent(sums.sum_of_wins), steps_to_percent(sums.sum_of_losses));
+        let percent = |pnl: Option<PnlPercent>| pnl.map_or(0.0, PnlPercent::as_double);
+        Self {
+            total_trades: sums.trades,
+            winning_trades: sums.wins,
+            losing_trades,
+            win_rate: ratio(sums.wins as f64 * 100.0, sums.trades),
+            avg_win_pct: ratio(won, sums.wins),
+            avg_loss_pct: ratio(lost, losing_trades),
+            profit_factor: (sums.sum_of_losses < 0).then(|| won / -lost),
+            largest_win_pct: percent(sums.largest.filter(|pnl| pnl.is_win())),
+            largest_loss_pct: percent(sums.smallest.filter(|pnl| !pnl.is_win())),
+            mean_return_pct: ratio(
+                steps_to_percent(sums.sum_of_wins + sums.sum_of_losses),
+                sums.trades,
+            ),
+            simulated_trades: sums.simulated,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_trades_give_zeros_and_no_factor() {
+        let statistics = Statistics::from(Aggregates::default());
+        assert_eq!((statistics.win_rate, statistics.profit_factor), (0.0, None));
+    }
+
+    #[test]
+    fn a_flat_trade_is_no_win() {
+        let one = PnlPercent::SCALE;
+        let statistics = Statistics::from(Aggregates {
+            trades: 3,
+            wins: 1,
+            simulated: 0,
+            sum_of_wins: i128::from(3 * one),
+            sum_of_losses: i128::from(-2 * one),
+            largest: Some(PnlPercent::from_steps(3 * one)),
+            smallest: Some(PnlPercent::from_steps(-2 * one)),
+        });
+        assert_eq!(statistics.losing_trades, 2);
+        assert_eq!(statistics.profit_factor, Some(1.5));
+        assert_eq!((statistics.avg_loss_pct, statistics.largest_loss_pct), (-1.0, -2.0));
+    }
+}

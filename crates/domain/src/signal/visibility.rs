@@ -1,0 +1,95 @@
+//! Who sees what, and when.
+
+use std::time::Duration;
+
+use super::Signal;
+use crate::{
+    Timestamp,
+    account::{Tier, Viewer},
+};
+
+/// What one group of readers may see.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    /// Only signals with a confidence below this percentage; `None` for all.
+    pub below: Option<f64>,
+    /// How late signals and their outcomes come into sight.
+    pub delay: Duration,
+    /// Rows of a list at most; `None` for as many as the request's own limit allows.
+    pub rows: Option<u32>,
+}
+
+impl View {
+    /// Sees everything at once.
+    pub const UNLIMITED: Self = Self { below: None, delay: Duration::ZERO, rows: None };
+
+    /// The newest instant that this view knows of at `now`.
+    pub fn as_of(&self, now: Timestamp) -> Timestamp {
+        now.earlier(self.delay)
+    }
+
+    /// The signal as this view knows it at `now`, if it knows it at all.
+    pub fn project(&self, signal: Signal, now: Timestamp) -> Option<Signal> {
+        let as_of = self.as_of(now);
+        let in_range = self.below.is_none_or(|below| signal.content.confidence.percent() < below);
+        (in_range && signal.content.created_at <= as_of).then(|| signal.as_of(as_of))
+    }
+}
+
+/// The rules for every group of readers. Administrators see everything.
+///
+/// ```
+/// use alpine_domain::{account::{Tier, Viewer}, signal::VisibilityPolicy};
+/// let policy = VisibilityPolicy::default();
+/// assert_eq!(policy.view(Viewer::Subscriber(Tier::Pro)).below, Some(95.0));
+/// assert_eq!(policy.view(Viewer::Anonymous).delay.as_secs(), 15 * 60);
+/// assert_eq!(policy.view(Viewer::Admin).below, None);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct VisibilityPolicy {
+    /// A signal is PREMIUM from this confidence, in percent.
+    pub premium_from: f64,
+    /// Readers without an account.
+    pub anonymous: View,
+    /// The tier of every new account.
+    pub free: View,
+    /// The first paid tier.
+    pub starter: View,
+    /// The second paid tier.
+    pub pro: View,
+    /// The highest tier.
+    pub elite: View,
+}
+
+impl Default for VisibilityPolicy {
+    fn default() -> Self {
+        let late = View { below: Some(85.0), delay: Duration::from_mins(15), rows: Some(10) };
+        Self {
+            premium_from: 85.0,
+            anonymous: late,
+            free: late,
+            starter: View { below: Some(85.0), ..View::UNLIMITED },
+            pro: View { below: Some(95.0), ..View::UNLIMITED },
+            elite: View::UNLIMITED,
+        }
+    }
+}
+
+impl VisibilityPolicy {
+    /// The rules for `viewer`.
+    pub const fn view(&self, viewer: Viewer) -> View {
+        match viewer {
+            Viewer::Anonymous => self.anonymous,
+            Viewer::Subscriber(Tier::Free) => self.free,
+            Viewer::Subscriber(Tier::Starter) => self.starter,
+            Viewer::Subscriber(Tier::Pro) => self.pro,
+            Viewer::Subscriber(Tier::Elite) => self.elite,
+            Viewer::Admin => View::UNLIMITED,
+        }
+    }
+
+    /// Whether the signal is of the PREMIUM type.
+    pub fn is_premium(&self, signal: &Signal) -> bool {
+        signal.content.confidence.percent() >= self.premium_from
+    }
+}
