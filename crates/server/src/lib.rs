@@ -1,1 +1,2 @@
-//! TODO
+//! tmp
+pub mod config;

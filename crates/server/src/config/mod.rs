@@ -1,0 +1,323 @@
+//! Settings: layers, provenance, rules. `config/default.toml` explains every key.
+
+mod layers;
+mod model;
+mod original;
+mod rules;
+mod secrets;
+mod show;
+mod units;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+pub use layers::{DEFAULTS, Layers, Origin, Setting};
+pub use model::{
+    Accounts, Cache, Config, Cors, Database, Events, Http, Limit, LogFormat, Logging, Metrics,
+    Passwords, Producers, Profile, RateLimits, Redis, Secrets, Shutdown, Signals, Tokens, View,
+    Visibility,
+};
+pub(crate) use rules::parse_network;
+pub use secrets::keep_generated_secrets;
+pub(crate) use secrets::make_private_folder;
+pub use units::{parse_duration, parse_size};
+
+/// Everything that is wrong with the settings, told at once.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration cannot be used:{}", list(.0))]
+pub struct ConfigError(pub Vec<String>);
+
+fn list(problems: &[String]) -> String {
+    problems.iter().fold(String::new(), |text, problem| text + "\n  - " + problem)
+}
+
+/// What settings are read from, besides the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A file that overrides defaults.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+    /// Keys set on the command line: key, value, option's name.
+    pub arguments: Vec<(&'static str, toml::Value, &'static str)>,
+}
+
+impl Sources {
+    /// This process's environment and a file, if one is given.
+    pub fn of_process(file: Option<PathBuf>) -> Self {
+        Self {
+            file,
+            // Names or values that are not Unicode cannot be settings of ours.
+            environment: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            arguments: Vec::new(),
+        }
+    }
+}
+
+/// Settings that passed every rule, and where each came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The typed values.
+    pub config: Config,
+    /// The same by key, with origins.
+    pub layers: Layers,
+}
+
+/// Reads all layers and applies every rule.
+///
+/// ```
+/// use alpine_server::config::{Sources, load};
+/// let loaded = load(&Sources::default())?;
+/// assert_eq!(loaded.config.http.bind.port(), 8000);
+///
+/// let mut sources = Sources::default();
+/// sources.environment.insert("ALPINE__HTTP__BNID".into(), "127.0.0.1:1".into());
+/// let error = load(&sources).unwrap_err().to_string();
+/// assert!(error.contains("did you mean `http.bind`?"), "{error}");
+/// # Ok::<(), alpine_server::config::ConfigError>(())
+/// ```
+///
+/// # Errors
+/// Every problem at once, each naming its key and the remedy.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let mut layers = read_layers(sources);
+    let mut problems = std::mem::take(&mut layers.problems);
+    let config = deserialize(&layers, &mut problems);
+    if let Some(config) = &config {
+        problems.extend(rules::problems(config));
+    }
+    match config {
+        Some(config) if problems.is_empty() => Ok(Loaded { config, layers }),
+        _ => Err(ConfigError(problems)),
+    }
+}
+
+/// The effective values as they stand, also when a rule is broken: for `config show`.
+pub fn read_layers(sources: &Sources) -> Layers {
+    let mut layers = Layers::defaults();
+    if let Some(path) = &sources.file {
+        match std::fs::read_to_string(path) {
+            Ok(text) => layers.add_file(path, &text),
+            Err(error) => layers.problems.push(format!("cannot read {}: {error}", path.display())),
+        }
+    }
+    layers.add_environment(&sources.environment);
+    for (key, value, option) in &sources.arguments {
+        let origin = Origin::CommandLine(option);
+        layers.set((*key).to_owned(), value.clone(), origin);
+    }
+    layers
+}
+
+/// A path as text, for messages.
+pub(crate) fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Typed values. A value that cannot be read is noted and replaced by its default, so that the next
+/// problem is found in the same run.
+fn deserialize(layers: &Layers, problems: &mut Vec<String>) -> Option<Config> {
+    let defaults = Layers::defaults();
+    let mut table = layers.to_table();
+    // Each round repairs one key; there are no more rounds than keys.
+    for _ in 0..=layers.settings.len() {
+        let value = toml::Value::Table(table.clone());
+        let error = match serde_path_to_error::deserialize::<_, Config>(value) {
+            Ok(config) => return Some(config),
+            Err(error) => error,
+        };
+        let key = error.path().to_string();
+        let origin = layers
+            .settings
+            .get(&key)
+            .map(|setting| format!(" ({})", setting.origin))
+            .unwrap_or_default();
+        let reason = error.into_inner().to_string();
+        problems.push(format!("`{key}`: {}{origin}", reason.trim()));
+        let repaired =
+            defaults.settings.get(&key).map(|setting| setting.value.clone()).or_else(|| {
+                // An open table as a whole: start it empty.
+                layers
+                    .settings
+                    .keys()
+                    .any(|known| known.starts_with(&format!("{key}.")))
+                    .then(|| toml::Value::Table(toml::Table::new()))
+            })?;
+        layers::insert(&mut table, &key, repaired);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_environment(pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+        load(&Sources {
+            environment: pairs
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Sources::default()
+        })
+    }
+
+    fn with_file(text: &str) -> Result<Loaded, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("alpine.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&Sources { file: Some(path), ..Sources::default() })
+    }
+
+    const GOOD_SECRET: &str = "3f1b0c9d7e5a4f2688b1d0c3e7a95f42aa17";
+
+    #[test]
+    fn environment_beats_file_beats_default_and_origins_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        std::fs::write(
+            &path,
+            "[http]\nbind = \"127.0.0.1:1\"\nworkers = 3\n[signals.expires_after_by_strategy]\nscalp = \"2h\"\n",
+        )
+        .unwrap();
+        let loaded = load(&Sources {
+            file: Some(path.clone()),
+            environment: BTreeMap::from([(
+                "ALPINE__HTTP__BIND".to_owned(),
+                "127.0.0.1:2".to_owned(),
+            )]),
+            arguments: Vec::new(),
+        })
+        .unwrap();
+        assert_eq!(loaded.config.http.bind.port(), 2);
+        assert_eq!(loaded.config.http.workers, 3);
+        assert_eq!(
+            loaded.config.signals.expires_after_by_strategy["scalp"],
+            std::time::Duration::from_hours(2)
+        );
+        let origin = |key: &str| loaded.layers.settings[key].origin.clone();
+        assert_eq!(origin("http.bind"), Origin::Environment("ALPINE__HTTP__BIND".into()));
+        assert_eq!(origin("http.workers"), Origin::File(path));
+        assert_eq!(origin("http.backlog"), Origin::Default);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once() {
+        let ConfigError(problems) = with_file(
+            "instances = \"two\"\nprofil = \"production\"\n[http]\nbind = \"localhost\"\nkeep_alive = \"1 year\"\n[tokens]\naccess_ttl = \"60d\"\n",
+        )
+        .unwrap_err();
+        let text = problems.join("\n");
+        for part in [
+            "`instances` must be a whole number, not a text",
+            "unknown key `profil`",
+            "did you mean `profile`?",
+            "`http.bind`: invalid socket address syntax",
+            "`http.keep_alive`: must be a whole number with a unit",
+            "`tokens.access_ttl`",
+        ] {
+            assert!(text.contains(part), "{part} is missing in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn open_tables_name_the_bad_entry() {
+        let error =
+            with_file("[signals.expires_after_by_strategy]\nscalp = \"soon\"\nswing = \"3d\"\n")
+                .unwrap_err();
+        assert!(error.to_string().contains("scalp: must be"), "{error}");
+    }
+
+    #[test]
+    fn the_originals_names_work_and_ours_win() {
+        let loaded = with_environment(&[
+            ("DATABASE_URL", "postgresql://u:p@db/alpine"),
+            ("JWT_SECRET", GOOD_SECRET),
+            ("JWT_EXPIRATION_HOURS", "24"),
+            ("ALPINE__TOKENS__ACCESS_TTL", "5m"),
+            ("ARGO_API_KEY", GOOD_SECRET),
+        ])
+        .unwrap();
+        assert_eq!(loaded.config.tokens.access_ttl.as_secs(), 300);
+        assert!(loaded.config.producers.keys.contains_key("argo"));
+    }
+
+    #[test]
+    fn production_refuses_missing_weak_and_well_known_secrets() {
+        for secret in ["", "short", "your-secret-key-change-in-production-please", &"a".repeat(64)]
+        {
+            let error =
+                with_environment(&[("ALPINE__PROFILE", "production"), ("JWT_SECRET", secret)])
+                    .unwrap_err()
+                    .to_string();
+            assert!(error.contains("secrets.jwt"), "{secret}: {error}");
+            assert!(error.contains("openssl rand -hex 32"), "{secret}: {error}");
+        }
+        assert!(
+            with_environment(&[("ALPINE__PROFILE", "production"), ("JWT_SECRET", GOOD_SECRET)])
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn development_stays_on_loopback_and_postgres_wants_a_secret() {
+        let error = with_environment(&[
+            ("ALPINE__HTTP__BIND", "0.0.0.0:8000"),
+            ("DATABASE_URL", "postgres://u@db/alpine"),
+        ])
+        .unwrap_err()
+        .to_string();
+        assert!(error.contains("http.bind"), "{error}");
+        assert!(error.contains("secrets.jwt"), "{error}");
+    }
+
+    #[test]
+    fn several_instances_want_redis_and_postgres() {
+        let given = [
+            ("ALPINE__PROFILE", "production"),
+            ("JWT_SECRET", GOOD_SECRET),
+            ("ALPINE__INSTANCES", "2"),
+            ("DATABASE_URL", "postgres://u@db/alpine"),
+        ];
+        let error = with_environment(&given).unwrap_err().to_string();
+        assert!(error.contains("redis.url"), "{error}");
+        assert!(error.contains("allow_without_redis"), "{error}");
+        for extra in [("REDIS_HOST", "cache"), ("ALPINE__ALLOW_WITHOUT_REDIS", "true")] {
+            let mut all = given.to_vec();
+            all.push(extra);
+            assert!(with_environment(&all).is_ok(), "{extra:?}");
+        }
+        let mut sqlite = given.to_vec();
+        sqlite[3] = ("REDIS_HOST", "cache");
+        let error = with_environment(&sqlite).unwrap_err().to_string();
+        assert!(error.contains("database.url"), "{error}");
+    }
+
+    #[test]
+    fn the_documented_production_file_passes_with_its_secrets() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/production.toml");
+        let loaded = load(&Sources {
+            file: Some(path),
+            environment: [
+                ("DATABASE_URL", "postgres://alpine:pw@db.example.com/alpine"),
+                ("REDIS_URL", "rediss://:pw@cache.example.com:6379/0"),
+                ("JWT_SECRET", GOOD_SECRET),
+                ("ARGO_API_KEY", GOOD_SECRET),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+            arguments: Vec::new(),
+        })
+        .unwrap();
+        assert_eq!(
+            loaded.config.allowed_origins(),
+            ["https://www.example.com", "https://example.com"]
+        );
+    }
+}

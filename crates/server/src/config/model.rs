@@ -1,0 +1,323 @@
+//! The settings as typed values. What each one means stands in `config/default.toml`, once.
+#![expect(missing_docs, reason = "each key is explained in config/default.toml, and only there")]
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use alpine_domain::account::{Secret, Tier};
+use serde::{Deserialize, Deserializer};
+
+use super::units;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    Development,
+    Production,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub profile: Profile,
+    pub instances: u32,
+    pub allow_without_redis: bool,
+    pub data_dir: PathBuf,
+    pub http: Http,
+    pub cors: Cors,
+    pub shutdown: Shutdown,
+    pub database: Database,
+    pub redis: Redis,
+    pub secrets: Secrets,
+    pub tokens: Tokens,
+    pub accounts: Accounts,
+    pub passwords: Passwords,
+    pub producers: Producers,
+    pub visibility: Visibility,
+    pub signals: Signals,
+    pub cache: Cache,
+    pub events: Events,
+    pub rate_limits: RateLimits,
+    pub metrics: Metrics,
+    pub logging: Logging,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub bind: SocketAddr,
+    pub workers: usize,
+    pub max_connections: usize,
+    pub backlog: u32,
+    #[serde(deserialize_with = "units::duration")]
+    pub keep_alive: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub request_head_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub request_timeout: Duration,
+    #[serde(deserialize_with = "units::size")]
+    pub body_limit: usize,
+    #[serde(deserialize_with = "units::size")]
+    pub batch_body_limit: usize,
+    pub trusted_proxies: Vec<String>,
+    #[serde(deserialize_with = "units::optional_text")]
+    pub frontend_url: Option<String>,
+    #[serde(deserialize_with = "units::optional_text")]
+    pub domain: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    pub origins: Vec<String>,
+    pub development_origins: Vec<String>,
+    #[serde(deserialize_with = "units::duration")]
+    pub max_age: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    #[serde(deserialize_with = "units::duration")]
+    pub drain: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub grace: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    #[serde(deserialize_with = "optional_secret")]
+    pub url: Option<Secret>,
+    pub pool_kept: u32,
+    pub pool_max: u32,
+    #[serde(deserialize_with = "units::duration")]
+    pub checkout_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub connect_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub check_after_idle: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub max_lifetime: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub idle_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub statement_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub busy_timeout: Duration,
+    pub migrate_on_start: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    #[serde(deserialize_with = "optional_secret")]
+    pub url: Option<Secret>,
+    pub key_prefix: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub deadline: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub probe_interval: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    #[serde(deserialize_with = "optional_secret")]
+    pub jwt: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    #[serde(deserialize_with = "units::duration")]
+    pub access_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub refresh_ttl: Duration,
+    pub issuer: String,
+    pub audience: String,
+    pub verified_cache: usize,
+    pub blacklist_capacity: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accounts {
+    pub signup_tier: Tier,
+    pub max_api_keys: u32,
+    pub standing_cache: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passwords {
+    pub memory_kib: u32,
+    pub iterations: u32,
+    pub parallelism: u32,
+    pub concurrent: usize,
+    pub queue: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Producers {
+    #[serde(deserialize_with = "secret_table")]
+    pub keys: BTreeMap<String, Secret>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Visibility {
+    pub premium_from: f64,
+    pub anonymous: View,
+    pub free: View,
+    pub starter: View,
+    pub pro: View,
+    pub elite: View,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    pub below: f64,
+    #[serde(deserialize_with = "units::duration")]
+    pub delay: Duration,
+    pub max_rows: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signals {
+    #[serde(deserialize_with = "units::duration")]
+    pub expires_after: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub expiry_interval: Duration,
+    #[serde(deserialize_with = "duration_table")]
+    pub expires_after_by_strategy: BTreeMap<String, Duration>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    #[serde(deserialize_with = "units::size")]
+    pub max_bytes: usize,
+    #[serde(deserialize_with = "units::duration")]
+    pub signals_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub performance_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub grace: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    #[serde(deserialize_with = "units::duration")]
+    pub poll_interval: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub max_staleness: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub retention: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimits {
+    pub enabled: bool,
+    pub capacity: usize,
+    pub anonymous: Limit,
+    pub free: Limit,
+    pub starter: Limit,
+    pub pro: Limit,
+    pub elite: Limit,
+    pub api_key: Limit,
+    pub admin: Limit,
+    pub producer: Limit,
+    pub address: Limit,
+    pub sign_in: Limit,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    pub per_minute: u32,
+    pub per_hour: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    pub enabled: bool,
+    #[serde(deserialize_with = "units::optional_parsed")]
+    pub bind: Option<SocketAddr>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logging {
+    pub format: LogFormat,
+    pub filter: String,
+    pub buffer_lines: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Auto,
+    Compact,
+    Json,
+}
+
+impl RateLimits {
+    /// Every limit with its key.
+    pub fn named(&self) -> [(&'static str, Limit); 10] {
+        [
+            ("anonymous", self.anonymous),
+            ("free", self.free),
+            ("starter", self.starter),
+            ("pro", self.pro),
+            ("elite", self.elite),
+            ("api_key", self.api_key),
+            ("admin", self.admin),
+            ("producer", self.producer),
+            ("address", self.address),
+            ("sign_in", self.sign_in),
+        ]
+    }
+}
+
+impl Visibility {
+    /// Every view with its key.
+    pub fn named(&self) -> [(&'static str, View); 5] {
+        [
+            ("anonymous", self.anonymous),
+            ("free", self.free),
+            ("starter", self.starter),
+            ("pro", self.pro),
+            ("elite", self.elite),
+        ]
+    }
+}
+
+fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    Ok(units::optional_text(deserializer)?.map(Secret::new))
+}
+
+fn secret_table<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Secret>, D::Error> {
+    let table = BTreeMap::<String, String>::deserialize(deserializer)?;
+    Ok(table.into_iter().map(|(name, key)| (name, Secret::new(key))).collect())
+}
+
+fn duration_table<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, Duration>, D::Error> {
+    BTreeMap::<String, String>::deserialize(deserializer)?
+        .into_iter()
+        .map(|(name, text)| {
+            let span = units::parse_duration(&text)
+                .map_err(|reason| serde::de::Error::custom(format!("{name}: {reason}")))?;
+            Ok((name, span))
+        })
+        .collect()
+}

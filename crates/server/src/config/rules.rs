@@ -1,0 +1,425 @@
+//! Rules that a single value cannot tell: each broken one names its key and the remedy.
+
+use std::{net::IpAddr, time::Duration};
+
+use alpine_domain::{account::Secret, producer::ProducerName, signal::Strategy};
+use ipnet::IpNet;
+use url::Url;
+
+use super::{Config, LogFormat, Profile};
+
+/// Texts that stand in examples and tutorials, compared in lower case.
+const WELL_KNOWN: &[&str] = &[
+    "change",
+    "secret-key",
+    "secret_key",
+    "secretkey",
+    "your-",
+    "your_",
+    "password",
+    "default",
+    "example",
+    "jwt-secret",
+    "jwt_secret",
+    "argo-alpine",
+    "12345678",
+    "qwerty",
+];
+
+/// The remedy for every missing or weak secret.
+const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
+
+impl Config {
+    /// Whether this is the development profile.
+    pub fn is_development(&self) -> bool {
+        self.profile == Profile::Development
+    }
+
+    /// The database's URL; the embedded one in the data directory when none is given.
+    pub fn database_url(&self) -> Secret {
+        self.database.url.clone().unwrap_or_else(|| {
+            Secret::new(format!("sqlite:{}", self.data_dir.join("alpine.db").display()))
+        })
+    }
+
+    /// Whether the database is PostgreSQL.
+    pub fn uses_postgres(&self) -> bool {
+        is_postgres(self.database_url().reveal())
+    }
+
+    /// The origins that may call from a browser, exactly: the website, the production domain or, in
+    /// development, this machine, and those that are configured.
+    pub fn allowed_origins(&self) -> Vec<String> {
+        let mut origins = Vec::new();
+        let website = self.http.frontend_url.as_deref();
+        origins.extend(
+            website.and_then(|url| Some(Url::parse(url).ok()?.origin().ascii_serialization())),
+        );
+        if self.is_development() {
+            origins.extend(self.cors.development_origins.iter().cloned());
+        } else if let Some(domain) = &self.http.domain {
+            origins.push(format!("https://{domain}"));
+        }
+        origins.extend(self.cors.origins.iter().cloned());
+        let mut seen = std::collections::HashSet::new();
+        origins.retain(|origin| seen.insert(origin.clone()));
+        origins
+    }
+
+    /// Whether log lines are JSON.
+    pub fn logs_json(&self) -> bool {
+        match self.logging.format {
+            LogFormat::Json => true,
+            LogFormat::Compact => false,
+            LogFormat::Auto => !self.is_development(),
+        }
+    }
+}
+
+/// One sentence for each broken rule.
+pub(super) fn problems(config: &Config) -> Vec<String> {
+    let mut rules = Rules(Vec::new());
+    rules.profile(config);
+    rules.secrets(config);
+    rules.instances(config);
+    rules.addresses(config);
+    rules.database(config);
+    rules.accounts(config);
+    rules.signals(config);
+    rules.limits(config);
+    rules.times(config);
+    rules.0
+}
+
+struct Rules(Vec<String>);
+
+impl Rules {
+    fn demand(&mut self, holds: bool, key: &str, remedy: &str) {
+        if !holds {
+            self.0.push(format!("`{key}`: {remedy}"));
+        }
+    }
+
+    fn profile(&mut self, config: &Config) {
+        if !config.is_development() {
+            return;
+        }
+        let remedy = "the development profile listens on loopback addresses only; use 127.0.0.1, or \
+                      set profile = \"production\" and give the secrets";
+        self.demand(config.http.bind.ip().is_loopback(), "http.bind", remedy);
+        let loopback = config.metrics.bind.is_none_or(|bind| bind.ip().is_loopback());
+        self.demand(loopback, "metrics.bind", remedy);
+    }
+
+    fn secrets(&mut self, config: &Config) {
+        let must_be_strong = !config.is_development() || config.uses_postgres();
+        match &config.secrets.jwt {
+            None if must_be_strong => self.0.push(format!(
+                "`secrets.jwt` is missing: set JWT_SECRET (or ALPINE__SECRETS__JWT), the same on every \
+                 instance; {MAKE_ONE}. Only the development profile on SQLite generates it"
+            )),
+            Some(secret) if must_be_strong => self.strong(secret, "secrets.jwt", "JWT_SECRET"),
+            _ => {}
+        }
+        for (name, key) in &config.producers.keys {
+            let path = format!("producers.keys.{name}");
+            if let Err(reason) = name.parse::<ProducerName>() {
+                self.demand(false, &path, &format!("a producer's name {reason}"));
+            }
+            if must_be_strong {
+                let variable = if name == "argo" { "ARGO_API_KEY" } else { "the key" };
+                self.strong(key, &path, variable);
+            }
+        }
+    }
+
+    fn strong(&mut self, secret: &Secret, key: &str, variable: &str) {
+        if let Some(reason) = weakness(secret.reveal()) {
+            self.0.push(format!("`{key}` is weak ({reason}): replace {variable}; {MAKE_ONE}"));
+        }
+    }
+
+    fn instances(&mut self, config: &Config) {
+        self.demand(config.instances >= 1, "instances", "must be at least 1");
+        if config.instances > 1 {
+            self.demand(
+                config.redis.url.is_some() || config.allow_without_redis,
+                "redis.url",
+                "several instances share rate limits and cache through Redis: set REDIS_URL, or set \
+                 allow_without_redis = true and let each instance count for itself",
+            );
+            self.demand(
+                config.uses_postgres(),
+                "database.url",
+                "several instances need PostgreSQL: set DATABASE_URL=postgres://…, or instances = 1",
+            );
+        }
+    }
+
+    fn addresses(&mut self, config: &Config) {
+        let http = &config.http;
+        for proxy in &http.trusted_proxies {
+            let remedy =
+                format!("`{proxy}` must be an address or a CIDR block, 10.0.0.0/8 for example");
+            self.demand(parse_network(proxy).is_some(), "http.trusted_proxies", &remedy);
+        }
+        if let Some(url) = &http.frontend_url {
+            let web = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+            let remedy = "must be the website's address, https://www.example.com for example";
+            self.demand(web, "http.frontend_url", remedy);
+        }
+        if let Some(domain) = &http.domain {
+            let bare = is_origin(&format!("https://{domain}"));
+            let remedy = "must be a bare host name in lower case, example.com for example";
+            self.demand(bare, "http.domain", remedy);
+        }
+        for (key, origins) in [
+            ("cors.origins", &config.cors.origins),
+            ("cors.development_origins", &config.cors.development_origins),
+        ] {
+            for origin in origins {
+                let remedy = format!(
+                    "`{origin}` must be an exact origin: scheme, host and port, without path; or `*`, \
+                     which admits every page, and then never with credentials"
+                );
+                self.demand(is_origin(origin) || origin == "*", key, &remedy);
+            }
+        }
+        let own_port = config.metrics.bind.is_none_or(|bind| bind.port() == 0 || bind != http.bind);
+        self.demand(
+            own_port,
+            "metrics.bind",
+            "must differ from http.bind; leave it empty to share that",
+        );
+        if let Some(url) = &config.redis.url {
+            let known = Url::parse(url.reveal())
+                .is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss") && url.has_host());
+            let remedy = "must be redis://[:password@]host:port/db, or rediss:// for TLS";
+            self.demand(known, "redis.url", remedy);
+        }
+        let prefix = &config.redis.key_prefix;
+        let plain = (1..=64).contains(&prefix.len())
+            && prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+        self.demand(
+            plain,
+            "redis.key_prefix",
+            "must have 1 to 64 letters, digits, '-', '_', '.' or ':'",
+        );
+    }
+
+    fn database(&mut self, config: &Config) {
+        let url = config.database_url();
+        let known = is_postgres(url.reveal())
+            || url.reveal().strip_prefix("sqlite:").is_some_and(|path| !path.is_empty());
+        self.demand(known, "database.url", "must start with sqlite:, postgres:// or postgresql://");
+        let database = &config.database;
+        self.demand(
+            (1..=1_000).contains(&database.pool_max),
+            "database.pool_max",
+            "must be between 1 and 1000",
+        );
+        self.demand(
+            database.pool_kept <= database.pool_max,
+            "database.pool_kept",
+            "must not be above database.pool_max",
+        );
+    }
+
+    fn accounts(&mut self, config: &Config) {
+        let tokens = &config.tokens;
+        self.demand(
+            tokens.access_ttl >= Duration::from_secs(1) && tokens.access_ttl < tokens.refresh_ttl,
+            "tokens.access_ttl",
+            "must be at least 1s and shorter than tokens.refresh_ttl; revoked sessions are remembered \
+             this long",
+        );
+        for (key, text) in
+            [("tokens.issuer", &tokens.issuer), ("tokens.audience", &tokens.audience)]
+        {
+            self.demand(!text.trim().is_empty(), key, "must not be empty");
+        }
+        for (key, size) in [
+            ("tokens.verified_cache", tokens.verified_cache),
+            ("tokens.blacklist_capacity", tokens.blacklist_capacity),
+            ("accounts.standing_cache", config.accounts.standing_cache),
+            ("rate_limits.capacity", config.rate_limits.capacity),
+            ("cache.max_bytes", config.cache.max_bytes),
+            ("passwords.queue", config.passwords.queue),
+            ("logging.buffer_lines", config.logging.buffer_lines),
+        ] {
+            self.demand(size >= 1, key, "must be at least 1");
+        }
+        let passwords = &config.passwords;
+        self.demand(
+            (1..=16).contains(&passwords.parallelism),
+            "passwords.parallelism",
+            "must be between 1 and 16",
+        );
+        let least = if config.is_development() { 8 * passwords.parallelism } else { 19_456 };
+        self.demand(
+            (least..=4_194_304).contains(&passwords.memory_kib),
+            "passwords.memory_kib",
+            &format!("must be between {least} and 4194304 here (OWASP: 19456 with 2 iterations)"),
+        );
+        let fewest = if config.is_development() { 1 } else { 2 };
+        self.demand(
+            (fewest..=100).contains(&passwords.iterations),
+            "passwords.iterations",
+            &format!("must be between {fewest} and 100 here"),
+        );
+    }
+
+    fn signals(&mut self, config: &Config) {
+        let visibility = &config.visibility;
+        self.demand(
+            (0.0..=100.0).contains(&visibility.premium_from),
+            "visibility.premium_from",
+            "must be a percentage, 0 to 100",
+        );
+        for (name, view) in visibility.named() {
+            let key = format!("visibility.{name}.below");
+            self.demand(
+                (0.0..=101.0).contains(&view.below),
+                &key,
+                "must be a percentage, or 101 for everything",
+            );
+        }
+        for (name, horizon) in &config.signals.expires_after_by_strategy {
+            let key = format!("signals.expires_after_by_strategy.{name}");
+            if let Err(reason) = name.parse::<Strategy>() {
+                self.demand(false, &key, &format!("a strategy's name {reason}"));
+            }
+            self.demand(*horizon > Duration::ZERO, &key, "must be longer than 0s");
+        }
+    }
+
+    fn limits(&mut self, config: &Config) {
+        if config.rate_limits.enabled {
+            for (name, limit) in config.rate_limits.named() {
+                let key = format!("rate_limits.{name}");
+                self.demand(
+                    limit.per_minute > 0 || limit.per_hour > 0,
+                    &key,
+                    "needs per_minute or per_hour; to limit nobody, set rate_limits.enabled = false",
+                );
+                self.demand(
+                    limit.per_hour == 0 || limit.per_hour >= limit.per_minute,
+                    &key,
+                    "per_hour must not be below per_minute",
+                );
+            }
+        }
+        let http = &config.http;
+        self.demand(
+            http.body_limit >= 1_024 && http.body_limit <= http.batch_body_limit,
+            "http.body_limit",
+            "must be at least 1KiB and not above http.batch_body_limit",
+        );
+        self.demand(
+            http.batch_body_limit <= 1 << 30,
+            "http.batch_body_limit",
+            "must be at most 1GiB: a batch is held in memory",
+        );
+        self.demand(http.max_connections >= 1, "http.max_connections", "must be at least 1");
+        self.demand(
+            http.backlog >= 1 && i32::try_from(http.backlog).is_ok(),
+            "http.backlog",
+            "must be at least 1",
+        );
+        self.demand(http.workers <= 1_024, "http.workers", "must be at most 1024");
+        let filter = tracing_subscriber::EnvFilter::builder().parse(&config.logging.filter);
+        if let Err(error) = filter {
+            let remedy = format!("{error}; write a level, info for example");
+            self.demand(false, "logging.filter", &remedy);
+        }
+    }
+
+    fn times(&mut self, config: &Config) {
+        let database = &config.database;
+        for (key, span) in [
+            ("http.keep_alive", config.http.keep_alive),
+            ("http.request_head_timeout", config.http.request_head_timeout),
+            ("http.request_timeout", config.http.request_timeout),
+            ("database.checkout_timeout", database.checkout_timeout),
+            ("database.connect_timeout", database.connect_timeout),
+            ("database.max_lifetime", database.max_lifetime),
+            ("database.idle_timeout", database.idle_timeout),
+            ("database.statement_timeout", database.statement_timeout),
+            ("database.busy_timeout", database.busy_timeout),
+            ("redis.deadline", config.redis.deadline),
+            ("redis.probe_interval", config.redis.probe_interval),
+            ("signals.expires_after", config.signals.expires_after),
+            ("signals.expiry_interval", config.signals.expiry_interval),
+            ("cache.signals_ttl", config.cache.signals_ttl),
+            ("cache.performance_ttl", config.cache.performance_ttl),
+            ("events.poll_interval", config.events.poll_interval),
+        ] {
+            self.demand(span > Duration::ZERO, key, "must be longer than 0s");
+        }
+        let events = &config.events;
+        self.demand(
+            events.max_staleness > events.poll_interval,
+            "events.max_staleness",
+            "must be longer than events.poll_interval, or every pause would be an outage",
+        );
+        self.demand(
+            events.retention >= Duration::from_hours(1),
+            "events.retention",
+            "must be at least 1h",
+        );
+    }
+}
+
+/// Why a secret could be guessed.
+fn weakness(secret: &str) -> Option<&'static str> {
+    if secret.len() < 32 {
+        return Some("shorter than 32 bytes");
+    }
+    let lower = secret.to_lowercase();
+    if WELL_KNOWN.iter().any(|text| lower.contains(text)) {
+        return Some("it looks like an example");
+    }
+    let distinct: std::collections::HashSet<u8> = secret.bytes().collect();
+    (distinct.len() < 8).then_some("it repeats few characters")
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// A CIDR block, or a single address as a block of one.
+pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
+    let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(single)
+}
+
+fn is_origin(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_exact() {
+        for good in ["https://example.com", "http://localhost:3000", "http://[::1]:80"] {
+            assert_eq!(is_origin(good), good != "http://[::1]:80", "{good}");
+        }
+        for bad in ["*", "null", "example.com", "https://example.com/", "https://*.example.com/x"] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn networks_are_checked() {
+        for good in ["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8"] {
+            assert!(parse_network(good).is_some(), "{good}");
+        }
+        for bad in ["", "10.0.0.0/33", "proxy", "fd00::/129", "10.0.0.0/"] {
+            assert!(parse_network(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Secrets that the development profile generates and keeps.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use alpine_domain::account::Secret;
+use anyhow::Context as _;
+
+use super::{Config, Layers, Origin, Setting, display};
+
+/// Fills in the secrets that are missing: reads them from `data_dir/secrets`, or generates them
+/// there, readable by the owner only. Does nothing outside the development profile, whose rules have
+/// refused a missing secret before.
+///
+/// # Errors
+/// When the directory or a file cannot be made or read, or its content was tampered with.
+pub fn keep_generated_secrets(config: &mut Config, layers: &mut Layers) -> anyhow::Result<()> {
+    if config.secrets.jwt.is_some() || !config.is_development() {
+        return Ok(());
+    }
+    let folder = config.data_dir.join("secrets");
+    make_private_folder(&config.data_dir)?;
+    make_private_folder(&folder)?;
+    let path = folder.join("jwt");
+    let secret = read_or_generate(&path)
+        .with_context(|| format!("the generated secret in {}", display(&path)))?;
+    layers.settings.insert(
+        "secrets.jwt".to_owned(),
+        Setting { value: toml::Value::String(String::new()), origin: Origin::Generated(path) },
+    );
+    config.secrets.jwt = Some(secret);
+    Ok(())
+}
+
+/// Makes a directory that only its owner may enter; leaves an existing one as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_private_folder(path: &Path) -> anyhow::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .with_context(|| format!("cannot make the directory {}; see data_dir", display(path)))
+}
+
+fn read_or_generate(path: &Path) -> anyhow::Result<Secret> {
+    match fs::read_to_string(path) {
+        Ok(text) => return kept(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).context("cannot be read"),
+    }
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    let text = hex::encode(bytes);
+
+    // Written beside its place and linked there: a second process that starts at the same time finds
+    // the whole secret or none, and the first one stays.
+    let draft = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&draft).context("cannot be written")?;
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&draft, path));
+    let removed = fs::remove_file(&draft);
+    match written {
+        Ok(()) => removed.map(|()| Secret::new(text)).map_err(Into::into),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            kept(&fs::read_to_string(path).context("cannot be read")?)
+        }
+        Err(error) => Err(error).context("cannot be written"),
+    }
+}
+
+fn kept(text: &str) -> anyhow::Result<Secret> {
+    let text = text.trim();
+    anyhow::ensure!(
+        text.len() >= 32,
+        "is shorter than 32 bytes; delete the file, and a new one is generated (everybody has to sign in again)"
+    );
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    fn config_in(folder: &Path) -> (Config, Layers) {
+        let loaded = load(&Sources {
+            arguments: vec![(
+                "data_dir",
+                toml::Value::String(folder.join("data").display().to_string()),
+                "--data-dir",
+            )],
+            ..Sources::default()
+        })
+        .unwrap();
+        (loaded.config, loaded.layers)
+    }
+
+    #[test]
+    fn a_secret_is_generated_once_and_only_for_its_owner() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut first, mut layers) = config_in(folder.path());
+        keep_generated_secrets(&mut first, &mut layers).unwrap();
+        let (mut second, mut again) = config_in(folder.path());
+        keep_generated_secrets(&mut second, &mut again).unwrap();
+
+        let secret = first.secrets.jwt.unwrap();
+        assert_eq!(secret.reveal().len(), 64);
+        assert!(second.secrets.jwt == Some(secret), "kept across starts");
+        assert!(matches!(layers.settings["secrets.jwt"].origin, Origin::Generated(_)));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &str| {
+                let path = folder.path().join("data").join(path);
+                fs::metadata(path).unwrap().permissions().mode() & 0o777
+            };
+            assert_eq!(mode("secrets"), 0o700);
+            assert_eq!(mode("secrets/jwt"), 0o600);
+        }
+    }
+
+    #[test]
+    fn a_truncated_secret_is_refused_with_the_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut config, mut layers) = config_in(folder.path());
+        let path = config.data_dir.join("secrets");
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("jwt"), "short").unwrap();
+        let error = keep_generated_secrets(&mut config, &mut layers).unwrap_err();
+        assert!(format!("{error:#}").contains("delete the file"), "{error:#}");
+    }
+}

@@ -1,0 +1,105 @@
+//! What `config show` prints: every key, its effective value, and where it came from.
+
+use std::fmt::Write as _;
+
+use toml::Value;
+use url::Url;
+
+use super::Layers;
+
+impl Layers {
+    /// One line a key, in the file's notation; secrets are hidden.
+    pub fn show(&self) -> String {
+        let lines: Vec<(String, String)> = self
+            .settings
+            .iter()
+            .map(|(key, setting)| {
+                let value = shown(key, &setting.value);
+                (format!("{key} = {value}"), setting.origin.to_string())
+            })
+            .collect();
+        let width = lines
+            .iter()
+            .map(|(text, _)| text.chars().count())
+            .filter(|width| *width <= 60)
+            .max()
+            .unwrap_or(0);
+        let mut out = String::new();
+        for (text, origin) in lines {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{text:<width$}  # {origin}");
+        }
+        for name in &self.unused {
+            let _ = writeln!(out, "# {name} is set; this version takes no payments and ignores it");
+        }
+        out
+    }
+}
+
+fn shown(key: &str, value: &Value) -> String {
+    let Value::String(text) = value else {
+        return value.to_string();
+    };
+    let is_secret = key.starts_with("secrets.") || key.starts_with("producers.keys.");
+    let text = match key {
+        _ if is_secret && text.is_empty() => "(not set)".to_owned(),
+        _ if is_secret => "(hidden)".to_owned(),
+        "database.url" | "redis.url" => without_password(text),
+        _ => text.clone(),
+    };
+    Value::String(text).to_string()
+}
+
+/// A URL that may be shown. What cannot be read as one may hide a password anywhere.
+fn without_password(text: &str) -> String {
+    if text.is_empty() || text.starts_with("sqlite:") {
+        return text.to_owned();
+    }
+    let Ok(mut url) = Url::parse(text) else {
+        return "(hidden)".to_owned();
+    };
+    // libpq takes a password among the parameters, too.
+    let parameters: Vec<(String, String)> = url
+        .query_pairs()
+        .map(|(name, value)| {
+            let is_secret = name.to_lowercase().contains("password");
+            let value = if is_secret { "hidden".into() } else { value };
+            (name.into_owned(), value.into_owned())
+        })
+        .collect();
+    if !parameters.is_empty() {
+        url.query_pairs_mut().clear().extend_pairs(parameters);
+    }
+    if url.password().is_some() && url.set_password(Some("hidden")).is_err() {
+        return "(hidden)".to_owned();
+    }
+    url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Sources, read_layers};
+
+    #[test]
+    fn secrets_never_show_and_origins_do() {
+        let sources = Sources {
+            environment: [
+                ("JWT_SECRET", "hunter2-jwt"),
+                ("ARGO_API_KEY", "hunter2-argo"),
+                ("DATABASE_URL", "postgres://u:hunter2@db/alpine?password=hunter2&sslmode=require"),
+                ("REDIS_PASSWORD", "hunter2"),
+                ("REDIS_HOST", "cache"),
+                ("STRIPE_SECRET_KEY", "hunter2-stripe"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+            ..Sources::default()
+        };
+        let text = read_layers(&sources).show();
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains("sslmode=require"), "{text}");
+        assert!(text.contains("# environment JWT_SECRET"), "{text}");
+        assert!(text.contains("STRIPE_SECRET_KEY is set"), "{text}");
+        assert!(text.contains("http.workers = 0"), "{text}");
+    }
+}

@@ -1,0 +1,122 @@
+//! Durations and sizes as people write them: `15m`, `64KiB`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de::Error};
+
+/// Reads a duration: a whole number and one of `ms`, `s`, `m`, `h`, `d`.
+///
+/// ```
+/// use std::time::Duration;
+/// use alpine_server::config::parse_duration;
+/// assert_eq!(parse_duration("15m"), Ok(Duration::from_secs(900)));
+/// assert!(parse_duration("15").is_err());
+/// ```
+///
+/// # Errors
+/// Says what would be accepted.
+pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
+    const REASON: &str =
+        "must be a whole number with a unit: 250ms, 30s, 15m, 12h or 30d, at most 3650d";
+    let (number, millis) = split_unit(text)
+        .and_then(|(number, unit)| {
+            let millis: u64 = match unit {
+                "ms" => 1,
+                "s" => 1_000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                "d" => 86_400_000,
+                _ => return None,
+            };
+            Some((number, millis))
+        })
+        .ok_or(REASON)?;
+    let total = number.checked_mul(millis).ok_or(REASON)?;
+    // Ten years: beyond it, sums of instants would have to be checked everywhere.
+    if total > 3_650 * 86_400_000 {
+        return Err(REASON);
+    }
+    Ok(Duration::from_millis(total))
+}
+
+/// Reads a size in bytes: a whole number and one of `B`, `KiB`, `MiB`, `GiB`.
+///
+/// ```
+/// assert_eq!(alpine_server::config::parse_size("64KiB"), Ok(65_536));
+/// ```
+///
+/// # Errors
+/// Says what would be accepted.
+pub fn parse_size(text: &str) -> Result<usize, &'static str> {
+    const REASON: &str = "must be a whole number with a unit: 512B, 64KiB, 16MiB or 2GiB";
+    let (number, unit) = split_unit(text).ok_or(REASON)?;
+    let bytes: u64 = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(REASON),
+    };
+    number.checked_mul(bytes).and_then(|total| usize::try_from(total).ok()).ok_or(REASON)
+}
+
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+/// For `#[serde(deserialize_with)]`: [`parse_duration`].
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_duration(&text).map_err(D::Error::custom)
+}
+
+/// For `#[serde(deserialize_with)]`: [`parse_size`].
+pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_size(&text).map_err(D::Error::custom)
+}
+
+/// For `#[serde(deserialize_with)]`: a text, where an empty one means "not set".
+pub(super) fn optional_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let text = text.trim();
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// For `#[serde(deserialize_with)]`: anything that reads itself from text, empty for "not set".
+pub(super) fn optional_parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    optional_text(deserializer)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_stay_in_range() {
+        assert_eq!(parse_duration("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_duration(" 25 ms "), Ok(Duration::from_millis(25)));
+        assert_eq!(parse_duration("30d"), Ok(Duration::from_hours(30 * 24)));
+        for bad in ["", "s", "5", "-1s", "1.5h", "1y", "99999999999999999999s", "3651d"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_need_a_unit() {
+        assert_eq!(parse_size("1GiB"), Ok(1 << 30));
+        for bad in ["", "64", "64kb", "64 KB", "-1B", "99999999999GiB"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+}
