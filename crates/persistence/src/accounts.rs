@@ -1,0 +1,378 @@
+//! Users, their sign-ins and their refresh tokens.
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    account::{
+        Account, AccountStore, Email, NewAccount, NewSession, ProfileChange, Refreshed,
+        RevokedSession, Role, SessionId, Standing, Tier, UserId,
+    },
+    error::ConflictKind,
+    event::Event,
+};
+use async_trait::async_trait;
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _, dsl::insert_into,
+};
+
+use crate::{
+    AnyConnection, Database, Failure,
+    database::Unit,
+    failure::unique_as,
+    rows::{SessionRow, UserRow, stored},
+    schema::{refresh_tokens, sessions, users},
+};
+
+/// The accounts of one database.
+#[derive(Clone)]
+pub struct Accounts(Database);
+
+impl Accounts {
+    /// The accounts kept in `database`.
+    pub const fn new(database: Database) -> Self {
+        Self(database)
+    }
+}
+
+const TAKEN: &str = "an account with this e-mail address exists";
+
+fn user_row(conn: &mut AnyConnection, id: UserId) -> Result<Option<UserRow>, Failure> {
+    let row = users::table.find(id.to_string()).first::<UserRow>(conn);
+    Ok(row.optional()?)
+}
+
+fn no_account() -> Failure {
+    Error::NotFound("account").into()
+}
+
+/// Ends a session unless it ended before, and tells everybody.
+fn revoke(
+    unit: &mut Unit<'_>,
+    session: SessionId,
+    now: Timestamp,
+    denied_until: Timestamp,
+) -> Result<(), Failure> {
+    let live = sessions::table
+        .filter(sessions::id.eq(session.to_string()))
+        .filter(sessions::revoked_at.is_null());
+    let ended = diesel::update(live)
+        .set((
+            sessions::revoked_at.eq(now.micros()),
+            sessions::denied_until.eq(denied_until.micros()),
+        ))
+        .execute(unit.conn)?;
+    if ended > 0 {
+        let until = denied_until;
+        unit.log(now, Event::SessionRevoked { session, until });
+    }
+    Ok(())
+}
+
+fn insert_refresh(
+    conn: &mut AnyConnection,
+    hash: &str,
+    session: &str,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    insert_into(refresh_tokens::table)
+        .values((
+            refresh_tokens::token_hash.eq(hash),
+            refresh_tokens::session_id.eq(session),
+            refresh_tokens::created_at.eq(now.micros()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn rotate(
+    unit: &mut Unit<'_>,
+    presented: &str,
+    next: &str,
+    now: Timestamp,
+    denied_until: Timestamp,
+) -> Result<Refreshed, Failure> {
+    let session_id: Option<String> = refresh_tokens::table
+        .find(presented)
+        .select(refresh_tokens::session_id)
+        .first(unit.conn)
+        .optional()?;
+    let Some(session_id) = session_id else {
+        return Ok(Refreshed::Refused);
+    };
+    // Writing the row, even as it was, holds it: two callers with one token, or a logout at the same
+    // moment, come one after the other, and the second sees what the first did.
+    let live = sessions::table
+        .filter(sessions::id.eq(&session_id))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now.micros()));
+    let session: Option<SessionRow> = diesel::update(live)
+        .set(sessions::expires_at.eq(sessions::expires_at))
+        .returning(sessions::all_columns)
+        .get_result(unit.conn)
+        .optional()?;
+    let Some(session) = session else {
+        return Ok(Refreshed::Refused);
+    };
+    let unused = refresh_tokens::table
+        .filter(refresh_tokens::token_hash.eq(presented))
+        .filter(refresh_tokens::used_at.is_null());
+    let used =
+        diesel::update(unused).set(refresh_tokens::used_at.eq(now.micros())).execute(unit.conn)?;
+    if used == 0 {
+        revoke(unit, session.session()?, now, denied_until)?;
+        return Ok(Refreshed::Replayed { session: session.session()? });
+    }
+    let user = user_row(unit.conn, stored("sessions.user_id", &session.user_id)?)?;
+    let Some(account) = user.map(|row| row.account()).transpose()? else {
+        return Ok(Refreshed::Refused);
+    };
+    if !account.is_active {
+        return Ok(Refreshed::Refused);
+    }
+    insert_refresh(unit.conn, next, &session.id, now)?;
+    Ok(Refreshed::Rotated {
+        session: session.session()?,
+        account,
+        expires_at: Timestamp::from_micros(session.expires_at),
+    })
+}
+
+#[async_trait]
+impl AccountStore for Accounts {
+    async fn create(&self, account: NewAccount) -> Result<Account> {
+        self.0
+            .write("account_create", move |unit| {
+                let insert = insert_into(users::table).values((
+                    users::id.eq(account.id.to_string()),
+                    users::email.eq(account.email.as_str()),
+                    users::full_name.eq(account.full_name.as_str()),
+                    users::password_hash.eq(&account.password_hash),
+                    users::tier.eq(account.tier.as_str()),
+                    users::role.eq(account.role.as_str()),
+                    users::is_active.eq(true),
+                    users::is_verified.eq(false),
+                    users::generation.eq(0_i64),
+                    users::created_at.eq(account.created_at.micros()),
+                    users::updated_at.eq(account.created_at.micros()),
+                ));
+                let row: UserRow = unique_as(
+                    insert.returning(users::all_columns).get_result(unit.conn),
+                    ConflictKind::EmailTaken,
+                    TAKEN,
+                )?;
+                Ok(row.account()?)
+            })
+            .await
+    }
+
+    async fn credentials(&self, email: &Email) -> Result<Option<(Account, String)>> {
+        let email = email.clone();
+        self.0
+            .read("account_credentials", move |conn| {
+                let row: Option<UserRow> =
+                    users::table.filter(users::email.eq(email.as_str())).first(conn).optional()?;
+                Ok(row
+                    .map(|row| row.account().map(|account| (account, row.password_hash)))
+                    .transpose()?)
+            })
+            .await
+    }
+
+    async fn account(&self, id: UserId) -> Result<Option<Account>> {
+        self.0
+            .read("account_find", move |conn| {
+                Ok(user_row(conn, id)?.map(|row| row.account()).transpose()?)
+            })
+            .await
+    }
+
+    async fn standing(&self, id: UserId) -> Result<Option<Standing>> {
+        self.0
+            .read("account_standing", move |conn| {
+                let row: Option<(String, String, bool, i64)> = users::table
+                    .find(id.to_string())
+                    .select((users::tier, users::role, users::is_active, users::generation))
+                    .first(conn)
+                    .optional()?;
+                let Some((tier, role, is_active, generation)) = row else {
+                    return Ok(None);
+                };
+                Ok(Some(Standing {
+                    tier: stored("users.tier", &tier)?,
+                    role: stored("users.role", &role)?,
+                    is_active,
+                    generation,
+                }))
+            })
+            .await
+    }
+
+    async fn update_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+        now: Timestamp,
+    ) -> Result<Account> {
+        self.0
+            .write("account_update_profile", move |unit| {
+                let row = user_row(unit.conn, id)?.ok_or_else(no_account)?;
+                let old = row.account()?;
+                let full_name = change.full_name.as_ref().unwrap_or(&old.full_name);
+                let email = change.email.as_ref().unwrap_or(&old.email);
+                // The same address again is no other address: it stays verified.
+                let is_verified = old.is_verified && *email == old.email;
+                let update = diesel::update(users::table.find(id.to_string())).set((
+                    users::full_name.eq(full_name.as_str()),
+                    users::email.eq(email.as_str()),
+                    users::is_verified.eq(is_verified),
+                    users::updated_at.eq(now.micros()),
+                ));
+                let row: UserRow = unique_as(
+                    update.returning(users::all_columns).get_result(unit.conn),
+                    ConflictKind::EmailTaken,
+                    TAKEN,
+                )?;
+                unit.log(now, Event::AccountChanged { user: id });
+                Ok(row.account()?)
+            })
+            .await
+    }
+
+    async fn upgrade_hash(&self, id: UserId, old_hash: &str, new_hash: &str) -> Result<()> {
+        let (old_hash, new_hash) = (old_hash.to_owned(), new_hash.to_owned());
+        self.0
+            .write("account_upgrade_hash", move |unit| {
+                let unchanged = users::table
+                    .filter(users::id.eq(id.to_string()))
+                    .filter(users::password_hash.eq(&old_hash));
+                diesel::update(unchanged)
+                    .set(users::password_hash.eq(&new_hash))
+                    .execute(unit.conn)?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn set_standing(
+        &self,
+        id: UserId,
+        tier: Tier,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<Account> {
+        self.0
+            .write("account_set_standing", move |unit| {
+                let row: Option<UserRow> = diesel::update(users::table.find(id.to_string()))
+                    .set((
+                        users::tier.eq(tier.as_str()),
+                        users::role.eq(role.as_str()),
+                        users::updated_at.eq(now.micros()),
+                    ))
+                    .returning(users::all_columns)
+                    .get_result(unit.conn)
+                    .optional()?;
+                let account = row.ok_or_else(no_account)?.account()?;
+                unit.log(now, Event::AccountChanged { user: id });
+                Ok(account)
+            })
+            .await
+    }
+
+    async fn count_admins(&self) -> Result<u32> {
+        self.0
+            .read("account_count_admins", |conn| {
+                let count: i64 = users::table
+                    .filter(users::role.eq(Role::Admin.as_str()).and(users::is_active))
+                    .count()
+                    .get_result(conn)?;
+                Ok(u32::try_from(count).unwrap_or(u32::MAX))
+            })
+            .await
+    }
+
+    async fn open_session(&self, session: NewSession) -> Result<()> {
+        self.0
+            .write("session_open", move |unit| {
+                let id = session.id.to_string();
+                insert_into(sessions::table)
+                    .values((
+                        sessions::id.eq(&id),
+                        sessions::user_id.eq(session.user.to_string()),
+                        sessions::created_at.eq(session.created_at.micros()),
+                        sessions::expires_at.eq(session.expires_at.micros()),
+                    ))
+                    .execute(unit.conn)?;
+                insert_refresh(unit.conn, &session.refresh_hash, &id, session.created_at)
+            })
+            .await
+    }
+
+    async fn rotate_refresh(
+        &self,
+        presented: &str,
+        next: &str,
+        now: Timestamp,
+        denied_until: Timestamp,
+    ) -> Result<Refreshed> {
+        let (presented, next) = (presented.to_owned(), next.to_owned());
+        self.0
+            .write("session_rotate", move |unit| rotate(unit, &presented, &next, now, denied_until))
+            .await
+    }
+
+    async fn revoke_session(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+        denied_until: Timestamp,
+    ) -> Result<()> {
+        self.0.write("session_revoke", move |unit| revoke(unit, session, now, denied_until)).await
+    }
+
+    async fn revoke_all(&self, user: UserId, now: Timestamp) -> Result<i64> {
+        self.0
+            .write("session_revoke_all", move |unit| {
+                // The generation denies every access token at once; sessions need no denial each.
+                let generation: Option<i64> = diesel::update(users::table.find(user.to_string()))
+                    .set((
+                        users::generation.eq(users::generation + 1_i64),
+                        users::updated_at.eq(now.micros()),
+                    ))
+                    .returning(users::generation)
+                    .get_result(unit.conn)
+                    .optional()?;
+                let generation = generation.ok_or_else(no_account)?;
+                let live = sessions::table
+                    .filter(sessions::user_id.eq(user.to_string()))
+                    .filter(sessions::revoked_at.is_null());
+                diesel::update(live)
+                    .set(sessions::revoked_at.eq(now.micros()))
+                    .execute(unit.conn)?;
+                unit.log(now, Event::AccountChanged { user });
+                Ok(generation)
+            })
+            .await
+    }
+
+    async fn revoked_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<RevokedSession>> {
+        self.0
+            .read("session_revoked", move |conn| {
+                let rows: Vec<(String, Option<i64>)> = sessions::table
+                    .filter(sessions::denied_until.gt(now.micros()))
+                    .order((sessions::denied_until.desc(), sessions::id.asc()))
+                    .limit(limit.into())
+                    .select((sessions::id, sessions::denied_until))
+                    .load(conn)?;
+                rows.into_iter()
+                    .filter_map(|(id, until)| until.map(|until| (id, until)))
+                    .map(|(id, until)| {
+                        Ok(RevokedSession {
+                            session: stored("sessions.id", &id)?,
+                            until: Timestamp::from_micros(until),
+                        })
+                    })
+                    .collect()
+            })
+            .await
+    }
+}

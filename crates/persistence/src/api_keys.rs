@@ -1,0 +1,126 @@
+//! Users' API keys.
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    account::{ApiKey, ApiKeyId, ApiKeyStore, NewApiKey, UserId},
+    error::ConflictKind,
+    event::Event,
+};
+use async_trait::async_trait;
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _, dsl::insert_into,
+};
+
+use crate::{
+    Database,
+    connection::MultiBackend,
+    rows::ApiKeyRow,
+    schema::{api_keys, users},
+};
+
+/// The API keys of one database.
+#[derive(Clone)]
+pub struct ApiKeys(Database);
+
+impl ApiKeys {
+    /// The API keys kept in `database`.
+    pub const fn new(database: Database) -> Self {
+        Self(database)
+    }
+}
+
+/// Keys that are neither revoked nor expired.
+fn live(now: Timestamp) -> api_keys::BoxedQuery<'static, MultiBackend> {
+    api_keys::table
+        .filter(api_keys::revoked_at.is_null())
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.micros())))
+        .into_boxed()
+}
+
+#[async_trait]
+impl ApiKeyStore for ApiKeys {
+    async fn create(&self, key: NewApiKey, max: u32) -> Result<()> {
+        self.0
+            .write("api_key_create", move |unit| {
+                let NewApiKey { key, key_hash } = &key;
+                let owner = key.owner.to_string();
+                // Writing the owner's row, as it was, holds it: two creations cannot both count
+                // the same number of keys.
+                let owners = diesel::update(users::table.find(&owner))
+                    .set(users::generation.eq(users::generation))
+                    .execute(unit.conn)?;
+                if owners == 0 {
+                    return Err(Error::NotFound("account").into());
+                }
+                let count: i64 = live(key.created_at)
+                    .filter(api_keys::user_id.eq(&owner))
+                    .count()
+                    .get_result(unit.conn)?;
+                if count >= i64::from(max) {
+                    let detail = format!("at most {max} API keys at a time; revoke one first");
+                    return Err(Error::conflict(ConflictKind::LimitReached, detail).into());
+                }
+                insert_into(api_keys::table)
+                    .values((
+                        api_keys::id.eq(key.id.to_string()),
+                        api_keys::user_id.eq(&owner),
+                        api_keys::name.eq(&key.name),
+                        api_keys::prefix.eq(&key.prefix),
+                        api_keys::scopes.eq(key.scopes.join(" ")),
+                        api_keys::key_hash.eq(key_hash),
+                        api_keys::created_at.eq(key.created_at.micros()),
+                        api_keys::expires_at.eq(key.expires_at.map(Timestamp::micros)),
+                    ))
+                    .execute(unit.conn)?;
+                unit.log(key.created_at, Event::ApiKeysChanged);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn list(&self, owner: UserId, now: Timestamp) -> Result<Vec<ApiKey>> {
+        self.0
+            .read("api_key_list", move |conn| {
+                let rows: Vec<ApiKeyRow> = live(now)
+                    .filter(api_keys::user_id.eq(owner.to_string()))
+                    .order((api_keys::created_at.desc(), api_keys::id.desc()))
+                    .load(conn)?;
+                Ok(rows.into_iter().map(ApiKeyRow::key).collect::<Result<Vec<_>>>()?)
+            })
+            .await
+    }
+
+    async fn revoke(&self, owner: UserId, key: ApiKeyId, now: Timestamp) -> Result<()> {
+        self.0
+            .write("api_key_revoke", move |unit| {
+                let live = api_keys::table
+                    .filter(api_keys::id.eq(key.to_string()))
+                    .filter(api_keys::user_id.eq(owner.to_string()))
+                    .filter(api_keys::revoked_at.is_null())
+                    .filter(
+                        api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.micros())),
+                    );
+                let revoked = diesel::update(live)
+                    .set(api_keys::revoked_at.eq(now.micros()))
+                    .execute(unit.conn)?;
+                if revoked == 0 {
+                    return Err(Error::NotFound("API key").into());
+                }
+                unit.log(now, Event::ApiKeysChanged);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn by_hash(&self, key_hash: &str, now: Timestamp) -> Result<Option<ApiKey>> {
+        let key_hash = key_hash.to_owned();
+        self.0
+            .read("api_key_by_hash", move |conn| {
+                let row: Option<ApiKeyRow> =
+                    live(now).filter(api_keys::key_hash.eq(&key_hash)).first(conn).optional()?;
+                Ok(row.map(ApiKeyRow::key).transpose()?)
+            })
+            .await
+    }
+}

@@ -1,0 +1,126 @@
+//! The few statements that the two back ends say differently. Nothing else asks which one it is.
+
+use alpine_domain::{Result, Timestamp, event::Event};
+use diesel::{
+    Connection as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _,
+    dsl::insert_into,
+    sql_types::{Array, BigInt, Text},
+};
+
+use crate::{
+    AnyConnection, Failure,
+    rows::{NewOutcomeRow, NewProducerRow, NewSignalRow},
+    schema::{events, outcomes, producers, signals},
+};
+
+/// Rows for each statement: PostgreSQL takes at most 65,535 parameters, a signal has 22.
+const CHUNK: usize = 500;
+
+/// Serialises the writers of events. Any number will do that nothing else in the database uses.
+const EVENT_LOCK: i64 = 0x616c_7069_6e65_0001;
+
+/// Inserts the signals whose (producer, external id) is new; says which, in no particular order.
+pub(crate) fn insert_new_signals(
+    conn: &mut AnyConnection,
+    rows: &[NewSignalRow<'_>],
+) -> Result<Vec<(i64, i64, String)>, Failure> {
+    let key = (signals::id, signals::producer_id, signals::external_id);
+    let mut stored = Vec::with_capacity(rows.len());
+    match conn {
+        AnyConnection::Postgres(conn) => {
+            for chunk in rows.chunks(CHUNK) {
+                let insert = insert_into(signals::table).values(chunk).on_conflict_do_nothing();
+                stored.extend(insert.returning(key).get_results::<(i64, i64, String)>(conn)?);
+            }
+        }
+        AnyConnection::Sqlite(conn) => {
+            for row in rows {
+                let insert = insert_into(signals::table).values(row).on_conflict_do_nothing();
+                stored.extend(insert.returning(key).load::<(i64, i64, String)>(conn)?);
+            }
+        }
+    }
+    Ok(stored)
+}
+
+/// Inserts the outcomes of signals that have none; says which signals.
+pub(crate) fn insert_new_outcomes(
+    conn: &mut AnyConnection,
+    rows: &[NewOutcomeRow<'_>],
+) -> Result<Vec<i64>, Failure> {
+    let mut stored = Vec::with_capacity(rows.len());
+    match conn {
+        AnyConnection::Postgres(conn) => {
+            for chunk in rows.chunks(CHUNK) {
+                let insert = insert_into(outcomes::table).values(chunk).on_conflict_do_nothing();
+                stored.extend(insert.returning(outcomes::signal_id).get_results::<i64>(conn)?);
+            }
+        }
+        AnyConnection::Sqlite(conn) => {
+            for row in rows {
+                let insert = insert_into(outcomes::table).values(row).on_conflict_do_nothing();
+                stored.extend(insert.returning(outcomes::signal_id).load::<i64>(conn)?);
+            }
+        }
+    }
+    Ok(stored)
+}
+
+/// Inserts a producer unless its name is taken; says whether it did.
+pub(crate) fn insert_new_producer(
+    conn: &mut AnyConnection,
+    row: &NewProducerRow<'_>,
+) -> Result<bool, Failure> {
+    let insert =
+        insert_into(producers::table).values(row).on_conflict(producers::name).do_nothing();
+    let rows = match conn {
+        AnyConnection::Postgres(conn) => insert.execute(conn)?,
+        AnyConnection::Sqlite(conn) => insert.execute(conn)?,
+    };
+    Ok(rows == 1)
+}
+
+/// Appends events to the log, as the last thing that their transaction does.
+///
+/// On PostgreSQL the number is taken under a lock that is held until the commit is visible: rows
+/// appear in the order of their numbers, and a transaction that runs for long has no number yet, so
+/// it hides nothing newer. On SQLite there is one writer at a time anyway.
+pub(crate) fn append_events(
+    conn: &mut AnyConnection,
+    logged: &[(Timestamp, Event)],
+) -> Result<(), Failure> {
+    if logged.is_empty() {
+        return Ok(());
+    }
+    let payloads =
+        logged.iter().map(|(_, event)| event.to_payload()).collect::<Result<Vec<_>>>()?;
+    match conn {
+        AnyConnection::Postgres(conn) => {
+            diesel::sql_query("SELECT pg_advisory_xact_lock($1)")
+                .bind::<BigInt, _>(EVENT_LOCK)
+                .execute(conn)?;
+            let instants: Vec<i64> = logged.iter().map(|(at, _)| at.micros()).collect();
+            let kinds: Vec<&str> = logged.iter().map(|(_, event)| event.kind()).collect();
+            diesel::sql_query(
+                "INSERT INTO events (recorded_at, kind, payload) \
+                 SELECT * FROM unnest($1, $2, $3)",
+            )
+            .bind::<Array<BigInt>, _>(instants)
+            .bind::<Array<Text>, _>(kinds)
+            .bind::<Array<Text>, _>(payloads)
+            .execute(conn)?;
+        }
+        AnyConnection::Sqlite(conn) => {
+            for ((at, event), payload) in logged.iter().zip(&payloads) {
+                insert_into(events::table)
+                    .values((
+                        events::recorded_at.eq(at.micros()),
+                        events::kind.eq(event.kind()),
+                        events::payload.eq(payload),
+                    ))
+                    .execute(conn)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What can go wrong inside a unit of work, and what the domain is told of it.
+
+use alpine_domain::{Error, error::ConflictKind};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// Why a unit of work failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The database said no, or nothing at all.
+    #[error(transparent)]
+    Database(#[from] DieselError),
+    /// A rule of the domain was broken; the transaction is rolled back all the same.
+    #[error(transparent)]
+    Domain(#[from] Error),
+}
+
+/// The words by which an error that Diesel does not tell apart is known. The back ends' English
+/// texts: a server that speaks another language gets `Internal` where `Unavailable` would be kinder.
+const DEADLOCK: &[&str] = &["deadlock detected", "could not serialize access"];
+const CLOSED: &[&str] = &[
+    "terminating connection",
+    "server closed the connection",
+    "connection not open",
+    "no connection to the server",
+    "SSL connection has been closed",
+];
+const AWAY: &[&str] = &[
+    "database is locked",
+    "table is locked",
+    "readonly database",
+    "disk is full",
+    "disk I/O error",
+    "unable to open database",
+    "No space left on device",
+    "statement timeout",
+    "lock timeout",
+    "too many clients",
+    "remaining connection slots",
+    "the database system is",
+];
+
+fn says(error: &DieselError, words: &[&str]) -> bool {
+    match error {
+        DieselError::DatabaseError(_, information) => {
+            words.iter().any(|word| information.message().contains(word))
+        }
+        _ => false,
+    }
+}
+
+/// The connection is gone and must not be used again.
+pub(crate) fn is_closed(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::DatabaseError(
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            _
+        ) | DieselError::BrokenTransactionManager
+    ) || says(error, CLOSED)
+}
+
+/// The whole transaction was undone by the database and may succeed when it is run again.
+pub(crate) fn is_transient(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _))
+        || says(error, DEADLOCK)
+}
+
+fn is_away(error: &DieselError) -> bool {
+    is_closed(error)
+        || is_transient(error)
+        || matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+        || says(error, AWAY)
+}
+
+impl Failure {
+    pub(crate) fn database(&self) -> Option<&DieselError> {
+        match self {
+            Self::Database(error) => Some(error),
+            Self::Domain(_) => None,
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Domain(error) => error,
+            Failure::Database(error) if is_away(&error) => Self::unavailable("the database", error),
+            Failure::Database(error) => Self::internal(error),
+        }
+    }
+}
+
+/// Turns a violated uniqueness into the conflict that it means.
+pub(crate) fn unique_as<T>(
+    result: diesel::QueryResult<T>,
+    kind: ConflictKind,
+    detail: &str,
+) -> Result<T, Failure> {
+    result.map_err(|error| match error {
+        DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
+            Error::conflict(kind, detail).into()
+        }
+        other => other.into(),
+    })
+}

@@ -1,0 +1,210 @@
+//! The pool: lazily filled, without a round trip on checkout, and without stale connections.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use diesel::r2d2::R2D2Connection as _;
+
+use crate::{
+    AnyConnection, DatabaseSettings,
+    connection::{Target, establish},
+};
+
+/// How long the pool must have been calm before connections above `keep` are closed.
+const CALM: Duration = Duration::from_secs(10);
+
+/// r2d2 refuses a span of nothing.
+const BRIEF: Duration = Duration::from_millis(1);
+
+/// Why a connection was not opened, or not handed out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PoolError {
+    #[error("no connection: {0}")]
+    Connect(#[from] diesel::ConnectionError),
+    #[error("the connection did not answer: {0}")]
+    Ping(#[from] diesel::result::Error),
+    #[error("the connection was opened before the database was lost")]
+    Suspect,
+}
+
+/// What all connections of a pool share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    start: Instant,
+    /// Microseconds from `start` to the last time that a connection proved dead; 0 for never.
+    lost_at: AtomicU64,
+    /// Microseconds from `start` to the last time that more than `keep` connections were in use.
+    peak_at: AtomicU64,
+    open: AtomicU32,
+    busy: AtomicU32,
+}
+
+impl Shared {
+    fn micros(&self, instant: Instant) -> u64 {
+        let since = instant.saturating_duration_since(self.start).as_micros();
+        u64::try_from(since).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Notes that a connection proved dead: none that was used before is handed out any more.
+    pub(crate) fn note_loss(&self) {
+        let now = self.micros(Instant::now());
+        self.lost_at.fetch_max(now, Ordering::SeqCst);
+    }
+}
+
+/// One connection of the pool.
+pub(crate) struct Slot {
+    pub(crate) conn: AnyConnection,
+    last_used: Instant,
+    is_dead: bool,
+    shared: Arc<Shared>,
+}
+
+impl Slot {
+    /// Says that the connection must not be used again.
+    pub(crate) fn condemn(&mut self) {
+        self.is_dead = true;
+    }
+
+    pub(crate) const fn is_condemned(&self) -> bool {
+        self.is_dead
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Opens, checks and retires connections.
+pub(crate) struct Manager {
+    target: Target,
+    keep: u32,
+    ping_after_idle: Duration,
+    busy_timeout: Duration,
+    shared: Arc<Shared>,
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Slot;
+    type Error = PoolError;
+
+    fn connect(&self) -> Result<Slot, PoolError> {
+        let conn = establish(&self.target, self.busy_timeout)?;
+        self.shared.open.fetch_add(1, Ordering::SeqCst);
+        Ok(Slot {
+            conn,
+            last_used: Instant::now(),
+            is_dead: false,
+            shared: Arc::clone(&self.shared),
+        })
+    }
+
+    /// Called on each checkout, so it must be free for a connection in steady use. One that dates
+    /// from before a loss is closed unasked: against a server that vanished even asking takes seconds.
+    fn is_valid(&self, slot: &mut Slot) -> Result<(), PoolError> {
+        if self.shared.micros(slot.last_used) <= self.shared.lost_at.load(Ordering::SeqCst) {
+            return Err(PoolError::Suspect);
+        }
+        if slot.last_used.elapsed() > self.ping_after_idle {
+            slot.conn.ping().inspect_err(|_| self.shared.note_loss())?;
+        }
+        Ok(())
+    }
+
+    /// Called on each return. Retires what is dead, what was left inside a transaction, and, after a
+    /// calm, what exceeds the number to keep.
+    fn has_broken(&self, slot: &mut Slot) -> bool {
+        let now = Instant::now();
+        slot.last_used = now;
+        let busy = self.shared.busy.fetch_sub(1, Ordering::SeqCst);
+        if busy > self.keep {
+            let peak = self.shared.micros(now);
+            self.shared.peak_at.fetch_max(peak, Ordering::SeqCst);
+        }
+        let peak_at = Duration::from_micros(self.shared.peak_at.load(Ordering::SeqCst));
+        let is_calm = now.saturating_duration_since(self.shared.start) > peak_at + CALM;
+        let is_surplus = is_calm && self.shared.open.load(Ordering::SeqCst) > self.keep;
+        thread::panicking() || slot.is_dead || is_surplus || slot.conn.is_broken()
+    }
+}
+
+/// Reports what r2d2 would otherwise only mention to nobody.
+#[derive(Debug)]
+struct Report;
+
+impl r2d2::HandleError<PoolError> for Report {
+    fn handle_error(&self, error: PoolError) {
+        match error {
+            PoolError::Suspect => tracing::debug!(%error, "connection discarded"),
+            _ => tracing::warn!(%error, "database connection"),
+        }
+    }
+}
+
+/// The pool and what its connections share.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    inner: r2d2::Pool<Manager>,
+    shared: Arc<Shared>,
+}
+
+impl Pool {
+    /// A pool without any connection yet: the first use opens the first one.
+    pub(crate) fn new(target: Target, settings: &DatabaseSettings) -> Self {
+        let shared = Arc::new(Shared {
+            start: Instant::now(),
+            lost_at: AtomicU64::new(0),
+            peak_at: AtomicU64::new(0),
+            open: AtomicU32::new(0),
+            busy: AtomicU32::new(0),
+        });
+        let manager = Manager {
+            target,
+            keep: settings.keep,
+            ping_after_idle: settings.ping_after_idle,
+            busy_timeout: settings.busy_timeout,
+            shared: Arc::clone(&shared),
+        };
+        let inner = r2d2::Pool::builder()
+            .max_size(settings.max.max(1))
+            .min_idle(Some(0))
+            .idle_timeout(None)
+            .max_lifetime(Some(settings.max_lifetime.max(BRIEF)))
+            // Also the longest pause between two attempts to open a connection.
+            .connection_timeout(settings.checkout_timeout.max(BRIEF))
+            .test_on_check_out(true)
+            .error_handler(Box::new(Report))
+            .build_unchecked(manager);
+        Self { inner, shared }
+    }
+
+    /// A connection that is believed to work, waited for until `deadline`.
+    pub(crate) fn checkout(
+        &self,
+        deadline: Instant,
+    ) -> Result<r2d2::PooledConnection<Manager>, r2d2::Error> {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let slot = self.inner.get_timeout(wait.max(BRIEF))?;
+        self.shared.busy.fetch_add(1, Ordering::SeqCst);
+        Ok(slot)
+    }
+
+    pub(crate) fn note_loss(&self) {
+        self.shared.note_loss();
+    }
+
+    /// Connections in use, and idle.
+    pub(crate) fn usage(&self) -> (u32, u32) {
+        let state = self.inner.state();
+        let active = state.connections - state.idle_connections;
+        (active, state.idle_connections)
+    }
+}

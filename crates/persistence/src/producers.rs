@@ -1,0 +1,151 @@
+//! Producers and their keys.
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    error::ConflictKind,
+    event::Event,
+    producer::{Producer, ProducerId, ProducerName, ProducerStore},
+};
+use async_trait::async_trait;
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
+
+use crate::{
+    AnyConnection, Database, Failure,
+    database::Unit,
+    dialect,
+    failure::unique_as,
+    rows::{NewProducerRow, ProducerRow},
+    schema::producers,
+};
+
+/// The producers of one database.
+#[derive(Clone)]
+pub struct Producers(Database);
+
+impl Producers {
+    /// The producers kept in `database`.
+    pub const fn new(database: Database) -> Self {
+        Self(database)
+    }
+}
+
+fn by_name(conn: &mut AnyConnection, name: &ProducerName) -> Result<ProducerRow, Failure> {
+    Ok(producers::table.filter(producers::name.eq(name.as_str())).first(conn)?)
+}
+
+/// Inserts the producer unless its name is taken; its row, and whether it is new.
+fn insert(
+    unit: &mut Unit<'_>,
+    name: &ProducerName,
+    key_hash: &str,
+    is_simulated: bool,
+    now: Timestamp,
+) -> Result<(ProducerRow, bool), Failure> {
+    let row = NewProducerRow {
+        name: name.as_str(),
+        key_hash,
+        is_simulated,
+        is_active: true,
+        created_at: now.micros(),
+    };
+    let is_new = dialect::insert_new_producer(unit.conn, &row)?;
+    if is_new {
+        unit.log(now, Event::ProducersChanged);
+    }
+    Ok((by_name(unit.conn, name)?, is_new))
+}
+
+#[async_trait]
+impl ProducerStore for Producers {
+    async fn create(
+        &self,
+        name: &ProducerName,
+        key_hash: &str,
+        is_simulated: bool,
+        now: Timestamp,
+    ) -> Result<Producer> {
+        let (name, key_hash) = (name.clone(), key_hash.to_owned());
+        self.0
+            .write("producer_create", move |unit| {
+                let (row, is_new) = insert(unit, &name, &key_hash, is_simulated, now)?;
+                if !is_new {
+                    let detail = format!("a producer named {name} exists");
+                    return Err(Error::conflict(ConflictKind::ProducerExists, detail).into());
+                }
+                Ok(row.producer()?)
+            })
+            .await
+    }
+
+    /// A disabled producer is enabled by another key, never by the one it had.
+    async fn ensure(
+        &self,
+        name: &ProducerName,
+        key_hash: &str,
+        is_simulated: bool,
+        now: Timestamp,
+    ) -> Result<Producer> {
+        let (name, key_hash) = (name.clone(), key_hash.to_owned());
+        self.0
+            .write("producer_ensure", move |unit| {
+                let (row, _) = insert(unit, &name, &key_hash, is_simulated, now)?;
+                let has_key = row.key_hash == key_hash;
+                if has_key && row.is_simulated == is_simulated {
+                    return Ok(row.producer()?);
+                }
+                let is_active = row.producer()?.is_active || !has_key;
+                let update = diesel::update(producers::table.find(row.id)).set((
+                    producers::key_hash.eq(&key_hash),
+                    producers::is_simulated.eq(is_simulated),
+                    producers::is_active.eq(is_active),
+                ));
+                unique_as(
+                    update.execute(unit.conn),
+                    ConflictKind::ProducerExists,
+                    "another producer has this key; give each producer its own",
+                )?;
+                unit.log(now, Event::ProducersChanged);
+                Ok(by_name(unit.conn, &name)?.producer()?)
+            })
+            .await
+    }
+
+    async fn list(&self) -> Result<Vec<Producer>> {
+        self.0
+            .read("producer_list", |conn| {
+                let rows: Vec<ProducerRow> =
+                    producers::table.order(producers::name.asc()).load(conn)?;
+                Ok(rows.iter().map(ProducerRow::producer).collect::<Result<Vec<_>>>()?)
+            })
+            .await
+    }
+
+    async fn disable(&self, id: ProducerId, now: Timestamp) -> Result<()> {
+        self.0
+            .write("producer_disable", move |unit| {
+                let found = diesel::update(producers::table.find(id.get()))
+                    .set(producers::is_active.eq(false))
+                    .execute(unit.conn)?;
+                if found == 0 {
+                    return Err(Error::NotFound("producer").into());
+                }
+                unit.log(now, Event::ProducersChanged);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn by_key_hash(&self, key_hash: &str) -> Result<Option<Producer>> {
+        let key_hash = key_hash.to_owned();
+        self.0
+            .read("producer_by_key", move |conn| {
+                let row: Option<ProducerRow> = producers::table
+                    .filter(producers::key_hash.eq(&key_hash))
+                    .filter(producers::is_active)
+                    .first(conn)
+                    .optional()?;
+                Ok(row.map(|row| row.producer()).transpose()?)
+            })
+            .await
+    }
+}

@@ -1,0 +1,307 @@
+//! Rows and what they stand for. Whatever cannot be read back is a defect, never a missing value.
+
+use std::{fmt::Display, str::FromStr};
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    account::{Account, ApiKey, SessionId, UserId},
+    producer::{Producer, ProducerId},
+    signal::{NewSignal, Outcome, PnlPercent, Signal, SignalId},
+};
+use diesel::{Insertable, Queryable};
+
+use crate::schema::{outcomes, producers, signals};
+
+/// Reads a stored text back into what it was.
+pub(crate) fn stored<T>(column: &'static str, text: &str) -> Result<T>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error| {
+        Error::internal(format!("the database holds an unreadable {column}: {error}"))
+    })
+}
+
+fn stored_option<T>(column: &'static str, text: Option<&str>) -> Result<Option<T>>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.map(|text| stored(column, text)).transpose()
+}
+
+#[derive(Queryable)]
+pub(crate) struct UserRow {
+    id: String,
+    email: String,
+    full_name: String,
+    pub(crate) password_hash: String,
+    tier: String,
+    role: String,
+    is_active: bool,
+    is_verified: bool,
+    generation: i64,
+    _stripe_customer_id: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl UserRow {
+    pub(crate) fn account(&self) -> Result<Account> {
+        Ok(Account {
+            id: stored("users.id", &self.id)?,
+            email: stored("users.email", &self.email)?,
+            full_name: stored("users.full_name", &self.full_name)?,
+            tier: stored("users.tier", &self.tier)?,
+            role: stored("users.role", &self.role)?,
+            is_active: self.is_active,
+            is_verified: self.is_verified,
+            generation: self.generation,
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct SessionRow {
+    pub(crate) id: String,
+    pub(crate) user_id: String,
+    _created_at: i64,
+    pub(crate) expires_at: i64,
+    pub(crate) revoked_at: Option<i64>,
+    _denied_until: Option<i64>,
+}
+
+impl SessionRow {
+    pub(crate) fn session(&self) -> Result<SessionId> {
+        stored("sessions.id", &self.id)
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct ApiKeyRow {
+    id: String,
+    user_id: String,
+    name: String,
+    prefix: String,
+    scopes: String,
+    _key_hash: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    _revoked_at: Option<i64>,
+}
+
+impl ApiKeyRow {
+    pub(crate) fn key(self) -> Result<ApiKey> {
+        Ok(ApiKey {
+            id: stored("api_keys.id", &self.id)?,
+            owner: stored::<UserId>("api_keys.user_id", &self.user_id)?,
+            name: self.name,
+            prefix: self.prefix,
+            scopes: self.scopes.split_whitespace().map(str::to_owned).collect(),
+            created_at: Timestamp::from_micros(self.created_at),
+            expires_at: self.expires_at.map(Timestamp::from_micros),
+        })
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct ProducerRow {
+    pub(crate) id: i64,
+    name: String,
+    pub(crate) key_hash: String,
+    pub(crate) is_simulated: bool,
+    is_active: bool,
+    created_at: i64,
+}
+
+impl ProducerRow {
+    pub(crate) fn producer(&self) -> Result<Producer> {
+        Ok(Producer {
+            id: ProducerId::new(self.id),
+            name: stored("producers.name", &self.name)?,
+            is_simulated: self.is_simulated,
+            is_active: self.is_active,
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = producers)]
+pub(crate) struct NewProducerRow<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) key_hash: &'a str,
+    pub(crate) is_simulated: bool,
+    pub(crate) is_active: bool,
+    pub(crate) created_at: i64,
+}
+
+#[derive(Queryable)]
+pub(crate) struct SignalRow {
+    pub(crate) id: i64,
+    producer_id: i64,
+    external_id: String,
+    symbol: String,
+    action: String,
+    entry_price: String,
+    target_price: Option<String>,
+    stop_price: Option<String>,
+    _confidence: f64,
+    confidence_text: String,
+    strategy: Option<String>,
+    asset_type: String,
+    data_source: Option<String>,
+    reasoning: Option<String>,
+    regime: Option<String>,
+    consensus_agreement: Option<String>,
+    sources_count: Option<i64>,
+    signal_timestamp: String,
+    signalled_at: i64,
+    hash: String,
+    content_hash: String,
+    is_simulated: bool,
+    _is_active: bool,
+    pub(crate) created_at: i64,
+}
+
+impl SignalRow {
+    pub(crate) fn signal(self, outcome: Option<OutcomeRow>) -> Result<Signal> {
+        Ok(Signal {
+            id: SignalId::new(self.id),
+            content: NewSignal {
+                producer: ProducerId::new(self.producer_id),
+                is_simulated: self.is_simulated,
+                external_id: stored("signals.external_id", &self.external_id)?,
+                symbol: stored("signals.symbol", &self.symbol)?,
+                action: stored("signals.action", &self.action)?,
+                entry_price: stored("signals.entry_price", &self.entry_price)?,
+                target_price: stored_option("signals.target_price", self.target_price.as_deref())?,
+                stop_price: stored_option("signals.stop_price", self.stop_price.as_deref())?,
+                confidence: stored("signals.confidence_text", &self.confidence_text)?,
+                strategy: stored_option("signals.strategy", self.strategy.as_deref())?,
+                asset_type: stored("signals.asset_type", &self.asset_type)?,
+                data_source: self.data_source,
+                reasoning: self.reasoning,
+                regime: self.regime,
+                consensus_agreement: self.consensus_agreement,
+                sources_count: self.sources_count,
+                timestamp: self.signal_timestamp,
+                signalled_at: Timestamp::from_micros(self.signalled_at),
+                hash: stored("signals.hash", &self.hash)?,
+                content_hash: stored("signals.content_hash", &self.content_hash)?,
+                created_at: Timestamp::from_micros(self.created_at),
+            },
+            outcome: outcome.map(OutcomeRow::outcome).transpose()?,
+        })
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = signals, treat_none_as_default_value = false)]
+pub(crate) struct NewSignalRow<'a> {
+    producer_id: i64,
+    external_id: &'a str,
+    symbol: &'a str,
+    action: &'a str,
+    entry_price: &'a str,
+    target_price: Option<&'a str>,
+    stop_price: Option<&'a str>,
+    confidence: f64,
+    confidence_text: &'a str,
+    strategy: Option<&'a str>,
+    asset_type: &'a str,
+    data_source: Option<&'a str>,
+    reasoning: Option<&'a str>,
+    regime: Option<&'a str>,
+    consensus_agreement: Option<&'a str>,
+    sources_count: Option<i64>,
+    signal_timestamp: &'a str,
+    signalled_at: i64,
+    hash: &'a str,
+    content_hash: &'a str,
+    is_simulated: bool,
+    created_at: i64,
+}
+
+impl<'a> From<&'a NewSignal> for NewSignalRow<'a> {
+    fn from(signal: &'a NewSignal) -> Self {
+        Self {
+            producer_id: signal.producer.get(),
+            external_id: signal.external_id.as_str(),
+            symbol: signal.symbol.as_str(),
+            action: signal.action.as_str(),
+            entry_price: signal.entry_price.as_str(),
+            target_price: signal.target_price.as_ref().map(|price| price.as_str()),
+            stop_price: signal.stop_price.as_ref().map(|price| price.as_str()),
+            confidence: signal.confidence.percent(),
+            confidence_text: signal.confidence.as_str(),
+            strategy: signal.strategy.as_ref().map(|strategy| strategy.as_str()),
+            asset_type: signal.asset_type.as_str(),
+            data_source: signal.data_source.as_deref(),
+            reasoning: signal.reasoning.as_deref(),
+            regime: signal.regime.as_deref(),
+            consensus_agreement: signal.consensus_agreement.as_deref(),
+            sources_count: signal.sources_count,
+            signal_timestamp: &signal.timestamp,
+            signalled_at: signal.signalled_at.micros(),
+            hash: signal.hash.as_str(),
+            content_hash: signal.content_hash.as_str(),
+            is_simulated: signal.is_simulated,
+            created_at: signal.created_at.micros(),
+        }
+    }
+}
+
+#[derive(Queryable)]
+pub(crate) struct OutcomeRow {
+    _id: i64,
+    _signal_id: i64,
+    status: String,
+    exit_price: Option<String>,
+    pnl_steps: Option<i64>,
+    exit_timestamp: Option<String>,
+    closed_at: i64,
+    recorded_at: i64,
+}
+
+impl OutcomeRow {
+    pub(crate) fn outcome(self) -> Result<Outcome> {
+        Ok(Outcome {
+            status: stored("outcomes.status", &self.status)?,
+            exit_price: stored_option("outcomes.exit_price", self.exit_price.as_deref())?,
+            pnl: self.pnl_steps.map(PnlPercent::from_steps),
+            exit_timestamp: self.exit_timestamp,
+            closed_at: Timestamp::from_micros(self.closed_at),
+            recorded_at: Timestamp::from_micros(self.recorded_at),
+        })
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = outcomes, treat_none_as_default_value = false)]
+pub(crate) struct NewOutcomeRow<'a> {
+    signal_id: i64,
+    status: &'a str,
+    exit_price: Option<&'a str>,
+    pnl_steps: Option<i64>,
+    exit_timestamp: Option<&'a str>,
+    closed_at: i64,
+    recorded_at: i64,
+}
+
+impl<'a> NewOutcomeRow<'a> {
+    pub(crate) fn new(signal: SignalId, outcome: &'a Outcome) -> Self {
+        Self {
+            signal_id: signal.get(),
+            status: outcome.status.as_str(),
+            exit_price: outcome.exit_price.as_ref().map(|price| price.as_str()),
+            pnl_steps: outcome.pnl.map(PnlPercent::steps),
+            exit_timestamp: outcome.exit_timestamp.as_deref(),
+            closed_at: outcome.closed_at.micros(),
+            recorded_at: outcome.recorded_at.micros(),
+        }
+    }
+}

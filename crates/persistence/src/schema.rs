@@ -1,0 +1,123 @@
+//! The tables as Diesel sees them, and the same as a list, so that drift can be found.
+
+/// Declares tables to Diesel and lists their columns in [`TABLES`].
+macro_rules! tables {
+    ($($table:ident ($key:ident) { $($column:ident -> $type:ident $(<$inner:ident>)?,)+ })+) => {
+        $(diesel::table! { $table ($key) { $($column -> $type $(<$inner>)?,)+ } })+
+
+        /// Every table with its columns and their types, in order.
+        pub(crate) const TABLES: &[(&str, &[(&str, &str)])] = &[$(
+            (stringify!($table), &[$(
+                (stringify!($column), concat!(stringify!($type) $(, "<", stringify!($inner), ">")?)),
+            )+]),
+        )+];
+    };
+}
+
+tables! {
+    users (id) {
+        id -> Text,
+        email -> Text,
+        full_name -> Text,
+        password_hash -> Text,
+        tier -> Text,
+        role -> Text,
+        is_active -> Bool,
+        is_verified -> Bool,
+        generation -> BigInt,
+        stripe_customer_id -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+    sessions (id) {
+        id -> Text,
+        user_id -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+        denied_until -> Nullable<BigInt>,
+    }
+    refresh_tokens (token_hash) {
+        token_hash -> Text,
+        session_id -> Text,
+        created_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+    api_keys (id) {
+        id -> Text,
+        user_id -> Text,
+        name -> Text,
+        prefix -> Text,
+        scopes -> Text,
+        key_hash -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+    producers (id) {
+        id -> BigInt,
+        name -> Text,
+        key_hash -> Text,
+        is_simulated -> Bool,
+        is_active -> Bool,
+        created_at -> BigInt,
+    }
+    signals (id) {
+        id -> BigInt,
+        producer_id -> BigInt,
+        external_id -> Text,
+        symbol -> Text,
+        action -> Text,
+        entry_price -> Text,
+        target_price -> Nullable<Text>,
+        stop_price -> Nullable<Text>,
+        confidence -> Double,
+        confidence_text -> Text,
+        strategy -> Nullable<Text>,
+        asset_type -> Text,
+        data_source -> Nullable<Text>,
+        reasoning -> Nullable<Text>,
+        regime -> Nullable<Text>,
+        consensus_agreement -> Nullable<Text>,
+        sources_count -> Nullable<BigInt>,
+        signal_timestamp -> Text,
+        signalled_at -> BigInt,
+        hash -> Text,
+        content_hash -> Text,
+        is_simulated -> Bool,
+        is_active -> Bool,
+        created_at -> BigInt,
+    }
+    outcomes (id) {
+        id -> BigInt,
+        signal_id -> BigInt,
+        status -> Text,
+        exit_price -> Nullable<Text>,
+        pnl_steps -> Nullable<BigInt>,
+        exit_timestamp -> Nullable<Text>,
+        closed_at -> BigInt,
+        recorded_at -> BigInt,
+    }
+    notifications (id) {
+        id -> BigInt,
+        user_id -> Text,
+        title -> Text,
+        message -> Text,
+        kind -> Text,
+        is_read -> Bool,
+        created_at -> BigInt,
+        read_at -> Nullable<BigInt>,
+    }
+    events (seq) {
+        seq -> BigInt,
+        recorded_at -> BigInt,
+        kind -> Text,
+        payload -> Text,
+    }
+}
+
+diesel::joinable!(outcomes -> signals (signal_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::joinable!(sessions -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(outcomes, signals);
+diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users);

@@ -1,0 +1,3 @@
+DROP TABLE outcomes;
+DROP TABLE signals;
+DROP TABLE producers;

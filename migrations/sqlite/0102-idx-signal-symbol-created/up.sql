@@ -1,0 +1,2 @@
+-- Open signals of one instrument.
+CREATE INDEX IF NOT EXISTS idx_signal_symbol_created ON signals (symbol, created_at DESC, id DESC, confidence) WHERE is_active;

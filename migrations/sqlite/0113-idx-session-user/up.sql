@@ -1,0 +1,2 @@
+-- The sessions of a user, to end them all.
+CREATE INDEX IF NOT EXISTS idx_session_user ON sessions (user_id);

@@ -1,0 +1,2 @@
+-- Sessions whose access tokens are still refused.
+CREATE INDEX IF NOT EXISTS idx_session_denied_until ON sessions (denied_until) WHERE denied_until IS NOT NULL;

@@ -1,0 +1,2 @@
+-- The keys of a user.
+CREATE INDEX IF NOT EXISTS idx_api_key_user ON api_keys (user_id);
