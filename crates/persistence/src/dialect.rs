@@ -2,7 +2,7 @@
 
 use alpine_domain::{Result, Timestamp, event::Event};
 use diesel::{
-    Connection as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _,
+    ExpressionMethods as _, RunQueryDsl as _,
     dsl::insert_into,
     sql_types::{Array, BigInt, Text},
 };

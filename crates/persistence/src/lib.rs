@@ -14,6 +14,7 @@ mod producers;
 mod rows;
 mod schema;
 mod settings;
+mod signals;
 
 pub use accounts::Accounts;
 pub use api_keys::ApiKeys;
@@ -24,3 +25,4 @@ pub use failure::Failure;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
 pub use settings::DatabaseSettings;
+pub use signals::Signals;

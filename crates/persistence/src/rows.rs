@@ -70,7 +70,7 @@ pub(crate) struct SessionRow {
     pub(crate) user_id: String,
     _created_at: i64,
     pub(crate) expires_at: i64,
-    pub(crate) revoked_at: Option<i64>,
+    _revoked_at: Option<i64>,
     _denied_until: Option<i64>,
 }
 

@@ -1,0 +1,71 @@
+//! Two pieces of SQL that Diesel has no words for, said once for both back ends.
+
+use diesel::{
+    QueryResult,
+    backend::Backend,
+    expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping},
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    serialize::ToSql,
+    sql_types::{BigInt, Bool},
+};
+
+use alpine_domain::page::Cursor;
+
+/// `(signals.created_at, signals.id) < (…, …)`: a row comparison starts reading the index at the
+/// cursor, where its spelling with OR would read every row of the same instant.
+#[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
+pub(super) struct Before {
+    created_at: i64,
+    id: i64,
+}
+
+impl Before {
+    pub(super) const fn new(cursor: Cursor) -> Self {
+        Self { created_at: cursor.created_at.micros(), id: cursor.id }
+    }
+}
+
+impl Expression for Before {
+    type SqlType = Bool;
+}
+
+impl<Source> AppearsOnTable<Source> for Before {}
+impl<Source> SelectableExpression<Source> for Before {}
+
+impl<DB: Backend> QueryFragment<DB> for Before
+where
+    i64: ToSql<BigInt, DB>,
+    DB: diesel::sql_types::HasSqlType<BigInt>,
+{
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        pass.push_sql("(signals.created_at, signals.id) < (");
+        pass.push_bind_param::<BigInt, _>(&self.created_at)?;
+        pass.push_sql(", ");
+        pass.push_bind_param::<BigInt, _>(&self.id)?;
+        pass.push_sql(")");
+        Ok(())
+    }
+}
+
+/// `SELECT COUNT(*) FROM (…)`: with a limit inside, a count that stops there.
+#[derive(Debug, Clone, Copy, QueryId)]
+pub(super) struct CountOf<Q>(pub(super) Q);
+
+impl<Q> Query for CountOf<Q> {
+    type SqlType = BigInt;
+}
+
+impl<Q, Conn> diesel::RunQueryDsl<Conn> for CountOf<Q> {}
+
+impl<Q, DB> QueryFragment<DB> for CountOf<Q>
+where
+    DB: Backend,
+    Q: QueryFragment<DB>,
+{
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        pass.push_sql("SELECT COUNT(*) FROM (");
+        self.0.walk_ast(pass.reborrow())?;
+        pass.push_sql(") AS capped");
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Signals and their outcomes.
+
+mod fragments;
+mod query;
+mod record;
+mod write;
+
+use std::time::Duration;
+
+use alpine_domain::{
+    Result, Timestamp,
+    page::Slice,
+    producer::ProducerId,
+    signal::{
+        Accepted, Aggregates, ClosedPoint, ExternalId, NewOutcome, NewSignal, OutcomeRecorded,
+        RecordFilter, Signal, SignalId, SignalQuery, SignalStore, Strategy, SymbolRecord,
+    },
+};
+use async_trait::async_trait;
+use diesel::{
+    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+};
+
+use crate::{
+    Database,
+    rows::{OutcomeRow, SignalRow},
+    schema::{outcomes, signals},
+};
+
+/// The signals of one database.
+#[derive(Clone)]
+pub struct Signals(Database);
+
+impl Signals {
+    /// The signals kept in `database`.
+    pub const fn new(database: Database) -> Self {
+        Self(database)
+    }
+}
+
+#[async_trait]
+impl SignalStore for Signals {
+    async fn accept(&self, signals: Vec<NewSignal>) -> Result<Vec<Accepted>> {
+        self.0.write("signal_accept", move |unit| write::accept(unit, &signals)).await
+    }
+
+    async fn record_outcome(&self, outcome: NewOutcome) -> Result<OutcomeRecorded> {
+        self.0
+            .write("signal_record_outcome", move |unit| write::record_outcome(unit, &outcome))
+            .await
+    }
+
+    async fn expire(
+        &self,
+        now: Timestamp,
+        default_horizon: Duration,
+        horizons: &[(Strategy, Duration)],
+        limit: u32,
+    ) -> Result<Vec<SignalId>> {
+        let horizons = horizons.to_vec();
+        self.0
+            .write("signal_expire", move |unit| {
+                write::expire(unit, now, default_horizon, &horizons, limit)
+            })
+            .await
+    }
+
+    async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
+        let query = query.clone();
+        self.0.read("signal_list", move |conn| query::list(conn, &query, slice)).await
+    }
+
+    async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
+        let query = query.clone();
+        self.0.read("signal_count", move |conn| query::count(conn, &query, cap)).await
+    }
+
+    async fn find(&self, id: SignalId) -> Result<Option<Signal>> {
+        self.0
+            .read("signal_find", move |conn| {
+                let row: Option<(SignalRow, Option<OutcomeRow>)> = signals::table
+                    .find(id.get())
+                    .left_join(outcomes::table)
+                    .select((signals::all_columns, outcomes::all_columns.nullable()))
+                    .first(conn)
+                    .optional()?;
+                Ok(row.map(|(signal, outcome)| signal.signal(outcome)).transpose()?)
+            })
+            .await
+    }
+
+    async fn find_external(
+        &self,
+        producer: ProducerId,
+        external_id: &ExternalId,
+    ) -> Result<Option<Signal>> {
+        let external_id = external_id.clone();
+        self.0
+            .read("signal_find_external", move |conn| {
+                write::find_external(conn, producer.get(), &external_id)
+            })
+            .await
+    }
+
+    async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>> {
+        let query = query.clone();
+        self.0.read("signal_next_change", move |conn| query::next_change_after(conn, &query)).await
+    }
+
+    async fn aggregates(&self, filter: &RecordFilter) -> Result<Aggregates> {
+        let filter = filter.clone();
+        self.0.read("record_aggregates", move |conn| record::aggregates(conn, &filter)).await
+    }
+
+    async fn closed_points(
+        &self,
+        filter: &RecordFilter,
+        after: Option<(Timestamp, SignalId)>,
+        limit: u32,
+    ) -> Result<Vec<ClosedPoint>> {
+        let filter = filter.clone();
+        self.0
+            .read("record_closed_points", move |conn| {
+                record::closed_points(conn, &filter, after, limit)
+            })
+            .await
+    }
+
+    async fn symbols(&self, limit: u32) -> Result<Vec<SymbolRecord>> {
+        self.0.read("record_symbols", move |conn| record::symbols(conn, limit)).await
+    }
+}

@@ -1,0 +1,143 @@
+//! What the record of closed signals proves.
+
+use alpine_domain::{
+    Result, Timestamp,
+    signal::{Aggregates, ClosedPoint, PnlPercent, RecordFilter, SignalId, SymbolRecord},
+};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _,
+    dsl::{InnerJoin, IntoBoxed, count, sql},
+    sql_types::BigInt,
+};
+
+use crate::{
+    AnyConnection, Failure,
+    connection::MultiBackend,
+    rows::stored,
+    schema::{outcomes, signals},
+};
+
+type Closed<'a> = IntoBoxed<'a, InnerJoin<outcomes::table, signals::table>, MultiBackend>;
+
+fn closed(filter: &RecordFilter) -> Closed<'_> {
+    let mut rows = outcomes::table
+        .inner_join(signals::table)
+        .into_boxed()
+        .filter(outcomes::pnl_steps.is_not_null());
+    if let Some(symbol) = &filter.symbol {
+        rows = rows.filter(signals::symbol.eq(symbol.as_str()));
+    }
+    if let Some(strategy) = &filter.strategy {
+        rows = rows.filter(signals::strategy.eq(strategy.as_str()));
+    }
+    if let Some(since) = filter.since {
+        rows = rows.filter(signals::created_at.ge(since.micros()));
+    }
+    rows
+}
+
+/// A sum over the rows on one side of zero. Whole percents and the rest are added up apart: neither
+/// sum leaves 64 bits before there are some hundred million rows, and SQLite's SUM would fail if it
+/// did, not round.
+macro_rules! sum_where {
+    ($condition:literal, $part:literal) => {
+        sql::<BigInt>(concat!(
+            "CAST(COALESCE(SUM(CASE WHEN pnl_steps ",
+            $condition,
+            " 0 THEN pnl_steps ",
+            $part,
+            " ELSE 0 END), 0) AS BIGINT)"
+        ))
+    };
+}
+
+/// Rows, wins and simulated rows; sums of wins and of losses; the largest and the smallest.
+type Sums = (i64, i64, i64, (i64, i64), (i64, i64), (Option<i64>, Option<i64>));
+
+fn joined(percents: i64, rest: i64) -> i128 {
+    i128::from(percents) * i128::from(PnlPercent::SCALE) + i128::from(rest)
+}
+
+pub(super) fn aggregates(
+    conn: &mut AnyConnection,
+    filter: &RecordFilter,
+) -> Result<Aggregates, Failure> {
+    let row: Sums = closed(filter)
+        .select((
+            diesel::dsl::count_star(),
+            sql::<BigInt>("CAST(COALESCE(SUM(CASE WHEN pnl_steps > 0 THEN 1 ELSE 0 END), 0) AS BIGINT)"),
+            sql::<BigInt>("CAST(COALESCE(SUM(CASE WHEN signals.is_simulated THEN 1 ELSE 0 END), 0) AS BIGINT)"),
+            (
+                sum_where!(">", "/ 100000000"),
+                sum_where!(">", "% 100000000"),
+            ),
+            (
+                sum_where!("<=", "/ 100000000"),
+                sum_where!("<=", "% 100000000"),
+            ),
+            (
+                diesel::dsl::max(outcomes::pnl_steps),
+                diesel::dsl::min(outcomes::pnl_steps),
+            ),
+        ))
+        .first(conn)?;
+    let (trades, wins, simulated, won, lost, (largest, smallest)) = row;
+    Ok(Aggregates {
+        trades: u64::try_from(trades).unwrap_or(0),
+        wins: u64::try_from(wins).unwrap_or(0),
+        simulated: u64::try_from(simulated).unwrap_or(0),
+        sum_of_wins: joined(won.0, won.1),
+        sum_of_losses: joined(lost.0, lost.1),
+        largest: largest.map(PnlPercent::from_steps),
+        smallest: smallest.map(PnlPercent::from_steps),
+    })
+}
+
+pub(super) fn closed_points(
+    conn: &mut AnyConnection,
+    filter: &RecordFilter,
+    after: Option<(Timestamp, SignalId)>,
+    limit: u32,
+) -> Result<Vec<ClosedPoint>, Failure> {
+    let mut rows = closed(filter);
+    if let Some((closed_at, signal)) = after {
+        let (closed_at, signal) = (closed_at.micros(), signal.get());
+        // The first condition bounds the index, the second breaks ties.
+        rows = rows
+            .filter(outcomes::closed_at.ge(closed_at))
+            .filter(outcomes::closed_at.gt(closed_at).or(outcomes::signal_id.gt(signal)));
+    }
+    let rows: Vec<(i64, i64, Option<i64>)> = rows
+        .order((outcomes::closed_at.asc(), outcomes::signal_id.asc()))
+        .limit(limit.into())
+        .select((outcomes::signal_id, outcomes::closed_at, outcomes::pnl_steps))
+        .load(conn)?;
+    let points = rows.into_iter().filter_map(|(signal, closed_at, steps)| {
+        Some(ClosedPoint {
+            signal: SignalId::new(signal),
+            closed_at: Timestamp::from_micros(closed_at),
+            pnl: PnlPercent::from_steps(steps?),
+        })
+    });
+    Ok(points.collect())
+}
+
+pub(super) fn symbols(conn: &mut AnyConnection, limit: u32) -> Result<Vec<SymbolRecord>, Failure> {
+    let rows: Vec<(String, i64)> = outcomes::table
+        .inner_join(signals::table)
+        .group_by(signals::symbol)
+        .order(signals::symbol.asc())
+        .limit(limit.into())
+        .select((signals::symbol, count(outcomes::pnl_steps)))
+        .load(conn)?;
+    let records: Result<Vec<SymbolRecord>> = rows
+        .into_iter()
+        .map(|(symbol, closed)| {
+            Ok(SymbolRecord {
+                symbol: stored("signals.symbol", &symbol)?,
+                closed_signals: u64::try_from(closed).unwrap_or(0),
+            })
+        })
+        .collect();
+    Ok(records?)
+}

@@ -1,0 +1,218 @@
+//! What happens to signals: accepted, closed, expired.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    event::Event,
+    signal::{
+        Accepted, ExternalId, NewOutcome, NewSignal, Outcome, OutcomeRecorded, Signal, SignalId,
+        Strategy,
+    },
+};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+};
+
+use crate::{
+    AnyConnection, Failure,
+    database::Unit,
+    dialect,
+    rows::{NewOutcomeRow, NewSignalRow, OutcomeRow, SignalRow},
+    schema::{outcomes, signals},
+};
+
+/// Ids for each look-up, well below the parameters that a statement may have.
+const CHUNK: usize = 500;
+
+/// A producer and its own id of a signal.
+type Key = (i64, String);
+
+fn key_of(signal: &NewSignal) -> Key {
+    (signal.producer.get(), signal.external_id.as_str().to_owned())
+}
+
+/// The stored signals under these keys, with the hash of what they say.
+fn stored_under(
+    conn: &mut AnyConnection,
+    keys: &[Key],
+) -> Result<HashMap<Key, (SignalId, String)>, Failure> {
+    let mut by_producer: HashMap<i64, Vec<&str>> = HashMap::new();
+    for (producer, external_id) in keys {
+        by_producer.entry(*producer).or_default().push(external_id);
+    }
+    let mut found = HashMap::with_capacity(keys.len());
+    for (producer, external_ids) in by_producer {
+        for chunk in external_ids.chunks(CHUNK) {
+            let rows: Vec<(i64, String, String)> = signals::table
+                .filter(signals::producer_id.eq(producer))
+                .filter(signals::external_id.eq_any(chunk.iter().copied()))
+                .select((signals::id, signals::external_id, signals::content_hash))
+                .load(conn)?;
+            found.extend(
+                rows.into_iter()
+                    .map(|(id, external, hash)| ((producer, external), (SignalId::new(id), hash))),
+            );
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn accept(unit: &mut Unit<'_>, offered: &[NewSignal]) -> Result<Vec<Accepted>, Failure> {
+    // The first of each key is offered to the database; the constraint there decides.
+    let mut firsts: HashMap<Key, usize> = HashMap::with_capacity(offered.len());
+    let mut rows = Vec::with_capacity(offered.len());
+    for (index, signal) in offered.iter().enumerate() {
+        if let Entry::Vacant(entry) = firsts.entry(key_of(signal)) {
+            entry.insert(index);
+            rows.push(NewSignalRow::from(signal));
+        }
+    }
+    let new: HashMap<Key, SignalId> = dialect::insert_new_signals(unit.conn, &rows)?
+        .into_iter()
+        .map(|(id, producer, external)| ((producer, external), SignalId::new(id)))
+        .collect();
+    let known: Vec<Key> = firsts.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
+    let known = stored_under(unit.conn, &known)?;
+
+    let mut answers = Vec::with_capacity(offered.len());
+    for (index, signal) in offered.iter().enumerate() {
+        let key = key_of(signal);
+        let first = firsts.get(&key).copied().unwrap_or(index);
+        let judge = |id, hash: &str| {
+            if hash == signal.content_hash.as_str() {
+                Accepted::Duplicate(id)
+            } else {
+                Accepted::Conflict(id)
+            }
+        };
+        answers.push(match (new.get(&key), known.get(&key)) {
+            (Some(id), _) if first == index => {
+                let event = Event::SignalPublished { signal: *id };
+                unit.log(signal.created_at, event);
+                Accepted::Stored(*id)
+            }
+            (Some(id), _) => judge(*id, offered[first].content_hash.as_str()),
+            (None, Some((id, hash))) => judge(*id, hash),
+            (None, None) => {
+                let text = "a signal was neither stored nor found";
+                return Err(Error::internal(text).into());
+            }
+        });
+    }
+    Ok(answers)
+}
+
+/// One signal by the producer's id, with whatever outcome it has.
+pub(super) fn find_external(
+    conn: &mut AnyConnection,
+    producer: i64,
+    external_id: &ExternalId,
+) -> Result<Option<Signal>, Failure> {
+    let row: Option<(SignalRow, Option<OutcomeRow>)> = signals::table
+        .left_join(outcomes::table)
+        .filter(signals::producer_id.eq(producer))
+        .filter(signals::external_id.eq(external_id.as_str()))
+        .select((signals::all_columns, outcomes::all_columns.nullable()))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(signal, outcome)| signal.signal(outcome)).transpose()?)
+}
+
+pub(super) fn record_outcome(
+    unit: &mut Unit<'_>,
+    reported: &NewOutcome,
+) -> Result<OutcomeRecorded, Failure> {
+    let producer = reported.producer.get();
+    let Some(mut signal) = find_external(unit.conn, producer, &reported.external_id)? else {
+        return Ok(OutcomeRecorded::UnknownSignal);
+    };
+    if signal.outcome.is_none() {
+        let outcome = reported.settle(&signal)?;
+        if close(unit, &[(signal.id, outcome.clone())])?.is_empty() {
+            // Somebody else closed it a moment ago.
+            signal = find_external(unit.conn, producer, &reported.external_id)?.unwrap_or(signal);
+        } else {
+            signal.outcome = Some(outcome);
+            return Ok(OutcomeRecorded::Closed(signal));
+        }
+    }
+    let repeats = signal.outcome.as_ref().is_some_and(|stored| reported.repeats(stored));
+    Ok(if repeats { OutcomeRecorded::Repeated(signal) } else { OutcomeRecorded::Conflict(signal) })
+}
+
+/// Adds the outcomes of signals that have none, makes those inactive and tells of them; says which.
+/// The outcome's constraint decides who closes a signal, so that several may try.
+fn close(unit: &mut Unit<'_>, closings: &[(SignalId, Outcome)]) -> Result<Vec<SignalId>, Failure> {
+    let rows: Vec<_> =
+        closings.iter().map(|(signal, outcome)| NewOutcomeRow::new(*signal, outcome)).collect();
+    let mut closed = dialect::insert_new_outcomes(unit.conn, &rows)?;
+    closed.sort_unstable();
+    for chunk in closed.chunks(CHUNK) {
+        let open = signals::table
+            .filter(signals::id.eq_any(chunk.iter().copied()))
+            .filter(signals::is_active);
+        diesel::update(open).set(signals::is_active.eq(false)).execute(unit.conn)?;
+    }
+    let recorded_at: HashMap<i64, Timestamp> =
+        closings.iter().map(|(signal, outcome)| (signal.get(), outcome.recorded_at)).collect();
+    let mut ids = Vec::with_capacity(closed.len());
+    for id in closed {
+        let signal = SignalId::new(id);
+        if let Some(at) = recorded_at.get(&id) {
+            unit.log(*at, Event::SignalClosed { signal });
+        }
+        ids.push(signal);
+    }
+    Ok(ids)
+}
+
+pub(super) fn expire(
+    unit: &mut Unit<'_>,
+    now: Timestamp,
+    default_horizon: Duration,
+    horizons: &[(Strategy, Duration)],
+    limit: u32,
+) -> Result<Vec<SignalId>, Failure> {
+    let before = |horizon| now.earlier(horizon).micros();
+    let longest = horizons.iter().map(|(_, horizon)| *horizon);
+    let shortest = longest.fold(default_horizon, Duration::min);
+    // Nothing younger than the shortest horizon is looked at; then each by its own.
+    let mut due = signals::table
+        .filter(signals::is_active)
+        .filter(signals::created_at.lt(before(shortest)))
+        .into_boxed();
+    let named: Vec<&str> = horizons.iter().map(|(name, _)| name.as_str()).collect();
+    let strategy = signals::strategy;
+    let mut by_strategy: Box<
+        dyn diesel::BoxableExpression<
+                signals::table,
+                crate::connection::MultiBackend,
+                SqlType = diesel::sql_types::Nullable<diesel::sql_types::Bool>,
+            > + '_,
+    > = Box::new(
+        signals::created_at
+            .lt(before(default_horizon))
+            .nullable()
+            .and(strategy.is_null().nullable().or(strategy.ne_all(named))),
+    );
+    for (name, horizon) in horizons {
+        by_strategy = Box::new(
+            by_strategy
+                .or(strategy.eq(name.as_str()).and(signals::created_at.lt(before(*horizon)))),
+        );
+    }
+    due = due.filter(by_strategy);
+    let due: Vec<i64> = due
+        .order((signals::created_at.asc(), signals::id.asc()))
+        .limit(limit.into())
+        .select(signals::id)
+        .load(unit.conn)?;
+    let closings: Vec<_> =
+        due.into_iter().map(|id| (SignalId::new(id), Outcome::expired(now))).collect();
+    close(unit, &closings)
+}
