@@ -1,13 +1,56 @@
-//! wip
-#![allow(missing_docs)]
+//! What Alpine keeps: users, producers, signals, outcomes and the event log, behind the domain's
+//! ports, on SQLite for one instance and on PostgreSQL for several.
+//!
+//! This crate is the only place with SQL. A query is written once, against [`AnyConnection`]; the few
+//! statements that the back ends say differently stand together in `dialect.rs`. One unit of work,
+//! [`Database::read`] or [`Database::write`], is one hop to the blocking pool: permit, checkout,
+//! transaction, events, commit, release. Nothing else is awaited while a connection is held.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use alpine_domain::{Timestamp, producer::ProducerStore};
+//! use alpine_persistence::{Database, DatabaseSettings, Migrator, Producers};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let file = folder.path().join("alpine.db");
+//! let settings = DatabaseSettings::new(format!("sqlite:{}", file.display()));
+//! Migrator::connect(&settings)?.run()?;
+//!
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+//! runtime.block_on(async {
+//!     let database = Database::open(settings, &prometheus::Registry::new())?;
+//!     let producers = Producers::new(database);
+//!     let now = Timestamp::from_seconds(1_736_937_000);
+//!     let argo = producers.create(&"argo".parse()?, "digest-of-its-key", false, now).await?;
+//!     assert_eq!(producers.by_key_hash("digest-of-its-key").await?, Some(argo));
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`Database`] | the pool, transactions, retries, metrics; [`DatabaseSettings`] has every number |
+//! | [`Accounts`], [`ApiKeys`], [`Producers`], [`Signals`], [`Events`] | the ports' adapters, one file for each capability |
+//! | [`migrations`] | [`Migrator`], the schema's fingerprint, the drift check |
+//! | [`backup`] | a consistent copy of a SQLite database |
+//!
+//! Invariants: signals and outcomes are immutable by trigger; every change that another instance must
+//! know of is in the event log, in the same transaction; log rows become visible in ascending order; a
+//! connection from before a loss is never handed out; every wait has a bound.
+
 mod accounts;
 mod api_keys;
+mod backup;
 mod connection;
 mod database;
 mod dialect;
 mod events;
 mod failure;
 mod metrics;
+pub mod migrations;
 mod pool;
 mod probe;
 mod producers;
@@ -18,10 +61,12 @@ mod signals;
 
 pub use accounts::Accounts;
 pub use api_keys::ApiKeys;
+pub use backup::backup;
 pub use connection::AnyConnection;
 pub use database::{Database, Unit};
 pub use events::Events;
 pub use failure::Failure;
+pub use migrations::Migrator;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
 pub use settings::DatabaseSettings;

@@ -9,8 +9,8 @@ use alpine_domain::{
     signal::{Signal, SignalQuery, SignalState, SignalStatus},
 };
 use diesel::{
-    ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _,
-    QueryDsl as _, RunQueryDsl as _,
+    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _,
     dsl::{InnerJoin, IntoBoxed, LeftJoin, max},
 };
 

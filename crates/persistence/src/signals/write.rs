@@ -179,8 +179,8 @@ pub(super) fn expire(
     limit: u32,
 ) -> Result<Vec<SignalId>, Failure> {
     let before = |horizon| now.earlier(horizon).micros();
-    let longest = horizons.iter().map(|(_, horizon)| *horizon);
-    let shortest = longest.fold(default_horizon, Duration::min);
+    let shortest =
+        horizons.iter().map(|(_, horizon)| *horizon).fold(default_horizon, Duration::min);
     // Nothing younger than the shortest horizon is looked at; then each by its own.
     let mut due = signals::table
         .filter(signals::is_active)

@@ -1,0 +1,224 @@
+//! Bringing a database to the schema that this version needs, and back.
+
+pub mod drift;
+mod fingerprint;
+mod lock;
+
+use std::time::Duration;
+
+use alpine_domain::{Error, Result};
+use diesel::{
+    Connection as _,
+    backend::Backend,
+    connection::SimpleConnection as _,
+    migration::{Migration, MigrationSource as _},
+};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+pub use fingerprint::SchemaFingerprint;
+
+use crate::{
+    AnyConnection, DatabaseSettings,
+    connection::{Target, establish, redacted},
+};
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+/// What went wrong while migrating, in Diesel's own words.
+type Harness<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// One migration and whether the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// Its name, `0001-accounts` for example.
+    pub name: String,
+    /// Whether it was applied.
+    pub is_applied: bool,
+}
+
+/// Applies and reverts the embedded migrations, on a connection of its own. Blocks its thread: call
+/// it before the runtime serves, or from its blocking pool.
+pub struct Migrator {
+    conn: AnyConnection,
+    wait: Duration,
+}
+
+impl Migrator {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `database.url`; [`Error::Unavailable`] when the database does not
+    /// answer.
+    pub fn connect(settings: &DatabaseSettings) -> Result<Self> {
+        let target = Target::parse(settings)?;
+        target.prepare()?;
+        // Another instance may hold SQLite's write lock for as long as it migrates.
+        let mut conn = establish(&target, settings.migration_wait).map_err(|error| {
+            let url = redacted(&settings.url);
+            Error::unavailable("the database", format!("cannot open {url}: {error}"))
+        })?;
+        if let AnyConnection::Postgres(conn) = &mut conn {
+            // Building an index takes as long as it takes.
+            conn.batch_execute("SET statement_timeout = 0")
+                .map_err(|error| Error::unavailable("the database", error))?;
+        }
+        Ok(Self { conn, wait: settings.migration_wait })
+    }
+
+    /// Applies what is pending, in order; says what that was. Several instances may do this at once:
+    /// one migrates, the others wait.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] with the database's words; [`Error::Unavailable`] when another instance
+    /// migrates for longer than the bound. On PostgreSQL the migrations before the failed one stay.
+    pub fn run(&mut self) -> Result<Vec<String>> {
+        self.locked(|conn| match conn {
+            AnyConnection::Postgres(conn) => {
+                lock::drop_invalid_indexes(conn)?;
+                apply_pending(conn, POSTGRES)
+            }
+            AnyConnection::Sqlite(conn) => apply_pending(conn, SQLITE),
+        })
+    }
+
+    /// Reverts the last `count` migrations, newest first; says which.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn revert(&mut self, count: usize) -> Result<Vec<String>> {
+        self.locked(|conn| match conn {
+            AnyConnection::Postgres(conn) => revert_last(conn, POSTGRES, count),
+            AnyConnection::Sqlite(conn) => revert_last(conn, SQLITE, count),
+        })
+    }
+
+    /// Reverts the last migration and applies it again; says which.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn redo(&mut self) -> Result<Vec<String>> {
+        self.revert(1)?;
+        self.run()
+    }
+
+    /// Every migration that this version knows, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] with the database's words.
+    pub fn status(&mut self) -> Result<Vec<MigrationStatus>> {
+        match &mut self.conn {
+            AnyConnection::Postgres(conn) => status_of(conn, POSTGRES),
+            AnyConnection::Sqlite(conn) => status_of(conn, SQLITE),
+        }
+        .map_err(Error::internal)
+    }
+
+    /// The schema as the database has it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] with the database's words.
+    pub fn schema_fingerprint(&mut self) -> Result<SchemaFingerprint> {
+        SchemaFingerprint::of(&mut self.conn).map_err(Error::internal)
+    }
+
+    /// Works while no other instance migrates.
+    fn locked(
+        &mut self,
+        work: impl FnOnce(&mut AnyConnection) -> Harness<Vec<String>>,
+    ) -> Result<Vec<String>> {
+        let result = match &mut self.conn {
+            AnyConnection::Postgres(conn) => {
+                lock::acquire(conn, self.wait)?;
+                let result = work(&mut self.conn);
+                if let AnyConnection::Postgres(conn) = &mut self.conn {
+                    lock::release(conn);
+                }
+                result
+            }
+            // All of it in one transaction that writes from its start: SQLite's own lock serialises
+            // processes, and the inner transactions become savepoints.
+            AnyConnection::Sqlite(_) => self.in_transaction(work),
+        };
+        result.map_err(Error::internal)
+    }
+
+    fn in_transaction(
+        &mut self,
+        work: impl FnOnce(&mut AnyConnection) -> Harness<Vec<String>>,
+    ) -> Harness<Vec<String>> {
+        self.conn.begin_write()?;
+        let result = work(&mut self.conn);
+        match result {
+            Ok(names) => {
+                self.conn.commit()?;
+                Ok(names)
+            }
+            Err(error) => {
+                self.conn.roll_back()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// A migrator on a private SQLite database in memory.
+    pub(crate) fn in_memory() -> Result<Self> {
+        let conn = diesel::SqliteConnection::establish(":memory:").map_err(Error::internal)?;
+        Ok(Self { conn: AnyConnection::Sqlite(conn), wait: Duration::ZERO })
+    }
+}
+
+fn apply_pending<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Harness<Vec<String>>
+where
+    C: MigrationHarness<DB>,
+    DB: Backend,
+{
+    let mut names = Vec::new();
+    for migration in conn.pending_migrations(source)? {
+        let name = migration.name().to_string();
+        conn.run_migration(&*migration)
+            .map_err(|error| format!("migration {name} failed: {error}"))?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn revert_last<C, DB>(
+    conn: &mut C,
+    source: EmbeddedMigrations,
+    count: usize,
+) -> Harness<Vec<String>>
+where
+    C: MigrationHarness<DB>,
+    DB: Backend,
+{
+    let known: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
+    let applied = conn.applied_migrations()?;
+    let mut names = Vec::new();
+    for version in applied.into_iter().take(count) {
+        let migration = known
+            .iter()
+            .find(|migration| migration.name().version() == version)
+            .ok_or_else(|| format!("migration {version} was applied by another version of Alpine: revert it with that one"))?;
+        let name = migration.name().to_string();
+        conn.revert_migration(&**migration)
+            .map_err(|error| format!("reverting migration {name} failed: {error}"))?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+fn status_of<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Harness<Vec<MigrationStatus>>
+where
+    C: MigrationHarness<DB>,
+    DB: Backend,
+{
+    let applied = conn.applied_migrations()?;
+    let mut known: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
+    known.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
+    let status = known.iter().map(|migration| MigrationStatus {
+        name: migration.name().to_string(),
+        is_applied: applied.contains(&migration.name().version()),
+    });
+    Ok(status.collect())
+}
