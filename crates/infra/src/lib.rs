@@ -1,1 +1,56 @@
-//! TODO
+//! The reusable part of Alpine: cache, rate limiter, token blacklist, event bus and follower,
+//! password hashing and tokens. Nothing here names a signal or a user; every type implements a port
+//! of [`alpine_domain::ports`] and would serve any other service as well.
+//!
+//! Each capability has a bounded in-memory adapter, which works with nothing else installed, and one
+//! on Redis, which falls back to the first while Redis is away. Both pass the same contract suite.
+//! Nothing durable lives here: a revocation is written to the database first, by a use case.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//!
+//! use alpine_domain::{ports::rate_limit::{RateLimiter, RatePolicy, Window}, time::SystemClock};
+//! use alpine_infra::{InfraMetrics, rate_limit::{LocalLimits, MemoryRateLimiter}};
+//!
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! runtime.block_on(async {
+//!     let metrics = InfraMetrics::register(&prometheus::Registry::new())?;
+//!     let limiter = MemoryRateLimiter::new(LocalLimits::default(), Arc::new(SystemClock), metrics);
+//!     let policy = RatePolicy {
+//!         name: "anonymous",
+//!         windows: vec![Window { length: Duration::from_secs(60), limit: 2 }],
+//!         strict: false,
+//!     };
+//!     assert!(limiter.admit(&policy, "203.0.113.7").await.allowed);
+//!     assert!(limiter.admit(&policy, "203.0.113.7").await.allowed);
+//!     let refused = limiter.admit(&policy, "203.0.113.7").await;
+//!     assert!(!refused.allowed && refused.retry_after.is_some());
+//!     assert!(limiter.admit(&policy, "203.0.113.8").await.allowed);
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! })
+//! # ?; Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | port | adapters |
+//! |---|---|---|
+//! | [`cache`] | `ResponseCache` | [`cache::MemoryCache`], [`cache::LayeredCache`] |
+//! | [`rate_limit`] | `RateLimiter` | [`rate_limit::MemoryRateLimiter`], [`rate_limit::RedisRateLimiter`] |
+//! | [`blacklist`] | `TokenBlacklist` | [`blacklist::MemoryBlacklist`], [`blacklist::RedisBlacklist`], [`blacklist::MirroredBlacklist`] |
+//! | [`events`] | `EventBus` | [`events::MemoryBus`], [`events::RedisBus`]; [`events::Follower`] reads the log |
+//! | [`secrets`] | `PasswordHasher`, `AccessTokens`, `Randomness` | [`secrets::Argon2Hasher`], [`secrets::SignedTokens`], [`secrets::OsRandomness`] |
+//! | [`redis`] | `Probe` | [`redis::RedisProbe`], over the one connection, [`redis::RedisHandle`] |
+
+pub mod blacklist;
+pub mod cache;
+mod clock;
+pub mod events;
+mod metrics;
+pub mod rate_limit;
+pub mod redis;
+pub mod secrets;
+mod settings;
+mod sync;
+
+pub use clock::MonotonicClock;
+pub use metrics::InfraMetrics;
+pub use settings::SettingsError;

@@ -1,0 +1,275 @@
+//! Reads the log in order, applies it, and knows how fresh this instance is.
+
+use std::{sync::Arc, time::Duration};
+
+use alpine_domain::{
+    Error, Result,
+    ports::events::{EventBus, EventHandler, EventLog},
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use crate::InfraMetrics;
+
+/// How the log is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowerSettings {
+    /// How often the log is read without being woken; default 1 s. Keep it below `fresh_for`.
+    pub poll_interval: Duration,
+    /// Rows read at once; default 500.
+    pub page: u32,
+    /// How old the last proof of freshness may be before somebody waits for a new one (Δ); default
+    /// 2 s.
+    pub fresh_for: Duration,
+    /// How long somebody waits for that; default 500 ms.
+    pub catch_up_deadline: Duration,
+    /// How long one read, or applying one row, may take; default 2 s. Starting anew from what is
+    /// stored may take ten times as long.
+    pub step_deadline: Duration,
+    /// Before the first row was seen a gap cannot be told from an empty log. When no read succeeded
+    /// for this long, everything is loaded anew in that case; default 10 min. Keep it below the
+    /// log's retention.
+    pub longest_silence: Duration,
+}
+
+impl Default for FollowerSettings {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_secs(1),
+            page: 500,
+            fresh_for: Duration::from_secs(2),
+            catch_up_deadline: Duration::from_millis(500),
+            step_deadline: Duration::from_secs(2),
+            longest_silence: Duration::from_secs(600),
+        }
+    }
+}
+
+/// How far this instance has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowState {
+    /// The newest row applied; `None` before the stored state was loaded.
+    pub position: Option<i64>,
+    /// When the last read began that reached the log's end: every row visible then is applied.
+    pub fresh_at: Option<Instant>,
+}
+
+impl FollowState {
+    /// How old the last proof of freshness is; `None` before the first.
+    pub fn age(&self) -> Option<Duration> {
+        self.fresh_at.map(|at| at.elapsed())
+    }
+}
+
+/// Follows the log on a task of its own, until it is dropped. Only that task reads, so however many
+/// requests ask for freshness at once, they share one read.
+pub struct Follower {
+    settings: FollowerSettings,
+    state: watch::Receiver<FollowState>,
+    wanted: Arc<Notify>,
+    metrics: Arc<InfraMetrics>,
+    task: JoinHandle<()>,
+}
+
+impl Follower {
+    /// Starts following: takes the log's head, lets `handler` load what is stored
+    /// ([`EventHandler::reset`]), and applies what comes after. Both are tried again until they
+    /// succeed, so a database that is away delays nothing but freshness. Must be called on a Tokio
+    /// runtime.
+    pub fn start(
+        settings: FollowerSettings,
+        log: Arc<dyn EventLog>,
+        bus: Arc<dyn EventBus>,
+        handler: Arc<dyn EventHandler>,
+        metrics: Arc<InfraMetrics>,
+    ) -> Self {
+        let (sender, state) = watch::channel(FollowState {
+            position: None,
+            fresh_at: None,
+        });
+        let wanted = Arc::new(Notify::new());
+        let reader = Reader {
+            settings,
+            log,
+            handler,
+            state: sender,
+            metrics: Arc::clone(&metrics),
+        };
+        let task = tokio::spawn(reader.follow(bus, Arc::clone(&wanted)));
+        Self {
+            settings,
+            state,
+            wanted,
+            metrics,
+            task,
+        }
+    }
+
+    /// Returns once this instance has applied every row that was visible some instant no longer ago
+    /// than Δ: at once as a rule, else after one read shared by all who wait.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when that cannot be had within the deadline.
+    pub async fn ensure_fresh(&self) -> Result<()> {
+        if self.is_fresh() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.settings.catch_up_deadline;
+        let mut state = self.state.clone();
+        self.wanted.notify_one();
+        let fresh = state.wait_for(|state| self.is_fresh_in(state));
+        match timeout_at(deadline, fresh).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(closed)) => Err(Error::unavailable("the event log", closed)),
+            Err(elapsed) => Err(Error::unavailable("the event log", elapsed)),
+        }
+    }
+
+    /// Whether [`ensure_fresh`](Self::ensure_fresh) would return at once.
+    pub fn is_fresh(&self) -> bool {
+        self.is_fresh_in(&self.state.borrow())
+    }
+
+    /// How far this instance has come.
+    pub fn state(&self) -> FollowState {
+        *self.state.borrow()
+    }
+
+    /// Brings the gauge of the age up to date; call it before metrics are read.
+    pub fn measure(&self) {
+        if let Some(age) = self.state().age() {
+            self.metrics.log_lag.set(age.as_secs_f64());
+        }
+    }
+
+    /// Stops following and waits until the task has gone.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // The only outcome is that it was cancelled.
+        let _ = (&mut self.task).await;
+    }
+
+    fn is_fresh_in(&self, state: &FollowState) -> bool {
+        state.age().is_some_and(|age| age < self.settings.fresh_for)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The side that reads.
+struct Reader {
+    settings: FollowerSettings,
+    log: Arc<dyn EventLog>,
+    handler: Arc<dyn EventHandler>,
+    state: watch::Sender<FollowState>,
+    metrics: Arc<InfraMetrics>,
+}
+
+impl Reader {
+    async fn follow(self, bus: Arc<dyn EventBus>, wanted: Arc<Notify>) {
+        let mut failing = false;
+        loop {
+            let result = self.catch_up().await;
+            if let Err(error) = &result
+                && !failing
+            {
+                tracing::warn!(%error, "the event log cannot be followed; trying again");
+            } else if result.is_ok() && failing {
+                tracing::info!("the event log is followed again");
+            }
+            failing = result.is_err();
+            tokio::select! {
+                () = sleep(self.settings.poll_interval) => {}
+                () = bus.woken() => {}
+                () = wanted.notified() => {}
+            }
+            if failing {
+                // However many requests want freshness, a failing log is asked ten times a second.
+                sleep(Duration::from_millis(100).min(self.settings.poll_interval)).await;
+            }
+        }
+    }
+
+    /// Reads to the end of the log.
+    async fn catch_up(&self) -> Result<()> {
+        loop {
+            let Some(position) = self.state.borrow().position else {
+                self.start_anew().await?;
+                continue;
+            };
+            let started = Instant::now();
+            if position == 0 && self.was_silent_too_long() {
+                self.forget("no read succeeded for longer than rows may be kept");
+                continue;
+            }
+            // The row at the position is read again: while it is there, nothing after it was pruned.
+            let page = self.settings.page.max(1);
+            let from = (position - 1).max(0);
+            let reading = self.log.read_after(from, page.saturating_add(1));
+            let mut rows = self.in_time(self.settings.step_deadline, reading).await?;
+            if position > 0 {
+                if rows.first().is_none_or(|row| row.seq != position) {
+                    self.forget("rows of the event log are missing");
+                    continue;
+                }
+                rows.remove(0);
+            }
+            let reached_end = rows.len() < page as usize;
+            for row in &rows {
+                self.in_time(self.settings.step_deadline, self.handler.apply(row))
+                    .await?;
+                self.state.send_modify(|state| state.position = Some(row.seq));
+                self.metrics.log_position.set(row.seq);
+            }
+            if reached_end {
+                self.state.send_modify(|state| state.fresh_at = Some(started));
+                self.metrics.log_lag.set(started.elapsed().as_secs_f64());
+                return Ok(());
+            }
+        }
+    }
+
+    /// Loads what is stored. The head is taken first: rows that come while loading are applied
+    /// again, rather than missed.
+    async fn start_anew(&self) -> Result<()> {
+        let head = self
+            .in_time(self.settings.step_deadline, self.log.head())
+            .await?;
+        let patience = self.settings.step_deadline.saturating_mul(10);
+        self.in_time(patience, self.handler.reset()).await?;
+        self.state.send_modify(|state| state.position = Some(head));
+        self.metrics.log_position.set(head);
+        Ok(())
+    }
+
+    fn forget(&self, why: &str) {
+        tracing::warn!(why, "the state is loaded anew");
+        self.metrics.log_resets.inc();
+        self.state.send_replace(FollowState {
+            position: None,
+            fresh_at: None,
+        });
+    }
+
+    fn was_silent_too_long(&self) -> bool {
+        let age = self.state.borrow().age();
+        age.is_some_and(|age| age > self.settings.longest_silence)
+    }
+
+    async fn in_time<T>(
+        &self,
+        limit: Duration,
+        step: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        timeout(limit, step)
+            .await
+            .unwrap_or_else(|elapsed| Err(Error::unavailable("the event log", elapsed)))
+    }
+}

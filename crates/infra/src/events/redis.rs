@@ -1,0 +1,152 @@
+//! The bus of several instances: a short stream in Redis that everybody waits on.
+
+use std::{sync::Arc, time::Duration};
+
+use ::redis::{Cmd, cmd, streams::StreamReadReply};
+use alpine_domain::ports::events::EventBus;
+use async_trait::async_trait;
+use tokio::{sync::Notify, task::JoinHandle, time::sleep};
+
+use crate::redis::RedisHandle;
+
+/// How long one wait on the server lasts; also how soon a silent connection is noticed.
+const BLOCK: Duration = Duration::from_secs(2);
+/// The pause after a failed read, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Wakes followers on every instance. A stream rather than publish and subscribe: what was added
+/// while a reader reconnects is still found. Waking the own process needs no Redis.
+pub struct RedisBus {
+    local: Arc<Notify>,
+    outgoing: Arc<Notify>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl RedisBus {
+    /// A bus over `redis`, connecting in the background. Must be called on a Tokio runtime.
+    pub fn new(redis: RedisHandle) -> Self {
+        let local = Arc::new(Notify::new());
+        let outgoing = Arc::new(Notify::new());
+        let tasks = [
+            tokio::spawn(send(redis.clone(), Arc::clone(&outgoing))),
+            tokio::spawn(receive(redis, Arc::clone(&local))),
+        ];
+        Self {
+            local,
+            outgoing,
+            tasks,
+        }
+    }
+}
+
+impl Drop for RedisBus {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl EventBus for RedisBus {
+    async fn wake(&self) {
+        self.local.notify_one();
+        self.outgoing.notify_one();
+    }
+
+    async fn woken(&self) {
+        self.local.notified().await;
+    }
+}
+
+fn stream_key(redis: &RedisHandle) -> String {
+    redis.key("wake")
+}
+
+/// Passes wake-ups on, one at a time: those that come meanwhile become one.
+async fn send(redis: RedisHandle, outgoing: Arc<Notify>) {
+    let mut add = cmd("XADD");
+    // The newest entries only: each says the same.
+    add.arg(stream_key(&redis))
+        .arg(&["MAXLEN", "~", "16", "*", "w", "1"]);
+    loop {
+        outgoing.notified().await;
+        let add = &add;
+        // A lost wake-up costs the others their poll interval, nothing else.
+        if let Err(away) = redis
+            .run(|mut c| async move { add.query_async::<String>(&mut c).await })
+            .await
+        {
+            tracing::debug!(%away, "other instances were not woken");
+        }
+    }
+}
+
+async fn receive(redis: RedisHandle, local: Arc<Notify>) {
+    let key = stream_key(&redis);
+    let mut pause = FIRST_PAUSE;
+    let mut last: Option<String> = None;
+    loop {
+        match listen(&redis, &key, &local, &mut last).await {
+            Ok(()) => pause = FIRST_PAUSE,
+            Err(error) => {
+                tracing::debug!(%error, "waiting for wake-ups failed");
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                // Whatever was missed meanwhile, or lost with the server's memory.
+                last = None;
+                local.notify_one();
+            }
+        }
+    }
+}
+
+/// Waits once. The position comes from the server first: `$` on every call would miss what is added
+/// between two of them.
+async fn listen(
+    redis: &RedisHandle,
+    key: &str,
+    local: &Notify,
+    last: &mut Option<String>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut connection = redis.blocking().get().await?;
+    let patience = redis.settings().connect_timeout;
+    let position = match last {
+        Some(position) => position.clone(),
+        None => {
+            let newest: Vec<(String, Vec<String>)> = connection
+                .wait_for(
+                    cmd("XREVRANGE").arg(key).arg(&["+", "-", "COUNT", "1"]),
+                    patience,
+                )
+                .await?;
+            newest
+                .into_iter()
+                .next()
+                .map_or_else(|| "0-0".to_owned(), |(id, _)| id)
+        }
+    };
+    *last = Some(position.clone());
+    let reply: Option<StreamReadReply> = connection
+        .wait_for(&read(key, &position), BLOCK + patience)
+        .await?;
+    let newest = reply
+        .and_then(|mut reply| reply.keys.pop())
+        .and_then(|mut stream| stream.ids.pop());
+    if let Some(entry) = newest {
+        *last = Some(entry.id);
+        local.notify_one();
+    }
+    Ok(())
+}
+
+fn read(key: &str, after: &str) -> Cmd {
+    let mut read = cmd("XREAD");
+    read.arg("BLOCK")
+        .arg(u64::try_from(BLOCK.as_millis()).unwrap_or(1_000))
+        .arg("STREAMS")
+        .arg(key)
+        .arg(after);
+    read
+}

@@ -1,0 +1,102 @@
+//! The arithmetic of windows, shared by both limiters. All times are microseconds.
+
+use std::time::Duration;
+
+use alpine_domain::ports::rate_limit::{Decision, Window};
+
+/// How a window is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grid {
+    /// The length of a sub-bucket.
+    pub(super) step: i64,
+    /// Sub-buckets in a window.
+    pub(super) steps: i64,
+}
+
+impl Grid {
+    pub(super) fn of(length: Duration) -> Self {
+        let steps = if length <= Duration::from_secs(600) { 12 } else { 60 };
+        let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
+        // Rounded up: sub-buckets together are never shorter than the window.
+        Self {
+            step: (length / steps + i64::from(length % steps != 0)).max(1),
+            steps,
+        }
+    }
+
+    pub(super) fn bucket(self, now: i64) -> i64 {
+        now.div_euclid(self.step)
+    }
+
+    /// The oldest sub-bucket that still counts while `bucket` is the current one.
+    pub(super) fn oldest(self, bucket: i64) -> i64 {
+        bucket.saturating_sub(self.steps)
+    }
+
+    /// When `bucket` stops counting.
+    pub(super) fn end_of(self, bucket: i64) -> i64 {
+        (bucket + self.steps + 1).saturating_mul(self.step)
+    }
+}
+
+/// What a window looks like after a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// Admissions that count now.
+    pub(super) used: u32,
+    /// Until one more would be admitted; 0 if it would be now.
+    pub(super) retry_after: i64,
+    /// Until nothing counts any more.
+    pub(super) reset_after: i64,
+}
+
+/// Says it in the port's words. `readings` stand in the order of `windows`, after the decision.
+pub(super) fn decision(windows: &[Window], readings: &[Reading], allowed: bool) -> Decision {
+    let pairs = || windows.iter().zip(readings);
+    let told = if allowed {
+        pairs().min_by_key(|(w, r)| w.limit.saturating_sub(r.used))
+    } else {
+        pairs().max_by_key(|(_, r)| r.retry_after)
+    };
+    let Some((window, reading)) = told else {
+        // A policy without windows limits nothing.
+        return Decision {
+            allowed: true,
+            limit: u32::MAX,
+            window: Duration::from_secs(1),
+            remaining: u32::MAX,
+            reset_after: Duration::ZERO,
+            retry_after: None,
+        };
+    };
+    let retry_after = span(reading.retry_after).max(Duration::from_secs(1));
+    Decision {
+        allowed,
+        limit: window.limit,
+        window: window.length,
+        remaining: if allowed { window.limit.saturating_sub(reading.used) } else { 0 },
+        reset_after: span(reading.reset_after),
+        retry_after: (!allowed).then_some(retry_after),
+    }
+}
+
+fn span(micros: i64) -> Duration {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sub_buckets_cover_the_window() {
+        for micros in [1_u64, 11, 13, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_007] {
+            let grid = Grid::of(Duration::from_micros(micros));
+            assert!(grid.step * grid.steps >= i64::try_from(micros).unwrap());
+        }
+        let minute = Grid::of(Duration::from_secs(60));
+        assert_eq!((minute.step, minute.steps), (5_000_000, 12));
+        let hour = Grid::of(Duration::from_secs(3_600));
+        assert_eq!((hour.step, hour.steps), (60_000_000, 60));
+    }
+}

@@ -1,0 +1,32 @@
+//! The limiter of one process.
+
+use std::sync::Arc;
+
+use alpine_domain::{
+    Clock,
+    ports::rate_limit::{Decision, RateLimiter, RatePolicy},
+};
+use async_trait::async_trait;
+
+use super::local::{Local, LocalLimits};
+use crate::InfraMetrics;
+
+/// A limiter that counts in memory, bounded by [`LocalLimits`].
+pub struct MemoryRateLimiter(Local);
+
+impl MemoryRateLimiter {
+    /// A limiter that has counted nothing yet. Give it a clock that never steps, a
+    /// [`MonotonicClock`](crate::MonotonicClock) outside tests.
+    pub fn new(limits: LocalLimits, clock: Arc<dyn Clock>, metrics: Arc<InfraMetrics>) -> Self {
+        Self(Local::new(limits, clock, metrics))
+    }
+}
+
+#[async_trait]
+impl RateLimiter for MemoryRateLimiter {
+    async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
+        let decision = self.0.admit(policy, &policy.windows, caller, false);
+        self.0.tell(policy, &decision);
+        decision
+    }
+}

@@ -1,0 +1,224 @@
+//! Access tokens: JWT signed with HMAC-SHA-256, and nothing else.
+//!
+//! Written on `hmac` and `sha2` directly. The `jsonwebtoken` crate brings RSA, elliptic curves and a
+//! second version of `hmac` with its providers, or wants a provider installed for the whole process;
+//! and the one attack surface of JWT is a header that the verifier obeys. Here none is obeyed: a
+//! token's header must be, to the byte, the only one that this service writes. So `alg: none`, other
+//! algorithms, a `kid` and a token of another `typ` are not refused one by one, they do not exist.
+
+use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    ports::secrets::{AccessClaims, AccessTokens},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use quick_cache::{UnitWeighter, sync::{Cache, DefaultLifecycle}};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::SettingsError;
+
+/// `typ` as RFC 9068 names it, so that no other token of this service passes for an access token.
+const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt"}"#;
+const LEAST_SECRET: usize = 32;
+/// The longest token that is looked at, in bytes; real ones are some 300.
+const LONGEST: usize = 4_096;
+/// How far in the future a token may have been issued: other instances' clocks.
+const SKEW: Duration = Duration::from_secs(60);
+
+const REFUSED: Error = Error::Unauthenticated("the access token is not valid");
+
+/// The key that signs: at least 32 bytes. `Debug` hides it.
+#[derive(Clone)]
+pub struct SigningKey(Hmac<Sha256>);
+
+impl SigningKey {
+    /// A key from `secret`.
+    ///
+    /// # Errors
+    /// When it is shorter than 32 bytes.
+    pub fn new(secret: &[u8]) -> Result<Self, SettingsError> {
+        let refused = |problem: String| {
+            SettingsError::new(
+                "jwt_secret",
+                problem,
+                "give at least 32 random bytes, made by `openssl rand -base64 48` for example",
+            )
+        };
+        if secret.len() < LEAST_SECRET {
+            return Err(refused(format!("only {} bytes long", secret.len())));
+        }
+        Hmac::new_from_slice(secret)
+            .map(Self)
+            .map_err(|e| refused(e.to_string()))
+    }
+
+    fn over(&self, text: &str) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(text.as_bytes());
+        mac
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey(hidden)")
+    }
+}
+
+/// What every token of this service says, and what is remembered of those seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Who issues them (`iss`); default `alpine`.
+    pub issuer: String,
+    /// Whom they are for (`aud`); default `alpine-api`.
+    pub audience: String,
+    /// Verified tokens remembered at most, by their hash and until they end; default 50,000, some
+    /// 300 bytes each. 0 remembers none.
+    pub remembered: usize,
+}
+
+impl Default for TokenSettings {
+    fn default() -> Self {
+        Self {
+            issuer: "alpine".to_owned(),
+            audience: "alpine-api".to_owned(),
+            remembered: 50_000,
+        }
+    }
+}
+
+/// The claims as they stand in a token (RFC 7519; `sid` and `gen` are ours).
+#[derive(Debug, Serialize, Deserialize)]
+struct Payload<'a> {
+    #[serde(borrow)]
+    iss: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    aud: std::borrow::Cow<'a, str>,
+    sub: String,
+    sid: String,
+    jti: String,
+    r#gen: i64,
+    iat: i64,
+    exp: i64,
+}
+
+type Remembered = Cache<
+    [u8; 32],
+    Arc<AccessClaims>,
+    UnitWeighter,
+    RandomState,
+    DefaultLifecycle<[u8; 32], Arc<AccessClaims>>,
+>;
+
+/// Signs and verifies access tokens. Times in tokens are whole seconds: `issued_at` and
+/// `expires_at` come back rounded down.
+pub struct SignedTokens {
+    key: SigningKey,
+    settings: TokenSettings,
+    /// The encoded header and its dot.
+    header: String,
+    remembered: Option<Remembered>,
+}
+
+impl SignedTokens {
+    /// Tokens signed with `key`.
+    pub fn new(key: SigningKey, settings: TokenSettings) -> Self {
+        let remembered = (settings.remembered > 0).then(|| {
+            Cache::with(
+                settings.remembered,
+                settings.remembered as u64,
+                UnitWeighter,
+                RandomState::new(),
+                DefaultLifecycle::default(),
+            )
+        });
+        Self {
+            key,
+            settings,
+            header: BASE64_URL_SAFE_NO_PAD.encode(HEADER) + ".",
+            remembered,
+        }
+    }
+
+    /// Signature first, content after.
+    fn read(&self, token: &str) -> Option<AccessClaims> {
+        let rest = token.strip_prefix(&self.header)?;
+        let (payload, signature) = rest.rsplit_once('.')?;
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let signed = &token[..self.header.len() + payload.len()];
+        // In constant time, and of full length only.
+        self.key.over(signed).verify_slice(&signature).ok()?;
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
+        let payload: Payload<'_> = serde_json::from_slice(&payload).ok()?;
+        let ours = payload.iss == self.settings.issuer && payload.aud == self.settings.audience;
+        let sane = payload.exp > payload.iat && payload.iat >= 0 && payload.exp <= LAST_SECOND;
+        (ours && sane).then(|| AccessClaims {
+            subject: payload.sub,
+            session: payload.sid,
+            id: payload.jti,
+            generation: payload.r#gen,
+            issued_at: Timestamp::from_seconds(payload.iat),
+            expires_at: Timestamp::from_seconds(payload.exp),
+        })
+    }
+}
+
+/// The last second of the year 9999: beyond it no text form exists.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+impl AccessTokens for SignedTokens {
+    fn issue(&self, claims: &AccessClaims) -> Result<String> {
+        let payload = Payload {
+            iss: self.settings.issuer.as_str().into(),
+            aud: self.settings.audience.as_str().into(),
+            sub: claims.subject.clone(),
+            sid: claims.session.clone(),
+            jti: claims.id.clone(),
+            r#gen: claims.generation,
+            iat: claims.issued_at.seconds(),
+            exp: claims.expires_at.seconds(),
+        };
+        let payload = serde_json::to_vec(&payload).map_err(Error::internal)?;
+        let mut token = self.header.clone();
+        BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let signature = self.key.over(&token).finalize().into_bytes();
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+        Ok(token)
+    }
+
+    fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<AccessClaims>> {
+        if token.len() > LONGEST {
+            return Err(REFUSED);
+        }
+        let known = self
+            .remembered
+            .as_ref()
+            .map(|cache| (cache, Sha256::digest(token).into()));
+        if let Some((cache, digest)) = &known
+            && let Some(claims) = cache.get(digest)
+        {
+            if is_in_time(&claims, now) {
+                return Ok(claims);
+            }
+            cache.remove(digest);
+            return Err(REFUSED);
+        }
+        let claims = Arc::new(self.read(token).ok_or(REFUSED)?);
+        if !is_in_time(&claims, now) {
+            return Err(REFUSED);
+        }
+        // Only good ones are kept, so nobody can fill the memory with guesses.
+        if let Some((cache, digest)) = known {
+            cache.insert(digest, Arc::clone(&claims));
+        }
+        Ok(claims)
+    }
+}
+
+fn is_in_time(claims: &AccessClaims, now: Timestamp) -> bool {
+    now < claims.expires_at && claims.issued_at <= now.later(SKEW)
+}
