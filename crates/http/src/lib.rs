@@ -1,1 +1,54 @@
-//! TODO
+//! The HTTP surface: from requests to use cases of [`alpine_domain`], and from results to responses.
+//!
+//! The whole route table stands in [`routes`]. Around every handler, outermost first: request id,
+//! trace, compression, metrics and one log line; CORS; the body's announced size; a coarse limit by
+//! address; authentication; the limit of the caller's class. Every error is a problem document
+//! ([`problem`]).
+//!
+//! [`build_app`] makes the application from an [`AppState`]; the server and the tests run the very
+//! same one:
+//!
+//! ```no_run
+//! use actix_web::{HttpServer, web};
+//! use alpine_http::{AppState, HttpSettings, Services, build_app};
+//!
+//! async fn serve(services: Services) -> Result<(), Box<dyn std::error::Error>> {
+//!     let registry = prometheus::Registry::new();
+//!     let state = AppState::new(services, HttpSettings::default(), registry)?;
+//!     let state = web::Data::new(state);
+//!     HttpServer::new(move || build_app(state.clone())).bind("127.0.0.1:8000")?.run().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What the operator sets has defaults that can be used as they are:
+//!
+//! ```
+//! let settings = alpine_http::HttpSettings::default();
+//! let table = alpine_http::routes::table(&settings);
+//! assert!(table.iter().any(|endpoint| endpoint.canonical_path() == "/api/v1/signals/latest"));
+//! ```
+
+mod app;
+pub mod cached;
+mod context;
+pub mod endpoint;
+mod exchange;
+pub mod extract;
+mod handlers;
+mod metrics;
+mod middleware;
+pub mod openapi;
+pub mod problem;
+pub mod routes;
+mod settings;
+mod state;
+#[cfg(test)]
+mod tests;
+mod views;
+
+pub use app::{build, build_app, metrics_app};
+pub use context::Context;
+pub use exchange::Exchange;
+pub use settings::{CacheSettings, CorsSettings, HttpSettings, LimitSettings};
+pub use state::{AlwaysFresh, AppState, Freshness, Services};

@@ -1,0 +1,181 @@
+//! Bodies that are made once for many: one call in a handler puts its route under the cache.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpResponse,
+    http::header::{
+        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+        IF_NONE_MATCH,
+    },
+};
+use alpine_domain::{
+    Timestamp,
+    account::Viewer,
+    ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
+};
+use serde::Serialize;
+
+use crate::{
+    context::{Context, mime_json, to_json},
+    problem::Result,
+};
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+
+/// A body in JSON, wrong from `expires_at` on.
+///
+/// # Errors
+/// [`alpine_domain::Error::Internal`] when the value cannot be written.
+pub fn loaded(
+    value: &impl Serialize,
+    expires_at: Option<Timestamp>,
+) -> alpine_domain::Result<Loaded> {
+    Ok(Loaded {
+        body: to_json(value)?,
+        expires_at,
+    })
+}
+
+/// One scope for each group of viewers: what one group may see reaches no other.
+pub const fn group(viewer: Viewer) -> Scope {
+    Scope::Group(viewer.name())
+}
+
+impl Context {
+    /// How long a body lives here, and what invalidates it.
+    pub fn cache_policy(&self, ttl: Duration, tags: impl Into<Vec<Tag>>) -> CachePolicy {
+        CachePolicy {
+            ttl,
+            grace: self.state.settings.cache.grace,
+            tags: tags.into(),
+        }
+    }
+
+    /// Answers from the cache, or with what `load` makes. `parameters` must name everything that the
+    /// body depends on besides the route and the scope: what [`Query::finish`] returns does.
+    ///
+    /// [`Query::finish`]: crate::extract::query::Query::finish
+    ///
+    /// # Errors
+    /// What `load` says, when there is nothing to serve instead.
+    pub async fn cached<L, F>(
+        &self,
+        policy: CachePolicy,
+        scope: Scope,
+        parameters: String,
+        load: L,
+    ) -> Result<HttpResponse>
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = alpine_domain::Result<Loaded>> + Send + 'static,
+    {
+        Ok(self.serve(&*self.entry(policy, scope, parameters, load).await?))
+    }
+
+    /// The entry of the cache that [`cached`](Self::cached) would answer with.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn entry<L, F>(
+        &self,
+        policy: CachePolicy,
+        scope: Scope,
+        parameters: String,
+        load: L,
+    ) -> Result<Arc<CachedBody>>
+    where
+        L: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = alpine_domain::Result<Loaded>> + Send + 'static,
+    {
+        let key = CacheKey {
+            route: self.mounted.endpoint.name,
+            scope,
+            parameters,
+        };
+        let loader: Loader = Arc::new(move || Box::pin(load()));
+        let cache = &self.state.services.cache;
+        Ok(cache.get_or_load(key, &policy, loader).await?)
+    }
+
+    /// Answers with an entry of the cache: 304 to who has it, gzip to who accepts it.
+    pub fn serve(&self, entry: &CachedBody) -> HttpResponse {
+        let gzip = entry
+            .gzip
+            .as_ref()
+            .filter(|_| self.exchange.accepts_gzip);
+        let etag = gzip.map_or_else(|| entry.etag.clone(), |_| gzip_etag(&entry.etag));
+        let is_known = self
+            .request
+            .headers()
+            .get_all(IF_NONE_MATCH)
+            .any(|value| names_etag(value, &etag));
+        let mut answer = if is_known {
+            HttpResponse::NotModified()
+        } else {
+            HttpResponse::Ok()
+        };
+        // Kept, but asked about before each use: an entry can be invalidated at any moment.
+        let cache_control = if self.viewer() == Viewer::Anonymous {
+            "public, no-cache"
+        } else {
+            "private, no-cache"
+        };
+        answer.insert_header((CACHE_CONTROL, HeaderValue::from_static(cache_control)));
+        answer.insert_header((X_CACHE, HeaderValue::from_static(outcome(entry.outcome))));
+        if let Ok(etag) = HeaderValue::try_from(etag) {
+            answer.insert_header((ETAG, etag));
+        }
+        if is_known {
+            return answer.finish();
+        }
+        answer.insert_header((CONTENT_TYPE, HeaderValue::from_static(mime_json())));
+        self.exchange.is_coding_final.set(true);
+        match gzip {
+            Some(gzip) => {
+                answer.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+                answer.body(gzip.clone())
+            }
+            None => answer.body(entry.body.clone()),
+        }
+    }
+}
+
+const fn outcome(outcome: CacheOutcome) -> &'static str {
+    match outcome {
+        CacheOutcome::Hit => "HIT",
+        CacheOutcome::Miss => "MISS",
+        CacheOutcome::Stale => "STALE",
+    }
+}
+
+/// The validator of the same body under gzip: other bytes, so another one.
+fn gzip_etag(etag: &str) -> String {
+    format!("{}-gzip\"", etag.strip_suffix('"').unwrap_or(etag))
+}
+
+/// Whether an `If-None-Match` value names the validator; weak comparison (RFC 9110, section 13.1.2).
+fn names_etag(value: &HeaderValue, etag: &str) -> bool {
+    value.to_str().is_ok_and(|list| {
+        list.split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validators_are_compared_weakly_and_whole() {
+        let named = |list: &'static str| names_etag(&HeaderValue::from_static(list), "\"abc\"");
+        for yes in ["\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "*"] {
+            assert!(named(yes), "{yes}");
+        }
+        for no in ["abc", "\"abcd\"", "", "\"abc-gzip\""] {
+            assert!(!named(no), "{no}");
+        }
+        assert_eq!(gzip_etag("\"abc\""), "\"abc-gzip\"");
+    }
+}

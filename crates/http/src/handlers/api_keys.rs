@@ -1,0 +1,62 @@
+//! The user's own API keys.
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{HeaderValue, LOCATION},
+    },
+};
+use alpine_domain::account::{Caller, Role, Standing, Tier};
+
+use crate::{
+    context::{Context, not_found},
+    problem::{self, Challenge, Problem, Result},
+    views::{ApiKeyView, ApiKeysView, NewApiKeyView},
+};
+
+fn standing(context: &Context) -> Result<Standing> {
+    match context.caller {
+        Caller::User { standing, .. } => Ok(standing),
+        _ => Err(Problem::unauthenticated(Challenge::Bearer, "sign in first")),
+    }
+}
+
+/// `GET users/api-keys`.
+pub(crate) async fn list(context: Context) -> Result<HttpResponse> {
+    let standing = standing(&context)?;
+    if standing.tier != Tier::Elite && standing.role != Role::Admin {
+        return Err(Problem::new(&problem::FORBIDDEN, "API keys come with the elite tier"));
+    }
+    let keys = context.state.services.accounts.list_api_keys(context.user()?).await?;
+    context.ok(&ApiKeysView { items: keys.iter().map(ApiKeyView::from).collect(), total: keys.len() })
+}
+
+/// `POST users/api-keys`. The key itself is shown in this answer and never again.
+pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
+    let (user, standing) = (context.user()?, standing(&context)?);
+    let mut fields = context.json().await?;
+    let name = fields.text("name");
+    let scopes = fields.optional_texts("scopes").unwrap_or_else(|| vec!["signals:read".to_owned()]);
+    let expires_at = fields.optional_timestamp("expires_at");
+    fields.finish()?;
+    let (key, secret) = context
+        .state
+        .services
+        .accounts
+        .create_api_key(user, standing, &name, &scopes, expires_at)
+        .await?;
+    let view = NewApiKeyView { details: ApiKeyView::from(&key), key: secret.reveal() };
+    let mut answer = context.answer(StatusCode::CREATED, &view)?;
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/users/api-keys/{}", key.id)) {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    Ok(answer)
+}
+
+/// `DELETE users/api-keys/{id}`. Open to every tier, so that who was downgraded can still revoke.
+pub(crate) async fn revoke(context: Context) -> Result<HttpResponse> {
+    let id = context.segment("id").parse().map_err(|_| not_found("API key"))?;
+    context.state.services.accounts.revoke_api_key(context.user()?, id).await?;
+    context.message("API key revoked")
+}

@@ -1,0 +1,280 @@
+//! Signals as a file, streamed: rows are read from the store as fast as the client takes them.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use actix_web::{
+    HttpResponse,
+    http::header::{ACCEPT, CONTENT_DISPOSITION},
+};
+use alpine_domain::{
+    Error, Result,
+    signal::{Catalogue, Export, Signal},
+};
+use bytes::Bytes;
+use futures_util::stream;
+
+use crate::{
+    context::Context,
+    extract::accept::accepts_media,
+    problem::{self, Problem},
+    views::SignalView,
+};
+
+/// How the file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Json,
+    Ndjson,
+}
+
+impl std::str::FromStr for Format {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "csv" => Ok(Self::Csv),
+            "json" => Ok(Self::Json),
+            "ndjson" => Ok(Self::Ndjson),
+            _ => Err("must be one of: csv json ndjson"),
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+        })
+    }
+}
+
+impl Format {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv",
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    const fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+            other => other.media_type(),
+        }
+    }
+
+    const fn head(self) -> &'static [u8] {
+        match self {
+            Self::Csv => b"id,symbol,action,entry_price,confidence,timestamp\r\n",
+            Self::Json => b"[",
+            Self::Ndjson => b"",
+        }
+    }
+
+    const fn tail(self) -> &'static [u8] {
+        match self {
+            Self::Json => b"]\n",
+            Self::Csv | Self::Ndjson => b"",
+        }
+    }
+}
+
+/// `GET signals/export`. The first rows are read before anything is answered, so that a store that is
+/// away is a 503; one that goes away later breaks the connection off, and no file looks complete.
+pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
+    let mut query = context.query()?;
+    let format = query.optional("format").unwrap_or(Format::Csv);
+    let days = query.days(1..=365).unwrap_or(30);
+    query.finish()?;
+    check_accept(&context, format)?;
+    let services = &context.state.services;
+    let catalogue = Arc::clone(&services.catalogue);
+    let mut export = catalogue.export(context.viewer(), days);
+    let first = catalogue.export_batch(&mut export).await?;
+    let name = format!("signals_{}.{format}", services.clock.now().date_digits());
+    let file = File {
+        catalogue,
+        export,
+        format,
+        rows: 0,
+        ready: VecDeque::from([Bytes::from_static(format.head())]),
+        next: Next::Batch(first),
+    };
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .content_type(format.content_type())
+        .streaming(stream::try_unfold(file, File::step)))
+}
+
+fn check_accept(context: &Context, format: Format) -> problem::Result<()> {
+    let accept = context.request.headers().get(ACCEPT);
+    if accept.is_none_or(|value| accepts_media(value.as_bytes(), format.media_type())) {
+        return Ok(());
+    }
+    let detail = format!("format={format} answers with {}", format.media_type());
+    Err(Problem::new(&problem::NOT_ACCEPTABLE, detail))
+}
+
+/// A file on its way: never more than one batch of rows in memory.
+struct File {
+    catalogue: Arc<Catalogue>,
+    export: Export,
+    format: Format,
+    rows: u64,
+    ready: VecDeque<Bytes>,
+    next: Next,
+}
+
+enum Next {
+    Batch(Option<Vec<Signal>>),
+    Ask,
+    Nothing,
+}
+
+impl File {
+    async fn step(mut self) -> Result<Option<(Bytes, Self)>, Error> {
+        loop {
+            while let Some(chunk) = self.ready.pop_front() {
+                if !chunk.is_empty() {
+                    return Ok(Some((chunk, self)));
+                }
+            }
+            let batch = match std::mem::replace(&mut self.next, Next::Ask) {
+                Next::Batch(batch) => batch,
+                Next::Ask => self.catalogue.export_batch(&mut self.export).await?,
+                Next::Nothing => return Ok(None),
+            };
+            match batch {
+                Some(signals) => {
+                    let chunk = self.write(&signals)?;
+                    self.ready.push_back(chunk);
+                }
+                None => {
+                    self.next = Next::Nothing;
+                    self.ready.push_back(Bytes::from_static(self.format.tail()));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, signals: &[Signal]) -> Result<Bytes> {
+        let mut out = Vec::with_capacity(signals.len() * 128);
+        for signal in signals {
+            match self.format {
+                Format::Csv => write_csv_row(&mut out, signal),
+                Format::Json => {
+                    if self.rows > 0 {
+                        out.push(b',');
+                    }
+                    self.write_json(&mut out, signal)?;
+                }
+                Format::Ndjson => {
+                    self.write_json(&mut out, signal)?;
+                    out.push(b'\n');
+                }
+            }
+            self.rows += 1;
+        }
+        Ok(out.into())
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>, signal: &Signal) -> Result<()> {
+        serde_json::to_writer(out, &SignalView::new(signal, &self.catalogue))
+            .map_err(Error::internal)
+    }
+}
+
+fn write_csv_row(out: &mut Vec<u8>, signal: &Signal) {
+    let content = &signal.content;
+    let id = signal.id.to_string();
+    // Numbers were checked to be numbers: they are written as they came.
+    let cells = [
+        (id.as_str(), false),
+        (content.symbol.as_str(), true),
+        (content.action.as_str(), false),
+        (content.entry_price.as_str(), false),
+        (content.confidence.as_str(), false),
+        (&content.timestamp, true),
+    ];
+    for (position, (text, is_text)) in cells.into_iter().enumerate() {
+        if position > 0 {
+            out.push(b',');
+        }
+        if is_text {
+            write_csv_text(out, text);
+        } else {
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A cell of text (RFC 4180). One that a spreadsheet would take for a formula gets an apostrophe in
+/// front (OWASP, CSV injection).
+fn write_csv_text(out: &mut Vec<u8>, text: &str) {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let needs_quotes = text.contains([',', '"', '\r', '\n']);
+    if needs_quotes {
+        out.push(b'"');
+    }
+    if is_formula {
+        out.push(b'\'');
+    }
+    for byte in text.bytes() {
+        if byte == b'"' {
+            out.push(b'"');
+        }
+        out.push(byte);
+    }
+    if needs_quotes {
+        out.push(b'"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn cell(text: &str) -> String {
+        let mut out = Vec::new();
+        write_csv_text(&mut out, text);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn formulas_are_disarmed_and_other_text_is_not_touched() {
+        assert_eq!(cell("=1+1"), "'=1+1");
+        assert_eq!(cell("=cmd|'a',\"b\""), "\"'=cmd|'a',\"\"b\"\"\"");
+        assert_eq!(cell("\tx"), "'\tx");
+        assert_eq!(cell("BTC-USD"), "BTC-USD");
+        assert_eq!(cell("2025-01-15T10:30:00+00:00"), "2025-01-15T10:30:00+00:00");
+    }
+
+    proptest! {
+        /// Reading a cell back gives the text, and no cell starts like a formula.
+        #[test]
+        fn cells_read_back(text in any::<String>()) {
+            let written = cell(&text);
+            let inner = match written.strip_prefix('"') {
+                Some(rest) => rest.strip_suffix('"').unwrap().replace("\"\"", "\""),
+                None => {
+                    let is_plain = !written.contains(',') && !written.contains(['\r', '\n']);
+                    prop_assert!(is_plain);
+                    written.clone()
+                }
+            };
+            let is_formula = inner.starts_with(['=', '+', '-', '@', '\t', '\r']);
+            prop_assert!(!is_formula);
+            let original = match text.chars().next() {
+                Some('=' | '+' | '-' | '@' | '\t' | '\r') => inner.strip_prefix('\'').unwrap(),
+                _ => &inner,
+            };
+            prop_assert_eq!(original, text);
+        }
+    }
+}

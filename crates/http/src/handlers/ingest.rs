@@ -1,0 +1,106 @@
+//! What producers push in. Bodies go to the use case as they came: the hash covers their very digits.
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{HeaderValue, LOCATION},
+    },
+};
+use alpine_domain::{account::Caller, event::tags, producer::Producer};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    context::Context,
+    extract::body::MediaType,
+    problem::{Challenge, Problem, Result},
+    views::{BatchView, OutcomeView, StoredView},
+};
+
+fn producer(context: &Context) -> Result<&Producer> {
+    match &context.caller {
+        Caller::Producer(producer) => Ok(producer),
+        _ => Err(Problem::unauthenticated(
+            Challenge::ProducerKey,
+            "send the producer's key in X-API-Key",
+        )),
+    }
+}
+
+/// `POST external-signals/sync/signal`.
+pub(crate) async fn submit(mut context: Context) -> Result<HttpResponse> {
+    let (_, body) = context.body(&[MediaType::Json]).await?;
+    let services = &context.state.services;
+    let submitted = services.intake.submit(producer(&context)?, &body).await?;
+    // The event log tells the other instances; this one must not serve an older list from now on.
+    services.cache.invalidate(&[tags::SIGNALS]).await;
+    let id = submitted.id.get();
+    let view = StoredView {
+        status: "success",
+        message: "Signal stored successfully",
+        signal_id: id,
+        alpine_signal_id: id,
+        external_signal_id: submitted.external_id.as_str(),
+    };
+    let mut answer = context.answer(StatusCode::CREATED, &view)?;
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/signals/{id}")) {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    Ok(answer)
+}
+
+/// `POST external-signals/sync/batch`: good lines are stored, bad ones told by line and field.
+pub(crate) async fn submit_batch(mut context: Context) -> Result<HttpResponse> {
+    let (_, body) = context.body(&[MediaType::Lines, MediaType::Json]).await?;
+    let services = &context.state.services;
+    let results = services.intake.submit_batch(producer(&context)?, &body).await?;
+    let view = BatchView::new(&results);
+    if view.stored > 0 {
+        services.cache.invalidate(&[tags::SIGNALS]).await;
+    }
+    context.ok(&view)
+}
+
+/// `POST external-signals/sync/outcome`.
+pub(crate) async fn report_outcome(mut context: Context) -> Result<HttpResponse> {
+    let (_, body) = context.body(&[MediaType::Json]).await?;
+    let services = &context.state.services;
+    let (signal, is_new) = services.intake.report_outcome(producer(&context)?, &body).await?;
+    if is_new {
+        services.cache.invalidate(&[tags::SIGNALS, tags::PERFORMANCE]).await;
+    }
+    let outcome = signal.outcome.as_ref();
+    context.ok(&OutcomeView {
+        status: "success",
+        message: if is_new { "Signal closed" } else { "Signal was closed before, in the same way" },
+        signal_id: signal.id.get(),
+        alpine_signal_id: signal.id.get(),
+        external_signal_id: signal.content.external_id.as_str(),
+        signal_status: signal.status(),
+        exit_price: outcome.and_then(|outcome| outcome.exit_price.as_ref()),
+        pnl_pct: outcome.and_then(|outcome| outcome.pnl),
+        closed_at: outcome.map(|outcome| outcome.closed_at),
+    })
+}
+
+/// Whether producers may push.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SyncHealth {
+    #[schema(example = "healthy")]
+    status: &'static str,
+    service: &'static str,
+    /// Where signals go.
+    endpoint: &'static str,
+}
+
+/// `GET external-signals/sync/health`.
+pub(crate) async fn health(context: Context) -> Result<HttpResponse> {
+    let report = context.state.health.check().await;
+    let answer = SyncHealth {
+        status: report.status.as_str(),
+        service: "Alpine Analytics - External Signal Sync",
+        endpoint: "/api/v1/external-signals/sync/signal",
+    };
+    context.answer(report.status.http(), &answer)
+}

@@ -1,0 +1,66 @@
+//! The public record: statistics over every closed signal, nothing of an open one.
+
+use std::sync::Arc;
+
+use actix_web::HttpResponse;
+use alpine_domain::{
+    event::tags,
+    ports::cache::{CachePolicy, Scope},
+    signal::RecordRequest,
+};
+
+use crate::{
+    cached::loaded,
+    context::Context,
+    problem::Result,
+    views::{EquityCurveView, StatisticsView, SymbolsView},
+};
+
+fn policy(context: &Context) -> CachePolicy {
+    context.cache_policy(context.state.settings.cache.performance, [tags::PERFORMANCE])
+}
+
+fn request(context: &Context) -> Result<(RecordRequest, String)> {
+    let mut query = context.query()?;
+    let request = RecordRequest {
+        symbol: query.symbol(),
+        strategy: query.optional("strategy"),
+        days: query.days(1..=3_650),
+    };
+    Ok((request, query.finish()?))
+}
+
+/// `GET performance/stats`.
+pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
+    let (request, parameters) = request(&context)?;
+    let record = Arc::clone(&context.state.services.record);
+    context
+        .cached(policy(&context), Scope::Public, parameters, move || {
+            let (record, request) = (Arc::clone(&record), request.clone());
+            async move { loaded(&StatisticsView::from(record.statistics(&request).await?), None) }
+        })
+        .await
+}
+
+/// `GET performance/equity-curve`.
+pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
+    let (request, parameters) = request(&context)?;
+    let record = Arc::clone(&context.state.services.record);
+    context
+        .cached(policy(&context), Scope::Public, parameters, move || {
+            let (record, request) = (Arc::clone(&record), request.clone());
+            async move { loaded(&EquityCurveView::from(record.equity_curve(&request).await?), None) }
+        })
+        .await
+}
+
+/// `GET symbols`.
+pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
+    let record = Arc::clone(&context.state.services.record);
+    context
+        .cached(policy(&context), Scope::Public, String::new(), move || {
+            let record = Arc::clone(&record);
+            async move { loaded(&SymbolsView::new(&record.symbols().await?), None) }
+        })
+        .await
+}

@@ -1,0 +1,79 @@
+//! Counters and durations of requests. Labels come from the route table, so there is a fixed number.
+
+use std::time::Duration;
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
+
+/// Upper bounds of the duration's buckets, in seconds.
+const BUCKETS: &[f64] = &[
+    0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+const LABELS: &[&str] = &["route", "method", "status"];
+
+/// The metrics of the HTTP surface.
+pub(crate) struct Metrics {
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    /// Of answers that no route gave: preflights.
+    pub(crate) unrouted: RouteMetrics,
+}
+
+/// The metrics of one route, resolved once: a request looks nothing up.
+pub(crate) struct RouteMetrics {
+    requests: [IntCounter; CLASSES.len()],
+    durations: [Histogram; CLASSES.len()],
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let requests = IntCounterVec::new(
+            Opts::new("api_requests_total", "Requests answered."),
+            LABELS,
+        )?;
+        let durations = HistogramVec::new(
+            HistogramOpts::new(
+                "api_request_duration_seconds",
+                "Time from the request's head to the answer's head.",
+            )
+            .buckets(BUCKETS.to_vec()),
+            LABELS,
+        )?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(durations.clone()))?;
+        let unrouted = resolve(&requests, &durations, "none", "OTHER");
+        Ok(Self {
+            requests,
+            durations,
+            unrouted,
+        })
+    }
+
+    pub(crate) fn route(&self, route: &str, method: &str) -> RouteMetrics {
+        resolve(&self.requests, &self.durations, route, method)
+    }
+}
+
+fn resolve(
+    requests: &IntCounterVec,
+    durations: &HistogramVec,
+    route: &str,
+    method: &str,
+) -> RouteMetrics {
+    RouteMetrics {
+        requests: CLASSES.map(|class| requests.with_label_values(&[route, method, class])),
+        durations: CLASSES.map(|class| durations.with_label_values(&[route, method, class])),
+    }
+}
+
+impl RouteMetrics {
+    pub(crate) fn observe(&self, status: u16, elapsed: Duration) {
+        let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
+        self.requests[class].inc();
+        self.durations[class].observe(elapsed.as_secs_f64());
+    }
+}

@@ -1,0 +1,210 @@
+//! The outermost layer: request id, trace, compression, security headers, metrics, one log line.
+
+use std::{
+    future::{Ready, ready},
+    rc::Rc,
+};
+
+use actix_http::encoding::Encoder;
+use actix_web::{
+    Error, HttpMessage as _,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::{
+        Method,
+        header::{CONTENT_ENCODING, CONTENT_TYPE, ContentEncoding},
+    },
+    web,
+};
+use futures_util::future::LocalBoxFuture;
+
+use super::headers;
+use crate::{
+    exchange::Exchange,
+    problem::{self, Problem},
+    state::AppState,
+};
+
+/// The longest part of a path that is logged, in bytes.
+const MAX_LOGGED_PATH: usize = 256;
+
+/// Wraps the whole application.
+pub(crate) struct Edge(pub(crate) web::Data<AppState>);
+
+impl<S, B> Transform<S, ServiceRequest> for Edge
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = EdgeService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(EdgeService {
+            service,
+            state: self.0.clone(),
+        }))
+    }
+}
+
+pub(crate) struct EdgeService<S> {
+    service: S,
+    state: web::Data<AppState>,
+}
+
+impl<S, B> Service<ServiceRequest> for EdgeService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let state = self.state.clone();
+        let exchange = Rc::new(Exchange::begin(
+            request.headers(),
+            &*state.services.clock,
+            &*state.services.randomness,
+        ));
+        request.extensions_mut().insert(Rc::clone(&exchange));
+        let answer = self.service.call(request);
+        Box::pin(async move {
+            let mut response = as_problem(answer.await?.map_into_boxed_body(), &exchange);
+            headers::apply(&mut response, &exchange, &state.settings);
+            let response = compress(response, &exchange, state.settings.compress_from);
+            observe(&response, &exchange, &state);
+            Ok(response)
+        })
+    }
+}
+
+/// An error that a library answered in its own words becomes a problem document.
+fn as_problem(response: ServiceResponse, exchange: &Exchange) -> ServiceResponse {
+    let status = response.status();
+    let is_foreign = (status.is_client_error() || status.is_server_error())
+        && response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !is_foreign {
+        return response;
+    }
+    let problem = Problem::of_status(status);
+    let (request, old) = response.into_parts();
+    let mut new = problem.respond(request.path(), exchange.request_id());
+    *new.status_mut() = status;
+    for (name, value) in old.headers() {
+        if !new.headers().contains_key(name) {
+            new.headers_mut().append(name.clone(), value.clone());
+        }
+    }
+    ServiceResponse::new(request, new)
+}
+
+/// Compresses what is worth it. Bodies from the cache come compressed already.
+fn compress(response: ServiceResponse, exchange: &Exchange, from: usize) -> ServiceResponse {
+    let is_large = match response.response().body().size() {
+        BodySize::Sized(size) => size >= from as u64,
+        BodySize::Stream => true,
+        BodySize::None => false,
+    };
+    let is_text = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
+        let kind = kind.as_bytes();
+        kind.starts_with(b"text/")
+            || kind.starts_with(b"application/json")
+            || kind.starts_with(b"application/x-ndjson")
+            || kind.starts_with(b"application/problem+json")
+            || kind.starts_with(b"application/javascript")
+    });
+    let worth_it = exchange.accepts_gzip
+        && is_large
+        && is_text
+        && !exchange.is_coding_final.get()
+        && !response.headers().contains_key(CONTENT_ENCODING)
+        && response.request().method() != Method::HEAD;
+    if !worth_it {
+        return response;
+    }
+    response.map_body(|head, body| {
+        BoxBody::new(Encoder::response(ContentEncoding::Gzip, head, body))
+    })
+}
+
+fn observe(response: &ServiceResponse, exchange: &Exchange, state: &AppState) {
+    let status = response.status().as_u16();
+    let elapsed = exchange.started.elapsed();
+    let request = response.request();
+    let (route, metrics) = match exchange.route.get() {
+        Some(mounted) => (mounted.path.as_str(), &mounted.metrics),
+        None => ("none", &state.metrics.unrouted),
+    };
+    metrics.observe(status, elapsed);
+    tracing::info!(
+        target: "access",
+        method = bounded_method(request.method()),
+        route,
+        path = bounded(request.path()),
+        status,
+        duration_ms = elapsed.as_secs_f64() * 1_000.0,
+        request_id = exchange.request_id(),
+        trace_id = exchange.trace_id(),
+        caller = exchange.caller_kind.get(),
+    );
+}
+
+/// The path without its query: visible ASCII only, since the URI's parser admits nothing else.
+fn bounded(path: &str) -> &str {
+    path.get(..MAX_LOGGED_PATH).unwrap_or(path)
+}
+
+fn bounded_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "OTHER",
+    }
+}
+
+/// Logs what only operators may see of a problem; the client gets the request id to ask with.
+pub(crate) fn log_failure(problem: &Problem, exchange: &Exchange) {
+    if !problem.status().is_server_error() {
+        return;
+    }
+    let cause = problem.source().map(|source| chain(source));
+    let cause = cause.as_deref().unwrap_or_default();
+    if problem.slug() == problem::INTERNAL.slug {
+        tracing::error!(request_id = exchange.request_id(), cause, "request failed");
+    } else {
+        tracing::warn!(
+            request_id = exchange.request_id(),
+            cause,
+            problem = problem.slug(),
+            "request refused for now"
+        );
+    }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    text
+}

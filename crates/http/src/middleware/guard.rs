@@ -1,0 +1,93 @@
+//! What every request passes before its handler, by what the route table says, and what every answer
+//! passes after it.
+
+use std::{any::Any, panic::AssertUnwindSafe, rc::Rc};
+
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, web};
+use futures_util::FutureExt as _;
+
+use super::{authenticate, edge::log_failure, limit};
+use crate::{
+    app::Mounted,
+    context::Context,
+    exchange::Exchange,
+    extract::{address::ClientAddress, body},
+    problem::{self, Problem, Result},
+    state::AppState,
+};
+
+/// Answers one request of a route. Never fails and never panics.
+pub(crate) async fn serve(
+    mounted: Rc<Mounted>,
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let exchange = Exchange::of(&request).unwrap_or_else(|| {
+        let services = &state.services;
+        Rc::new(Exchange::begin(
+            request.headers(),
+            &*services.clock,
+            &*services.randomness,
+        ))
+    });
+    // A request is routed once, so the cell is empty here.
+    let _ = exchange.route.set(Rc::clone(&mounted));
+    let work = pass(
+        Rc::clone(&exchange),
+        mounted,
+        state.clone(),
+        request.clone(),
+        payload,
+    );
+    let outcome = AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(of_panic(&*panic, &exchange)));
+    let mut response = outcome.unwrap_or_else(|problem| {
+        log_failure(&problem, &exchange);
+        problem.respond(request.path(), exchange.request_id())
+    });
+    limit::write_headers(response.headers_mut(), &exchange, &*state.services.clock);
+    response
+}
+
+async fn pass(
+    exchange: Rc<Exchange>,
+    mounted: Rc<Mounted>,
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse> {
+    let endpoint = &mounted.endpoint;
+    body::check_announced(&request, mounted.body_limit(&state.settings))?;
+    let address = ClientAddress::of(&request, &state.settings.trusted_proxies);
+    limit::count_address(&state, &exchange, endpoint.limit, address).await?;
+    let caller = authenticate::authenticate(&state, &request, endpoint.access).await?;
+    exchange.caller_kind.set(authenticate::kind(&caller));
+    limit::count_caller(&state, &exchange, endpoint.limit, &caller, address).await?;
+    let context = Context {
+        state,
+        request,
+        caller,
+        address,
+        exchange,
+        mounted: Rc::clone(&mounted),
+        payload,
+    };
+    (endpoint.handler)(context).await
+}
+
+fn of_panic(panic: &(dyn Any + Send), exchange: &Exchange) -> Problem {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(
+        request_id = exchange.request_id(),
+        panic = message,
+        "a handler panicked"
+    );
+    Problem::new(&problem::INTERNAL, problem::INTERNAL.remedy)
+}

@@ -1,0 +1,82 @@
+//! The headers that every answer carries.
+
+use actix_web::{
+    dev::ServiceResponse,
+    http::header::{
+        self, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, VARY,
+    },
+};
+
+use crate::{
+    HttpSettings,
+    endpoint::Access,
+    exchange::{Exchange, REQUEST_ID},
+};
+
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Nothing may be loaded by, nor frame, an answer of an API.
+const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// Sets what is not set yet.
+pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, settings: &HttpSettings) {
+    let access = exchange
+        .route
+        .get()
+        .map_or(Access::Public, |mounted| mounted.endpoint.access);
+    let is_identified = !matches!(exchange.caller_kind.get(), "none" | "anonymous");
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, exchange.request_id_header());
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers.insert(
+        PERMISSIONS_POLICY,
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    );
+    // CORS decides who may read; this only keeps other pages from embedding.
+    set_default(
+        headers,
+        RESOURCE_POLICY,
+        HeaderValue::from_static("same-site"),
+    );
+    set_default(headers, header::CONTENT_SECURITY_POLICY, CSP);
+    if let Some(hsts) = settings.hsts
+        && let Ok(value) =
+            HeaderValue::try_from(format!("max-age={}; includeSubDomains", hsts.as_secs()))
+    {
+        headers.insert(STRICT_TRANSPORT_SECURITY, value);
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        // Tokens are handed out to callers who are anonymous until then.
+        let value = if is_identified || access == Access::Public {
+            HeaderValue::from_static("private, no-store")
+        } else {
+            HeaderValue::from_static("no-store")
+        };
+        headers.insert(CACHE_CONTROL, value);
+    }
+    headers.append(VARY, vary(access));
+}
+
+fn vary(access: Access) -> HeaderValue {
+    HeaderValue::from_static(match access {
+        Access::Public => "Accept-Encoding",
+        Access::Bearer | Access::Admin => "Accept-Encoding, Authorization",
+        Access::Producer => "Accept-Encoding, X-API-Key",
+        Access::Optional | Access::BearerOrKey => "Accept-Encoding, Authorization, X-API-Key",
+    })
+}
+
+fn set_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    if !headers.contains_key(&name) {
+        headers.insert(name, value);
+    }
+}

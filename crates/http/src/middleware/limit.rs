@@ -1,0 +1,157 @@
+//! How often a caller may ask, and the headers that tell it.
+
+use std::time::Duration;
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use alpine_domain::{
+    Clock,
+    account::{Caller, digest},
+    ports::rate_limit::{Decision, RatePolicy},
+};
+
+use crate::{
+    endpoint::Limit,
+    exchange::Exchange,
+    extract::address::ClientAddress,
+    problem::{Problem, Result, whole_seconds},
+    state::AppState,
+};
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STATE: HeaderName = HeaderName::from_static("ratelimit");
+const OLD_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const OLD_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const OLD_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+
+/// What the limiter said of a request.
+pub(crate) struct Spent {
+    policy: RatePolicy,
+    decision: Decision,
+}
+
+/// Counts a request of an address against the coarse limit, before anything is known of its caller.
+pub(crate) async fn count_address(
+    state: &AppState,
+    exchange: &Exchange,
+    limit: Limit,
+    address: ClientAddress,
+) -> Result<()> {
+    if limit == Limit::None {
+        return Ok(());
+    }
+    let policy = &state.settings.limits.address;
+    let decision = state
+        .services
+        .limiter
+        .admit(policy, &format!("a:{address}"))
+        .await;
+    if decision.allowed {
+        // Not shown: the caller's own policy says more.
+        return Ok(());
+    }
+    settle(exchange, policy, decision)
+}
+
+/// Counts a request of a caller against the policy of its class.
+pub(crate) async fn count_caller(
+    state: &AppState,
+    exchange: &Exchange,
+    limit: Limit,
+    caller: &Caller,
+    address: ClientAddress,
+) -> Result<()> {
+    let limits = &state.settings.limits;
+    let policy = match limit {
+        Limit::None | Limit::Address => return Ok(()),
+        Limit::Login => &limits.login,
+        Limit::Producer => &limits.producer,
+        Limit::Caller => limits.of(caller),
+    };
+    let who = match caller {
+        Caller::Anonymous => format!("a:{address}"),
+        Caller::User { id, .. } => format!("u:{id}"),
+        // All keys of one owner together: more keys are no way to a higher limit.
+        Caller::ApiKey { owner, .. } => format!("k:{owner}"),
+        Caller::Producer(producer) => format!("p:{}", producer.id.get()),
+    };
+    let decision = state.services.limiter.admit(policy, &who).await;
+    settle(exchange, policy, decision)
+}
+
+/// Counts one guess at an account's secret from one address. The account stands in the key only as a
+/// digest, so that no address of a person reaches the limiter's store.
+pub(crate) async fn count_attempt(
+    state: &AppState,
+    exchange: &Exchange,
+    address: &ClientAddress,
+    account: &str,
+) -> Result<()> {
+    let policy = &state.settings.limits.login_account;
+    let account = digest(&account.trim().to_lowercase());
+    let decision = state
+        .services
+        .limiter
+        .admit(policy, &format!("g:{}:{address}", &account[..32]))
+        .await;
+    if decision.allowed {
+        return Ok(());
+    }
+    settle(exchange, policy, decision)
+}
+
+fn settle(exchange: &Exchange, policy: &RatePolicy, decision: Decision) -> Result<()> {
+    let refusal = (!decision.allowed).then(|| {
+        let wait = decision.retry_after.unwrap_or(Duration::from_secs(1));
+        Problem::rate_limited(policy.name, wait)
+    });
+    exchange.spent.replace(Some(Spent {
+        policy: policy.clone(),
+        decision,
+    }));
+    refusal.map_or(Ok(()), Err)
+}
+
+/// Writes what the limiter said: the fields of draft-ietf-httpapi-ratelimit-headers, and the older
+/// ones, where `X-RateLimit-Reset` is in Unix seconds.
+pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, clock: &dyn Clock) {
+    let spent = exchange.spent.borrow();
+    let Some(Spent { policy, decision }) = spent.as_ref() else {
+        return;
+    };
+    let reset = whole_seconds(decision.reset_after);
+    let reset_at = clock.now().later(decision.reset_after).seconds();
+    let windows: Vec<String> = policy
+        .windows
+        .iter()
+        .map(|window| {
+            let name = window_name(policy, window.length);
+            let seconds = window.length.as_secs().max(1);
+            format!("\"{name}\";q={};w={seconds}", window.limit)
+        })
+        .collect();
+    let name = window_name(policy, decision.window);
+    let fields = [
+        (POLICY, windows.join(", ")),
+        (STATE, format!("\"{name}\";r={};t={reset}", decision.remaining)),
+        (OLD_LIMIT, decision.limit.to_string()),
+        (OLD_REMAINING, decision.remaining.to_string()),
+        (OLD_RESET, reset_at.to_string()),
+    ];
+    for (name, text) in fields {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Each window is a policy of its own to the draft, so each has a name of its own.
+fn window_name(policy: &RatePolicy, length: Duration) -> String {
+    if policy.windows.len() < 2 {
+        return policy.name.to_owned();
+    }
+    match length.as_secs() {
+        60 => format!("{}-minute", policy.name),
+        3_600 => format!("{}-hour", policy.name),
+        seconds => format!("{}-{seconds}s", policy.name),
+    }
+}

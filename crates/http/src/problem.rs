@@ -1,0 +1,329 @@
+//! Errors as the client sees them: problem documents (RFC 9457), with the original's keys beside.
+//!
+//! `type` is a reference relative to the server, `/problems/<slug>`, and can be followed: it answers
+//! with the entry of [`KINDS`]. No SQL, path of the machine, or trace ever stands in a problem; what
+//! operators need is logged under the same `request_id`.
+
+use std::{borrow::Cow, time::Duration};
+
+use actix_web::{
+    HttpResponse,
+    http::{
+        StatusCode,
+        header::{self, HeaderValue},
+    },
+};
+use alpine_domain::{
+    Error, FieldError,
+    error::{Conflict, ConflictKind},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What handlers return.
+pub type Result<T, E = Problem> = std::result::Result<T, E>;
+
+/// The media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A kind of problem: everything about it that does not depend on the request.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Kind {
+    /// The last part of the problem's `type`.
+    pub slug: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// One line, the same for every occurrence.
+    pub title: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $slug:literal, $status:literal, $title:literal, $remedy:literal;)+) => {
+        $(
+            #[doc = concat!("`", $slug, "`, ", stringify!($status), ".")]
+            pub const $name: Kind = Kind { slug: $slug, status: $status, title: $title, remedy: $remedy };
+        )+
+        /// Every kind that this API answers with.
+        pub const KINDS: &[&Kind] = &[$(&$name),+];
+    };
+}
+
+kinds! {
+    MALFORMED = "malformed", 400, "Malformed request", "The syntax cannot be read, or a signature does not match its content: see errors.";
+    UNAUTHENTICATED = "unauthenticated", 401, "Not authenticated", "Send a valid credential of the kind that WWW-Authenticate names.";
+    FORBIDDEN = "forbidden", 403, "Forbidden", "The credential is good but not sufficient: see detail.";
+    NOT_FOUND = "not-found", 404, "Not found", "There is no such thing, or the caller's tier may not see it.";
+    METHOD_NOT_ALLOWED = "method-not-allowed", 405, "Method not allowed", "Use one of the methods in Allow.";
+    NOT_ACCEPTABLE = "not-acceptable", 406, "Not acceptable", "Accept one of the media types that detail names.";
+    TIMEOUT = "request-timeout", 408, "Request timeout", "Send the whole body in time.";
+    DUPLICATE_SIGNAL = "duplicate-signal", 409, "Signal stored before", "Nothing to do: existing_signal_id names the stored signal.";
+    SIGNAL_CONFLICT = "signal-conflict", 409, "Signal id used for other content", "Published signals never change: use a new signal_id.";
+    OUTCOME_CONFLICT = "outcome-conflict", 409, "Signal closed in another way", "A signal ends once: the stored outcome stands.";
+    EMAIL_TAKEN = "email-taken", 409, "E-mail address taken", "Sign in, or use another address.";
+    PRODUCER_EXISTS = "producer-exists", 409, "Producer exists", "Use another name.";
+    LIMIT_REACHED = "limit-reached", 409, "Limit reached", "Remove one first.";
+    TOO_LARGE = "body-too-large", 413, "Body too large", "Send less at once: detail names the limit.";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Unsupported media type", "Send one of the media types that detail names, not compressed.";
+    INVALID = "invalid", 422, "Invalid input", "Correct every field that errors names.";
+    HEADERS_TOO_LARGE = "headers-too-large", 431, "Headers too large", "Send fewer or shorter headers.";
+    RATE_LIMITED = "rate-limited", 429, "Too many requests", "Wait for Retry-After; RateLimit-Policy tells the limits.";
+    INTERNAL = "internal", 500, "Internal error", "Not the client's fault. Report the request_id.";
+    UNAVAILABLE = "unavailable", 503, "Temporarily unavailable", "Try again after Retry-After.";
+}
+
+/// Which credential a 401 asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// An access token, or a user's API key.
+    Bearer,
+    /// A token or key was sent and refused.
+    BearerInvalid,
+    /// A producer's key.
+    ProducerKey,
+}
+
+impl Challenge {
+    const fn header(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer realm=\"alpine\"",
+            Self::BearerInvalid => "Bearer realm=\"alpine\", error=\"invalid_token\"",
+            Self::ProducerKey => "ApiKey realm=\"alpine producers\", header=\"X-API-Key\"",
+        }
+    }
+}
+
+/// One occurrence of a problem.
+#[derive(Debug)]
+pub struct Problem {
+    kind: &'static Kind,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    existing_signal_id: Option<String>,
+    retry_after: Option<Duration>,
+    challenge: Option<Challenge>,
+    allow: Option<HeaderValue>,
+    /// For the log only.
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// One refused field of a problem document.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FieldProblem<'a> {
+    /// The field's name, as the client wrote it.
+    field: &'a str,
+    /// What is wrong and what is allowed.
+    message: &'a str,
+}
+
+/// A problem document (RFC 9457), with the keys of the original API beside.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'a> {
+    /// `/problems/<slug>`, relative to the server; can be followed.
+    #[schema(example = "/problems/invalid")]
+    r#type: String,
+    /// One line, the same for every occurrence.
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// This occurrence, in one sentence.
+    detail: &'a str,
+    /// The path that was asked for.
+    instance: &'a str,
+    /// Under which this occurrence stands in the server's log.
+    request_id: &'a str,
+    /// Every refused field; empty where no field is to blame.
+    errors: Vec<FieldProblem<'a>>,
+    /// The stored signal in the way of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing_signal_id: Option<&'a str>,
+    /// The same as `title`.
+    error: &'a str,
+    /// The same as `detail`.
+    message: &'a str,
+    /// The same as `instance`.
+    path: &'a str,
+}
+
+impl Problem {
+    /// A problem of a kind, with one sentence for the caller.
+    pub fn new(kind: &'static Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            errors: Vec::new(),
+            existing_signal_id: None,
+            retry_after: None,
+            challenge: None,
+            allow: None,
+            source: None,
+        }
+    }
+
+    /// 401, with what would be accepted.
+    pub fn unauthenticated(challenge: Challenge, detail: &'static str) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..Self::new(&UNAUTHENTICATED, detail)
+        }
+    }
+
+    /// 405, with what is allowed.
+    pub fn method_not_allowed(allow: HeaderValue) -> Self {
+        let allowed = String::from_utf8_lossy(allow.as_bytes()).into_owned();
+        Self {
+            allow: Some(allow),
+            ..Self::new(
+                &METHOD_NOT_ALLOWED,
+                format!("this resource answers to {allowed}"),
+            )
+        }
+    }
+
+    /// 429, with when to try again.
+    pub fn rate_limited(policy: &str, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(
+                &RATE_LIMITED,
+                format!("the limit of policy \"{policy}\" is used up; see Retry-After"),
+            )
+        }
+    }
+
+    /// The kind that stands for a status which a library produced.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let kind = KINDS
+            .iter()
+            .find(|kind| kind.status == status.as_u16() && kind.status != 409)
+            .copied()
+            .unwrap_or(if status.is_client_error() {
+                &MALFORMED
+            } else {
+                &INTERNAL
+            });
+        Self::new(kind, kind.remedy)
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The problem's short name.
+    pub const fn slug(&self) -> &'static str {
+        self.kind.slug
+    }
+
+    /// What only operators may see.
+    pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+
+    /// The answer. `path` comes without its query, which may hold secrets.
+    pub fn respond(&self, path: &str, request_id: &str) -> HttpResponse {
+        let document = Document {
+            r#type: format!("/problems/{}", self.kind.slug),
+            title: self.kind.title,
+            status: self.kind.status,
+            detail: &self.detail,
+            instance: path,
+            request_id,
+            errors: self
+                .errors
+                .iter()
+                .map(|error| FieldProblem {
+                    field: error.field,
+                    message: &error.message,
+                })
+                .collect(),
+            existing_signal_id: self.existing_signal_id.as_deref(),
+            error: self.kind.title,
+            message: &self.detail,
+            path,
+        };
+        let mut answer = HttpResponse::build(self.status());
+        answer.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
+        answer.insert_header((header::CACHE_CONTROL, "no-store"));
+        if let Some(wait) = self.retry_after {
+            answer.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
+        }
+        if let Some(challenge) = self.challenge {
+            answer.insert_header((header::WWW_AUTHENTICATE, challenge.header()));
+        }
+        if let Some(allow) = &self.allow {
+            answer.insert_header((header::ALLOW, allow.clone()));
+        }
+        if self.kind.status == 415 {
+            // RFC 9110, section 12.5.3: tells that it was the coding, and which ones would do.
+            answer.insert_header((header::ACCEPT_ENCODING, "identity"));
+        }
+        answer.body(serde_json::to_vec(&document).unwrap_or_default())
+    }
+}
+
+/// Seconds to wait, rounded up and never zero.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+fn named(kind: &'static Kind, errors: Vec<FieldError>) -> Problem {
+    let detail = match errors.as_slice() {
+        [] => Cow::Borrowed(kind.remedy),
+        [one] => Cow::Owned(one.to_string()),
+        many => Cow::Owned(format!(
+            "{} fields are refused: see errors",
+            many.len()
+        )),
+    };
+    Problem {
+        errors,
+        ..Problem::new(kind, detail)
+    }
+}
+
+fn of_conflict(conflict: Conflict) -> Problem {
+    let kind = match conflict.kind {
+        ConflictKind::DuplicateSignal => &DUPLICATE_SIGNAL,
+        ConflictKind::SignalConflict => &SIGNAL_CONFLICT,
+        ConflictKind::OutcomeConflict => &OUTCOME_CONFLICT,
+        ConflictKind::EmailTaken => &EMAIL_TAKEN,
+        ConflictKind::ProducerExists => &PRODUCER_EXISTS,
+        ConflictKind::LimitReached => &LIMIT_REACHED,
+    };
+    Problem {
+        existing_signal_id: conflict.existing_signal.map(|id| id.to_string()),
+        ..Problem::new(kind, conflict.detail)
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(errors) => named(&INVALID, errors),
+            Error::Malformed(errors) => named(&MALFORMED, errors),
+            Error::Unauthenticated(detail) => {
+                Self::unauthenticated(Challenge::BearerInvalid, detail)
+            }
+            Error::Forbidden(detail) => Self::new(&FORBIDDEN, detail),
+            Error::NotFound(what) => Self::new(&NOT_FOUND, format!("{what} not found")),
+            Error::Conflict(conflict) => of_conflict(conflict),
+            Error::Unavailable {
+                what,
+                retry_after,
+                source,
+            } => Self {
+                retry_after: Some(retry_after),
+                source,
+                ..Self::new(&UNAVAILABLE, format!("{what} is unavailable"))
+            },
+            Error::Internal(source) => Self {
+                source: Some(source),
+                ..Self::new(&INTERNAL, INTERNAL.remedy)
+            },
+        }
+    }
+}

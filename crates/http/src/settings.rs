@@ -1,0 +1,197 @@
+//! What an operator may set about the HTTP surface. Every default is the documented one.
+
+use std::time::Duration;
+
+use alpine_domain::{
+    account::{Caller, Role, Tier},
+    ports::rate_limit::{RatePolicy, Window},
+};
+use ipnet::IpNet;
+
+/// Everything that an operator may set about the HTTP surface.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// The name under which `/health` reports.
+    pub service: &'static str,
+    /// The version under which `/health` and the API's description report.
+    pub version: &'static str,
+    /// Which pages of other origins may call.
+    pub cors: CorsSettings,
+    /// Proxies whose `X-Forwarded-For` is believed. Empty: the peer's address is the client's.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `Strict-Transport-Security: max-age`; `None` sends none. Only for servers behind TLS.
+    pub hsts: Option<Duration>,
+    /// The largest request body, in bytes, where a route says nothing else.
+    pub body_limit: usize,
+    /// The largest batch of signals, in bytes.
+    pub batch_body_limit: usize,
+    /// How long a client may take to send its body.
+    pub body_timeout: Duration,
+    /// Bodies of at least this many bytes are compressed for clients that accept gzip.
+    pub compress_from: usize,
+    /// Whether `/metrics` is served here, beside the API; otherwise only by
+    /// [`metrics_app`](crate::metrics_app).
+    pub serve_metrics: bool,
+    /// Who may ask how often.
+    pub limits: LimitSettings,
+    /// How long bodies are kept.
+    pub cache: CacheSettings,
+    /// How long a probe of `/health` may take before it counts as down.
+    pub probe_timeout: Duration,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            service: "alpine",
+            version: env!("CARGO_PKG_VERSION"),
+            cors: CorsSettings::default(),
+            trusted_proxies: Vec::new(),
+            hsts: None,
+            body_limit: 64 * 1024,
+            batch_body_limit: 16 * 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            compress_from: 1024,
+            serve_metrics: true,
+            limits: LimitSettings::default(),
+            cache: CacheSettings::default(),
+            probe_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Which pages of other origins may call.
+#[derive(Debug, Clone, Default)]
+pub struct CorsSettings {
+    /// Exact origins, `https://app.example.com` for example. A `*` among them admits every origin, and
+    /// then never with credentials. `null` is refused always.
+    pub origins: Vec<String>,
+    /// Whether browsers may send credentials along.
+    pub allow_credentials: bool,
+}
+
+impl CorsSettings {
+    /// Whether every origin is admitted.
+    pub fn is_open(&self) -> bool {
+        self.origins.iter().any(|origin| origin == "*")
+    }
+}
+
+/// Who may ask how often: one policy for each class of callers.
+#[derive(Debug, Clone)]
+pub struct LimitSettings {
+    /// Nobody in particular, by address.
+    pub anonymous: RatePolicy,
+    /// A free account.
+    pub free: RatePolicy,
+    /// A starter account.
+    pub starter: RatePolicy,
+    /// A pro account.
+    pub pro: RatePolicy,
+    /// An elite account.
+    pub elite: RatePolicy,
+    /// A user's program with an API key.
+    pub api_key: RatePolicy,
+    /// An administrator.
+    pub admin: RatePolicy,
+    /// A producer.
+    pub producer: RatePolicy,
+    /// Any address, before it is known who asks.
+    pub address: RatePolicy,
+    /// Sign-in, sign-up and the like, by address; strict.
+    pub login: RatePolicy,
+    /// The same by account and address together; strict.
+    pub login_account: RatePolicy,
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+fn policy(name: &'static str, a_minute: u32, an_hour: Option<u32>) -> RatePolicy {
+    let mut windows = vec![Window {
+        length: MINUTE,
+        limit: a_minute,
+    }];
+    windows.extend(an_hour.map(|limit| Window {
+        length: HOUR,
+        limit,
+    }));
+    RatePolicy {
+        name,
+        windows,
+        strict: false,
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        let strict = |name| RatePolicy {
+            strict: true,
+            ..policy(name, 10, None)
+        };
+        Self {
+            anonymous: policy("anonymous", 20, Some(200)),
+            free: policy("free", 20, Some(200)),
+            starter: policy("starter", 30, Some(500)),
+            pro: policy("pro", 100, Some(2_000)),
+            elite: policy("elite", 500, Some(10_000)),
+            api_key: policy("api_key", 500, Some(10_000)),
+            admin: policy("admin", 1_000, Some(50_000)),
+            producer: policy("producer", 6_000, None),
+            address: policy("address", 1_200, None),
+            login: strict("login"),
+            login_account: strict("login_account"),
+        }
+    }
+}
+
+impl LimitSettings {
+    /// The policy of a caller's class.
+    pub fn of(&self, caller: &Caller) -> &RatePolicy {
+        match caller {
+            Caller::Anonymous => &self.anonymous,
+            Caller::Producer(_) => &self.producer,
+            Caller::User { standing, .. } | Caller::ApiKey { standing, .. }
+                if standing.role == Role::Admin =>
+            {
+                &self.admin
+            }
+            // An owner who was downgraded keeps the keys but not their limit.
+            Caller::ApiKey { standing, .. } if standing.tier == Tier::Elite => &self.api_key,
+            Caller::User { standing, .. } | Caller::ApiKey { standing, .. } => {
+                match standing.tier {
+                    Tier::Free => &self.free,
+                    Tier::Starter => &self.starter,
+                    Tier::Pro => &self.pro,
+                    Tier::Elite => &self.elite,
+                }
+            }
+        }
+    }
+}
+
+/// How long bodies are kept. Every write invalidates what it changes at once; these times bound what no
+/// write tells of.
+#[derive(Debug, Clone, Copy)]
+pub struct CacheSettings {
+    /// `signals/latest`, `subscribed`, `live` and `history`.
+    pub signals: Duration,
+    /// `performance/…` and `symbols`.
+    pub performance: Duration,
+    /// `auth/me` and `users/profile`.
+    pub profile: Duration,
+    /// How long past its time a body may still be served while a new one is loaded, or when loading
+    /// fails.
+    pub grace: Duration,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            signals: Duration::from_mins(1),
+            performance: Duration::from_mins(5),
+            profile: Duration::from_mins(1),
+            grace: Duration::from_mins(5),
+        }
+    }
+}

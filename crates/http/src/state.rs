@@ -1,0 +1,123 @@
+//! Everything that handlers share.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use alpine_domain::{
+    Clock, Result,
+    account::{Accounts, Authenticator},
+    ports::{
+        cache::ResponseCache, health::Probe, rate_limit::RateLimiter, secrets::Randomness,
+    },
+    signal::{Catalogue, Intake, Record},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use prometheus::Registry;
+
+use crate::{HttpSettings, handlers::health::Health, metrics::Metrics, openapi};
+
+/// Whether this instance knows what was revoked elsewhere, closely enough in time.
+#[async_trait]
+pub trait Freshness: Send + Sync {
+    /// Whether the last proof of freshness is young enough. Asked on every request with a
+    /// credential, so it must cost nothing.
+    fn is_fresh(&self) -> bool;
+
+    /// Waits, for a bounded time, until this instance is fresh again. Concurrent callers share one
+    /// catch-up read.
+    ///
+    /// # Errors
+    /// [`alpine_domain::Error::Unavailable`] when it cannot be told: never "let in".
+    async fn catch_up(&self) -> Result<()>;
+}
+
+/// For a single process whose revocations all happen in it: it is fresh always.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AlwaysFresh;
+
+#[async_trait]
+impl Freshness for AlwaysFresh {
+    fn is_fresh(&self) -> bool {
+        true
+    }
+
+    async fn catch_up(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What the HTTP surface calls.
+#[derive(Clone)]
+pub struct Services {
+    /// Sign-up, sign-in, profiles, API keys.
+    pub accounts: Arc<Accounts>,
+    /// From a credential to its caller.
+    pub authenticator: Arc<Authenticator>,
+    /// Signals and outcomes from producers.
+    pub intake: Arc<Intake>,
+    /// Signals for readers.
+    pub catalogue: Arc<Catalogue>,
+    /// Statistics over closed signals.
+    pub record: Arc<Record>,
+    /// Who may ask how often.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// Bodies that were made before.
+    pub cache: Arc<dyn ResponseCache>,
+    /// Whether revocations elsewhere are known here.
+    pub freshness: Arc<dyn Freshness>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// For request ids.
+    pub randomness: Arc<dyn Randomness>,
+    /// What `/health` looks at.
+    pub probes: Vec<Arc<dyn Probe>>,
+}
+
+/// Everything that handlers share, across all workers.
+pub struct AppState {
+    /// What the handlers call.
+    pub services: Services,
+    /// What the operator set.
+    pub settings: HttpSettings,
+    pub(crate) metrics: Metrics,
+    pub(crate) registry: Registry,
+    pub(crate) health: Health,
+    pub(crate) openapi: Bytes,
+    draining: AtomicBool,
+}
+
+impl AppState {
+    /// Puts the parts together and registers the metrics.
+    ///
+    /// # Errors
+    /// When `registry` has metrics of the same names already: build one state per registry.
+    pub fn new(
+        services: Services,
+        settings: HttpSettings,
+        registry: Registry,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            metrics: Metrics::register(&registry)?,
+            health: Health::new(services.probes.clone(), settings.probe_timeout),
+            openapi: openapi::document_bytes(&settings),
+            services,
+            settings,
+            registry,
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// From now on readiness says no, so that load balancers send nothing new. Call it when shutdown
+    /// begins, some time before the listener closes.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether shutdown has begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,237 @@
+//! What surrounds every answer.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
+
+use actix_web::http::Method;
+use alpine_domain::{
+    account::{Role, Tier},
+    ports::health::Condition,
+};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+use super::harness::{bearer, get, post, request, world, world_with};
+use crate::{CorsSettings, HttpSettings};
+
+#[actix_web::test]
+async fn requests_are_named() {
+    let world = world();
+    let own = get("/health/liveness").insert_header(("x-request-id", "abc-123"));
+    assert_eq!(world.send(own).await.header("x-request-id"), "abc-123");
+    for hostile in ["a b", "x\"}", "<script>", &"x".repeat(200)] {
+        let sent = get("/health/liveness").insert_header(("x-request-id", hostile));
+        let id = world.send(sent).await.header("x-request-id").to_owned();
+        assert_eq!(id.len(), 36, "{id}");
+    }
+    let (first, second) = (world.get("/health/liveness").await, world.get("/health/liveness").await);
+    assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+}
+
+#[actix_web::test]
+async fn every_answer_carries_the_security_headers() {
+    let mut settings = HttpSettings::default();
+    settings.hsts = Some(Duration::from_secs(31_536_000));
+    let world = world_with(settings);
+    for path in ["/health", "/nowhere", "/api/v1/auth/me", "/api/v1/signals/latest"] {
+        let answer = world.get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("x-frame-options"), "DENY");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert!(answer.header("content-security-policy").contains("default-src 'none'"));
+        assert!(answer.header("strict-transport-security").starts_with("max-age=31536000"));
+        assert!(answer.all("vary").contains("Accept-Encoding"));
+        assert!(!answer.headers.contains_key("server"));
+        assert!(!answer.header("cache-control").is_empty());
+    }
+}
+
+#[actix_web::test]
+async fn origins_are_admitted_exactly() {
+    let mut settings = HttpSettings::default();
+    settings.cors = CorsSettings {
+        origins: vec!["https://app.example.com".to_owned(), "null".to_owned()],
+        allow_credentials: true,
+    };
+    let world = world_with(settings);
+    let from = |origin: &str| get("/api/v1/symbols").insert_header(("origin", origin));
+    let answer = world.send(from("https://app.example.com")).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "https://app.example.com");
+    assert_eq!(answer.header("access-control-allow-credentials"), "true");
+    let exposed = answer.header("access-control-expose-headers").to_lowercase();
+    assert!(exposed.contains("ratelimit-policy") && exposed.contains("etag"), "{exposed}");
+    assert!(answer.all("vary").contains("Origin"));
+    for other in ["https://app.example.com.evil.example", "http://app.example.com", "null"] {
+        let answer = world.send(from(other)).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{other}");
+    }
+    let preflight = |method: &str| {
+        request(&Method::OPTIONS, "/api/v1/users/profile")
+            .insert_header(("origin", "https://app.example.com"))
+            .insert_header(("access-control-request-method", method))
+            .insert_header(("access-control-request-headers", "authorization, x-request-id"))
+    };
+    assert_eq!(world.send(preflight("PUT")).await.status, 200);
+    assert_eq!(world.send(preflight("TRACE")).await.status, 400);
+}
+
+#[actix_web::test]
+async fn open_to_all_origins_is_never_with_credentials() {
+    let mut settings = HttpSettings::default();
+    settings.cors = CorsSettings { origins: vec!["*".to_owned()], allow_credentials: true };
+    let world = world_with(settings);
+    let asked = get("/api/v1/symbols").insert_header(("origin", "https://any.example"));
+    let answer = world.send(asked).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+}
+
+#[actix_web::test]
+async fn only_large_bodies_are_compressed() {
+    let world = world();
+    let ask = |path: &str| get(path).insert_header(("accept-encoding", "gzip, br"));
+    let large = world.send(ask("/openapi.json")).await;
+    assert_eq!(large.header("content-encoding"), "gzip");
+    let mut text = String::new();
+    let mut unpacked = flate2::read::GzDecoder::new(&large.body[..]);
+    std::io::Read::read_to_string(&mut unpacked, &mut text).unwrap();
+    assert!(text.contains("\"openapi\""));
+    assert_eq!(world.send(ask("/health/liveness")).await.header("content-encoding"), "");
+    assert_eq!(world.get("/openapi.json").await.header("content-encoding"), "");
+}
+
+#[actix_web::test]
+async fn health_tells_what_is_away_and_asks_once_a_second() {
+    let world = world();
+    let answer = world.get("/health").await;
+    assert_eq!(answer.status, 200);
+    let document = answer.json();
+    assert_eq!(document["status"], "healthy");
+    assert_eq!(document["checks"]["database"]["status"], "healthy");
+    for key in ["service", "version", "uptime_seconds"] {
+        assert!(!document[key].is_null(), "{key}");
+    }
+    for _ in 0..50 {
+        world.get("/health").await;
+    }
+    assert_eq!(world.database.asked.load(Ordering::SeqCst), 1);
+}
+
+#[actix_web::test]
+async fn health_is_degraded_or_unhealthy_by_what_is_essential() {
+    let world = world();
+    *world.redis.condition.lock().unwrap() = Condition::Down;
+    let answer = world.get("/health").await;
+    assert_eq!((answer.status, answer.json()["status"].as_str()), (200, Some("degraded")));
+    assert_eq!(world.get("/health/readiness").await.status, 200);
+    let world = self::world();
+    *world.database.condition.lock().unwrap() = Condition::Down;
+    let answer = world.get("/health").await;
+    assert_eq!((answer.status, answer.json()["status"].as_str()), (503, Some("unhealthy")));
+    assert_eq!(world.get("/health/readiness").await.status, 503);
+    assert_eq!(world.get("/health/liveness").await.status, 200);
+}
+
+#[actix_web::test]
+async fn readiness_fails_first_at_shutdown() {
+    let world = world();
+    assert_eq!(world.get("/health/readiness").await.status, 200);
+    world.state.start_draining();
+    assert_eq!(world.get("/health/readiness").await.status, 503);
+    assert_eq!(world.get("/health").await.status, 200);
+}
+
+#[actix_web::test]
+async fn metrics_are_labelled_by_route_never_by_path() {
+    let world = world();
+    world.get("/api/v1/signals/123456?secret=1").await;
+    world.get("/no/such/path").await;
+    let text = String::from_utf8(world.get("/metrics").await.body.to_vec()).unwrap();
+    let line = "api_requests_total{method=\"GET\",route=\"/api/v1/signals/{id}\",status=\"4xx\"} 1";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("api_request_duration_seconds_bucket"));
+    assert!(!text.contains("123456") && !text.contains("/no/such"));
+}
+
+/// Keeps every event as one line.
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut line = format!("{} ", event.metadata().target());
+        event.record(&mut Line(&mut line));
+        self.0.lock().unwrap().push(line);
+    }
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+#[actix_web::test]
+async fn one_line_a_request_without_anything_secret() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let world = world();
+    let token = world.token(Tier::Pro, Role::User);
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let guard = tracing::subscriber::set_default(Lines(Arc::clone(&lines)));
+    let read = get("/api/v1/signals/latest?token=hunter2&limit=5")
+        .insert_header(bearer(&token))
+        .insert_header(("traceparent", trace))
+        .insert_header(("x-request-id", "req-7"));
+    world.send(read).await;
+    let login = r#"{"email": "ada@example.com", "password": "correct-horse"}"#;
+    world.send(post("/api/v1/auth/login", login)).await;
+    world.get("/evil%0Apath%22").await;
+    drop(guard);
+    let lines = lines.lock().unwrap();
+    let access: Vec<&String> = lines.iter().filter(|line| line.starts_with("access ")).collect();
+    assert_eq!(access.len(), 3, "{lines:?}");
+    for part in [
+        "method=\"GET\"",
+        "route=\"/api/v1/signals/latest\"",
+        "path=\"/api/v1/signals/latest\"",
+        "status=200",
+        "duration_ms=",
+        "request_id=\"req-7\"",
+        "trace_id=\"0af7651916cd43dd8448eb211c80319c\"",
+        "caller=\"user\"",
+    ] {
+        assert!(access[0].contains(part), "{part}: {}", access[0]);
+    }
+    assert!(access[2].contains("route=\"unknown\"") && !access[2].contains('\n'));
+    let everything = lines.join("\n");
+    for secret in ["hunter2", "correct-horse", "ada@", &token, "limit=5"] {
+        assert!(!everything.contains(secret), "{secret}: {everything}");
+    }
+}
+
+#[actix_web::test]
+async fn a_port_for_operators_serves_nothing_else() {
+    let settings = HttpSettings { serve_metrics: false, ..HttpSettings::default() };
+    let world = world_with(settings);
+    assert_eq!(world.get("/metrics").await.status, 404);
+    let table = crate::routes::metrics_table;
+    assert_eq!(world.send_to(table(), get("/metrics")).await.status, 200);
+    assert_eq!(world.send_to(table(), get("/api/v1/symbols")).await.status, 404);
+}

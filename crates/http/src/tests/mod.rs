@@ -1,0 +1,10 @@
+//! The whole stack, as the server runs it, over in-memory ports.
+
+mod edge;
+mod fakes;
+mod harness;
+mod limits;
+mod openapi;
+mod problems;
+mod routes;
+mod signals;

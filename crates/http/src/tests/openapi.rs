@@ -1,0 +1,105 @@
+//! The description says what the table says.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::harness::world;
+use crate::{HttpSettings, endpoint::Access, routes};
+
+fn described() -> Value {
+    let document = crate::openapi::document(&HttpSettings::default());
+    serde_json::from_str(&document.to_json().unwrap()).unwrap()
+}
+
+#[test]
+fn it_lists_exactly_the_table() {
+    let mut listed = BTreeSet::new();
+    let document = described();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let schemes: BTreeSet<String> = operation["security"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|one| one.as_object().unwrap().keys().cloned().collect())
+                .collect();
+            listed.insert((method.to_uppercase(), path.clone(), schemes));
+        }
+    }
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let table: BTreeSet<(String, String, BTreeSet<String>)> =
+        routes::table(&HttpSettings::default())
+            .iter()
+            .filter(|endpoint| endpoint.listed)
+            .map(|endpoint| {
+                let security = match endpoint.access {
+                    Access::Public => words(&[]),
+                    Access::Optional => words(&["", "bearerAuth", "userApiKey"]),
+                    Access::Bearer | Access::Admin => words(&["bearerAuth"]),
+                    Access::BearerOrKey => words(&["bearerAuth", "userApiKey"]),
+                    Access::Producer => words(&["producerKey"]),
+                };
+                (endpoint.method.to_string(), endpoint.canonical_path(), security)
+            })
+            .collect();
+    assert_eq!(listed, table);
+    assert!(table.len() >= 29);
+}
+
+#[test]
+fn every_reference_resolves_and_every_operation_is_documented() {
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    if name == "$ref" {
+                        found.insert(member.as_str().unwrap().to_owned());
+                    }
+                    references(member, found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = described();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.len() > 20);
+    for reference in &found {
+        assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+    for item in document["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            assert_ne!(operation["tags"][0], "other", "{operation}");
+            assert!(operation["responses"]["500"].is_object());
+        }
+    }
+}
+
+#[test]
+fn security_schemes_are_those_of_the_contract() {
+    let schemes = described()["components"]["securitySchemes"].clone();
+    assert_eq!(schemes["bearerAuth"]["scheme"], "bearer");
+    assert_eq!(schemes["userApiKey"]["name"], "X-API-Key");
+    assert_eq!(schemes["producerKey"]["in"], "header");
+}
+
+#[actix_web::test]
+async fn it_is_served_with_a_page_that_needs_no_other_host() {
+    let world = world();
+    assert_eq!(world.get("/openapi.json").await.json()["info"]["title"], "Alpine");
+    let answer = world.get("/docs").await;
+    assert_eq!((answer.status, answer.header("location")), (308, "/docs/"));
+    let page = world.get("/docs/").await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.header("content-security-policy").contains("script-src 'self'"));
+    let html = String::from_utf8_lossy(&page.body).into_owned();
+    assert!(!html.contains("http://") && !html.contains("https://"), "{html}");
+    let script = world.get("/docs/swagger-initializer.js").await;
+    assert!(String::from_utf8_lossy(&script.body).contains("/openapi.json"));
+    assert_eq!(world.get("/docs/../../etc/passwd").await.status, 404);
+}

@@ -1,0 +1,166 @@
+//! Shapes of signals, files, and bodies from the cache.
+
+use std::{io::Read as _, sync::atomic::Ordering};
+
+use actix_web::http::StatusCode;
+use alpine_domain::{
+    Clock as _,
+    account::{Role, Tier},
+    ports::cache::Scope,
+};
+
+use super::{
+    fakes::{PRODUCER_KEY, signal},
+    harness::{World, assert_problem, bearer, get, post, world},
+};
+
+fn with_signals(count: i64) -> World {
+    let world = world();
+    let at = world.clock.now();
+    let mut signals = world.store.signals.lock().unwrap();
+    signals.extend((1..=count).map(|id| signal(id, "80.50", at)));
+    drop(signals);
+    world
+}
+
+#[actix_web::test]
+async fn a_signal_keeps_the_producers_digits() {
+    let world = with_signals(1);
+    let token = world.token(Tier::Starter, Role::User);
+    let answer = world.get_as(&token, "/api/v1/signals/1").await;
+    insta::assert_snapshot!("signal", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.header("cache-control"), "private, no-store");
+    for missing in ["/api/v1/signals/2", "/api/v1/signals/x", "/api/v1/signals/-1"] {
+        let answer = world.get_as(&token, missing).await;
+        assert_problem(&answer, StatusCode::NOT_FOUND, "not-found");
+    }
+}
+
+#[actix_web::test]
+async fn lists_have_the_shapes_that_clients_know() {
+    let world = with_signals(3);
+    let token = world.token(Tier::Starter, Role::User);
+    let latest = world.get_as(&token, "/api/v1/signals/latest?limit=2").await.json();
+    assert_eq!(latest.as_array().unwrap().len(), 2);
+    let live = world.get_as(&token, "/api/v1/signals/live").await.json();
+    assert_eq!((&live["user_tier"], &live["count"]), (&"starter".into(), &3.into()));
+    let history = world.get_as(&token, "/api/v1/signals/history").await.json();
+    assert_eq!(history[0]["signal_id"], "3");
+    let path = "/api/v1/signals/subscribed?limit=2&symbol=aapl&x=%22";
+    let answer = world.get_as(&token, path).await;
+    let page = answer.json();
+    assert_eq!((&page["total"], &page["has_more"]), (&3.into(), &true.into()));
+    let cursor = page["next_cursor"].as_str().unwrap();
+    assert_eq!(
+        answer.header("link"),
+        format!("</api/v1/signals/subscribed?limit=2&symbol=aapl&cursor={cursor}>; rel=\"next\"")
+    );
+    let next = format!("/api/v1/signals/subscribed?limit=2&cursor={cursor}");
+    let answer = world.get_as(&token, &next).await;
+    assert_eq!(answer.json()["items"][0]["id"], "1");
+    assert_eq!(answer.header("link"), "");
+}
+
+#[actix_web::test]
+async fn no_group_shares_an_entry_of_the_cache_with_another() {
+    let world = with_signals(1);
+    let free = world.token(Tier::Free, Role::User);
+    let elite = world.token(Tier::Elite, Role::User);
+    let path = "/api/v1/signals/latest";
+    assert_eq!(world.get(path).await.json().as_array().unwrap().len(), 0);
+    assert_eq!(world.get_as(&free, path).await.json().as_array().unwrap().len(), 0);
+    assert_eq!(world.get_as(&elite, path).await.json().as_array().unwrap().len(), 1);
+    world.get_as(&free, "/api/v1/auth/me").await;
+    let keys = world.cache.keys.lock().unwrap();
+    let scopes: Vec<_> = keys.iter().map(|key| key.scope.clone()).collect();
+    assert_eq!(scopes[..3], ["anonymous", "free", "elite"].map(Scope::Group));
+    assert!(matches!(&scopes[3], Scope::Principal(id) if free.starts_with(id.as_str())));
+}
+
+#[actix_web::test]
+async fn bodies_are_made_once_and_validated_by_coding() {
+    let world = with_signals(20);
+    let token = world.token(Tier::Elite, Role::User);
+    let ask = |headers: &[(&'static str, &str)]| {
+        let request = get("/api/v1/signals/latest?limit=20").insert_header(bearer(&token));
+        headers.iter().fold(request, |request, (name, value)| request.insert_header((*name, *value)))
+    };
+    let plain = world.send(ask(&[])).await;
+    let again = world.send(ask(&[])).await;
+    assert_eq!((plain.header("x-cache"), again.header("x-cache")), ("MISS", "HIT"));
+    assert_eq!(world.store.lists.load(Ordering::SeqCst), 1);
+    assert_eq!(plain.header("cache-control"), "private, no-cache");
+    assert!(plain.all("vary").contains("Authorization"), "{}", plain.all("vary"));
+
+    let packed = world.send(ask(&[("accept-encoding", "gzip")])).await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.body);
+    assert_ne!(plain.header("etag"), packed.header("etag"));
+
+    let known = [("if-none-match", plain.header("etag"))];
+    let unchanged = world.send(ask(&known)).await;
+    assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+    assert_eq!(unchanged.header("etag"), plain.header("etag"));
+    let other_coding = [("accept-encoding", "gzip"), known[0]];
+    assert_eq!(world.send(ask(&other_coding)).await.status, 200);
+}
+
+#[actix_web::test]
+async fn files_are_streamed_in_three_forms() {
+    let world = with_signals(1_203);
+    let token = world.token(Tier::Elite, Role::User);
+    let answer = world.get_as(&token, "/api/v1/signals/export").await;
+    assert_eq!(
+        answer.header("content-disposition"),
+        "attachment; filename=\"signals_20250115.csv\""
+    );
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("id,symbol,action,entry_price,confidence,timestamp"));
+    assert_eq!(lines.next(), Some("1203,AAPL,BUY,175.50,80.50,2025-01-15T10:30:00+00:00"));
+    assert_eq!(lines.count(), 1_202);
+    assert_eq!(world.store.lists.load(Ordering::SeqCst), 3);
+    let answer = world.get_as(&token, "/api/v1/signals/export?format=json").await;
+    assert_eq!(answer.json().as_array().unwrap().len(), 1_203);
+    let answer = world.get_as(&token, "/api/v1/signals/export?format=ndjson&period=7d").await;
+    assert_eq!(String::from_utf8_lossy(&answer.body).lines().count(), 1_203);
+    world.store.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(world.get_as(&token, "/api/v1/signals/export").await.status, 503);
+}
+
+#[actix_web::test]
+async fn a_signal_is_stored_once_and_named() {
+    let body = r#"{"action": "BUY", "confidence": 95.5, "entry_price": 175.5, "signal_id": "SIG-1",
+        "stop_price": 171.0, "strategy": "weighted_consensus_v6", "symbol": "AAPL",
+        "target_price": 184.25, "timestamp": "2025-01-15T10:30:00+00:00",
+        "sha256": "e00f3fd1c65e398c778cf06396d571857f7f7af11c5e610cbdc114ec35d867d9"}"#;
+    let world = world();
+    let push = |body: &str| {
+        post("/api/v1/external-signals/sync/signal", body).insert_header(("x-api-key", PRODUCER_KEY))
+    };
+    let elite = world.token(Tier::Elite, Role::User);
+    let list = "/api/v1/signals/latest";
+    assert_eq!(world.get_as(&elite, list).await.body, "[]");
+    let answer = world.send(push(body)).await;
+    assert_eq!((answer.status, answer.header("location")), (201, "/api/v1/signals/1"));
+    insta::assert_json_snapshot!("stored", answer.json());
+    // The very next read sees it.
+    assert_eq!(world.get_as(&elite, list).await.json()[0]["type"], "PREMIUM");
+    let answer = world.send(push(body)).await;
+    assert_problem(&answer, StatusCode::CONFLICT, "duplicate-signal");
+    assert_eq!(answer.json()["existing_signal_id"], "1");
+    let answer = world.send(push(&body.replace("SIG-1", "SIG-2"))).await;
+    assert_problem(&answer, StatusCode::BAD_REQUEST, "malformed");
+    assert_eq!(answer.json()["errors"][0]["field"], "sha256");
+    let line = body.replace('\n', " ");
+    let batch = format!("{line}\n{{\"signal_id\": \"SIG-3\"}}\n");
+    let batch = post("/api/v1/external-signals/sync/batch", &batch)
+        .insert_header(("content-type", "application/x-ndjson"))
+        .insert_header(("x-api-key", PRODUCER_KEY));
+    let result = world.send(batch).await.json();
+    assert_eq!((&result["duplicates"], &result["refused"]), (&1.into(), &1.into()));
+    assert_eq!(result["results"][1]["line"], 2);
+    assert_eq!(result["results"][1]["errors"][0]["field"], "symbol");
+}
