@@ -1,0 +1,154 @@
+//! Accepting signals.
+
+use std::time::{Duration, Instant};
+
+use alpine_domain::{
+    page::Slice,
+    signal::{Accepted, SignalQuery, SignalStore as _, VerificationHash},
+};
+
+use crate::support::{Bed, at, on_both, signal};
+
+on_both!(
+    a_signal_comes_back_to_the_letter,
+    duplicates_and_conflicts_are_told_apart,
+    the_same_id_twice_in_one_call_is_judged_like_two_calls,
+    ids_are_unique_for_each_producer,
+    concurrent_batches_store_each_signal_once,
+    ten_thousand_signals_take_seconds_not_minutes,
+    what_was_published_never_changes,
+);
+
+async fn a_signal_comes_back_to_the_letter(bed: Bed) {
+    let argo = bed.producer().await;
+    let mut new = signal(&argo, "SIG-1", 0);
+    new.reasoning = Some("naïve \u{1F680}\n'\"; DROP TABLE signals;--".to_owned());
+    new.entry_price = "2.2250738585072014e-308".parse().unwrap();
+    new.confidence = "1e-05".parse().unwrap();
+    let id = bed.store(vec![new.clone()]).await[0];
+    let found = bed.signals.find(id).await.unwrap().unwrap();
+    assert_eq!((found.content, found.outcome), (new.clone(), None));
+    let found = bed.signals.find_external(argo.id, &new.external_id).await.unwrap();
+    assert_eq!(found.unwrap().id, id);
+    let mut bare = signal(&argo, "SIG-2", 0);
+    bare.target_price = None;
+    bare.strategy = None;
+    bare.reasoning = None;
+    bare.consensus_agreement = None;
+    bare.sources_count = None;
+    let id = bed.store(vec![bare.clone()]).await[0];
+    assert_eq!(bed.signals.find(id).await.unwrap().unwrap().content, bare);
+    let unknown = alpine_domain::signal::SignalId::new(id.get() + 1_000);
+    assert_eq!(bed.signals.find(unknown).await.unwrap(), None);
+}
+
+async fn duplicates_and_conflicts_are_told_apart(bed: Bed) {
+    let argo = bed.producer().await;
+    let first = signal(&argo, "SIG-1", 0);
+    let id = bed.store(vec![first.clone()]).await[0];
+    let mut later = first.clone();
+    later.created_at = at(50);
+    let mut other = first.clone();
+    other.content_hash = VerificationHash::of("something else");
+    let new = signal(&argo, "SIG-2", 50);
+    let offered = vec![later, new, other];
+    let answers = bed.signals.accept(offered).await.unwrap();
+    assert!(
+        matches!(
+            answers[..],
+            [Accepted::Duplicate(a), Accepted::Stored(_), Accepted::Conflict(b)] if a == id && b == id
+        ),
+        "{answers:?}"
+    );
+    // Nothing was changed, and only what is new is told.
+    assert_eq!(bed.signals.find(id).await.unwrap().unwrap().content, first);
+    let published = bed.kinds().await;
+    assert_eq!(published.iter().filter(|kind| *kind == "signal_published").count(), 2);
+    assert!(bed.signals.accept(Vec::new()).await.unwrap().is_empty());
+}
+
+async fn the_same_id_twice_in_one_call_is_judged_like_two_calls(bed: Bed) {
+    let argo = bed.producer().await;
+    let first = signal(&argo, "SIG-1", 0);
+    let mut other = first.clone();
+    other.content_hash = VerificationHash::of("something else");
+    let answers = bed.signals.accept(vec![first.clone(), other, first]).await.unwrap();
+    let [Accepted::Stored(id), Accepted::Conflict(second), Accepted::Duplicate(third)] =
+        answers[..]
+    else {
+        panic!("{answers:?}");
+    };
+    assert_eq!((id, id), (second, third));
+}
+
+async fn ids_are_unique_for_each_producer(bed: Bed) {
+    use alpine_domain::producer::ProducerStore as _;
+    let argo = bed.producer().await;
+    let zeus = bed.producers.create(&"zeus".parse().unwrap(), "z", true, at(0)).await.unwrap();
+    let mut theirs = signal(&zeus, "SIG-1", 0);
+    theirs.content_hash = VerificationHash::of("something else");
+    let ids = bed.store(vec![signal(&argo, "SIG-1", 0), theirs]).await;
+    assert_ne!(ids[0], ids[1]);
+    assert!(bed.signals.find(ids[1]).await.unwrap().unwrap().content.is_simulated);
+}
+
+async fn concurrent_batches_store_each_signal_once(bed: Bed) {
+    let argo = bed.producer().await;
+    let mut batch: Vec<_> = (0..300).map(|n| signal(&argo, &format!("SIG-{n}"), 0)).collect();
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let (signals, offered) = (bed.signals.clone(), batch.clone());
+        callers.push(tokio::spawn(async move { signals.accept(offered).await.unwrap() }));
+        // Another order each time: a deadlock is resolved, not reported.
+        batch.reverse();
+    }
+    let mut stored = 0;
+    for caller in callers {
+        let answers = caller.await.unwrap();
+        stored += answers.iter().filter(|a| matches!(a, Accepted::Stored(_))).count();
+        assert!(answers.iter().all(|a| !matches!(a, Accepted::Conflict(_))));
+    }
+    assert_eq!(stored, 300);
+    let count = bed.signals.count(&SignalQuery::all(at(9)), 10_000).await.unwrap();
+    assert_eq!(count, 300);
+}
+
+async fn ten_thousand_signals_take_seconds_not_minutes(bed: Bed) {
+    let argo = bed.producer().await;
+    let batch: Vec<_> = (0..10_000).map(|n| signal(&argo, &format!("SIG-{n}"), 0)).collect();
+    let started = Instant::now();
+    let ids = bed.store(batch.clone()).await;
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    assert!(ids.is_sorted(), "ids follow the order of the lines");
+    let again = bed.signals.accept(batch).await.unwrap();
+    assert!(again.iter().zip(&ids).all(|(answer, id)| *answer == Accepted::Duplicate(*id)));
+    assert_eq!(bed.kinds().await.len(), 10_001);
+    let page = bed.signals.list(&SignalQuery::all(at(9)), Slice::first(1)).await.unwrap();
+    assert_eq!(page[0].id, ids[9_999]);
+}
+
+async fn what_was_published_never_changes(bed: Bed) {
+    let argo = bed.producer().await;
+    let new = signal(&argo, "SIG-1", 0);
+    bed.store(vec![new.clone(), signal(&argo, "SIG-2", 0)]).await;
+    bed.signals.record_outcome(crate::support::outcome(&new, "110", 5)).await.unwrap();
+    let mut attempts = vec![
+        "UPDATE signals SET entry_price = '1'",
+        "UPDATE signals SET is_active = true",
+        "UPDATE signals SET is_active = false, symbol = 'MSFT' WHERE is_active",
+        "UPDATE signals SET target_price = NULL, is_active = false WHERE is_active",
+        "DELETE FROM signals",
+        "UPDATE outcomes SET exit_price = '1'",
+        "DELETE FROM outcomes",
+    ];
+    if bed.is_postgres() {
+        attempts.extend(["TRUNCATE outcomes", "TRUNCATE signals CASCADE"]);
+    } else {
+        attempts.push("INSERT OR REPLACE INTO outcomes SELECT * FROM outcomes");
+    }
+    for attempt in attempts {
+        let error = bed.execute(attempt).await.expect_err(attempt);
+        assert!(error.contains("immutable"), "{attempt}: {error}");
+    }
+    bed.execute("UPDATE signals SET is_active = false WHERE is_active").await.unwrap();
+}

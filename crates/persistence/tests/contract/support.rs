@@ -1,0 +1,269 @@
+//! A database for one test, and things to put into it.
+
+use std::{
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use alpine_domain::{
+    Timestamp,
+    account::{Account, AccountStore, NewAccount, NewSession, Role, SessionId, Tier, UserId},
+    producer::{Producer, ProducerStore},
+    signal::{Accepted, NewOutcome, NewSignal, SignalId, SignalStore, VerificationHash},
+};
+use alpine_persistence::{
+    Accounts, AnyConnection, ApiKeys, Database, DatabaseSettings, Events, Migrator, Producers,
+    Signals,
+};
+use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
+
+/// Runs each named test on both back ends.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(crate::support::Bed::sqlite()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if let Some(bed) = crate::support::Bed::postgres() {
+                    super::$name(bed).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// A migrated database and everything that works on it.
+pub(crate) struct Bed {
+    pub(crate) settings: DatabaseSettings,
+    pub(crate) database: Database,
+    pub(crate) registry: prometheus::Registry,
+    pub(crate) accounts: Accounts,
+    pub(crate) api_keys: ApiKeys,
+    pub(crate) producers: Producers,
+    pub(crate) signals: Signals,
+    pub(crate) events: Events,
+    _place: Place,
+}
+
+/// Where a test's database lives; gone when dropped.
+pub(crate) enum Place {
+    Folder(tempfile::TempDir),
+    Server { admin_url: String, name: String },
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::Server { admin_url, name } = self {
+            let dropped = PgConnection::establish(admin_url).map(|mut admin| {
+                admin.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+            });
+            if !matches!(dropped, Ok(Ok(()))) {
+                eprintln!("database {name} was left behind");
+            }
+        }
+    }
+}
+
+/// The throw-away server, if there is one. Nothing is skipped silently where it matters.
+pub(crate) fn postgres_url() -> Option<String> {
+    let url = std::env::var("ALPINE_TEST_POSTGRES_URL").ok();
+    if url.is_none() {
+        assert!(
+            std::env::var("CI").as_deref() != Ok("true"),
+            "ALPINE_TEST_POSTGRES_URL must be set: a superuser's URL of a throw-away server"
+        );
+        eprintln!("skipped: ALPINE_TEST_POSTGRES_URL is not set");
+    }
+    url
+}
+
+/// An empty file's settings.
+pub(crate) fn empty_sqlite() -> (DatabaseSettings, Place) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data").join("alpine.db");
+    let settings = DatabaseSettings::new(format!("sqlite:{}", file.display()));
+    (settings, Place::Folder(folder))
+}
+
+/// An empty database's settings.
+pub(crate) fn empty_postgres() -> Option<(DatabaseSettings, Place)> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let admin_url = postgres_url()?;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("alpine_contract_{}_{number}", process::id());
+    PgConnection::establish(&admin_url)
+        .unwrap()
+        .batch_execute(&format!("CREATE DATABASE {name}"))
+        .unwrap();
+    let (server, _) = admin_url.rsplit_once('/').unwrap();
+    let settings = DatabaseSettings::new(format!("{server}/{name}"));
+    Some((settings, Place::Server { admin_url, name }))
+}
+
+impl Bed {
+    pub(crate) fn sqlite() -> Self {
+        let (settings, place) = empty_sqlite();
+        Self::on(settings, place)
+    }
+
+    pub(crate) fn postgres() -> Option<Self> {
+        empty_postgres().map(|(settings, place)| Self::on(settings, place))
+    }
+
+    fn on(settings: DatabaseSettings, place: Place) -> Self {
+        Migrator::connect(&settings).unwrap().run().unwrap();
+        let registry = prometheus::Registry::new();
+        let database = Database::open(settings.clone(), &registry).unwrap();
+        Self {
+            settings,
+            accounts: Accounts::new(database.clone()),
+            api_keys: ApiKeys::new(database.clone()),
+            producers: Producers::new(database.clone()),
+            signals: Signals::new(database.clone()),
+            events: Events::new(database.clone()),
+            database,
+            registry,
+            _place: place,
+        }
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.settings.url.starts_with("postgres")
+    }
+
+    /// A second pool on the same database, with other settings: another instance.
+    pub(crate) fn another(&self, change: impl FnOnce(&mut DatabaseSettings)) -> Database {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        Database::open(settings, &prometheus::Registry::new()).unwrap()
+    }
+
+    /// Runs a statement as an operator with a shell would.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), String> {
+        let sql = sql.to_owned();
+        self.database
+            .write("test", move |unit| Ok(unit.conn.batch_execute(&sql)?))
+            .await
+            .map_err(|error| format!("{error:?}"))
+    }
+
+    pub(crate) async fn producer(&self) -> Producer {
+        let name = "argo".parse().unwrap();
+        self.producers.ensure(&name, "key of argo", false, at(0)).await.unwrap()
+    }
+
+    /// Stores signals; all must be new.
+    pub(crate) async fn store(&self, signals: Vec<NewSignal>) -> Vec<SignalId> {
+        let accepted = self.signals.accept(signals).await.unwrap();
+        accepted
+            .into_iter()
+            .map(|accepted| match accepted {
+                Accepted::Stored(id) => id,
+                other => panic!("not stored: {other:?}"),
+            })
+            .collect()
+    }
+
+    pub(crate) async fn user(&self, email: &str) -> Account {
+        self.accounts.create(new_account(email)).await.unwrap()
+    }
+
+    pub(crate) async fn session(&self, user: UserId, refresh_hash: &str) -> SessionId {
+        let id = SessionId::generate(at(0), random());
+        let session = NewSession {
+            id,
+            user,
+            refresh_hash: refresh_hash.to_owned(),
+            created_at: at(0),
+            expires_at: at(1_000),
+        };
+        self.accounts.open_session(session).await.unwrap();
+        id
+    }
+
+    /// The kinds of all logged events, in order.
+    pub(crate) async fn kinds(&self) -> Vec<String> {
+        use alpine_domain::ports::events::EventLog as _;
+        let rows = self.events.read_after(0, 100_000).await.unwrap();
+        rows.into_iter().map(|row| row.kind).collect()
+    }
+}
+
+/// Ten bytes that differ from call to call.
+pub(crate) fn random() -> [u8; 10] {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let mut bytes = [0; 10];
+    bytes[..4].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    bytes
+}
+
+/// `seconds` after the tests' beginning of time.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_736_937_000 + seconds)
+}
+
+pub(crate) fn new_account(email: &str) -> NewAccount {
+    NewAccount {
+        id: UserId::generate(at(0), random()),
+        email: email.parse().unwrap(),
+        full_name: "Ada Lovelace".parse().unwrap(),
+        password_hash: "hash".to_owned(),
+        tier: Tier::Free,
+        role: Role::User,
+        created_at: at(0),
+    }
+}
+
+/// A signal, accepted `seconds` after the beginning.
+pub(crate) fn signal(producer: &Producer, external_id: &str, seconds: i64) -> NewSignal {
+    let hash = VerificationHash::of(external_id);
+    NewSignal {
+        producer: producer.id,
+        is_simulated: producer.is_simulated,
+        external_id: external_id.parse().unwrap(),
+        symbol: "AAPL".parse().unwrap(),
+        action: "BUY".parse().unwrap(),
+        entry_price: "100.00".parse().unwrap(),
+        target_price: Some("1.1e2".parse().unwrap()),
+        stop_price: None,
+        confidence: "87.50".parse().unwrap(),
+        strategy: Some("momentum".parse().unwrap()),
+        asset_type: "stock".parse().unwrap(),
+        data_source: None,
+        reasoning: Some("because 🚀".to_owned()),
+        regime: None,
+        consensus_agreement: Some("0.750".to_owned()),
+        sources_count: Some(i64::MAX),
+        timestamp: "2025-01-15T05:30:00.0-05:00".to_owned(),
+        signalled_at: at(0),
+        hash: hash.clone(),
+        content_hash: hash,
+        created_at: at(seconds),
+    }
+}
+
+/// A report that a signal ended at this price.
+pub(crate) fn outcome(signal: &NewSignal, price: &str, seconds: i64) -> NewOutcome {
+    NewOutcome {
+        producer: signal.producer,
+        external_id: signal.external_id.clone(),
+        exit_price: price.parse().unwrap(),
+        exit_timestamp: at(seconds).to_string(),
+        exited_at: at(seconds),
+        status: None,
+        recorded_at: at(seconds),
+    }
+}
+
+/// Waits inside the transaction, as a slow client would make it.
+pub(crate) fn dawdle(conn: &mut AnyConnection, span: Duration) {
+    let _ = &conn;
+    std::thread::sleep(span);
+}
