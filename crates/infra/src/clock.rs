@@ -2,10 +2,7 @@
 
 use std::time::Instant;
 
-use alpine_domain::{
-    Clock, Timestamp,
-    time::SystemClock,
-};
+use alpine_domain::{Clock, Timestamp, time::SystemClock};
 
 /// Shows the machine's time as of its creation plus what has passed since by the monotonic clock.
 /// The limiter uses it: a machine clock set back would otherwise freeze its windows, one set
@@ -19,10 +16,7 @@ pub struct MonotonicClock {
 impl MonotonicClock {
     /// A clock that shows the machine's time now.
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            shown: SystemClock.now(),
-        }
+        Self { started: Instant::now(), shown: SystemClock.now() }
     }
 }
 

@@ -18,7 +18,7 @@
 //!     let limiter = MemoryRateLimiter::new(LocalLimits::default(), Arc::new(SystemClock), metrics);
 //!     let policy = RatePolicy {
 //!         name: "anonymous",
-//!         windows: vec![Window { length: Duration::from_secs(60), limit: 2 }],
+//!         windows: vec![Window { length: Duration::from_mins(1), limit: 2 }],
 //!         strict: false,
 //!     };
 //!     assert!(limiter.admit(&policy, "203.0.113.7").await.allowed);

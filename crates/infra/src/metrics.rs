@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use prometheus::{
-    Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
-};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
 
 /// Counters and gauges of cache, limiter, blacklist, event log and Redis.
 #[derive(Debug)]
@@ -103,10 +101,8 @@ impl InfraMetrics {
                 "Uses of Redis that failed, by reason: deadline, connection or reply.",
                 &["reason"],
             )?,
-            hashes_waiting: on.gauge(
-                "password_hashes_waiting",
-                "Password checks that wait for a processor.",
-            )?,
+            hashes_waiting: on
+                .gauge("password_hashes_waiting", "Password checks that wait for a processor.")?,
         }))
     }
 }

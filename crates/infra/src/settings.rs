@@ -13,15 +13,7 @@ pub struct SettingsError {
 }
 
 impl SettingsError {
-    pub(crate) fn new(
-        key: &'static str,
-        problem: impl Into<String>,
-        remedy: &'static str,
-    ) -> Self {
-        Self {
-            key,
-            problem: problem.into(),
-            remedy,
-        }
+    pub(crate) fn new(key: &'static str, problem: impl Into<String>, remedy: &'static str) -> Self {
+        Self { key, problem: problem.into(), remedy }
     }
 }

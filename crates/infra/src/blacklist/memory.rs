@@ -27,9 +27,7 @@ pub struct BlacklistSettings {
 
 impl Default for BlacklistSettings {
     fn default() -> Self {
-        Self {
-            capacity: 1_000_000,
-        }
+        Self { capacity: 1_000_000 }
     }
 }
 
@@ -60,12 +58,7 @@ impl MemoryBlacklist {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        Self {
-            capacity: settings.capacity,
-            clock,
-            denied: RwLock::default(),
-            metrics,
-        }
+        Self { capacity: settings.capacity, clock, denied: RwLock::default(), metrics }
     }
 
     /// [`TokenBlacklist::deny`], which needs no waiting here.
@@ -176,10 +169,7 @@ mod tests {
         list.deny_now("b", at(1_020));
         list.deny_now("c", at(1_015));
         assert!(list.is_denied_now("a").unwrap());
-        assert!(matches!(
-            list.is_denied_now("c"),
-            Err(Error::Unavailable { .. })
-        ));
+        assert!(matches!(list.is_denied_now("c"), Err(Error::Unavailable { .. })));
         clock.advance(Duration::from_secs(15));
         assert!(!list.is_denied_now("c").unwrap());
         assert!(list.is_denied_now("b").unwrap());

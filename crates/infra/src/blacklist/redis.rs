@@ -29,11 +29,7 @@ impl RedisBlacklist {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        Self {
-            redis,
-            own: MemoryBlacklist::new(settings, Arc::clone(&clock), metrics),
-            clock,
-        }
+        Self { redis, own: MemoryBlacklist::new(settings, Arc::clone(&clock), metrics), clock }
     }
 }
 
@@ -88,9 +84,7 @@ pub(super) async fn write(
         .arg(life)
         .arg("GT")
         .ignore();
-    redis
-        .run(|mut c| async move { pipeline.query_async::<()>(&mut c).await })
-        .await
+    redis.run(|mut c| async move { pipeline.query_async::<()>(&mut c).await }).await
 }
 
 fn key(redis: &RedisHandle, id: &str) -> String {

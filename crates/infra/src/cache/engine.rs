@@ -233,10 +233,7 @@ impl Engine {
     }
 
     fn count(&self, operation: &str, outcome: &str) {
-        self.metrics
-            .cache_operations
-            .with_label_values(&[operation, outcome])
-            .inc();
+        self.metrics.cache_operations.with_label_values(&[operation, outcome]).inc();
     }
 
     fn measure(&self) {

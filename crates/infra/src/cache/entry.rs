@@ -59,12 +59,7 @@ impl Entry {
             outcome: CacheOutcome::Hit,
             fresh_until,
         };
-        Self {
-            body: Arc::new(body),
-            loaded_at: now,
-            dead_at,
-            snapshot,
-        }
+        Self { body: Arc::new(body), loaded_at: now, dead_at, snapshot }
     }
 
     /// How the entry stands at `now`. A clock that was set back behind the load makes the age
@@ -128,18 +123,11 @@ mod tests {
     use super::*;
 
     fn policy() -> CachePolicy {
-        CachePolicy {
-            ttl: Duration::from_secs(60),
-            grace: Duration::from_secs(30),
-            tags: vec![],
-        }
+        CachePolicy { ttl: Duration::from_mins(1), grace: Duration::from_secs(30), tags: vec![] }
     }
 
     fn loaded(body: &str, expires_at: Option<Timestamp>) -> Loaded {
-        Loaded {
-            body: Bytes::from(body.to_owned()),
-            expires_at,
-        }
+        Loaded { body: Bytes::from(body.to_owned()), expires_at }
     }
 
     #[test]
@@ -150,9 +138,7 @@ mod tests {
         let gzip = entry.body.gzip.clone().unwrap();
         assert!(gzip.len() < long.len() / 10);
         let mut text = String::new();
-        flate2::read::GzDecoder::new(&gzip[..])
-            .read_to_string(&mut text)
-            .unwrap();
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_string(&mut text).unwrap();
         assert_eq!(text, long);
 
         let short = Entry::new(&loaded("[]", None), &policy(), now, 0.0, Snapshot::default());
@@ -166,8 +152,7 @@ mod tests {
     fn a_time_known_in_advance_ends_freshness_and_grace() {
         let now = Timestamp::from_seconds(1_000);
         let end = Timestamp::from_seconds(1_010);
-        let entry =
-            Entry::new(&loaded("x", Some(end)), &policy(), now, 0.0, Snapshot::default());
+        let entry = Entry::new(&loaded("x", Some(end)), &policy(), now, 0.0, Snapshot::default());
         assert_eq!(entry.age(Timestamp::from_seconds(1_009)), Age::Fresh);
         assert_eq!(entry.age(end), Age::Dead);
     }

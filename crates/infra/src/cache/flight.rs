@@ -66,17 +66,10 @@ impl Flights {
         if let Some(found) = look_again() {
             return Boarding::Found(found);
         }
-        let flight = Arc::new(Flight {
-            snapshot: snapshot(),
-            landed: watch::Sender::new(None),
-        });
+        let flight = Arc::new(Flight { snapshot: snapshot(), landed: watch::Sender::new(None) });
         let wait = flight.landed.subscribe();
         flights.insert(key.clone(), Arc::clone(&flight));
-        let departure = Departure {
-            flights: Arc::clone(self),
-            key: key.clone(),
-            flight,
-        };
+        let departure = Departure { flights: Arc::clone(self), key: key.clone(), flight };
         Boarding::Started(departure, wait)
     }
 }
@@ -99,10 +92,7 @@ impl Drop for Departure {
                 .send_replace(Some(Err(Arc::new(Error::internal("the load broke off")))));
         }
         let mut flights = sync::lock(&self.flights.0);
-        if flights
-            .get(&self.key)
-            .is_some_and(|current| Arc::ptr_eq(current, &self.flight))
-        {
+        if flights.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &self.flight)) {
             flights.remove(&self.key);
         }
     }
@@ -135,10 +125,7 @@ impl std::error::Error for Shared {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // `Unavailable` keeps its source in a field that is not its formal source.
         match &*self.0 {
-            Error::Unavailable {
-                source: Some(source),
-                ..
-            } => Some(source.as_ref()),
+            Error::Unavailable { source: Some(source), .. } => Some(source.as_ref()),
             other => other.source(),
         }
     }
@@ -153,13 +140,11 @@ fn copy_of(error: Arc<Error>) -> Error {
         Error::Forbidden(text) => Error::Forbidden(text),
         Error::NotFound(what) => Error::NotFound(what),
         Error::Conflict(conflict) => Error::Conflict(conflict.clone()),
-        Error::Unavailable {
-            what, retry_after, ..
-        } => Error::Unavailable {
+        Error::Unavailable { what, retry_after, .. } => Error::Unavailable {
             what,
             retry_after: *retry_after,
             source: Some(Box::new(Shared(error))),
         },
-        _ => Error::internal(Shared(error)),
+        Error::Internal(_) => Error::internal(Shared(error)),
     }
 }

@@ -1,9 +1,6 @@
 //! Tags with generations, in this process.
 
-use std::{
-    collections::HashMap,
-    sync::RwLock,
-};
+use std::{collections::HashMap, sync::RwLock};
 
 use alpine_domain::ports::cache::Tag;
 

@@ -34,9 +34,7 @@ impl Kept {
     /// an instance with other settings wrote it.
     pub(super) fn into_entry(self, snapshot: Snapshot, policy: &CachePolicy) -> Entry {
         let fresh_until = self.fresh_until.min(self.loaded_at.later(policy.ttl));
-        let dead_at = self
-            .dead_at
-            .min(self.loaded_at.later(policy.ttl).later(policy.grace));
+        let dead_at = self.dead_at.min(self.loaded_at.later(policy.ttl).later(policy.grace));
         let etag = etag(&self.body);
         Entry {
             body: Arc::new(CachedBody {
@@ -105,13 +103,7 @@ pub(super) fn decode(
         return None;
     }
     let body = rest.split_to(body_length);
-    Some(Kept {
-        loaded_at,
-        fresh_until,
-        dead_at,
-        body,
-        gzip: (gzip_length > 0).then_some(rest),
-    })
+    Some(Kept { loaded_at, fresh_until, dead_at, body, gzip: (gzip_length > 0).then_some(rest) })
 }
 
 #[cfg(test)]
@@ -132,14 +124,11 @@ mod tests {
 
     fn written(body: &str) -> Vec<u8> {
         let policy = CachePolicy {
-            ttl: Duration::from_secs(60),
+            ttl: Duration::from_mins(1),
             grace: Duration::from_secs(30),
             tags: vec![],
         };
-        let loaded = Loaded {
-            body: Bytes::from(body.to_owned()),
-            expires_at: None,
-        };
+        let loaded = Loaded { body: Bytes::from(body.to_owned()), expires_at: None };
         let entry = Entry::new(&loaded, &policy, now(), 0.0, Snapshot::default());
         encode(&entry, &KEY, &VECTOR)
     }

@@ -114,10 +114,8 @@ impl RedisLevel {
                 .arg(GENERATION_LIFE.as_secs())
                 .ignore();
         }
-        let sent = self
-            .redis
-            .run(|mut c| async move { pipeline.query_async::<()>(&mut c).await })
-            .await;
+        let sent =
+            self.redis.run(|mut c| async move { pipeline.query_async::<()>(&mut c).await }).await;
         self.count("invalidate_redis", &sent);
         if sent.is_err() {
             return false;
@@ -132,12 +130,7 @@ impl RedisLevel {
     }
 
     /// Reads generations and entry in one command. `None` while Redis is away or barred.
-    pub(super) async fn fetch(
-        &self,
-        key: &CacheKey,
-        tags: &[Tag],
-        now: Timestamp,
-    ) -> Option<Seen> {
+    pub(super) async fn fetch(&self, key: &CacheKey, tags: &[Tag], now: Timestamp) -> Option<Seen> {
         if !self.redis.is_in_use() || !self.send_unsent().await {
             return None;
         }
@@ -150,26 +143,16 @@ impl RedisLevel {
         }
         let words = found.0.into_iter().collect::<Option<Vec<_>>>()?;
         let vector = Vector(digest_of(&words));
-        let kept = found
-            .1
-            .and_then(|bytes| record::decode(bytes, &digest_of_key(key), &vector.0, now));
-        let level = if kept.is_some() {
-            &self.metrics.cache_hits
-        } else {
-            &self.metrics.cache_misses
-        };
+        let kept =
+            found.1.and_then(|bytes| record::decode(bytes, &digest_of_key(key), &vector.0, now));
+        let level =
+            if kept.is_some() { &self.metrics.cache_hits } else { &self.metrics.cache_misses };
         level.with_label_values(&["redis"]).inc();
         Some(Seen { vector, kept })
     }
 
     /// Stores an entry for the other instances, under the generations from before its load.
-    pub(super) async fn put(
-        &self,
-        key: &CacheKey,
-        vector: &Vector,
-        entry: &Entry,
-        now: Timestamp,
-    ) {
+    pub(super) async fn put(&self, key: &CacheKey, vector: &Vector, entry: &Entry, now: Timestamp) {
         let Ok(life) = u64::try_from(entry.life(now).as_millis()) else {
             return;
         };
@@ -181,10 +164,7 @@ impl RedisLevel {
             .arg(record::encode(entry, &digest_of_key(key), &vector.0))
             .arg("PX")
             .arg(life);
-        let put = self
-            .redis
-            .run(|mut c| async move { set.query_async::<()>(&mut c).await })
-            .await;
+        let put = self.redis.run(|mut c| async move { set.query_async::<()>(&mut c).await }).await;
         self.count("set_redis", &put);
     }
 
@@ -206,11 +186,7 @@ impl RedisLevel {
     }
 
     /// Gives tags that Redis does not know a first generation; the first instance wins.
-    async fn begin_missing(
-        &self,
-        keys: &[String],
-        values: &[Option<Vec<u8>>],
-    ) -> Option<()> {
+    async fn begin_missing(&self, keys: &[String], values: &[Option<Vec<u8>>]) -> Option<()> {
         let mut pipeline = redis::pipe();
         for (key, _) in keys.iter().zip(values).filter(|(_, v)| v.is_none()) {
             pipeline
@@ -222,10 +198,7 @@ impl RedisLevel {
                 .arg(GENERATION_LIFE.as_secs())
                 .ignore();
         }
-        self.redis
-            .run(|mut c| async move { pipeline.query_async::<()>(&mut c).await })
-            .await
-            .ok()
+        self.redis.run(|mut c| async move { pipeline.query_async::<()>(&mut c).await }).await.ok()
     }
 
     /// The braces keep all keys of the cache in one slot of a cluster, so `MGET` takes them at once.
@@ -245,8 +218,7 @@ impl RedisLevel {
     }
 
     fn entry_key(&self, key: &CacheKey) -> String {
-        self.redis
-            .key(&format!("{{cache}}:body:{}", hex::encode(digest_of_key(key))))
+        self.redis.key(&format!("{{cache}}:body:{}", hex::encode(digest_of_key(key))))
     }
 
     fn count<T>(&self, operation: &str, result: &Result<T, Away>) {
@@ -256,10 +228,7 @@ impl RedisLevel {
             Err(Away::Deadline) => "deadline",
             Err(Away::Failed(_)) => "error",
         };
-        self.metrics
-            .cache_operations
-            .with_label_values(&[operation, outcome])
-            .inc();
+        self.metrics.cache_operations.with_label_values(&[operation, outcome]).inc();
     }
 }
 

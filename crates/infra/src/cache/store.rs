@@ -1,9 +1,6 @@
 //! Entries in memory, bounded in bytes and in number.
 
-use std::{
-    hash::RandomState,
-    sync::Arc,
-};
+use std::{hash::RandomState, sync::Arc};
 
 use alpine_domain::ports::cache::CacheKey;
 use quick_cache::{
@@ -49,9 +46,7 @@ impl Store {
             .weight_capacity(settings.max_bytes)
             .build()
             .map_err(|e| bad(e.to_string()))?;
-        let weigh = Weigh {
-            least: settings.max_bytes.div_ceil(settings.max_entries),
-        };
+        let weigh = Weigh { least: settings.max_bytes.div_ceil(settings.max_entries) };
         Ok(Self(Cache::with_options(
             options,
             weigh,

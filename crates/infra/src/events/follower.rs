@@ -43,7 +43,7 @@ impl Default for FollowerSettings {
             fresh_for: Duration::from_secs(2),
             catch_up_deadline: Duration::from_millis(500),
             step_deadline: Duration::from_secs(2),
-            longest_silence: Duration::from_secs(600),
+            longest_silence: Duration::from_mins(10),
         }
     }
 }
@@ -86,26 +86,12 @@ impl Follower {
         handler: Arc<dyn EventHandler>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        let (sender, state) = watch::channel(FollowState {
-            position: None,
-            fresh_at: None,
-        });
+        let (sender, state) = watch::channel(FollowState { position: None, fresh_at: None });
         let wanted = Arc::new(Notify::new());
-        let reader = Reader {
-            settings,
-            log,
-            handler,
-            state: sender,
-            metrics: Arc::clone(&metrics),
-        };
+        let reader =
+            Reader { settings, log, handler, state: sender, metrics: Arc::clone(&metrics) };
         let task = tokio::spawn(reader.follow(bus, Arc::clone(&wanted)));
-        Self {
-            settings,
-            state,
-            wanted,
-            metrics,
-            task,
-        }
+        Self { settings, state, wanted, metrics, task }
     }
 
     /// Returns once this instance has applied every row that was visible some instant no longer ago
@@ -223,8 +209,7 @@ impl Reader {
             }
             let reached_end = rows.len() < page as usize;
             for row in &rows {
-                self.in_time(self.settings.step_deadline, self.handler.apply(row))
-                    .await?;
+                self.in_time(self.settings.step_deadline, self.handler.apply(row)).await?;
                 self.state.send_modify(|state| state.position = Some(row.seq));
                 self.metrics.log_position.set(row.seq);
             }
@@ -239,9 +224,7 @@ impl Reader {
     /// Loads what is stored. The head is taken first: rows that come while loading are applied
     /// again, rather than missed.
     async fn start_anew(&self) -> Result<()> {
-        let head = self
-            .in_time(self.settings.step_deadline, self.log.head())
-            .await?;
+        let head = self.in_time(self.settings.step_deadline, self.log.head()).await?;
         let patience = self.settings.step_deadline.saturating_mul(10);
         self.in_time(patience, self.handler.reset()).await?;
         self.state.send_modify(|state| state.position = Some(head));
@@ -252,10 +235,7 @@ impl Reader {
     fn forget(&self, why: &str) {
         tracing::warn!(why, "the state is loaded anew");
         self.metrics.log_resets.inc();
-        self.state.send_replace(FollowState {
-            position: None,
-            fresh_at: None,
-        });
+        self.state.send_replace(FollowState { position: None, fresh_at: None });
     }
 
     fn was_silent_too_long(&self) -> bool {

@@ -32,11 +32,7 @@ impl RedisBus {
             tokio::spawn(send(redis.clone(), Arc::clone(&outgoing))),
             tokio::spawn(receive(redis, Arc::clone(&local))),
         ];
-        Self {
-            local,
-            outgoing,
-            tasks,
-        }
+        Self { local, outgoing, tasks }
     }
 }
 
@@ -68,15 +64,13 @@ fn stream_key(redis: &RedisHandle) -> String {
 async fn send(redis: RedisHandle, outgoing: Arc<Notify>) {
     let mut add = cmd("XADD");
     // The newest entries only: each says the same.
-    add.arg(stream_key(&redis))
-        .arg(&["MAXLEN", "~", "16", "*", "w", "1"]);
+    add.arg(stream_key(&redis)).arg(&["MAXLEN", "~", "16", "*", "w", "1"]);
     loop {
         outgoing.notified().await;
         let add = &add;
         // A lost wake-up costs the others their poll interval, nothing else.
-        if let Err(away) = redis
-            .run(|mut c| async move { add.query_async::<String>(&mut c).await })
-            .await
+        if let Err(away) =
+            redis.run(|mut c| async move { add.query_async::<String>(&mut c).await }).await
         {
             tracing::debug!(%away, "other instances were not woken");
         }
@@ -112,28 +106,19 @@ async fn listen(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut connection = redis.blocking().get().await?;
     let patience = redis.settings().connect_timeout;
-    let position = match last {
-        Some(position) => position.clone(),
-        None => {
-            let newest: Vec<(String, Vec<String>)> = connection
-                .wait_for(
-                    cmd("XREVRANGE").arg(key).arg(&["+", "-", "COUNT", "1"]),
-                    patience,
-                )
-                .await?;
-            newest
-                .into_iter()
-                .next()
-                .map_or_else(|| "0-0".to_owned(), |(id, _)| id)
-        }
+    let position = if let Some(position) = last {
+        position.clone()
+    } else {
+        let mut newest = cmd("XREVRANGE");
+        newest.arg(key).arg(&["+", "-", "COUNT", "1"]);
+        let newest: Vec<(String, Vec<String>)> = connection.wait_for(&newest, patience).await?;
+        newest.into_iter().next().map_or_else(|| "0-0".to_owned(), |(id, _)| id)
     };
     *last = Some(position.clone());
-    let reply: Option<StreamReadReply> = connection
-        .wait_for(&read(key, &position), BLOCK + patience)
-        .await?;
-    let newest = reply
-        .and_then(|mut reply| reply.keys.pop())
-        .and_then(|mut stream| stream.ids.pop());
+    let reply: Option<StreamReadReply> =
+        connection.wait_for(&read(key, &position), BLOCK + patience).await?;
+    let newest =
+        reply.and_then(|mut reply| reply.keys.pop()).and_then(|mut stream| stream.ids.pop());
     if let Some(entry) = newest {
         *last = Some(entry.id);
         local.notify_one();

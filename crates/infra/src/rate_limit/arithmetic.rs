@@ -15,13 +15,10 @@ pub(super) struct Grid {
 
 impl Grid {
     pub(super) fn of(length: Duration) -> Self {
-        let steps = if length <= Duration::from_secs(600) { 12 } else { 60 };
+        let steps = if length <= Duration::from_mins(10) { 12 } else { 60 };
         let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
         // Rounded up: sub-buckets together are never shorter than the window.
-        Self {
-            step: (length / steps + i64::from(length % steps != 0)).max(1),
-            steps,
-        }
+        Self { step: (length / steps + i64::from(length % steps != 0)).max(1), steps }
     }
 
     pub(super) fn bucket(self, now: i64) -> i64 {
@@ -94,9 +91,9 @@ mod tests {
             let grid = Grid::of(Duration::from_micros(micros));
             assert!(grid.step * grid.steps >= i64::try_from(micros).unwrap());
         }
-        let minute = Grid::of(Duration::from_secs(60));
+        let minute = Grid::of(Duration::from_mins(1));
         assert_eq!((minute.step, minute.steps), (5_000_000, 12));
-        let hour = Grid::of(Duration::from_secs(3_600));
+        let hour = Grid::of(Duration::from_hours(1));
         assert_eq!((hour.step, hour.steps), (60_000_000, 60));
     }
 }

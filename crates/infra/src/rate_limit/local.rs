@@ -27,9 +27,7 @@ pub struct LocalLimits {
 
 impl Default for LocalLimits {
     fn default() -> Self {
-        Self {
-            max_callers: 100_000,
-        }
+        Self { max_callers: 100_000 }
     }
 }
 
@@ -53,12 +51,7 @@ impl Local {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        Self {
-            limits,
-            clock,
-            known: RwLock::default(),
-            metrics,
-        }
+        Self { limits, clock, known: RwLock::default(), metrics }
     }
 
     /// Admits or refuses one request against `windows`, which may be tighter than the policy's own.
@@ -119,10 +112,7 @@ impl Local {
     /// Counts a decision in the metrics.
     pub(super) fn tell(&self, policy: &RatePolicy, decision: &Decision) {
         let outcome = if decision.allowed { "allowed" } else { "denied" };
-        self.metrics
-            .limit_requests
-            .with_label_values(&[policy.name, outcome])
-            .inc();
+        self.metrics.limit_requests.with_label_values(&[policy.name, outcome]).inc();
         if !decision.allowed {
             self.metrics.limit_exceeded.with_label_values(&[policy.name]).inc();
         }
@@ -163,7 +153,10 @@ impl Local {
         }
         if known.len() >= MAX_POLICIES {
             // Names come from code, so this is a defect there; memory stays bounded all the same.
-            tracing::error!(policy = policy.name, "too many rate-limit policies; the oldest is forgotten");
+            tracing::error!(
+                policy = policy.name,
+                "too many rate-limit policies; the oldest is forgotten"
+            );
             known.remove(0);
         }
         let grids = policy.windows.iter().map(|w| Grid::of(w.length)).collect();
@@ -197,8 +190,7 @@ impl Debt<'_> {
 impl Drop for Debt<'_> {
     fn drop(&mut self) {
         if self.owed > 0 {
-            self.local
-                .with(self.policy, self.caller, |view| view.owe(self.owed));
+            self.local.with(self.policy, self.caller, |view| view.owe(self.owed));
         }
     }
 }

@@ -28,10 +28,7 @@ pub struct SharedLimits {
 
 impl Default for SharedLimits {
     fn default() -> Self {
-        Self {
-            local: LocalLimits::default(),
-            instances: NonZeroU32::MIN,
-        }
+        Self { local: LocalLimits::default(), instances: NonZeroU32::MIN }
     }
 }
 
@@ -75,9 +72,7 @@ impl RedisRateLimiter {
         owed: &[u32],
     ) -> Option<(Decision, u32)> {
         let mut call = self.script.prepare_invoke();
-        call.key(self.key(policy, caller))
-            .arg(1)
-            .arg(life_of(policy));
+        call.key(self.key(policy, caller)).arg(1).arg(life_of(policy));
         for (window, owed) in policy.windows.iter().zip(owed) {
             let grid = Grid::of(window.length);
             call.arg(window.length.as_micros().to_string())
@@ -87,11 +82,8 @@ impl RedisRateLimiter {
                 .arg(*owed);
         }
         let call = &call;
-        let answer: Vec<i64> = self
-            .redis
-            .run(|mut c| async move { call.invoke_async(&mut c).await })
-            .await
-            .ok()?;
+        let answer: Vec<i64> =
+            self.redis.run(|mut c| async move { call.invoke_async(&mut c).await }).await.ok()?;
         let (admitted, rest) = answer.split_first()?;
         let readings: Vec<Reading> = rest
             .chunks_exact(3)
@@ -113,18 +105,14 @@ impl RedisRateLimiter {
     /// hashed, which keeps addresses and ids of people out of Redis.
     fn key(&self, policy: &RatePolicy, caller: &str) -> String {
         let digest = Sha256::digest(caller.as_bytes());
-        self.redis
-            .key(&format!("limit:{}:{{{}}}", policy.name, hex::encode(&digest[..16])))
+        self.redis.key(&format!("limit:{}:{{{}}}", policy.name, hex::encode(&digest[..16])))
     }
 
     /// This instance's part of every limit.
     fn part(&self, windows: &[Window]) -> Vec<Window> {
         windows
             .iter()
-            .map(|w| Window {
-                length: w.length,
-                limit: (w.limit / self.instances).max(1),
-            })
+            .map(|w| Window { length: w.length, limit: (w.limit / self.instances).max(1) })
             .collect()
     }
 }
@@ -148,19 +136,20 @@ impl RateLimiter for RedisRateLimiter {
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
         let decision = match self.local.look(policy, caller) {
             Err(refusal) => refusal,
-            Ok(debt) => match self.ask(policy, caller, &debt.per_window).await {
-                Some((decision, admitted)) => {
+            Ok(debt) => {
+                if let Some((decision, admitted)) = self.ask(policy, caller, &debt.per_window).await
+                {
                     debt.settled();
                     self.local.record(policy, caller, admitted);
                     decision
-                }
-                None => {
+                } else {
+                    // The debt goes back first, so that the local decision adds to it.
                     drop(debt);
                     self.metrics.limit_fallbacks.inc();
-                    self.local
-                        .admit(policy, &self.part(&policy.windows), caller, true)
+                    let part = self.part(&policy.windows);
+                    self.local.admit(policy, &part, caller, true)
                 }
-            },
+            }
         };
         self.local.tell(policy, &decision);
         decision

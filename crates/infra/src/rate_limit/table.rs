@@ -58,12 +58,8 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(grids: Vec<Grid>, max_callers: usize) -> Self {
-        let shard = || {
-            Mutex::new(Shard {
-                callers: HashMap::new(),
-                cells: vec![None; CELLS_PER_SHARD],
-            })
-        };
+        let shard =
+            || Mutex::new(Shard { callers: HashMap::new(), cells: vec![None; CELLS_PER_SHARD] });
         Self {
             grids,
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
@@ -87,9 +83,8 @@ impl Table {
             if shard.callers.len() >= self.per_shard {
                 evicted = shard.make_room(&self.grids, now, self.per_shard);
             }
-            let usage = shard.cells[cell_of(id)]
-                .clone()
-                .unwrap_or_else(|| Usage::empty(self.grids.len()));
+            let usage =
+                shard.cells[cell_of(id)].clone().unwrap_or_else(|| Usage::empty(self.grids.len()));
             shard.callers.insert(id, usage);
         }
         let Some(usage) = shard.callers.get_mut(&id) else {
@@ -98,26 +93,23 @@ impl Table {
         // A clock that went back would count old admissions twice or not at all.
         let now = now.max(usage.last);
         usage.expire(&self.grids, now);
-        let view = View {
-            grids: &self.grids,
-            usage,
-            now,
-        };
+        let view = View { grids: &self.grids, usage, now };
         (f(view), evicted)
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| sync::lock(shard).callers.len())
-            .sum()
+        self.shards.iter().map(|shard| sync::lock(shard).callers.len()).sum()
     }
 }
 
+/// Scales the high half of a hash to an index; the map inside the shard uses the low bits.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the product of a 32-bit number and `len`, shifted by 32 bits, is below `len`"
+)]
 fn to_index(hash: u64, len: usize) -> usize {
-    // The high bits: the map inside the shard uses the low ones.
-    ((u128::from(hash) * len as u128) >> 64) as usize
+    (((hash >> 32) * len as u64) >> 32) as usize
 }
 
 fn cell_of(id: CallerId) -> usize {
@@ -159,11 +151,7 @@ impl Shard {
 
 impl Usage {
     fn empty(windows: usize) -> Self {
-        Self {
-            windows: vec![Counts::default(); windows].into(),
-            last: i64::MIN,
-            unsent: 0,
-        }
+        Self { windows: vec![Counts::default(); windows].into(), last: i64::MIN, unsent: 0 }
     }
 
     fn is_idle(&self) -> bool {
@@ -226,11 +214,7 @@ impl View<'_> {
                 }
                 let reset_after =
                     counts.0.last().map_or(0, |(bucket, _)| grid.end_of(*bucket) - self.now);
-                Reading {
-                    used,
-                    retry_after,
-                    reset_after,
-                }
+                Reading { used, retry_after, reset_after }
             })
             .collect()
     }
@@ -243,5 +227,36 @@ impl View<'_> {
     /// Takes what the shared store has to be told: for each window, no more than still counts.
     pub(super) fn take_owed(&mut self) -> u32 {
         std::mem::take(&mut self.usage.unsent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn many_distinct_callers_stay_within_the_bound() {
+        let table = Table::new(vec![Grid::of(Duration::from_hours(1))], 1_600);
+        for n in 0..200_000_i64 {
+            table.with(&n.to_string(), n, |mut view| view.record(1));
+        }
+        assert!(table.len() <= 1_600, "{}", table.len());
+        assert!(table.len() > 1_000);
+    }
+
+    #[test]
+    fn whoever_was_forgotten_comes_back_with_no_less() {
+        let grids = vec![Grid::of(Duration::from_mins(1))];
+        let table = Table::new(grids, 16);
+        for n in 0..7 {
+            table.with("kept in mind", n, |mut view| view.record(1));
+        }
+        for n in 10..10_000_i64 {
+            table.with(&n.to_string(), n, |mut view| view.record(1));
+        }
+        let (readings, _) = table.with("kept in mind", 10_000, |view| view.readings(&[100]));
+        assert!(readings[0].used >= 7);
     }
 }

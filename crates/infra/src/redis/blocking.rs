@@ -36,9 +36,7 @@ impl WaitingConnection {
         self.broken = true;
         let reply = tokio::time::timeout(limit, cmd.query_async(&mut self.inner))
             .await
-            .map_err(|_| {
-                RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))
-            })??;
+            .map_err(|_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
         self.broken = false;
         Ok(reply)
     }
@@ -52,22 +50,12 @@ impl ManageConnection for Manager {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(None);
-        let inner = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        Ok(WaitingConnection {
-            inner,
-            broken: false,
-        })
+        let inner = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        Ok(WaitingConnection { inner, broken: false })
     }
 
     async fn is_valid(&self, connection: &mut Self::Connection) -> Result<(), Self::Error> {
-        connection
-            .inner
-            .req_packed_command(&redis::cmd("PING"))
-            .await
-            .map(|_| ())
+        connection.inner.req_packed_command(&redis::cmd("PING")).await.map(|_| ())
     }
 
     fn has_broken(&self, connection: &mut Self::Connection) -> bool {
@@ -77,10 +65,7 @@ impl ManageConnection for Manager {
 
 impl BlockingConnections {
     pub(super) fn new(client: &Client, settings: &RedisSettings) -> Self {
-        let manager = Manager {
-            client: client.clone(),
-            connect_timeout: settings.connect_timeout,
-        };
+        let manager = Manager { client: client.clone(), connect_timeout: settings.connect_timeout };
         // Unchecked: connects on first use, so a server that is away holds nothing up.
         let pool = Pool::builder()
             .max_size(settings.pool_size.max(1))
@@ -90,9 +75,7 @@ impl BlockingConnections {
         Self(pool)
     }
 
-    pub(crate) async fn get(
-        &self,
-    ) -> Result<PooledConnection<'_, Manager>, RunError<RedisError>> {
+    pub(crate) async fn get(&self) -> Result<PooledConnection<'_, Manager>, RunError<RedisError>> {
         self.0.get().await
     }
 }

@@ -87,7 +87,10 @@ pub(super) struct Shared {
 impl RedisHandle {
     /// A handle on the server that `settings` name, connecting in the background. Must be called
     /// on a Tokio runtime.
-    pub fn open(settings: RedisSettings, metrics: Arc<InfraMetrics>) -> Result<Self, SettingsError> {
+    pub fn open(
+        settings: RedisSettings,
+        metrics: Arc<InfraMetrics>,
+    ) -> Result<Self, SettingsError> {
         let refused = |e: redis::RedisError| {
             SettingsError::new(
                 "redis.url",
@@ -110,11 +113,7 @@ impl RedisHandle {
             metrics,
         });
         let probe = tokio::spawn(keep_looking(Arc::clone(&shared)));
-        Ok(Self(Arc::new(Owner {
-            shared,
-            blocking,
-            probe,
-        })))
+        Ok(Self(Arc::new(Owner { shared, blocking, probe })))
     }
 
     /// Whether Redis is in use now.
@@ -125,10 +124,7 @@ impl RedisHandle {
     /// Waits until Redis is in use (`true`), or for `patience` (`false`).
     pub async fn wait_until_in_use(&self, patience: Duration) -> bool {
         let mut changes = self.0.shared.changed.subscribe();
-        matches!(
-            timeout(patience, changes.wait_for(|in_use| *in_use)).await,
-            Ok(Ok(_))
-        )
+        matches!(timeout(patience, changes.wait_for(|in_use| *in_use)).await, Ok(Ok(_)))
     }
 
     /// How often Redis was taken into use so far. Whoever keeps state there compares this with
@@ -254,10 +250,7 @@ impl Shared {
     async fn poll_memory(&self) {
         let mut connection = sync::read(&self.connection).clone();
         let info = async move {
-            redis::cmd("INFO")
-                .arg("memory")
-                .query_async::<String>(&mut connection)
-                .await
+            redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await
         };
         // A user without the right to INFO simply leaves the gauge where it was.
         if let Ok(Ok(text)) = timeout(PROBE_DEADLINE, info).await {

@@ -29,16 +29,10 @@ impl Probe for RedisProbe {
 
     async fn probe(&self) -> Report {
         let Some(redis) = &self.0 else {
-            return Report {
-                condition: Condition::NotConfigured,
-                detail: None,
-            };
+            return Report { condition: Condition::NotConfigured, detail: None };
         };
         if redis.is_in_use() {
-            return Report {
-                condition: Condition::Up,
-                detail: None,
-            };
+            return Report { condition: Condition::Up, detail: None };
         }
         let seen = *redis.shared().seen.borrow();
         let (condition, detail) = match seen {
@@ -47,9 +41,6 @@ impl Probe for RedisProbe {
             Seen::Slow => (Condition::Degraded, "too slow; local fallbacks are used"),
             Seen::Unreachable => (Condition::Down, "not reachable; local fallbacks are used"),
         };
-        Report {
-            condition,
-            detail: Some(detail.to_owned()),
-        }
+        Report { condition, detail: Some(detail.to_owned()) }
     }
 }

@@ -89,11 +89,7 @@ impl Argon2Hasher {
             }
         }
         if settings.at_once == 0 {
-            return Err(SettingsError::new(
-                "at_once",
-                "0 would hash nothing",
-                "give at least 1",
-            ));
+            return Err(SettingsError::new("at_once", "0 would hash nothing", "give at least 1"));
         }
         let params = Params::new(settings.memory_kib, settings.passes, settings.lanes, None)
             .map_err(|e| {
@@ -118,10 +114,7 @@ impl Argon2Hasher {
             return Ok(permit);
         }
         let _place = Place::take(&self.waiting, self.most_waiting, &self.metrics)?;
-        Arc::clone(&self.turns)
-            .acquire_owned()
-            .await
-            .map_err(Error::internal)
+        Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)
     }
 
     async fn work<T: Send + 'static>(

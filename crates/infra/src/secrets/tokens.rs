@@ -14,7 +14,10 @@ use alpine_domain::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use quick_cache::{UnitWeighter, sync::{Cache, DefaultLifecycle}};
+use quick_cache::{
+    UnitWeighter,
+    sync::{Cache, DefaultLifecycle},
+};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -26,7 +29,7 @@ const LEAST_SECRET: usize = 32;
 /// The longest token that is looked at, in bytes; real ones are some 300.
 const LONGEST: usize = 4_096;
 /// How far in the future a token may have been issued: other instances' clocks.
-const SKEW: Duration = Duration::from_secs(60);
+const SKEW: Duration = Duration::from_mins(1);
 
 const REFUSED: Error = Error::Unauthenticated("the access token is not valid");
 
@@ -50,9 +53,7 @@ impl SigningKey {
         if secret.len() < LEAST_SECRET {
             return Err(refused(format!("only {} bytes long", secret.len())));
         }
-        Hmac::new_from_slice(secret)
-            .map(Self)
-            .map_err(|e| refused(e.to_string()))
+        Hmac::new_from_slice(secret).map(Self).map_err(|e| refused(e.to_string()))
     }
 
     fn over(&self, text: &str) -> Hmac<Sha256> {
@@ -82,11 +83,7 @@ pub struct TokenSettings {
 
 impl Default for TokenSettings {
     fn default() -> Self {
-        Self {
-            issuer: "alpine".to_owned(),
-            audience: "alpine-api".to_owned(),
-            remembered: 50_000,
-        }
+        Self { issuer: "alpine".to_owned(), audience: "alpine-api".to_owned(), remembered: 50_000 }
     }
 }
 
@@ -135,12 +132,7 @@ impl SignedTokens {
                 DefaultLifecycle::default(),
             )
         });
-        Self {
-            key,
-            settings,
-            header: BASE64_URL_SAFE_NO_PAD.encode(HEADER) + ".",
-            remembered,
-        }
+        Self { key, settings, header: BASE64_URL_SAFE_NO_PAD.encode(HEADER) + ".", remembered }
     }
 
     /// Signature first, content after.
@@ -194,10 +186,7 @@ impl AccessTokens for SignedTokens {
         if token.len() > LONGEST {
             return Err(REFUSED);
         }
-        let known = self
-            .remembered
-            .as_ref()
-            .map(|cache| (cache, Sha256::digest(token).into()));
+        let known = self.remembered.as_ref().map(|cache| (cache, Sha256::digest(token).into()));
         if let Some((cache, digest)) = &known
             && let Some(claims) = cache.get(digest)
         {

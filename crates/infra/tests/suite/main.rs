@@ -1,0 +1,13 @@
+//! One contract suite for each port, run on memory and on Redis, and what happens when Redis dies.
+//!
+//! Redis comes from `ALPINE_TEST_REDIS_URL`; tests share it under random key prefixes. Those that
+//! kill or stop a server start one of their own. Without either they say so and pass, except where
+//! `CI=true`.
+
+mod blacklist;
+mod cache;
+mod events;
+mod rate_limit;
+mod redis_away;
+mod secrets;
+mod support;

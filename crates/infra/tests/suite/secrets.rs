@@ -1,0 +1,231 @@
+//! Passwords and tokens.
+
+use std::{sync::Arc, time::Duration};
+
+use alpine_domain::{
+    Error, Timestamp,
+    ports::secrets::{AccessClaims, AccessTokens, PasswordCheck, PasswordHasher},
+};
+use alpine_infra::secrets::{Argon2Hasher, HashSettings, SignedTokens, SigningKey, TokenSettings};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::support::metrics;
+
+const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt"}"#;
+const PAYLOAD: &str = r#"{"iss":"alpine","aud":"alpine-api","sub":"7","sid":"s1","jti":"t1","gen":3,"iat":1000,"exp":1900}"#;
+
+fn tokens() -> SignedTokens {
+    SignedTokens::new(SigningKey::new(SECRET).unwrap(), TokenSettings::default())
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn claims() -> AccessClaims {
+    AccessClaims {
+        subject: "7".into(),
+        session: "s1".into(),
+        id: "t1".into(),
+        generation: 3,
+        issued_at: at(1_000),
+        expires_at: at(1_900),
+    }
+}
+
+/// A token with any header and payload, signed with any key.
+fn signed(header: &str, payload: &str, key: &[u8]) -> String {
+    let text = format!("{}.{}", BASE64.encode(header), BASE64.encode(payload));
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(text.as_bytes());
+    format!("{text}.{}", BASE64.encode(mac.finalize().into_bytes()))
+}
+
+fn is_refused(token: &str) -> bool {
+    matches!(tokens().verify(token, at(1_500)), Err(Error::Unauthenticated(_)))
+}
+
+#[test]
+fn what_was_issued_is_verified_until_it_ends() {
+    let tokens = tokens();
+    let token = tokens.issue(&claims()).unwrap();
+    // Twice: the second answer is remembered, and must obey the clock all the same.
+    for _ in 0..2 {
+        assert_eq!(*tokens.verify(&token, at(1_500)).unwrap(), claims());
+    }
+    assert!(tokens.verify(&token, at(1_899)).is_ok());
+    assert!(tokens.verify(&token, at(1_900)).is_err());
+    assert!(tokens.verify(&token, at(900)).is_err());
+    assert!(tokens.verify(&token, at(1_500)).is_ok());
+    let never = TokenSettings { remembered: 0, ..TokenSettings::default() };
+    let forgetful = SignedTokens::new(SigningKey::new(SECRET).unwrap(), never);
+    assert!(forgetful.verify(&token, at(1_500)).is_ok());
+    assert!(!format!("{:?}", SigningKey::new(SECRET).unwrap()).contains("0123"));
+}
+
+#[test]
+fn the_format_is_plain_jwt() {
+    assert_eq!(tokens().issue(&claims()).unwrap(), signed(HEADER, PAYLOAD, SECRET));
+}
+
+#[test]
+fn every_other_header_is_refused_even_with_our_signature() {
+    for header in [
+        r#"{"alg":"none","typ":"at+jwt"}"#,
+        r#"{"alg":"HS512","typ":"at+jwt"}"#,
+        r#"{"alg":"RS256","typ":"at+jwt"}"#,
+        r#"{"alg":"HS256","typ":"JWT"}"#,
+        r#"{"alg":"HS256","typ":"refresh"}"#,
+        r#"{"alg":"HS256","typ":"at+jwt","kid":"../../dev/null"}"#,
+        r#"{"alg":"HS256","typ":"at+jwt","jwk":{"kty":"oct","k":"AA"}}"#,
+        r#"{"alg":"HS256","typ":"at+jwt","crit":["exp"]}"#,
+    ] {
+        assert!(is_refused(&signed(header, PAYLOAD, SECRET)), "{header}");
+    }
+    let unsigned = format!("{}.{}.", BASE64.encode(HEADER), BASE64.encode(PAYLOAD));
+    assert!(is_refused(&unsigned));
+    let none = BASE64.encode(r#"{"alg":"none"}"#);
+    assert!(is_refused(&format!("{none}.{}.", BASE64.encode(PAYLOAD))));
+}
+
+#[test]
+fn odd_payloads_are_refused_even_with_our_signature() {
+    assert!(!is_refused(&signed(HEADER, PAYLOAD, SECRET)));
+    for (from, to) in [
+        (r#","exp":1900"#, ""),
+        (r#""exp":1900"#, r#""exp":"1900""#),
+        (r#""exp":1900"#, r#""exp":1900.5"#),
+        (r#""exp":1900"#, r#""exp":1e12"#),
+        (r#""exp":1900"#, r#""exp":null"#),
+        (r#""exp":1900"#, r#""exp":-1"#),
+        (r#""exp":1900"#, r#""exp":9223372036854775807"#),
+        (r#""exp":1900"#, r#""exp":999999999999999999999999"#),
+        (r#""exp":1900"#, r#""exp":1400"#),
+        (r#""iat":1000"#, r#""iat":1800"#),
+        (r#""iss":"alpine""#, r#""iss":"other""#),
+        (r#""aud":"alpine-api""#, r#""aud":"other""#),
+        (r#""aud":"alpine-api""#, r#""aud":["alpine-api","other"]"#),
+        (r#""jti":"t1","#, ""),
+        (r#""sub":"7""#, r#""sub":7"#),
+        (r#""gen":3"#, r#""gen":3,"exp":9000"#),
+    ] {
+        let payload = PAYLOAD.replacen(from, to, 1);
+        assert_ne!(payload, PAYLOAD);
+        assert!(is_refused(&signed(HEADER, &payload, SECRET)), "{payload}");
+    }
+}
+
+#[test]
+fn other_keys_and_damaged_texts_are_refused() {
+    let token = signed(HEADER, PAYLOAD, SECRET);
+    assert!(is_refused(&signed(HEADER, PAYLOAD, b"another secret of thirty-two byt")));
+    for at in 0..token.len() {
+        let mut damaged = token.clone().into_bytes();
+        damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
+        let damaged = String::from_utf8(damaged).unwrap();
+        // The last character carries spare bits; either way it must not be the same text twice.
+        assert!(is_refused(&damaged), "at {at}");
+    }
+    for text in ["", ".", "..", "a.b.c", "é.é.é", &token[1..], &token[..token.len() - 5]] {
+        assert!(is_refused(text), "{text}");
+    }
+    assert!(is_refused(&"x".repeat(1 << 20)));
+    assert!(is_refused(&format!("{token}.")));
+    assert!(is_refused(&format!("{token}=")));
+}
+
+#[test]
+fn a_short_secret_makes_no_key() {
+    let error = SigningKey::new(&SECRET[1..]).unwrap_err();
+    assert_eq!(error.key, "jwt_secret");
+    assert!(error.to_string().contains("32"));
+}
+
+fn hasher() -> Argon2Hasher {
+    Argon2Hasher::new(HashSettings::default(), metrics()).unwrap()
+}
+
+#[tokio::test]
+async fn passwords_are_checked() {
+    let hasher = hasher();
+    let hash = hasher.hash("correct horse battery").await.unwrap();
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+    assert_ne!(hasher.hash("correct horse battery").await.unwrap(), hash);
+    let check = |password| hasher.check(password, Some(&hash));
+    assert_eq!(check("correct horse battery").await.unwrap(), PasswordCheck::Right);
+    assert_eq!(check("correct horse batterz").await.unwrap(), PasswordCheck::Wrong);
+    assert_eq!(check("").await.unwrap(), PasswordCheck::Wrong);
+    assert_eq!(hasher.check("x", None).await.unwrap(), PasswordCheck::Wrong);
+    assert!(matches!(hasher.check("x", Some("not a hash")).await, Err(Error::Internal(_))));
+    let huge = "x".repeat(1 << 20);
+    assert_eq!(check(&huge).await.unwrap(), PasswordCheck::Wrong);
+    assert!(matches!(hasher.hash(&huge).await, Err(Error::Invalid(_))));
+}
+
+#[tokio::test]
+async fn weaker_hashes_are_right_but_outdated() {
+    let old = hasher().hash("correct horse battery").await.unwrap();
+    let settings = HashSettings { passes: 3, ..HashSettings::default() };
+    let today = Argon2Hasher::new(settings, metrics()).unwrap();
+    let check = |password| today.check(password, Some(&old));
+    assert_eq!(check("correct horse battery").await.unwrap(), PasswordCheck::RightButOutdated);
+    assert_eq!(check("wrong horse").await.unwrap(), PasswordCheck::Wrong);
+}
+
+#[tokio::test]
+async fn an_unknown_account_takes_as_long_as_a_wrong_password() {
+    let hasher = hasher();
+    let hash = hasher.hash("correct horse battery").await.unwrap();
+    let mut best = [Duration::MAX; 2];
+    // The best of several: the least disturbed by whatever else the machine does.
+    for _ in 0..7 {
+        for (slot, hash) in best.iter_mut().zip([Some(hash.as_str()), None]) {
+            let started = std::time::Instant::now();
+            hasher.check("wrong", hash).await.unwrap();
+            *slot = started.elapsed().min(*slot);
+        }
+    }
+    let [known, unknown] = best;
+    assert!(unknown > known / 2 && known > unknown / 2, "{known:?} {unknown:?}");
+}
+
+#[tokio::test]
+async fn too_many_at_once_are_told_to_come_again() {
+    let settings = HashSettings { at_once: 1, waiting: 2, ..HashSettings::default() };
+    let hasher = Arc::new(Argon2Hasher::new(settings, metrics()).unwrap());
+    let mut calls = Vec::new();
+    for _ in 0..20 {
+        let hasher = Arc::clone(&hasher);
+        calls.push(tokio::spawn(async move { hasher.check("x", None).await }));
+    }
+    let (mut done, mut refused) = (0, 0);
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(_) => done += 1,
+            Err(Error::Unavailable { retry_after, .. }) => {
+                assert_eq!(retry_after, Duration::from_secs(1));
+                refused += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(done >= 3 && refused > 0, "{done} {refused}");
+    // And it recovers.
+    assert!(hasher.check("x", None).await.is_ok());
+}
+
+#[test]
+fn settings_below_the_floor_are_refused() {
+    let default = HashSettings::default();
+    for (key, settings) in [
+        ("memory_kib", HashSettings { memory_kib: 19_455, ..default }),
+        ("passes", HashSettings { passes: 1, ..default }),
+        ("lanes", HashSettings { lanes: 0, ..default }),
+        ("at_once", HashSettings { at_once: 0, ..default }),
+    ] {
+        assert_eq!(Argon2Hasher::new(settings, metrics()).err().unwrap().key, key);
+    }
+}
