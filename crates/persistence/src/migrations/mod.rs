@@ -31,7 +31,7 @@ type Harness<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync
 /// One migration and whether the database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
-    /// Its name, `0001-accounts` for example.
+    /// Its name, `0001_accounts` for example.
     pub name: String,
     /// Whether it was applied.
     pub is_applied: bool,

@@ -105,7 +105,7 @@ fn an_index_whose_build_was_interrupted_is_built_anew() {
 fn a_migrator_that_never_ends_is_not_waited_for_for_ever() {
     let Some((mut settings, _place)) = empty_postgres() else { return };
     let mut other = PgConnection::establish(&settings.url).unwrap();
-    other.batch_execute("SELECT pg_advisory_lock(7020093829735055362)").unwrap();
+    other.batch_execute("SELECT pg_advisory_lock(7020109517289750530)").unwrap();
     settings.migration_wait = std::time::Duration::from_millis(300);
     let refused = Migrator::connect(&settings).unwrap().run();
     let Err(Error::Unavailable { source: Some(source), .. }) = refused else {
@@ -142,7 +142,7 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
          confidence_text, asset_type, signal_timestamp, signalled_at, hash, content_hash, \
          is_simulated, is_active, created_at) \
          SELECT 1, 'X-' || n, 'S' || n % 500, 'BUY', '1', 50 + n % 50, (50 + n % 50)::text, \
-         'stock', '', 0, '', '', false, n % 10 = 0, 1736937000000000 + n / 100 * 1000000::bigint \
+         'stock', '', 0, repeat('a', 64), repeat('a', 64), false, n % 10 = 0, 1736937000000000 + n / 100 * 1000000::bigint \
          FROM generate_series(1, 200000) n",
     )
     .await

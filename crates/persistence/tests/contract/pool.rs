@@ -58,7 +58,7 @@ async fn an_exhausted_pool_answers_in_time(bed: Bed) {
 fn value(registry: &prometheus::Registry, name: &str) -> f64 {
     let families = registry.gather();
     let family = families.iter().find(|family| family.name() == name).expect(name);
-    family.get_metric()[0].get_gauge().value()
+    family.get_metric()[0].get_gauge().get_value()
 }
 
 async fn usage_and_durations_are_measured(bed: Bed) {

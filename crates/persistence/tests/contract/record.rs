@@ -50,7 +50,7 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
     };
     assert_eq!(all, expected);
     let symbol = RecordFilter { symbol: Some("AAPL".parse().unwrap()), ..RecordFilter::default() };
-    assert_eq!(bed.signals.aggregates(&symbol).await.unwrap().trades, 2);
+    assert_eq!(bed.signals.aggregates(&symbol).await.unwrap().trades, 3);
     let strategy = Some("momentum".parse().unwrap());
     let filter = RecordFilter { strategy, since: Some(at(20)), ..RecordFilter::default() };
     assert_eq!(bed.signals.aggregates(&filter).await.unwrap().trades, 2);

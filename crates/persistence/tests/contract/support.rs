@@ -54,7 +54,7 @@ pub(crate) struct Bed {
 
 /// Where a test's database lives; gone when dropped.
 pub(crate) enum Place {
-    Folder(tempfile::TempDir),
+    Folder(#[expect(dead_code, reason = "dropping it removes the folder")] tempfile::TempDir),
     Server { admin_url: String, name: String },
 }
 
