@@ -1,1 +1,62 @@
-fn main() {}
+//! Project chores behind `cargo xtask`; `cargo xtask help` lists them.
+
+mod check;
+mod feed;
+mod migrate;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Project chores of Alpine", version)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run every test on a throw-away PostgreSQL and Redis of its own
+    Test(test::Arguments),
+    /// Prove what the project promises of itself: format, lints, docs, layers, dependencies,
+    /// migrations, `OpenAPI`
+    Check(check::Arguments),
+    /// Move the database's schema forward or back
+    Migrate(migrate::Arguments),
+    /// Replay a file of signals or outcomes through the API of a running server
+    Feed(feed::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
+        Chore::Test(arguments) => test::run(&arguments),
+        Chore::Check(arguments) => check::run(&arguments),
+        Chore::Migrate(arguments) => migrate::run(&arguments),
+        Chore::Feed(arguments) => feed::run(&arguments),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        // The chore itself has said what did not hold.
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> std::process::Command {
+    let mut command =
+        std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// The workspace's root.
+pub(crate) fn root() -> &'static std::path::Path {
+    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own)
+}

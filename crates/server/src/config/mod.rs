@@ -15,9 +15,9 @@ use std::{
 
 pub use layers::{DEFAULTS, Layers, Origin, Setting};
 pub use model::{
-    Accounts, Cache, Config, Cors, Database, Events, Http, Limit, LogFormat, Logging, Metrics,
-    Passwords, Producers, Profile, RateLimits, Redis, Secrets, Shutdown, Signals, Tokens, View,
-    Visibility,
+    Accounts, Cache, Config, Cors, Database, Events, Health, Http, Limit, LogFormat, Logging,
+    Metrics, Passwords, Producers, Profile, RateLimits, Redis, Secrets, Shutdown, Signals, Tokens,
+    View, Visibility,
 };
 pub(crate) use rules::parse_network;
 pub use secrets::keep_generated_secrets;

@@ -35,6 +35,7 @@ pub struct Config {
     pub visibility: Visibility,
     pub signals: Signals,
     pub cache: Cache,
+    pub health: Health,
     pub events: Events,
     pub rate_limits: RateLimits,
     pub metrics: Metrics,
@@ -53,11 +54,15 @@ pub struct Http {
     #[serde(deserialize_with = "units::duration")]
     pub request_head_timeout: Duration,
     #[serde(deserialize_with = "units::duration")]
-    pub request_timeout: Duration,
+    pub body_timeout: Duration,
     #[serde(deserialize_with = "units::size")]
     pub body_limit: usize,
     #[serde(deserialize_with = "units::size")]
     pub batch_body_limit: usize,
+    #[serde(deserialize_with = "units::size")]
+    pub compress_from: usize,
+    #[serde(deserialize_with = "units::duration")]
+    pub hsts: Duration,
     pub trusted_proxies: Vec<String>,
     #[serde(deserialize_with = "units::optional_text")]
     pub frontend_url: Option<String>,
@@ -70,8 +75,6 @@ pub struct Http {
 pub struct Cors {
     pub origins: Vec<String>,
     pub development_origins: Vec<String>,
-    #[serde(deserialize_with = "units::duration")]
-    pub max_age: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -99,12 +102,15 @@ pub struct Database {
     #[serde(deserialize_with = "units::duration")]
     pub max_lifetime: Duration,
     #[serde(deserialize_with = "units::duration")]
-    pub idle_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
     pub statement_timeout: Duration,
     #[serde(deserialize_with = "units::duration")]
+    pub network_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
     pub busy_timeout: Duration,
+    pub write_retries: u32,
     pub migrate_on_start: bool,
+    #[serde(deserialize_with = "units::duration")]
+    pub migration_wait: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -115,6 +121,8 @@ pub struct Redis {
     pub key_prefix: String,
     #[serde(deserialize_with = "units::duration")]
     pub deadline: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub connect_timeout: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub probe_interval: Duration,
 }
@@ -200,12 +208,26 @@ pub struct Signals {
 pub struct Cache {
     #[serde(deserialize_with = "units::size")]
     pub max_bytes: usize,
+    pub max_entries: u64,
+    #[serde(deserialize_with = "units::size")]
+    pub max_body: usize,
     #[serde(deserialize_with = "units::duration")]
     pub signals_ttl: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub performance_ttl: Duration,
     #[serde(deserialize_with = "units::duration")]
+    pub profile_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
     pub grace: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub load_deadline: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    #[serde(deserialize_with = "units::duration")]
+    pub probe_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -215,6 +237,8 @@ pub struct Events {
     pub poll_interval: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub max_staleness: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub catch_up_deadline: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub retention: Duration,
 }

@@ -119,7 +119,12 @@ impl Rules {
                  instance; {MAKE_ONE}. Only the development profile on SQLite generates it"
             )),
             Some(secret) if must_be_strong => self.strong(secret, "secrets.jwt", "JWT_SECRET"),
-            _ => {}
+            Some(secret) => self.demand(
+                secret.reveal().len() >= 32,
+                "secrets.jwt",
+                &format!("is shorter than 32 bytes; {MAKE_ONE}"),
+            ),
+            None => {}
         }
         for (name, key) in &config.producers.keys {
             let path = format!("producers.keys.{name}");
@@ -239,11 +244,12 @@ impl Rules {
             self.demand(!text.trim().is_empty(), key, "must not be empty");
         }
         for (key, size) in [
-            ("tokens.verified_cache", tokens.verified_cache),
             ("tokens.blacklist_capacity", tokens.blacklist_capacity),
             ("accounts.standing_cache", config.accounts.standing_cache),
             ("rate_limits.capacity", config.rate_limits.capacity),
             ("cache.max_bytes", config.cache.max_bytes),
+            ("cache.max_entries", usize::try_from(config.cache.max_entries).unwrap_or(usize::MAX)),
+            ("cache.max_body", config.cache.max_body),
             ("passwords.queue", config.passwords.queue),
             ("logging.buffer_lines", config.logging.buffer_lines),
         ] {
@@ -255,17 +261,15 @@ impl Rules {
             "passwords.parallelism",
             "must be between 1 and 16",
         );
-        let least = if config.is_development() { 8 * passwords.parallelism } else { 19_456 };
         self.demand(
-            (least..=4_194_304).contains(&passwords.memory_kib),
+            (19_456..=4_194_304).contains(&passwords.memory_kib),
             "passwords.memory_kib",
-            &format!("must be between {least} and 4194304 here (OWASP: 19456 with 2 iterations)"),
+            "must be between 19456 and 4194304",
         );
-        let fewest = if config.is_development() { 1 } else { 2 };
         self.demand(
-            (fewest..=100).contains(&passwords.iterations),
+            (2..=100).contains(&passwords.iterations),
             "passwords.iterations",
-            &format!("must be between {fewest} and 100 here"),
+            "must be between 2 and 100",
         );
     }
 
@@ -339,20 +343,26 @@ impl Rules {
         for (key, span) in [
             ("http.keep_alive", config.http.keep_alive),
             ("http.request_head_timeout", config.http.request_head_timeout),
-            ("http.request_timeout", config.http.request_timeout),
+            ("http.body_timeout", config.http.body_timeout),
             ("database.checkout_timeout", database.checkout_timeout),
             ("database.connect_timeout", database.connect_timeout),
             ("database.max_lifetime", database.max_lifetime),
-            ("database.idle_timeout", database.idle_timeout),
             ("database.statement_timeout", database.statement_timeout),
+            ("database.network_timeout", database.network_timeout),
             ("database.busy_timeout", database.busy_timeout),
+            ("database.migration_wait", database.migration_wait),
             ("redis.deadline", config.redis.deadline),
+            ("redis.connect_timeout", config.redis.connect_timeout),
             ("redis.probe_interval", config.redis.probe_interval),
             ("signals.expires_after", config.signals.expires_after),
             ("signals.expiry_interval", config.signals.expiry_interval),
             ("cache.signals_ttl", config.cache.signals_ttl),
             ("cache.performance_ttl", config.cache.performance_ttl),
+            ("cache.profile_ttl", config.cache.profile_ttl),
+            ("cache.load_deadline", config.cache.load_deadline),
+            ("health.probe_timeout", config.health.probe_timeout),
             ("events.poll_interval", config.events.poll_interval),
+            ("events.catch_up_deadline", config.events.catch_up_deadline),
         ] {
             self.demand(span > Duration::ZERO, key, "must be longer than 0s");
         }

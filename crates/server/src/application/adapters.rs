@@ -1,0 +1,136 @@
+//! Chooses the adapters: Redis in front where it is configured, memory otherwise.
+
+use std::sync::Arc;
+
+use alpine_domain::{
+    Clock,
+    ports::{
+        blacklist::TokenBlacklist,
+        cache::ResponseCache,
+        events::EventBus,
+        rate_limit::{Decision, RateLimiter, RatePolicy},
+    },
+};
+use alpine_infra::{
+    InfraMetrics,
+    blacklist::{MemoryBlacklist, MirroredBlacklist},
+    cache::{LayeredCache, MemoryCache},
+    events::{MemoryBus, RedisBus},
+    rate_limit::{MemoryRateLimiter, RedisRateLimiter},
+    redis::{RedisHandle, RedisProbe},
+};
+use async_trait::async_trait;
+
+use super::settings;
+use crate::config::Config;
+
+/// What makes the hot path fast. None of it is an authority.
+pub(super) struct Adapters {
+    pub(super) cache: Arc<dyn ResponseCache>,
+    pub(super) limiter: Arc<dyn RateLimiter>,
+    pub(super) blacklist: Arc<dyn TokenBlacklist>,
+    pub(super) bus: Arc<dyn EventBus>,
+    pub(super) redis_probe: RedisProbe,
+}
+
+impl Adapters {
+    /// Never waits for Redis: until it answers, it counts as away.
+    pub(super) fn choose(
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        steady: &Arc<dyn Clock>,
+        metrics: &Arc<InfraMetrics>,
+    ) -> anyhow::Result<Self> {
+        let redis = settings::redis(config)?
+            .map(|settings| RedisHandle::open(settings, Arc::clone(metrics)))
+            .transpose()?;
+        let mut adapters = match &redis {
+            Some(redis) => Self::with_redis(config, redis, clock, steady, metrics)?,
+            None => Self::in_memory(config, clock, steady, metrics)?,
+        };
+        if !config.rate_limits.enabled {
+            adapters.limiter = Arc::new(Unlimited);
+        }
+        Ok(adapters)
+    }
+
+    fn with_redis(
+        config: &Config,
+        redis: &RedisHandle,
+        clock: &Arc<dyn Clock>,
+        steady: &Arc<dyn Clock>,
+        metrics: &Arc<InfraMetrics>,
+    ) -> anyhow::Result<Self> {
+        let cache = LayeredCache::new(
+            settings::cache(config),
+            redis.clone(),
+            Arc::clone(clock),
+            Arc::clone(metrics),
+        )?;
+        let limiter = RedisRateLimiter::new(
+            settings::limiter(config),
+            redis.clone(),
+            Arc::clone(steady),
+            Arc::clone(metrics),
+        );
+        let blacklist = MirroredBlacklist::new(
+            settings::blacklist(config),
+            redis.clone(),
+            Arc::clone(clock),
+            Arc::clone(metrics),
+        );
+        Ok(Self {
+            cache: Arc::new(cache),
+            limiter: Arc::new(limiter),
+            blacklist: Arc::new(blacklist),
+            bus: Arc::new(RedisBus::new(redis.clone())),
+            redis_probe: RedisProbe::new(Some(redis.clone())),
+        })
+    }
+
+    fn in_memory(
+        config: &Config,
+        clock: &Arc<dyn Clock>,
+        steady: &Arc<dyn Clock>,
+        metrics: &Arc<InfraMetrics>,
+    ) -> anyhow::Result<Self> {
+        let cache =
+            MemoryCache::new(settings::cache(config), Arc::clone(clock), Arc::clone(metrics))?;
+        let limiter = MemoryRateLimiter::new(
+            settings::limiter(config).local,
+            Arc::clone(steady),
+            Arc::clone(metrics),
+        );
+        let blacklist = MemoryBlacklist::new(
+            settings::blacklist(config),
+            Arc::clone(clock),
+            Arc::clone(metrics),
+        );
+        Ok(Self {
+            cache: Arc::new(cache),
+            limiter: Arc::new(limiter),
+            blacklist: Arc::new(blacklist),
+            bus: Arc::new(MemoryBus::new()),
+            redis_probe: RedisProbe::new(None),
+        })
+    }
+}
+
+/// For an operator whose gateway limits already (`rate_limits.enabled = false`).
+struct Unlimited;
+
+#[async_trait]
+impl RateLimiter for Unlimited {
+    async fn admit(&self, policy: &RatePolicy, _caller: &str) -> Decision {
+        let window = policy.windows.first();
+        let limit = window.map_or(u32::MAX, |window| window.limit);
+        Decision {
+            allowed: true,
+            limit,
+            window: window.map_or(std::time::Duration::ZERO, |window| window.length),
+            remaining: limit,
+            reset_after: std::time::Duration::ZERO,
+            retry_after: None,
+        }
+    }
+}

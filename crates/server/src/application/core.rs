@@ -1,0 +1,208 @@
+//! The use cases over their stores: all of Alpine but its surface. Commands use it without a server.
+
+use std::sync::Arc;
+
+use alpine_domain::{
+    Clock,
+    account::{AccountPorts, AccountStore, Accounts, Authenticator, Standings},
+    applier::Applier,
+    ports::{
+        blacklist::TokenBlacklist,
+        cache::ResponseCache,
+        events::{EventBus, EventLog},
+        rate_limit::RateLimiter,
+        secrets::Randomness,
+    },
+    producer::Producers,
+    signal::{Catalogue, Expiry, Intake, Record, SignalStore},
+};
+use alpine_infra::{
+    InfraMetrics,
+    redis::RedisProbe,
+    secrets::{Argon2Hasher, SignedTokens, SigningKey},
+};
+use alpine_persistence::{self as persistence, Database, Migrator};
+use anyhow::Context as _;
+use prometheus::Registry;
+
+use super::{Ports, adapters::Adapters, settings};
+use crate::config::Config;
+
+/// Every use case, and what the surface needs besides.
+pub struct Core {
+    /// Sign-up, sign-in, profiles, API keys.
+    pub accounts: Arc<Accounts>,
+    /// What is kept of accounts, for questions that no use case asks.
+    pub account_store: Arc<dyn AccountStore>,
+    /// From a credential to its caller.
+    pub authenticator: Arc<Authenticator>,
+    /// Producers and their keys.
+    pub producers: Arc<Producers>,
+    /// Signals and outcomes from producers.
+    pub intake: Arc<Intake>,
+    /// Signals for readers.
+    pub catalogue: Arc<Catalogue>,
+    /// Statistics over closed signals.
+    pub record: Arc<Record>,
+    /// Closes what was open for too long.
+    pub expiry: Arc<Expiry>,
+    /// The event log.
+    pub events: Arc<dyn EventLog>,
+    /// Brings what is held in memory in line with each event.
+    pub applier: Arc<Applier>,
+    /// Wakes followers of the log.
+    pub bus: Arc<dyn EventBus>,
+    /// Bodies that were made before.
+    pub cache: Arc<dyn ResponseCache>,
+    /// Revoked sessions.
+    pub blacklist: Arc<dyn TokenBlacklist>,
+    /// Who may ask how often.
+    pub limiter: Arc<dyn RateLimiter>,
+    /// The database, for migrations, backups and its probe.
+    pub database: Database,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// For ids and secrets.
+    pub randomness: Arc<dyn Randomness>,
+    pub(crate) redis_probe: Arc<RedisProbe>,
+    pub(crate) infra_metrics: Arc<InfraMetrics>,
+}
+
+impl Core {
+    /// Wires everything; opens no connection yet. Must be called on a Tokio runtime.
+    ///
+    /// # Errors
+    /// A setting that an adapter refuses, or a registry that has such metrics already.
+    pub fn wire(config: &Config, ports: &Ports, registry: &Registry) -> anyhow::Result<Self> {
+        let Ports { clock, steady, randomness } = ports.clone();
+        let infra_metrics = InfraMetrics::register(registry)?;
+        let database = Database::open(settings::database(config), registry).map_err(explain)?;
+        let Adapters { cache, limiter, blacklist, bus, redis_probe } =
+            Adapters::choose(config, &clock, &steady, &infra_metrics)?;
+
+        let account_store: Arc<dyn AccountStore> =
+            Arc::new(persistence::Accounts::new(database.clone()));
+        let api_keys = Arc::new(persistence::ApiKeys::new(database.clone()));
+        let producer_store = Arc::new(persistence::Producers::new(database.clone()));
+        let signals: Arc<dyn SignalStore> = Arc::new(persistence::Signals::new(database.clone()));
+        let events: Arc<dyn EventLog> = Arc::new(persistence::Events::new(database.clone()));
+
+        let tokens = Arc::new(signed_tokens(config)?);
+        let hasher =
+            Arc::new(Argon2Hasher::new(settings::passwords(config), infra_metrics.clone())?);
+        let capacity = config.accounts.standing_cache;
+        let standings = Arc::new(Standings::new(account_store.clone(), capacity));
+        let authenticator = Arc::new(Authenticator::new(
+            tokens.clone(),
+            blacklist.clone(),
+            standings.clone(),
+            api_keys.clone(),
+            producer_store.clone(),
+            clock.clone(),
+        ));
+        let accounts = Accounts::new(
+            AccountPorts {
+                store: account_store.clone(),
+                api_keys,
+                hasher,
+                tokens,
+                blacklist: blacklist.clone(),
+                standings: standings.clone(),
+                clock: clock.clone(),
+                randomness: randomness.clone(),
+            },
+            settings::accounts(config),
+        );
+        let applier = Applier {
+            accounts: account_store.clone(),
+            standings,
+            authenticator: authenticator.clone(),
+            blacklist: blacklist.clone(),
+            cache: cache.clone(),
+            clock: clock.clone(),
+        };
+        let producers = Producers::new(producer_store, clock.clone(), randomness.clone());
+        let visibility = settings::visibility(config);
+        Ok(Self {
+            accounts: Arc::new(accounts),
+            account_store,
+            authenticator,
+            producers: Arc::new(producers),
+            intake: Arc::new(Intake::new(signals.clone(), clock.clone())),
+            catalogue: Arc::new(Catalogue::new(signals.clone(), clock.clone(), visibility)),
+            record: Arc::new(Record::new(signals.clone(), clock.clone())),
+            expiry: Arc::new(Expiry::new(signals, clock.clone(), settings::expiry(config))),
+            events,
+            applier: Arc::new(applier),
+            bus,
+            cache,
+            blacklist,
+            limiter,
+            database,
+            clock,
+            randomness,
+            redis_probe: Arc::new(redis_probe),
+            infra_metrics,
+        })
+    }
+
+    /// Brings the schema up to date, or refuses an old one, as the operator wishes.
+    ///
+    /// # Errors
+    /// When migrating fails, or the schema is old and `database.migrate_on_start` is off.
+    pub async fn prepare_schema(&self, config: &Config) -> anyhow::Result<()> {
+        let (settings, migrate) = (settings::database(config), config.database.migrate_on_start);
+        // Migrations block; requests are not served yet, but other tasks of the runtime go on.
+        tokio::task::spawn_blocking(move || {
+            let mut migrator = Migrator::connect(&settings).map_err(explain)?;
+            if migrate {
+                let applied = migrator.run().map_err(explain)?;
+                if !applied.is_empty() {
+                    tracing::info!(migrations = applied.len(), "the database is up to date");
+                }
+                return Ok(());
+            }
+            let status = migrator.status().map_err(explain)?;
+            let missing = status.iter().filter(|migration| !migration.is_applied).count();
+            anyhow::ensure!(
+                missing == 0,
+                "the database lacks {missing} migrations; run `alpine migrate run`, or set \
+                 database.migrate_on_start = true",
+            );
+            Ok(())
+        })
+        .await?
+        .context("preparing the database")
+    }
+
+    /// Makes the producers whose keys stand in the configuration.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn ensure_producers(&self, config: &Config) -> anyhow::Result<()> {
+        for (name, key) in &config.producers.keys {
+            self.producers
+                .ensure(name, key, false)
+                .await
+                .with_context(|| format!("the producer {name} of the configuration"))?;
+        }
+        Ok(())
+    }
+}
+
+fn signed_tokens(config: &Config) -> anyhow::Result<SignedTokens> {
+    let secret = config.secrets.jwt.as_ref().context("`secrets.jwt` is missing")?;
+    let key = SigningKey::new(secret.reveal().as_bytes()).context("`secrets.jwt`")?;
+    Ok(SignedTokens::new(key, settings::tokens(config)))
+}
+
+/// The domain keeps the reason of an internal error from clients; the operator needs it.
+pub(crate) fn explain(error: alpine_domain::Error) -> anyhow::Error {
+    match error {
+        alpine_domain::Error::Internal(source) => anyhow::anyhow!("{source}"),
+        alpine_domain::Error::Unavailable { what, source: Some(source), .. } => {
+            anyhow::anyhow!("{what} is unavailable: {source}")
+        }
+        other => other.into(),
+    }
+}

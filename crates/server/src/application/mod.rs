@@ -1,0 +1,384 @@
+//! The one composition root: `main`, the end-to-end tests and `xtask` build the very same thing.
+
+mod adapters;
+mod core;
+mod settings;
+mod tasks;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{
+    HttpServer,
+    dev::{Server, ServerHandle, Service as _},
+    http::Method,
+    web,
+};
+use alpine_domain::{Clock, ports::secrets::Randomness, time::SystemClock};
+use alpine_http::{AppState, Freshness, Services, build_app, metrics_app};
+use alpine_infra::{MonotonicClock, events::Follower, secrets::OsRandomness};
+use alpine_persistence::DatabaseProbe;
+use anyhow::Context as _;
+use async_trait::async_trait;
+use prometheus::Registry;
+use tokio::sync::watch;
+
+pub use self::core::Core;
+pub(crate) use self::core::explain;
+pub(crate) use self::settings::database as database_settings;
+use self::tasks::Tasks;
+use crate::config::Config;
+
+/// What the application takes from outside: time and chance.
+#[derive(Clone)]
+pub struct Ports {
+    /// What time it is, for everything that is stored, delayed or expires.
+    pub clock: Arc<dyn Clock>,
+    /// A clock that never steps, for counting requests.
+    pub steady: Arc<dyn Clock>,
+    /// For ids and secrets.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+impl Default for Ports {
+    /// The machine's clocks and generator.
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            steady: Arc::new(MonotonicClock::new()),
+            randomness: Arc::new(OsRandomness),
+        }
+    }
+}
+
+/// How the application is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Stop {
+    No,
+    Gracefully,
+    AtOnce,
+}
+
+/// Asks a running application to end. Clones ask the same one.
+#[derive(Debug, Clone)]
+pub struct StopHandle(watch::Sender<Stop>);
+
+impl StopHandle {
+    /// Readiness says no; after the drain no connection is accepted; requests under way end, for the
+    /// grace period at most; then background tasks end.
+    pub fn stop(&self) {
+        self.0.send_if_modified(|stop| {
+            let first = *stop == Stop::No;
+            if first {
+                *stop = Stop::Gracefully;
+            }
+            first
+        });
+    }
+
+    /// Ends at once; requests under way are cut off.
+    pub fn force(&self) {
+        self.0.send_replace(Stop::AtOnce);
+    }
+}
+
+/// A bound, migrated, wired application that is about to serve.
+pub struct Application {
+    address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
+    server: Server,
+    metrics_server: Option<Server>,
+    state: web::Data<AppState>,
+    core: Arc<Core>,
+    tasks: Tasks,
+    follower: Arc<Follower>,
+    drain: Duration,
+    stop: StopHandle,
+}
+
+impl Application {
+    /// Builds with the machine's own clock and generator. Must be called on a Tokio runtime.
+    ///
+    /// # Errors
+    /// A taken port, a database that cannot be opened or migrated, a setting that an adapter refuses.
+    pub async fn build(config: &Config) -> anyhow::Result<Self> {
+        Self::build_with(config, Ports::default(), Registry::new()).await
+    }
+
+    /// Builds with another clock, generator or registry of metrics: tests move time, `main` adds its
+    /// own metrics.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub async fn build_with(
+        config: &Config,
+        ports: Ports,
+        registry: Registry,
+    ) -> anyhow::Result<Self> {
+        // The port comes first: a second start must not touch what the first one serves.
+        let listener = bind(config.http.bind, config.http.backlog, "http.bind")?;
+        let metrics_listener = match config.metrics.bind {
+            Some(address) if config.metrics.enabled => Some(bind(address, 64, "metrics.bind")?),
+            _ => None,
+        };
+        if config.database.url.is_none() {
+            crate::config::make_private_folder(&config.data_dir)?;
+        }
+        let core = Arc::new(Core::wire(config, &ports, &registry)?);
+        core.prepare_schema(config).await?;
+        core.ensure_producers(config).await?;
+
+        let follower = Arc::new(Follower::start(
+            settings::follower(config),
+            core.events.clone(),
+            core.bus.clone(),
+            core.applier.clone(),
+            core.infra_metrics.clone(),
+        ));
+        let state = AppState::new(services(&core, &follower), settings::http(config), registry)?;
+        let state = web::Data::new(state);
+        let address = listener.local_addr()?;
+        let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let server = serve_api(config, listener, &state, &core)?;
+        let metrics_server =
+            metrics_listener.map(|listener| serve_metrics(listener, &state)).transpose()?;
+        let tasks = background(config, &core, &follower);
+        Ok(Self {
+            address,
+            metrics_address,
+            server,
+            metrics_server,
+            state,
+            core,
+            tasks,
+            follower,
+            drain: config.shutdown.drain,
+            stop: StopHandle(watch::Sender::new(Stop::No)),
+        })
+    }
+
+    /// Where the API is served; with port 0 configured, the port that was given.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the metrics are served, when not beside the API.
+    pub const fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// The use cases behind the surface.
+    pub const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Asks this application to end, once it runs.
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Runs `work` in the background until it ends or the application does.
+    pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(work);
+    }
+
+    /// Serves until it is asked to stop.
+    ///
+    /// # Errors
+    /// When a server ends by itself.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut asked = self.stop.0.subscribe();
+        let handles: Vec<ServerHandle> =
+            std::iter::once(&self.server).chain(&self.metrics_server).map(Server::handle).collect();
+        let api = tokio::spawn(self.server);
+        let metrics = self.metrics_server.map(tokio::spawn);
+        let served = async move {
+            api.await??;
+            if let Some(metrics) = metrics {
+                metrics.await??;
+            }
+            anyhow::Ok(())
+        };
+        tokio::pin!(served);
+
+        let ended = tokio::select! {
+            result = &mut served => Some(result),
+            () = asked_to(&mut asked, Stop::Gracefully) => None,
+        };
+        let result = if let Some(result) = ended {
+            result.and(Err(anyhow::anyhow!("the server ended by itself")))
+        } else {
+            tracing::info!("shutting down: not ready any more");
+            self.state.start_draining();
+            let gracefully = drained(&mut asked, self.drain).await;
+            tracing::info!(gracefully, "shutting down: no new connections");
+            tokio::select! {
+                () = stop_all(&handles, gracefully) => {}
+                () = asked_to(&mut asked, Stop::AtOnce), if gracefully => {
+                    stop_all(&handles, false).await;
+                }
+            }
+            served.await
+        };
+        self.tasks.stop(Duration::from_secs(5)).await;
+        drop(self.follower);
+        tracing::info!("stopped");
+        result
+    }
+}
+
+/// Returns once it was asked to stop this way or a harder one. The sender lives as long as the
+/// application, so the channel does not close before.
+async fn asked_to(asked: &mut watch::Receiver<Stop>, way: Stop) {
+    let _closed = asked.wait_for(|stop| *stop >= way).await.is_err();
+}
+
+/// Waits for the drain; false when it was cut short by force.
+async fn drained(asked: &mut watch::Receiver<Stop>, drain: Duration) -> bool {
+    tokio::time::timeout(drain, asked_to(asked, Stop::AtOnce)).await.is_err()
+}
+
+async fn stop_all(handles: &[ServerHandle], gracefully: bool) {
+    for handle in handles {
+        handle.stop(gracefully).await;
+    }
+}
+
+/// Binds with a backlog of its own.
+fn bind(address: SocketAddr, backlog: u32, key: &str) -> anyhow::Result<TcpListener> {
+    let listen = || -> std::io::Result<TcpListener> {
+        let socket = if address.is_ipv4() {
+            tokio::net::TcpSocket::new_v4()?
+        } else {
+            tokio::net::TcpSocket::new_v6()?
+        };
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(backlog)?.into_std()
+    };
+    listen().with_context(|| {
+        format!(
+            "cannot listen on {address} (`{key}`); if something else does, stop it, or choose another \
+             port with ALPINE__{}",
+            key.to_uppercase().replace('.', "__")
+        )
+    })
+}
+
+fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
+    Services {
+        accounts: core.accounts.clone(),
+        authenticator: core.authenticator.clone(),
+        intake: core.intake.clone(),
+        catalogue: core.catalogue.clone(),
+        record: core.record.clone(),
+        limiter: core.limiter.clone(),
+        cache: core.cache.clone(),
+        freshness: Arc::new(LogFreshness(follower.clone())),
+        clock: core.clock.clone(),
+        randomness: core.randomness.clone(),
+        probes: vec![Arc::new(DatabaseProbe::new(core.database.clone())), core.redis_probe.clone()],
+    }
+}
+
+fn serve_api(
+    config: &Config,
+    listener: TcpListener,
+    state: &web::Data<AppState>,
+    core: &Arc<Core>,
+) -> anyhow::Result<Server> {
+    let (state, bus) = (state.clone(), core.bus.clone());
+    let http = &config.http;
+    let workers = match http.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        given => given,
+    };
+    let server = HttpServer::new(move || {
+        let bus = bus.clone();
+        build_app(state.clone()).wrap_fn(move |request, service| {
+            let may_write =
+                !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+            let (bus, answer) = (bus.clone(), service.call(request));
+            async move {
+                let answer = answer.await?;
+                // What was written is in the log already; this only spares the others their poll.
+                if may_write && answer.status().is_success() {
+                    bus.wake().await;
+                }
+                Ok(answer)
+            }
+        })
+    })
+    .workers(workers)
+    .max_connections(http.max_connections.div_ceil(workers))
+    .keep_alive(http.keep_alive)
+    .client_request_timeout(http.request_head_timeout)
+    .shutdown_timeout(config.shutdown.grace.as_secs())
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+fn serve_metrics(listener: TcpListener, state: &web::Data<AppState>) -> anyhow::Result<Server> {
+    let state = state.clone();
+    let server = HttpServer::new(move || metrics_app(state.clone()))
+        .workers(1)
+        .max_connections(64)
+        .shutdown_timeout(1)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+fn background(config: &Config, core: &Arc<Core>, follower: &Arc<Follower>) -> Tasks {
+    let mut tasks = Tasks::new();
+    let shared = core.clone();
+    tasks.every("expiry", config.signals.expiry_interval, move || {
+        let core = shared.clone();
+        async move {
+            let expired = core.expiry.run_once().await?;
+            if expired > 0 {
+                tracing::info!(expired, "signals expired");
+                core.bus.wake().await;
+            }
+            Ok::<_, alpine_domain::Error>(())
+        }
+    });
+    let (shared, retention) = (core.clone(), config.events.retention);
+    // Rows live a little longer than promised, never shorter.
+    let often = (retention / 24).min(Duration::from_hours(1));
+    tasks.every("retention", often, move || {
+        let core = shared.clone();
+        async move {
+            let pruned = core.events.prune(core.clock.now().earlier(retention)).await?;
+            tracing::debug!(pruned, "events pruned");
+            Ok::<_, alpine_domain::Error>(())
+        }
+    });
+    let follower = follower.clone();
+    tasks.every("freshness gauge", Duration::from_secs(5), move || {
+        follower.measure();
+        std::future::ready(Ok::<_, std::convert::Infallible>(()))
+    });
+    tasks
+}
+
+/// The event log's follower as the surface asks for it.
+struct LogFreshness(Arc<Follower>);
+
+#[async_trait]
+impl Freshness for LogFreshness {
+    fn is_fresh(&self) -> bool {
+        self.0.is_fresh()
+    }
+
+    async fn catch_up(&self) -> alpine_domain::Result<()> {
+        self.0.ensure_fresh().await
+    }
+}

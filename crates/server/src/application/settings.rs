@@ -1,0 +1,245 @@
+//! The operator's settings in the words of each crate.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use alpine_domain::{
+    account::AccountSettings,
+    ports::rate_limit::{RatePolicy, Window},
+    signal::{ExpirySettings, View as DomainView, VisibilityPolicy},
+};
+use alpine_http::{CacheSettings as HttpCache, CorsSettings, HttpSettings, LimitSettings};
+use alpine_infra::{
+    SettingsError,
+    blacklist::BlacklistSettings,
+    cache::CacheSettings,
+    events::FollowerSettings,
+    rate_limit::{LocalLimits, SharedLimits},
+    redis::RedisSettings,
+    secrets::{HashSettings, TokenSettings},
+};
+use alpine_persistence::DatabaseSettings;
+
+use crate::config::{Config, Limit, View, parse_network};
+
+pub(crate) fn database(config: &Config) -> DatabaseSettings {
+    let given = &config.database;
+    DatabaseSettings {
+        keep: given.pool_kept,
+        max: given.pool_max,
+        max_lifetime: given.max_lifetime,
+        connect_timeout: given.connect_timeout,
+        checkout_timeout: given.checkout_timeout,
+        ping_after_idle: given.check_after_idle,
+        statement_timeout: given.statement_timeout,
+        network_timeout: given.network_timeout,
+        busy_timeout: given.busy_timeout,
+        write_retries: given.write_retries,
+        probe_timeout: config.health.probe_timeout,
+        migration_wait: given.migration_wait,
+        ..DatabaseSettings::new(config.database_url().reveal())
+    }
+}
+
+/// `None` when no Redis is configured.
+pub(super) fn redis(config: &Config) -> Result<Option<RedisSettings>, SettingsError> {
+    let Some(url) = &config.redis.url else {
+        return Ok(None);
+    };
+    let given = &config.redis;
+    let mut settings = RedisSettings::new(url.reveal())?;
+    settings.key_prefix.clone_from(&given.key_prefix);
+    settings.deadline = given.deadline;
+    settings.connect_timeout = given.connect_timeout;
+    settings.probe_interval = given.probe_interval;
+    Ok(Some(settings))
+}
+
+pub(super) fn cache(config: &Config) -> CacheSettings {
+    CacheSettings {
+        max_bytes: u64::try_from(config.cache.max_bytes).unwrap_or(u64::MAX),
+        max_entries: config.cache.max_entries,
+        max_body: config.cache.max_body,
+        load_deadline: config.cache.load_deadline,
+        ..CacheSettings::default()
+    }
+}
+
+pub(super) fn blacklist(config: &Config) -> BlacklistSettings {
+    BlacklistSettings { capacity: config.tokens.blacklist_capacity }
+}
+
+pub(super) fn limiter(config: &Config) -> SharedLimits {
+    SharedLimits {
+        local: LocalLimits { max_callers: config.rate_limits.capacity },
+        instances: NonZeroU32::new(config.instances).unwrap_or(NonZeroU32::MIN),
+    }
+}
+
+pub(super) fn passwords(config: &Config) -> HashSettings {
+    let given = &config.passwords;
+    let default = HashSettings::default();
+    HashSettings {
+        memory_kib: given.memory_kib,
+        passes: given.iterations,
+        lanes: given.parallelism,
+        at_once: if given.concurrent == 0 { default.at_once } else { given.concurrent },
+        waiting: given.queue,
+    }
+}
+
+pub(super) fn tokens(config: &Config) -> TokenSettings {
+    TokenSettings {
+        issuer: config.tokens.issuer.clone(),
+        audience: config.tokens.audience.clone(),
+        remembered: config.tokens.verified_cache,
+    }
+}
+
+pub(super) fn follower(config: &Config) -> FollowerSettings {
+    let given = &config.events;
+    FollowerSettings {
+        poll_interval: given.poll_interval,
+        fresh_for: given.max_staleness,
+        catch_up_deadline: given.catch_up_deadline,
+        // Well within the retention, which is an hour at least.
+        longest_silence: given.retention / 6,
+        ..FollowerSettings::default()
+    }
+}
+
+pub(super) fn accounts(config: &Config) -> AccountSettings {
+    AccountSettings {
+        signup_tier: config.accounts.signup_tier,
+        access_ttl: config.tokens.access_ttl,
+        refresh_ttl: config.tokens.refresh_ttl,
+        max_api_keys: config.accounts.max_api_keys,
+    }
+}
+
+pub(super) fn visibility(config: &Config) -> VisibilityPolicy {
+    let view = |given: View| DomainView {
+        below: (given.below <= 100.0).then_some(given.below),
+        delay: given.delay,
+        rows: (given.max_rows > 0).then_some(given.max_rows),
+    };
+    let given = &config.visibility;
+    VisibilityPolicy {
+        premium_from: given.premium_from,
+        anonymous: view(given.anonymous),
+        free: view(given.free),
+        starter: view(given.starter),
+        pro: view(given.pro),
+        elite: view(given.elite),
+    }
+}
+
+pub(super) fn expiry(config: &Config) -> ExpirySettings {
+    ExpirySettings {
+        default_horizon: config.signals.expires_after,
+        horizons: config
+            .signals
+            .expires_after_by_strategy
+            .iter()
+            // Names were checked with the other rules of the configuration.
+            .filter_map(|(name, horizon)| Some((name.parse().ok()?, *horizon)))
+            .collect(),
+    }
+}
+
+pub(super) fn http(config: &Config) -> HttpSettings {
+    let given = &config.http;
+    let origins = config.allowed_origins();
+    // A page of any origin may read what is public, but never with the reader's credentials.
+    let allow_credentials = !origins.iter().any(|origin| origin == "*");
+    HttpSettings {
+        cors: CorsSettings { origins, allow_credentials },
+        trusted_proxies: given
+            .trusted_proxies
+            .iter()
+            .filter_map(|text| parse_network(text))
+            .collect(),
+        hsts: (!given.hsts.is_zero()).then_some(given.hsts),
+        body_limit: given.body_limit,
+        batch_body_limit: given.batch_body_limit,
+        body_timeout: given.body_timeout,
+        compress_from: given.compress_from,
+        serve_metrics: config.metrics.enabled && config.metrics.bind.is_none(),
+        limits: limits(config),
+        cache: HttpCache {
+            signals: config.cache.signals_ttl,
+            performance: config.cache.performance_ttl,
+            profile: config.cache.profile_ttl,
+            grace: config.cache.grace,
+        },
+        // The adapters bound their probes themselves; this is for one that does not keep to it.
+        probe_timeout: config.health.probe_timeout * 2,
+        ..HttpSettings::default()
+    }
+}
+
+fn limits(config: &Config) -> LimitSettings {
+    let given = &config.rate_limits;
+    let strict = |name| RatePolicy { strict: true, ..policy(name, given.sign_in) };
+    LimitSettings {
+        anonymous: policy("anonymous", given.anonymous),
+        free: policy("free", given.free),
+        starter: policy("starter", given.starter),
+        pro: policy("pro", given.pro),
+        elite: policy("elite", given.elite),
+        api_key: policy("api_key", given.api_key),
+        admin: policy("admin", given.admin),
+        producer: policy("producer", given.producer),
+        address: policy("address", given.address),
+        login: strict("login"),
+        login_account: strict("login_account"),
+    }
+}
+
+fn policy(name: &'static str, limit: Limit) -> RatePolicy {
+    let window = |length, limit| (limit > 0).then_some(Window { length, limit });
+    RatePolicy {
+        name,
+        windows: [
+            window(Duration::from_mins(1), limit.per_minute),
+            window(Duration::from_hours(1), limit.per_hour),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        strict: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Sources, load};
+
+    #[test]
+    fn the_default_file_says_what_the_crates_default_to() {
+        let config = load(&Sources::default()).unwrap().config;
+        assert_eq!(visibility(&config), VisibilityPolicy::default());
+
+        let url = config.database_url();
+        let crate_default = DatabaseSettings::new(url.reveal());
+        assert_eq!(database(&config), crate_default);
+
+        assert_eq!(cache(&config), CacheSettings::default());
+        assert_eq!(limiter(&config), SharedLimits::default());
+        assert_eq!(blacklist(&config), BlacklistSettings::default());
+        assert_eq!(passwords(&config), HashSettings::default());
+        assert_eq!(tokens(&config), TokenSettings::default());
+
+        let (ours, theirs) = (limits(&config), LimitSettings::default());
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn zero_means_no_window_and_above_hundred_no_bound() {
+        let limit = Limit { per_minute: 5, per_hour: 0 };
+        assert_eq!(policy("x", limit).windows.len(), 1);
+        let config = load(&Sources::default()).unwrap().config;
+        assert_eq!(visibility(&config).elite.below, None);
+        assert_eq!(visibility(&config).starter.rows, None);
+    }
+}

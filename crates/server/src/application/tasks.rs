@@ -1,0 +1,93 @@
+//! What runs beside requests: following the event log, expiry, retention.
+
+use std::{future::Future, time::Duration};
+
+use tokio::{sync::watch, task::JoinSet};
+
+/// Background tasks that end together.
+pub(crate) struct Tasks {
+    running: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Tasks {
+    pub(crate) fn new() -> Self {
+        Self { running: JoinSet::new(), stop: watch::Sender::new(false) }
+    }
+
+    /// Runs `work` until it ends or the tasks are stopped, whichever comes first.
+    pub(crate) fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut stopped = self.stop.subscribe();
+        self.running.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                // An error means that the sender is gone: the application is, too.
+                _ = stopped.wait_for(|stopped| *stopped) => {}
+            }
+        });
+    }
+
+    /// Calls `work` once every `interval`, counted from the end of the call before. A failed or
+    /// panicked call is logged, and the next one comes all the same.
+    pub(crate) fn every<F, Fut, E>(&mut self, name: &'static str, interval: Duration, work: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        self.spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                match tokio::spawn(work()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(task = name, %error, "will be tried again"),
+                    Err(panicked) => tracing::error!(task = name, %panicked, "will be tried again"),
+                }
+            }
+        });
+    }
+
+    /// Stops all of them and waits until they have ended, for `patience` at most.
+    pub(crate) async fn stop(mut self, patience: Duration) {
+        self.stop.send_replace(true);
+        let ended = async { while self.running.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            tracing::warn!("background tasks did not end in time and are cut off");
+            self.running.abort_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failing_or_panicking_call_does_not_end_the_task() {
+        let calls = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&calls);
+        let mut tasks = Tasks::new();
+        tasks.every("test", Duration::from_millis(5), move || {
+            let call = seen.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert_ne!(call, 0, "the first call panics");
+                if call == 1 { Err("the second one fails") } else { Ok(()) }
+            }
+        });
+        let many = async {
+            while calls.load(Ordering::SeqCst) < 4 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), many).await.expect("it goes on");
+        tasks.stop(Duration::from_secs(1)).await;
+        let at_the_stop = calls.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(calls.load(Ordering::SeqCst), at_the_stop, "nothing runs after the stop");
+    }
+}

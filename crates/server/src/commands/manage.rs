@@ -1,0 +1,73 @@
+//! Administrators and producers, made on the machine itself.
+
+use std::io::BufRead as _;
+
+use alpine_domain::{account::NewPassword, ports::secrets::Randomness};
+use anyhow::{Context as _, Result};
+use prometheus::Registry;
+
+use crate::{
+    application::{Core, Ports, explain},
+    cli::{Admin, Producer},
+    config::Config,
+};
+
+pub(super) fn admin(config: &Config, action: Admin) -> Result<()> {
+    let Admin::Create { email, full_name, password_stdin } = action;
+    let given = password_stdin.then(read_password).transpose()?;
+    with_core(config, async |core: Core| {
+        let password = given.clone().unwrap_or_else(|| generate_password(&*core.randomness));
+        let (account, is_new) =
+            core.accounts.create_admin(&email, &password, &full_name).await.map_err(explain)?;
+        if !is_new {
+            println!("{} is an administrator now; the password stays as it was", account.email);
+        } else if given.is_some() {
+            println!("made the administrator {}", account.email);
+        } else {
+            println!("made the administrator {}", account.email);
+            println!("password, shown this once: {password}");
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {
+    let Producer::Create { name, simulated } = action;
+    with_core(config, async |core: Core| {
+        let (producer, key) = core.producers.create(&name, simulated).await.map_err(explain)?;
+        let simulated = if producer.is_simulated { "simulated " } else { "" };
+        println!("made the {simulated}producer {}", producer.name);
+        println!("key, shown this once: {}", key.reveal());
+        Ok(())
+    })
+}
+
+/// Runs a use case on the database, beside a server that may be running.
+fn with_core(config: &Config, work: impl AsyncFnOnce(Core) -> Result<()>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        if config.database.url.is_none() {
+            crate::config::make_private_folder(&config.data_dir)?;
+        }
+        let core = Core::wire(config, &Ports::default(), &Registry::new())?;
+        core.prepare_schema(config).await?;
+        work(core).await
+    })
+}
+
+fn read_password() -> Result<String> {
+    let mut line = String::new();
+    // A little above what is allowed, so that a longer one is refused rather than cut.
+    let most = u64::try_from(NewPassword::MAX_CHARS * 4 + 2)?;
+    std::io::Read::take(std::io::stdin().lock(), most)
+        .read_line(&mut line)
+        .context("reading the password from standard input")?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// 128 random bits.
+fn generate_password(randomness: &dyn Randomness) -> String {
+    let mut bytes = [0; 16];
+    randomness.fill(&mut bytes);
+    hex::encode(bytes)
+}

@@ -1,0 +1,99 @@
+//! What each subcommand does. `main` only calls [`run`].
+
+mod manage;
+mod serve;
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    application::{database_settings, explain},
+    cli::{Cli, Command, ConfigAction, Migrate},
+    config::{self, Config, Sources},
+};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Whatever kept it from being done, in words for the operator.
+pub fn run(cli: Cli) -> Result<()> {
+    let sources = Sources::of_process(cli.config);
+    let command = match cli.command {
+        Some(command) if cli.serve.demo => {
+            anyhow::bail!("--demo belongs to `serve`, not to {command:?}")
+        }
+        Some(command) => command,
+        None => Command::Serve(cli.serve),
+    };
+    match command {
+        Command::Config { action } => look_at_settings(action, &sources),
+        Command::Serve(arguments) => serve::run(&sources, arguments),
+        Command::Migrate { action } => migrate(&usable(&sources)?, action),
+        Command::Backup { file } => {
+            alpine_persistence::backup(&database_settings(&usable(&sources)?), &file)
+                .map_err(explain)?;
+            println!("copied to {}", file.display());
+            Ok(())
+        }
+        Command::Admin { action } => manage::admin(&usable(&sources)?, action),
+        Command::Producer { action } => manage::producer(&usable(&sources)?, action),
+    }
+}
+
+/// The settings, with the secrets that the development profile keeps.
+fn usable(sources: &Sources) -> Result<Config> {
+    let mut loaded = config::load(sources)?;
+    config::keep_generated_secrets(&mut loaded.config, &mut loaded.layers)?;
+    Ok(loaded.config)
+}
+
+fn look_at_settings(action: ConfigAction, sources: &Sources) -> Result<()> {
+    match action {
+        ConfigAction::Show => {
+            print!("{}", config::read_layers(sources).show());
+            // What cannot be used is shown as well; the exit code tells.
+            config::load(sources)?;
+        }
+        ConfigAction::Check => {
+            let loaded = config::load(sources)?;
+            println!("the configuration is good ({:?} profile)", loaded.config.profile);
+        }
+    }
+    Ok(())
+}
+
+fn migrate(config: &Config, action: Migrate) -> Result<()> {
+    let text = migrate_database(&database_settings(config), action)?;
+    print!("{text}");
+    Ok(())
+}
+
+/// Moves a database's schema and says what was done; `cargo xtask migrate` calls it, too.
+///
+/// # Errors
+/// When the database cannot be reached or a migration fails.
+pub fn migrate_database(
+    settings: &alpine_persistence::DatabaseSettings,
+    action: Migrate,
+) -> Result<String> {
+    let mut migrator = alpine_persistence::Migrator::connect(settings).map_err(explain)?;
+    let told = |verb: &str, names: Vec<String>| {
+        if names.is_empty() {
+            return format!("nothing to {verb}\n");
+        }
+        names.iter().fold(String::new(), |text, name| text + verb + " " + name + "\n")
+    };
+    Ok(match action {
+        Migrate::Run => told("apply", migrator.run().map_err(explain)?),
+        Migrate::Revert { count } => told("revert", migrator.revert(count).map_err(explain)?),
+        Migrate::Redo => told("redo", migrator.redo().map_err(explain)?),
+        Migrate::Status => {
+            migrator.status().map_err(explain).context("reading the schema's state")?.iter().fold(
+                String::new(),
+                |text, migration| {
+                    let mark = if migration.is_applied { "applied " } else { "pending " };
+                    text + mark + &migration.name + "\n"
+                },
+            )
+        }
+    })
+}

@@ -1,0 +1,132 @@
+//! `alpine serve --demo`: something that moves. A simulated producer, marked as simulated wherever it
+//! shows, and one account per tier.
+
+mod market;
+
+use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Duration};
+
+use alpine_domain::{
+    Error,
+    account::{Role, Secret, Tier, digest},
+    error::ConflictKind,
+    producer::Producer,
+};
+
+use crate::{
+    application::{Core, explain},
+    config::Config,
+};
+use market::{Market, Message};
+
+/// The producer's name.
+const PRODUCER: &str = "simulator";
+/// Steps of the market that are taken at once at the start, so that there is something to see.
+const HEAD_START: u32 = 25;
+/// The pause between two steps.
+const PACE: Duration = Duration::from_secs(3);
+/// The name of each account, its tier and role; the address is `demo-NAME@example.com`.
+const ACCOUNTS: [(&str, Tier, Role); 5] = [
+    ("free", Tier::Free, Role::User),
+    ("starter", Tier::Starter, Role::User),
+    ("pro", Tier::Pro, Role::User),
+    ("elite", Tier::Elite, Role::User),
+    ("admin", Tier::Elite, Role::Admin),
+];
+
+/// Makes the accounts, prints how to sign in, and lets the simulator trade until it is dropped.
+pub(crate) async fn run(core: Arc<Core>, config: &Config, address: SocketAddr) {
+    let credentials = match prepare(&core, config).await {
+        Ok(credentials) => credentials,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the demonstration cannot start");
+            return;
+        }
+    };
+    println!("{}", instructions(&credentials, address));
+    if let Err(error) = trade(&core, config).await {
+        tracing::error!(%error, "the simulator stopped");
+    }
+}
+
+/// Makes the accounts that are missing; says address and password of each.
+async fn prepare(core: &Core, config: &Config) -> anyhow::Result<Vec<(String, String)>> {
+    let mut credentials = Vec::new();
+    for (name, tier, role) in ACCOUNTS {
+        let email = format!("demo-{name}@example.com");
+        let password = derived(config, &email);
+        let full_name = format!("Demo {name}");
+        match core.accounts.create(&email, &password, &full_name, tier, role).await {
+            Ok(_) => {}
+            // From an earlier run; the password comes from the same secret.
+            Err(Error::Conflict(conflict)) if conflict.kind == ConflictKind::EmailTaken => {}
+            Err(error) => return Err(explain(error)),
+        }
+        credentials.push((email, password));
+    }
+    Ok(credentials)
+}
+
+async fn trade(core: &Core, config: &Config) -> alpine_domain::Result<()> {
+    let key = Secret::new(derived(config, PRODUCER));
+    let producer = core.producers.ensure(PRODUCER, &key, true).await?;
+    let mut seed = [0; 8];
+    core.randomness.fill(&mut seed);
+    let run = core.clock.now().seconds().to_string();
+    let mut market = Market::new(u64::from_le_bytes(seed), run);
+    for step in 0_u64.. {
+        if step >= u64::from(HEAD_START) {
+            tokio::time::sleep(PACE).await;
+        }
+        for message in market.step(core.clock.now()) {
+            match send(core, &producer, &message).await {
+                // A signal that was lost while the database was away has no outcome to report.
+                Ok(()) | Err(Error::NotFound(_)) => {}
+                Err(error @ Error::Unavailable { .. }) => {
+                    tracing::warn!(%error, "the simulator waits");
+                    tokio::time::sleep(PACE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        core.bus.wake().await;
+    }
+    Ok(())
+}
+
+async fn send(core: &Core, producer: &Producer, message: &Message) -> alpine_domain::Result<()> {
+    match message {
+        Message::Signal(body) => {
+            core.intake.submit(producer, body.as_bytes()).await?;
+        }
+        Message::Outcome(body) => {
+            core.intake.report_outcome(producer, body.as_bytes()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The same secret on every start of this installation, which nobody else can compute: nothing has to
+/// be stored to print it again.
+fn derived(config: &Config, purpose: &str) -> String {
+    let secret = config.secrets.jwt.as_ref().map_or("", Secret::reveal);
+    let mut text = digest(&format!("demo:{purpose}:{secret}"));
+    text.truncate(32);
+    text
+}
+
+fn instructions(credentials: &[(String, String)], address: SocketAddr) -> String {
+    let mut text = String::from(
+        "  demonstration: simulated signals every few seconds; accounts, one per tier:\n",
+    );
+    for (email, password) in credentials {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "    {email:<26} {password}");
+    }
+    if let Some((email, password)) = credentials.iter().find(|(email, _)| email.contains("elite")) {
+        let _ = writeln!(
+            text,
+            "  sign in        curl -s http://{address}/api/v1/auth/login -d username={email} -d password={password}"
+        );
+    }
+    text
+}

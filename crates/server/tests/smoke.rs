@@ -1,0 +1,106 @@
+//! The main road once, from end to end, on every back end.
+
+mod support;
+
+use serde_json::json;
+use support::{Backend, SignalBody, TestApp, backends};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_the_banners_curl_answer() {
+    for backend in backends() {
+        let app = TestApp::spawn(&backend).await;
+        let client = app.client();
+        let health = client.get("/health").await.expect(200);
+        assert_eq!(health["checks"]["database"]["status"], "up", "{backend:?}: {health}");
+        let latest = client.get("/api/v1/signals/latest").await.expect(200);
+        assert_eq!(latest, json!([]));
+        for path in ["/health/liveness", "/health/readiness", "/metrics", "/docs", "/openapi.json"]
+        {
+            let answer = client.get(path).await;
+            assert!(answer.status.is_success(), "{path}: {} {}", answer.status, answer.text);
+        }
+        app.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_goes_from_its_producer_to_a_subscriber() {
+    for backend in backends() {
+        let app = TestApp::spawn(&backend).await;
+        let producer = app.client().with_key(&app.producer("argo").await);
+        let body = SignalBody::new("SIG-1", "72.5").to_json();
+        let stored = producer.post_text("external-signals/sync/signal", body.clone()).await;
+        let stored = stored.expect(201);
+        assert_eq!(stored["external_signal_id"], "SIG-1");
+        let again = producer.post_text("external-signals/sync/signal", body).await;
+        assert_eq!(again.expect(409)["existing_signal_id"], stored["alpine_signal_id"]);
+        let stranger = app.client().with_key("not-a-key");
+        let refused = stranger.post_text("external-signals/sync/signal", "{}").await;
+        assert_eq!(refused.status, 401);
+
+        let signed_in = app.client().sign_up("starter@example.com").await;
+        make_starter(&app, &signed_in.user).await;
+        let subscriber = app.client().with_token(&signed_in.access_token);
+        let latest = subscriber.get("signals/latest").await.expect(200);
+        assert_eq!(latest.as_array().map(Vec::len), Some(1), "{backend:?}: {latest}");
+        assert_eq!(latest[0]["symbol"], "AAPL");
+
+        let outcome = json!({
+            "signal_id": "SIG-1", "exit_price": 193.05, "exit_timestamp": "2025-01-16T10:30:00+00:00"
+        });
+        let closed = producer.post("external-signals/sync/outcome", &outcome).await.expect(200);
+        assert_eq!(closed["pnl_pct"].as_f64(), Some(10.0), "{closed}");
+        let latest = subscriber.get("signals/latest").await.expect(200);
+        assert_eq!(latest, json!([]), "a closed signal is not open any more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_everywhere_when_its_owner_signs_out() {
+    for backend in backends() {
+        let app = TestApp::spawn(&backend).await;
+        app.client().sign_up("ada@example.com").await;
+        let signed_in = app.client().sign_in("ada@example.com").await;
+        let ada = app.client().with_token(&signed_in.access_token);
+        assert_eq!(ada.get("auth/me").await.expect(200)["email"], "ada@example.com");
+
+        ada.post("auth/logout", &json!({})).await.expect(200);
+        assert_eq!(ada.get("auth/me").await.status, 401);
+        if backend != Backend::SqliteMemory {
+            let elsewhere = app.sibling().await;
+            let ada = elsewhere.client().with_token(&signed_in.access_token);
+            assert_eq!(ada.get("auth/me").await.status, 401, "on another instance");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_learns_what_another_one_wrote() {
+    for backend in backends().into_iter().filter(|backend| *backend != Backend::SqliteMemory) {
+        let first = TestApp::spawn(&backend).await;
+        let second = first.sibling().await;
+        let signed_in = first.client().sign_up("ada@example.com").await;
+        let there = second.client().with_token(&signed_in.access_token);
+        assert_eq!(there.get("auth/me").await.status, 200);
+
+        let here = first.client().with_token(&signed_in.access_token);
+        here.post("auth/logout-all", &json!({})).await.expect(200);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(3);
+        loop {
+            let status = there.get("auth/me").await.status;
+            if status == 401 {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "still {status} after 3 s");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Raises a new account to the tier that sees standard signals at once.
+async fn make_starter(app: &TestApp, user: &serde_json::Value) {
+    let id = user["id"].as_str().unwrap().parse().unwrap();
+    let account = app.core.accounts.profile(id).await.unwrap();
+    let (tier, role) = (alpine_domain::account::Tier::Starter, account.role);
+    app.core.accounts.change_standing(&account, tier, role).await.unwrap();
+}

@@ -1,0 +1,212 @@
+//! Starts the real application in this process, on every combination of back ends, and talks to it
+//! over real sockets.
+//!
+//! A test takes a [`Backend`] from [`backends`] and spawns a [`TestApp`] on it: a database of its own, a
+//! Redis prefix of its own, free ports, a clock that the test moves if it wants to.
+#![allow(dead_code, reason = "each test binary uses a part of the harness")]
+#![expect(clippy::expect_used, reason = "a test that cannot be set up must panic, saying why")]
+
+mod client;
+mod producer;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use alpine_domain::{Timestamp, time::ManualClock};
+use alpine_server::{
+    application::{Application, Core, Ports, StopHandle},
+    config::{Config, Sources, keep_generated_secrets, load},
+};
+use prometheus::Registry;
+use tokio::task::JoinHandle;
+
+#[allow(unused_imports, reason = "each test binary uses a part of the harness")]
+pub use client::{Answer, Client, SignedIn};
+pub use producer::SignalBody;
+
+use alpine_testing::{TestDatabase, postgres_url, redis_prefix, redis_url};
+
+/// A secret that passes the rules; tests sign nothing of value.
+pub const SECRET: &str = "e2e0b1c2d3f405162738495a6b7c8d9eafb0c1d2";
+
+/// What the application stands on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Backend {
+    /// The embedded default.
+    SqliteMemory,
+    /// A deployment; with the URL of a Redis that other tests use as well.
+    PostgresRedis {
+        /// That URL.
+        redis: String,
+    },
+}
+
+/// Every back end that this machine offers. Without servers the second one is left out with a message,
+/// but never in continuous integration.
+pub fn backends() -> Vec<Backend> {
+    let mut all = vec![Backend::SqliteMemory];
+    if let (Some(_), Some(redis)) = (postgres_url(), redis_url()) {
+        all.push(Backend::PostgresRedis { redis });
+    }
+    all
+}
+
+/// What a test wants different from the defaults.
+#[derive(Default)]
+pub struct Options {
+    /// Settings by environment name, `ALPINE__VISIBILITY__FREE__DELAY` for example.
+    pub settings: Vec<(String, String)>,
+    /// A clock that stands still until the test moves it.
+    pub clock: Option<Arc<ManualClock>>,
+}
+
+impl Options {
+    /// With one more setting.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
+        self.settings.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// With a clock that starts at `start`; the application's [`TestApp::clock`] moves it.
+    #[must_use]
+    pub fn clock_at(mut self, start: Timestamp) -> Self {
+        self.clock = Some(Arc::new(ManualClock::starting_at(start)));
+        self
+    }
+}
+
+/// The running application. Dropping it stops it and drops its database.
+pub struct TestApp {
+    /// Where it listens, without a path: `http://127.0.0.1:PORT`.
+    pub base: String,
+    /// The use cases behind the surface, for what no route does.
+    pub core: Arc<Core>,
+    /// The settings in force.
+    pub config: Config,
+    /// The clock, if the test asked for one.
+    pub clock: Option<Arc<ManualClock>>,
+    stop: StopHandle,
+    running: Option<JoinHandle<anyhow::Result<()>>>,
+    database: Option<Arc<TestDatabase>>,
+    folder: Arc<tempfile::TempDir>,
+    options: Vec<(String, String)>,
+}
+
+impl TestApp {
+    /// Starts with the defaults.
+    pub async fn spawn(backend: &Backend) -> Self {
+        Self::spawn_with(backend, Options::default()).await
+    }
+
+    /// Starts with some settings changed.
+    pub async fn spawn_with(backend: &Backend, options: Options) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let database = match backend {
+            Backend::SqliteMemory => None,
+            Backend::PostgresRedis { .. } => TestDatabase::create().map(Arc::new),
+        };
+        let database_url = database.as_ref().map_or_else(
+            || format!("sqlite:{}", folder.path().join("alpine.db").display()),
+            |database| database.url().to_owned(),
+        );
+        let mut settings = vec![
+            ("ALPINE__HTTP__BIND".to_owned(), "127.0.0.1:0".to_owned()),
+            ("ALPINE__DATA_DIR".to_owned(), folder.path().display().to_string()),
+            ("ALPINE__SHUTDOWN__DRAIN".to_owned(), "0s".to_owned()),
+            ("ALPINE__SHUTDOWN__GRACE".to_owned(), "2s".to_owned()),
+            // Every test is one address, and the limits have tests of their own.
+            ("ALPINE__RATE_LIMITS__ENABLED".to_owned(), "false".to_owned()),
+            ("DATABASE_URL".to_owned(), database_url),
+            ("JWT_SECRET".to_owned(), SECRET.to_owned()),
+        ];
+        if let Backend::PostgresRedis { redis } = backend {
+            settings.push(("REDIS_URL".to_owned(), redis.clone()));
+            let prefix = redis_prefix().trim_end_matches(':').to_owned();
+            settings.push(("ALPINE__REDIS__KEY_PREFIX".to_owned(), prefix));
+        }
+        settings.extend(options.settings);
+        Self::start(folder, database, settings, options.clock).await
+    }
+
+    /// Another instance on the same database and Redis, with the same settings and clock.
+    pub async fn sibling(&self) -> Self {
+        Self::start(
+            self.folder.clone(),
+            self.database.clone(),
+            self.options.clone(),
+            self.clock.clone(),
+        )
+        .await
+    }
+
+    async fn start(
+        folder: Arc<tempfile::TempDir>,
+        database: Option<Arc<TestDatabase>>,
+        settings: Vec<(String, String)>,
+        clock: Option<Arc<ManualClock>>,
+    ) -> Self {
+        let mut loaded = load(&Sources {
+            environment: BTreeMap::from_iter(settings.clone()),
+            ..Sources::default()
+        })
+        .expect("the test's settings are good");
+        keep_generated_secrets(&mut loaded.config, &mut loaded.layers).expect("secrets");
+        let mut ports = Ports::default();
+        if let Some(clock) = &clock {
+            ports.clock = clock.clone();
+            ports.steady = clock.clone();
+        }
+        let application = Application::build_with(&loaded.config, ports, Registry::new())
+            .await
+            .expect("the application starts");
+        Self {
+            base: format!("http://{}", application.address()),
+            core: application.core().clone(),
+            config: loaded.config,
+            clock,
+            stop: application.stop_handle(),
+            running: Some(tokio::spawn(application.run())),
+            database,
+            folder,
+            options: settings,
+        }
+    }
+
+    /// A client that nobody has signed in to.
+    pub fn client(&self) -> Client {
+        Client::new(&self.base)
+    }
+
+    /// The instant that the application takes for now.
+    pub fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
+
+    /// Moves the clock; only with [`Options::clock_at`].
+    pub fn advance(&self, span: Duration) {
+        self.clock.as_ref().expect("the test asked for a clock").advance(span);
+    }
+
+    /// Makes a producer; its key.
+    pub async fn producer(&self, name: &str) -> String {
+        let (_, key) = self.core.producers.create(name, false).await.expect("a producer");
+        key.reveal().to_owned()
+    }
+
+    /// A file in the application's data directory.
+    pub fn data_path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Stops in order and says how that went.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.stop();
+        self.running.take().expect("it runs").await?
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.stop.force();
+    }
+}

@@ -1,0 +1,58 @@
+//! Checks that a tool of the toolchain does.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+pub(super) fn format() -> Result<String> {
+    run(crate::cargo().args(["fmt", "--all", "--check"]))
+}
+
+pub(super) fn clippy() -> Result<String> {
+    run(crate::cargo().args([
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+pub(super) fn docs() -> Result<String> {
+    run(crate::cargo()
+        .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
+        .env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+/// cargo-deny adds the database of vulnerabilities to what [`super::dependencies`] checks. It takes
+/// minutes to build, so it is used where it is, and not installed.
+pub(super) fn deny() -> Result<String> {
+    let is_there = crate::cargo()
+        .args(["deny", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !is_there {
+        return Ok("cargo-deny is not installed; see `dependencies` for what is enforced".into());
+    }
+    run(crate::cargo().args(["deny", "--log-level", "error", "check"]))
+}
+
+/// Runs a command quietly; what it printed is told only when it fails.
+fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    if !output.status.success() {
+        bail!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(String::new())
+}

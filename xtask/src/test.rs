@@ -1,0 +1,223 @@
+//! `cargo xtask test`: every suite, on servers that exist only for this run.
+
+use std::{
+    io::{BufRead as _, BufReader, Read, Write as _},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+
+use alpine_testing::servers::{Guard, Servers};
+
+/// Runs every test on a throw-away PostgreSQL and Redis.
+///
+/// Uses cargo-nextest when it is installed, cargo's own runner otherwise, and runs the documentation's
+/// examples as well. On Debian, as root, missing servers are installed (programs only).
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Passed on to the test runner, a package and a name for example: `-p alpine-http cors`. With
+    /// any of these, the documentation's examples are left out
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    runner: Vec<String>,
+}
+
+/// Settings of a running system, which must not reach the tests.
+const FOREIGN: &[&str] = &[
+    "DATABASE_URL",
+    "REDIS_URL",
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_PASSWORD",
+    "REDIS_DB",
+    "JWT_SECRET",
+    "JWT_EXPIRATION_HOURS",
+    "FRONTEND_URL",
+    "DOMAIN",
+    "ARGO_API_KEY",
+    "DEBUG",
+    "ALPINE_CONFIG",
+];
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+}
+
+/// Whether every test passed.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    let mut servers = Servers::start()?;
+    println!("PostgreSQL and Redis for this run:");
+    let environment = servers.environment();
+    for (name, value) in &environment {
+        println!("  {name}={}", value.display());
+    }
+
+    let mut tally = Tally::default();
+    let mut all_ended_well = true;
+    for mut command in runners(arguments) {
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ALPINE__") {
+                command.env_remove(name);
+            }
+        }
+        let (counted, ended_well) = count(&mut command, &mut servers.guard)?;
+        tally.passed += counted.passed;
+        tally.failed += counted.failed;
+        all_ended_well &= ended_well;
+    }
+    drop(servers);
+    if !all_ended_well && tally.failed == 0 {
+        eprintln!("a runner failed before or beside its tests, see above");
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(all_ended_well && tally.failed == 0 && tally.passed > 0)
+}
+
+fn runners(arguments: &Arguments) -> Vec<Command> {
+    let has_nextest = crate::cargo()
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    let names_packages = arguments
+        .runner
+        .iter()
+        .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
+
+    let mut tests = crate::cargo();
+    if has_nextest {
+        tests.args(["nextest", "run", "--no-fail-fast", "--color=always"]);
+    } else {
+        tests.args(["test", "--no-fail-fast", "--color=always", "--all-targets"]);
+    }
+    if !names_packages {
+        tests.arg("--workspace");
+    }
+    tests.args(&arguments.runner);
+
+    let mut examples = crate::cargo();
+    examples.args(["test", "--doc", "--workspace", "--no-fail-fast", "--color=always"]);
+    if arguments.runner.is_empty() { vec![tests, examples] } else { vec![tests] }
+}
+
+/// Runs a command, shows what it prints and counts the results in it.
+fn count(command: &mut Command, guard: &mut Guard) -> Result<(Tally, bool)> {
+    let mut child =
+        guard.spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (on_stdout, on_stderr) = std::thread::scope(|scope| {
+        let stdout = scope.spawn(|| stdout.map_or(Ok(Tally::default()), |pipe| relay(pipe, false)));
+        let stderr = scope.spawn(|| stderr.map_or(Ok(Tally::default()), |pipe| relay(pipe, true)));
+        (stdout.join(), stderr.join())
+    });
+    let status = child.wait()?;
+    guard.forget(&child)?;
+    let joined = |result: std::thread::Result<Result<Tally>>| {
+        result.map_err(|_| anyhow::anyhow!("reading the runner's output panicked"))?
+    };
+    let (one, two) = (joined(on_stdout)?, joined(on_stderr)?);
+    let tally = Tally { passed: one.passed + two.passed, failed: one.failed + two.failed };
+    Ok((tally, status.success()))
+}
+
+fn relay(pipe: impl Read, to_stderr: bool) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let mut line = Vec::new();
+    let mut reader = BufReader::new(pipe);
+    while reader.read_until(b'\n', &mut line).context("the runner's output")? > 0 {
+        if to_stderr {
+            std::io::stderr().write_all(&line)?;
+        } else {
+            std::io::stdout().write_all(&line)?;
+        }
+        if let Some(found) = read_summary(&without_colours(&String::from_utf8_lossy(&line))) {
+            tally.passed += found.passed;
+            tally.failed += found.failed;
+        }
+        line.clear();
+    }
+    Ok(tally)
+}
+
+/// Removes `ESC [ … m`.
+fn without_colours(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain + rest
+}
+
+/// The counts in nextest's `Summary [ … ] 5 tests run: 4 passed, 1 failed, 0 skipped`, or in libtest's
+/// `test result: ok. 5 passed; 0 failed; …`.
+fn read_summary(line: &str) -> Option<Tally> {
+    let line = line.trim();
+    let counts = if line.starts_with("Summary [") {
+        line.split_once(" run: ")?.1
+    } else {
+        line.strip_prefix("test result: ")?.split_once(". ")?.1
+    };
+    let mut tally = Tally::default();
+    for part in counts.split([',', ';', '(', ')']) {
+        let mut words = part.split_whitespace();
+        let (Some(number), Some(word)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let Ok(number) = number.parse::<u64>() else {
+            continue;
+        };
+        match word {
+            "passed" => tally.passed = number,
+            // nextest counts tests that ran too long, or could not be started, apart.
+            "failed" | "timed" | "exec" => tally.failed += number,
+            _ => {}
+        }
+    }
+    Some(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_of_both_runners_are_counted() {
+        let cases = [
+            ("     Summary [   0.020s] 18 tests run: 18 passed, 0 skipped", 18, 0),
+            (
+                "     Summary [  10.020s] 9/18 tests run: 5 passed (1 slow), 3 failed, 1 timed out, 2 skipped",
+                5,
+                4,
+            ),
+            (
+                "test result: ok. 7 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 1s",
+                7,
+                0,
+            ),
+            (
+                "test result: FAILED. 6 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out",
+                6,
+                2,
+            ),
+            ("     Summary [   0.020s] 1 test run: 1 passed, 0 skipped", 1, 0),
+        ];
+        for (line, passed, failed) in cases {
+            assert_eq!(read_summary(line), Some(Tally { passed, failed }), "{line}");
+        }
+        assert_eq!(read_summary("        PASS [   0.005s] a b::c"), None);
+    }
+
+    #[test]
+    fn colours_are_no_part_of_a_line() {
+        let line = "\u{1b}[32;1m     Summary\u{1b}[0m [ 1s] \u{1b}[1m1\u{1b}[0m test run: 1 passed";
+        assert_eq!(without_colours(line), "     Summary [ 1s] 1 test run: 1 passed");
+    }
+}
