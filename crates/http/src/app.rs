@@ -7,7 +7,10 @@ use actix_web::{
     body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
-    http::{Method, header::{self, HeaderValue}},
+    http::{
+        Method,
+        header::{self, HeaderValue},
+    },
     web,
 };
 
@@ -87,9 +90,7 @@ fn mount(config: &mut web::ServiceConfig, state: &web::Data<AppState>, table: Ve
         let paths = endpoint.paths();
         let mounted = Rc::new(Mounted {
             path: endpoint.canonical_path(),
-            metrics: state
-                .metrics
-                .route(&endpoint.canonical_path(), endpoint.method.as_str()),
+            metrics: state.metrics.route(&endpoint.canonical_path(), endpoint.method.as_str()),
             endpoint,
         });
         match resources.iter_mut().find(|(known, _)| *known == paths) {
@@ -129,12 +130,7 @@ fn resource(path: &str, methods: &[Rc<Mounted>], state: &web::Data<AppState>) ->
 
 fn route(mounted: Rc<Mounted>, state: web::Data<AppState>) -> Route {
     web::route().to(move |request: HttpRequest, payload: web::Payload| {
-        serve(
-            Rc::clone(&mounted),
-            state.clone(),
-            request,
-            payload.into_inner(),
-        )
+        serve(Rc::clone(&mounted), state.clone(), request, payload.into_inner())
     })
 }
 
@@ -145,17 +141,11 @@ fn fallback(
     answer: impl Fn(&Context) -> Result<HttpResponse> + 'static,
 ) -> Rc<Mounted> {
     let answer = Rc::new(answer);
-    let endpoint = Endpoint::new(
-        Method::GET,
-        "",
-        name,
-        Access::Public,
-        Limit::Address,
-        move |context| {
+    let endpoint =
+        Endpoint::new(Method::GET, "", name, Access::Public, Limit::Address, move |context| {
             let answer = Rc::clone(&answer);
             async move { answer(&context) }
-        },
-    );
+        });
     Rc::new(Mounted {
         endpoint: endpoint.unlisted(),
         path: name.to_owned(),

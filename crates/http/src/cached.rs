@@ -5,8 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use actix_web::{
     HttpResponse,
     http::header::{
-        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-        IF_NONE_MATCH,
+        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
     },
 };
 use alpine_domain::{
@@ -31,10 +30,7 @@ pub fn loaded(
     value: &impl Serialize,
     expires_at: Option<Timestamp>,
 ) -> alpine_domain::Result<Loaded> {
-    Ok(Loaded {
-        body: to_json(value)?,
-        expires_at,
-    })
+    Ok(Loaded { body: to_json(value)?, expires_at })
 }
 
 /// One scope for each group of viewers: what one group may see reaches no other.
@@ -45,11 +41,7 @@ pub const fn group(viewer: Viewer) -> Scope {
 impl Context {
     /// How long a body lives here, and what invalidates it.
     pub fn cache_policy(&self, ttl: Duration, tags: impl Into<Vec<Tag>>) -> CachePolicy {
-        CachePolicy {
-            ttl,
-            grace: self.state.settings.cache.grace,
-            tags: tags.into(),
-        }
+        CachePolicy { ttl, grace: self.state.settings.cache.grace, tags: tags.into() }
     }
 
     /// Answers from the cache, or with what `load` makes. `parameters` must name everything that the
@@ -88,11 +80,7 @@ impl Context {
         L: Fn() -> F + Send + Sync + 'static,
         F: Future<Output = alpine_domain::Result<Loaded>> + Send + 'static,
     {
-        let key = CacheKey {
-            route: self.mounted.endpoint.name,
-            scope,
-            parameters,
-        };
+        let key = CacheKey { route: self.mounted.endpoint.name, scope, parameters };
         let loader: Loader = Arc::new(move || Box::pin(load()));
         let cache = &self.state.services.cache;
         Ok(cache.get_or_load(key, &policy, loader).await?)
@@ -100,21 +88,11 @@ impl Context {
 
     /// Answers with an entry of the cache: 304 to who has it, gzip to who accepts it.
     pub fn serve(&self, entry: &CachedBody) -> HttpResponse {
-        let gzip = entry
-            .gzip
-            .as_ref()
-            .filter(|_| self.exchange.accepts_gzip);
+        let gzip = entry.gzip.as_ref().filter(|_| self.exchange.accepts_gzip);
         let etag = gzip.map_or_else(|| entry.etag.clone(), |_| gzip_etag(&entry.etag));
-        let is_known = self
-            .request
-            .headers()
-            .get_all(IF_NONE_MATCH)
-            .any(|value| names_etag(value, &etag));
-        let mut answer = if is_known {
-            HttpResponse::NotModified()
-        } else {
-            HttpResponse::Ok()
-        };
+        let is_known =
+            self.request.headers().get_all(IF_NONE_MATCH).any(|value| names_etag(value, &etag));
+        let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         // Kept, but asked about before each use: an entry can be invalidated at any moment.
         let cache_control = if self.viewer() == Viewer::Anonymous {
             "public, no-cache"

@@ -104,9 +104,7 @@ impl Context {
     /// # Errors
     /// 500 when the value cannot be written.
     pub fn answer(&self, status: StatusCode, value: &impl Serialize) -> Result<HttpResponse> {
-        Ok(HttpResponse::build(status)
-            .content_type(mime_json())
-            .body(to_json(value)?))
+        Ok(HttpResponse::build(status).content_type(mime_json()).body(to_json(value)?))
     }
 
     /// 200 with JSON.
@@ -143,9 +141,7 @@ pub(crate) const fn mime_json() -> &'static str {
 
 /// The value as JSON.
 pub(crate) fn to_json(value: &impl Serialize) -> Result<Bytes, alpine_domain::Error> {
-    serde_json::to_vec(value)
-        .map(Bytes::from)
-        .map_err(alpine_domain::Error::internal)
+    serde_json::to_vec(value).map(Bytes::from).map_err(alpine_domain::Error::internal)
 }
 
 /// 404 for something that is not there.

@@ -93,9 +93,7 @@ impl Exchange {
 fn is_safe_id(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     (1..=MAX_REQUEST_ID).contains(&bytes.len())
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=~".contains(b))
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=~".contains(b))
 }
 
 /// The trace id of a `traceparent` header (W3C Trace Context, section 3.2), if it is a valid one.
@@ -104,10 +102,7 @@ fn trace_id_of(value: &HeaderValue) -> Option<[u8; 32]> {
     let (version, trace) = (parts.next()?, parts.next()?);
     let (parent, flags) = (parts.next()?, parts.next()?);
     let hex = |part: &[u8], length: usize| {
-        part.len() == length
-            && part
-                .iter()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+        part.len() == length && part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
     };
     let present = |part: &[u8]| part.iter().any(|b| *b != b'0');
     let well_formed = hex(version, 2)

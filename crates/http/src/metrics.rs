@@ -7,9 +7,8 @@ use prometheus::{
 };
 
 /// Upper bounds of the duration's buckets, in seconds.
-const BUCKETS: &[f64] = &[
-    0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
+const BUCKETS: &[f64] =
+    &[0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -31,10 +30,8 @@ pub(crate) struct RouteMetrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let requests = IntCounterVec::new(
-            Opts::new("api_requests_total", "Requests answered."),
-            LABELS,
-        )?;
+        let requests =
+            IntCounterVec::new(Opts::new("api_requests_total", "Requests answered."), LABELS)?;
         let durations = HistogramVec::new(
             HistogramOpts::new(
                 "api_request_duration_seconds",
@@ -46,11 +43,7 @@ impl Metrics {
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         let unrouted = resolve(&requests, &durations, "none", "OTHER");
-        Ok(Self {
-            requests,
-            durations,
-            unrouted,
-        })
+        Ok(Self { requests, durations, unrouted })
     }
 
     pub(crate) fn route(&self, route: &str, method: &str) -> RouteMetrics {

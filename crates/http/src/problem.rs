@@ -165,10 +165,7 @@ impl Problem {
 
     /// 401, with what would be accepted.
     pub fn unauthenticated(challenge: Challenge, detail: &'static str) -> Self {
-        Self {
-            challenge: Some(challenge),
-            ..Self::new(&UNAUTHENTICATED, detail)
-        }
+        Self { challenge: Some(challenge), ..Self::new(&UNAUTHENTICATED, detail) }
     }
 
     /// 405, with what is allowed.
@@ -176,10 +173,7 @@ impl Problem {
         let allowed = String::from_utf8_lossy(allow.as_bytes()).into_owned();
         Self {
             allow: Some(allow),
-            ..Self::new(
-                &METHOD_NOT_ALLOWED,
-                format!("this resource answers to {allowed}"),
-            )
+            ..Self::new(&METHOD_NOT_ALLOWED, format!("this resource answers to {allowed}"))
         }
     }
 
@@ -200,11 +194,7 @@ impl Problem {
             .iter()
             .find(|kind| kind.status == status.as_u16() && kind.status != 409)
             .copied()
-            .unwrap_or(if status.is_client_error() {
-                &MALFORMED
-            } else {
-                &INTERNAL
-            });
+            .unwrap_or(if status.is_client_error() { &MALFORMED } else { &INTERNAL });
         Self::new(kind, kind.remedy)
     }
 
@@ -235,10 +225,7 @@ impl Problem {
             errors: self
                 .errors
                 .iter()
-                .map(|error| FieldProblem {
-                    field: error.field,
-                    message: &error.message,
-                })
+                .map(|error| FieldProblem { field: error.field, message: &error.message })
                 .collect(),
             existing_signal_id: self.existing_signal_id.as_deref(),
             error: self.kind.title,
@@ -274,15 +261,9 @@ fn named(kind: &'static Kind, errors: Vec<FieldError>) -> Problem {
     let detail = match errors.as_slice() {
         [] => Cow::Borrowed(kind.remedy),
         [one] => Cow::Owned(one.to_string()),
-        many => Cow::Owned(format!(
-            "{} fields are refused: see errors",
-            many.len()
-        )),
+        many => Cow::Owned(format!("{} fields are refused: see errors", many.len())),
     };
-    Problem {
-        errors,
-        ..Problem::new(kind, detail)
-    }
+    Problem { errors, ..Problem::new(kind, detail) }
 }
 
 fn of_conflict(conflict: Conflict) -> Problem {
@@ -305,25 +286,18 @@ impl From<Error> for Problem {
         match error {
             Error::Invalid(errors) => named(&INVALID, errors),
             Error::Malformed(errors) => named(&MALFORMED, errors),
-            Error::Unauthenticated(detail) => {
-                Self::unauthenticated(Challenge::BearerInvalid, detail)
-            }
+            Error::Unauthenticated(detail) => Self::unauthenticated(Challenge::Bearer, detail),
             Error::Forbidden(detail) => Self::new(&FORBIDDEN, detail),
             Error::NotFound(what) => Self::new(&NOT_FOUND, format!("{what} not found")),
             Error::Conflict(conflict) => of_conflict(conflict),
-            Error::Unavailable {
-                what,
-                retry_after,
-                source,
-            } => Self {
+            Error::Unavailable { what, retry_after, source } => Self {
                 retry_after: Some(retry_after),
                 source,
                 ..Self::new(&UNAVAILABLE, format!("{what} is unavailable"))
             },
-            Error::Internal(source) => Self {
-                source: Some(source),
-                ..Self::new(&INTERNAL, INTERNAL.remedy)
-            },
+            Error::Internal(source) => {
+                Self { source: Some(source), ..Self::new(&INTERNAL, INTERNAL.remedy) }
+            }
         }
     }
 }

@@ -108,27 +108,14 @@ const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 fn policy(name: &'static str, a_minute: u32, an_hour: Option<u32>) -> RatePolicy {
-    let mut windows = vec![Window {
-        length: MINUTE,
-        limit: a_minute,
-    }];
-    windows.extend(an_hour.map(|limit| Window {
-        length: HOUR,
-        limit,
-    }));
-    RatePolicy {
-        name,
-        windows,
-        strict: false,
-    }
+    let mut windows = vec![Window { length: MINUTE, limit: a_minute }];
+    windows.extend(an_hour.map(|limit| Window { length: HOUR, limit }));
+    RatePolicy { name, windows, strict: false }
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        let strict = |name| RatePolicy {
-            strict: true,
-            ..policy(name, 10, None)
-        };
+        let strict = |name| RatePolicy { strict: true, ..policy(name, 10, None) };
         Self {
             anonymous: policy("anonymous", 20, Some(200)),
             free: policy("free", 20, Some(200)),

@@ -8,9 +8,7 @@ use std::sync::{
 use alpine_domain::{
     Clock, Result,
     account::{Accounts, Authenticator},
-    ports::{
-        cache::ResponseCache, health::Probe, rate_limit::RateLimiter, secrets::Randomness,
-    },
+    ports::{cache::ResponseCache, health::Probe, rate_limit::RateLimiter, secrets::Randomness},
     signal::{Catalogue, Intake, Record},
 };
 use async_trait::async_trait;

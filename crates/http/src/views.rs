@@ -555,10 +555,7 @@ impl From<EquityCurve> for EquityCurveView {
             closed_at: point.closed_at,
             cumulative_pct: point.cumulative_pct,
         };
-        Self {
-            points: curve.points.iter().map(point).collect(),
-            total_points: curve.total_points,
-        }
+        Self { points: curve.points.iter().map(point).collect(), total_points: curve.total_points }
     }
 }
 

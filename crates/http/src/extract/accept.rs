@@ -38,9 +38,7 @@ fn items(value: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
         let mut parts = item.split(|b| *b == b';').map(<[u8]>::trim_ascii);
         let name = parts.next().unwrap_or_default();
         let is_zero = parts.any(|parameter| {
-            let weight = parameter
-                .strip_prefix(b"q=")
-                .or_else(|| parameter.strip_prefix(b"Q="));
+            let weight = parameter.strip_prefix(b"q=").or_else(|| parameter.strip_prefix(b"Q="));
             weight.is_some_and(|weight| {
                 !weight.is_empty() && weight.iter().all(|b| *b == b'0' || *b == b'.')
             })

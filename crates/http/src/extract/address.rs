@@ -16,9 +16,7 @@ impl ClientAddress {
     /// The client's address: the rightmost hop of `X-Forwarded-For` that is no trusted proxy. What
     /// stands further left could have been written by anybody.
     pub fn of(request: &HttpRequest, trusted: &[IpNet]) -> Self {
-        let peer = request
-            .peer_addr()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
         let headers: Vec<&str> = if trusted.is_empty() {
             Vec::new()
         } else {
@@ -33,10 +31,7 @@ impl ClientAddress {
 
     fn behind(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> Self {
         let mut address = peer.to_canonical();
-        let hops = forwarded
-            .iter()
-            .rev()
-            .flat_map(|header| header.rsplit(','));
+        let hops = forwarded.iter().rev().flat_map(|header| header.rsplit(','));
         for hop in hops {
             if !trusted.iter().any(|network| network.contains(&address)) {
                 break;
@@ -90,8 +85,7 @@ mod tests {
     }
 
     fn seen(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
-        let address =
-            ClientAddress::behind(peer.parse().unwrap(), forwarded, &nets(trusted)).ip();
+        let address = ClientAddress::behind(peer.parse().unwrap(), forwarded, &nets(trusted)).ip();
         address.to_string()
     }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::{
-    HttpRequest, dev::Payload, error::PayloadError, http::header, rt::time::timeout,
-};
+use actix_web::{HttpRequest, dev::Payload, error::PayloadError, http::header, rt::time::timeout};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
@@ -56,18 +54,12 @@ pub(crate) fn media_type(request: &HttpRequest, accepted: &[MediaType]) -> Resul
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let essence = sent.split(';').next().unwrap_or_default().trim();
-    let utf8 = charset(sent).is_none_or(|name| {
-        name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8")
-    });
+    let utf8 = charset(sent)
+        .is_none_or(|name| name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("utf8"));
     accepted
         .iter()
         .copied()
-        .find(|kind| {
-            utf8 && kind
-                .names()
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(essence))
-        })
+        .find(|kind| utf8 && kind.names().iter().any(|name| name.eq_ignore_ascii_case(essence)))
         .ok_or_else(|| {
             let names: Vec<_> = accepted.iter().map(|kind| kind.names()[0]).collect();
             Problem::new(
@@ -80,9 +72,7 @@ pub(crate) fn media_type(request: &HttpRequest, accepted: &[MediaType]) -> Resul
 fn charset(content_type: &str) -> Option<&str> {
     content_type.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
-        name.trim()
-            .eq_ignore_ascii_case("charset")
-            .then(|| value.trim().trim_matches('"'))
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     })
 }
 
@@ -126,10 +116,7 @@ pub(crate) async fn read(mut payload: Payload, limit: usize, time: Duration) -> 
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::new(
-        &problem::TOO_LARGE,
-        format!("the body may have at most {limit} bytes"),
-    )
+    Problem::new(&problem::TOO_LARGE, format!("the body may have at most {limit} bytes"))
 }
 
 fn broken(error: &PayloadError) -> Problem {
@@ -148,9 +135,8 @@ mod tests {
     #[test]
     fn media_types_are_compared_by_their_essence() {
         let kind = |value: &str| {
-            let request = TestRequest::post()
-                .insert_header((header::CONTENT_TYPE, value))
-                .to_http_request();
+            let request =
+                TestRequest::post().insert_header((header::CONTENT_TYPE, value)).to_http_request();
             media_type(&request, &[MediaType::Json, MediaType::Form]).ok()
         };
         assert_eq!(kind("Application/JSON; charset=\"UTF-8\""), Some(MediaType::Json));

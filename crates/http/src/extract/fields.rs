@@ -26,10 +26,7 @@ impl Fields {
         let Value::Object(members) = value else {
             return Err(Error::invalid("body", "must be a JSON object").into());
         };
-        Ok(Self {
-            members,
-            refusals: Refusals::default(),
-        })
+        Ok(Self { members, refusals: Refusals::default() })
     }
 
     /// Reads a form. Of a member that is given twice, the last one counts, as in JSON.
@@ -39,10 +36,7 @@ impl Fields {
     pub fn from_form(bytes: &[u8]) -> Result<Self> {
         let pairs = pairs::parse(bytes, "body")?;
         Ok(Self {
-            members: pairs
-                .into_iter()
-                .map(|(name, value)| (name, Value::String(value)))
-                .collect(),
+            members: pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect(),
             refusals: Refusals::default(),
         })
     }
@@ -112,8 +106,7 @@ impl Fields {
                 .collect(),
             Some(_) => None,
         };
-        self.refusals
-            .check(name, texts.ok_or("must be an array of strings"))
+        self.refusals.check(name, texts.ok_or("must be an array of strings"))
     }
 
     /// An instant that may be missing.
@@ -147,12 +140,8 @@ mod tests {
         fields.text("full_name");
         fields.optional_timestamp("expires_at");
         fields.optional_texts("scopes");
-        let names: Vec<_> = fields
-            .refusals
-            .into_errors()
-            .into_iter()
-            .map(|error| error.field)
-            .collect();
+        let names: Vec<_> =
+            fields.refusals.into_errors().into_iter().map(|error| error.field).collect();
         assert_eq!(names, ["email", "password", "full_name", "expires_at", "scopes"]);
     }
 

@@ -20,10 +20,7 @@ pub(crate) fn parse(text: &[u8], part: &'static str) -> Result<Vec<(String, Stri
         match (half(), half()) {
             (Some(name), Some(value)) => pairs.push((name, value)),
             _ => {
-                return Err(Error::malformed(
-                    part,
-                    "has a broken % escape or is not UTF-8",
-                ));
+                return Err(Error::malformed(part, "has a broken % escape or is not UTF-8"));
             }
         }
     }

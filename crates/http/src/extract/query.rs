@@ -50,9 +50,8 @@ impl Query {
     /// Lengths stand before values, so that no two requests share one text.
     fn note(&mut self, name: &str, value: Option<&dyn Display>) {
         let value = value.map(ToString::to_string);
-        let (length, text) = value
-            .as_ref()
-            .map_or((-1, ""), |text| (text.len().cast_signed(), text));
+        let (length, text) =
+            value.as_ref().map_or((-1, ""), |text| (text.len().cast_signed(), text));
         // Writing to a string does not fail.
         let _ = write!(self.canonical, "{name}={length}:{text};");
     }
@@ -67,8 +66,9 @@ impl Query {
     fn optional_number(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let text = self.value(name)?;
         let number = text.parse().ok().filter(|number| range.contains(number));
-        let result = number
-            .ok_or_else(|| format!("must be a whole number from {} to {}", range.start(), range.end()));
+        let result = number.ok_or_else(|| {
+            format!("must be a whole number from {} to {}", range.start(), range.end())
+        });
         self.refusals.check(name, result)
     }
 
@@ -112,13 +112,8 @@ impl Query {
     /// A percentage, 0 to 100.
     pub fn percentage(&mut self, name: &'static str) -> Option<f64> {
         let text = self.value(name)?;
-        let number = text
-            .parse::<f64>()
-            .ok()
-            .filter(|number| (0.0..=100.0).contains(number));
-        let number = self
-            .refusals
-            .check(name, number.ok_or("must be a number from 0 to 100"));
+        let number = text.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
+        let number = self.refusals.check(name, number.ok_or("must be a number from 0 to 100"));
         self.note(name, number.as_ref().map(|value| value as &dyn Display));
         number
     }
@@ -135,8 +130,7 @@ impl Query {
         if let (Some(days), Some(period)) = (days, period)
             && days != period
         {
-            self.refusals
-                .add("period", "contradicts days: give one of the two");
+            self.refusals.add("period", "contradicts days: give one of the two");
         }
         let days = days.or(period);
         self.note("days", days.as_ref().map(|value| value as &dyn Display));

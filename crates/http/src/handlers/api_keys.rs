@@ -29,7 +29,8 @@ pub(crate) async fn list(context: Context) -> Result<HttpResponse> {
         return Err(Problem::new(&problem::FORBIDDEN, "API keys come with the elite tier"));
     }
     let keys = context.state.services.accounts.list_api_keys(context.user()?).await?;
-    context.ok(&ApiKeysView { items: keys.iter().map(ApiKeyView::from).collect(), total: keys.len() })
+    context
+        .ok(&ApiKeysView { items: keys.iter().map(ApiKeyView::from).collect(), total: keys.len() })
 }
 
 /// `POST users/api-keys`. The key itself is shown in this answer and never again.

@@ -70,10 +70,9 @@ fn permit(caller: Caller, access: Access) -> Result<Caller> {
 
 fn missing(access: Access) -> Problem {
     match access {
-        Access::Producer => Problem::unauthenticated(
-            Challenge::ProducerKey,
-            "send the producer's key in X-API-Key",
-        ),
+        Access::Producer => {
+            Problem::unauthenticated(Challenge::ProducerKey, "send the producer's key in X-API-Key")
+        }
         Access::BearerOrKey => Problem::unauthenticated(
             Challenge::Bearer,
             "send Authorization: Bearer with an access token, or an API key in X-API-Key",
@@ -87,12 +86,14 @@ fn missing(access: Access) -> Problem {
 
 async fn by_token(state: &AppState, token: &str) -> Result<Caller> {
     ensure_fresh(state).await?;
-    Ok(state.services.authenticator.bearer(token).await?)
+    let found = state.services.authenticator.bearer(token).await;
+    found.map_err(|error| refused(error, Challenge::BearerInvalid))
 }
 
 async fn by_key(state: &AppState, key: &str) -> Result<Caller> {
     ensure_fresh(state).await?;
-    Ok(state.services.authenticator.key(key).await?)
+    let found = state.services.authenticator.key(key).await;
+    found.map_err(|error| refused(error, Challenge::BearerInvalid))
 }
 
 async fn by_producer_key(state: &AppState, request: &HttpRequest) -> Result<Caller> {
@@ -100,11 +101,15 @@ async fn by_producer_key(state: &AppState, request: &HttpRequest) -> Result<Call
         return Err(missing(Access::Producer));
     };
     ensure_fresh(state).await?;
-    match state.services.authenticator.key(key).await {
-        Err(Error::Unauthenticated(detail)) => {
-            Err(Problem::unauthenticated(Challenge::ProducerKey, detail))
-        }
-        other => Ok(other?),
+    let found = state.services.authenticator.key(key).await;
+    found.map_err(|error| refused(error, Challenge::ProducerKey))
+}
+
+/// A credential that was sent and refused.
+fn refused(error: Error, challenge: Challenge) -> Problem {
+    match error {
+        Error::Unauthenticated(detail) => Problem::unauthenticated(challenge, detail),
+        other => other.into(),
     }
 }
 

@@ -11,14 +11,8 @@ use crate::settings::CorsSettings;
 /// How long a browser may remember a preflight's answer, in seconds.
 const MAX_AGE: usize = 600;
 
-const METHODS: [Method; 6] = [
-    Method::GET,
-    Method::POST,
-    Method::PUT,
-    Method::PATCH,
-    Method::DELETE,
-    Method::OPTIONS,
-];
+const METHODS: [Method; 6] =
+    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 const REQUEST_HEADERS: [HeaderName; 7] = [
     header::AUTHORIZATION,
@@ -63,9 +57,5 @@ pub(crate) fn layer(settings: &CorsSettings) -> Cors {
         .iter()
         .filter(|origin| *origin != "null")
         .fold(cors, |cors, origin| cors.allowed_origin(origin));
-    if settings.allow_credentials {
-        cors.supports_credentials()
-    } else {
-        cors
-    }
+    if settings.allow_credentials { cors.supports_credentials() } else { cors }
 }

@@ -43,10 +43,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(EdgeService {
-            service,
-            state: self.0.clone(),
-        }))
+        ready(Ok(EdgeService { service, state: self.0.clone() }))
     }
 }
 
@@ -132,9 +129,8 @@ fn compress(response: ServiceResponse, exchange: &Exchange, from: usize) -> Serv
     if !worth_it {
         return response;
     }
-    response.map_body(|head, body| {
-        BoxBody::new(Encoder::response(ContentEncoding::Gzip, head, body))
-    })
+    response
+        .map_body(|head, body| BoxBody::new(Encoder::response(ContentEncoding::Gzip, head, body)))
 }
 
 fn observe(response: &ServiceResponse, exchange: &Exchange, state: &AppState) {

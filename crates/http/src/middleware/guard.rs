@@ -25,21 +25,11 @@ pub(crate) async fn serve(
 ) -> HttpResponse {
     let exchange = Exchange::of(&request).unwrap_or_else(|| {
         let services = &state.services;
-        Rc::new(Exchange::begin(
-            request.headers(),
-            &*services.clock,
-            &*services.randomness,
-        ))
+        Rc::new(Exchange::begin(request.headers(), &*services.clock, &*services.randomness))
     });
     // A request is routed once, so the cell is empty here.
     let _ = exchange.route.set(Rc::clone(&mounted));
-    let work = pass(
-        Rc::clone(&exchange),
-        mounted,
-        state.clone(),
-        request.clone(),
-        payload,
-    );
+    let work = pass(Rc::clone(&exchange), mounted, state.clone(), request.clone(), payload);
     let outcome = AssertUnwindSafe(work)
         .catch_unwind()
         .await
@@ -84,10 +74,6 @@ fn of_panic(panic: &(dyn Any + Send), exchange: &Exchange) -> Problem {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(
-        request_id = exchange.request_id(),
-        panic = message,
-        "a handler panicked"
-    );
+    tracing::error!(request_id = exchange.request_id(), panic = message, "a handler panicked");
     Problem::new(&problem::INTERNAL, problem::INTERNAL.remedy)
 }

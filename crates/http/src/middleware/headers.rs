@@ -21,32 +21,19 @@ const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-anc
 
 /// Sets what is not set yet.
 pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, settings: &HttpSettings) {
-    let access = exchange
-        .route
-        .get()
-        .map_or(Access::Public, |mounted| mounted.endpoint.access);
+    let access = exchange.route.get().map_or(Access::Public, |mounted| mounted.endpoint.access);
     let is_identified = !matches!(exchange.caller_kind.get(), "none" | "anonymous");
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, exchange.request_id_header());
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    );
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(
         PERMISSIONS_POLICY,
         HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
     );
     // CORS decides who may read; this only keeps other pages from embedding.
-    set_default(
-        headers,
-        RESOURCE_POLICY,
-        HeaderValue::from_static("same-site"),
-    );
+    set_default(headers, RESOURCE_POLICY, HeaderValue::from_static("same-site"));
     set_default(headers, header::CONTENT_SECURITY_POLICY, CSP);
     if let Some(hsts) = settings.hsts
         && let Ok(value) =

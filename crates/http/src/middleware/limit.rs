@@ -40,11 +40,7 @@ pub(crate) async fn count_address(
         return Ok(());
     }
     let policy = &state.settings.limits.address;
-    let decision = state
-        .services
-        .limiter
-        .admit(policy, &format!("a:{address}"))
-        .await;
+    let decision = state.services.limiter.admit(policy, &format!("a:{address}")).await;
     if decision.allowed {
         // Not shown: the caller's own policy says more.
         return Ok(());
@@ -88,11 +84,8 @@ pub(crate) async fn count_attempt(
 ) -> Result<()> {
     let policy = &state.settings.limits.login_account;
     let account = digest(&account.trim().to_lowercase());
-    let decision = state
-        .services
-        .limiter
-        .admit(policy, &format!("g:{}:{address}", &account[..32]))
-        .await;
+    let decision =
+        state.services.limiter.admit(policy, &format!("g:{}:{address}", &account[..32])).await;
     if decision.allowed {
         return Ok(());
     }
@@ -104,10 +97,7 @@ fn settle(exchange: &Exchange, policy: &RatePolicy, decision: Decision) -> Resul
         let wait = decision.retry_after.unwrap_or(Duration::from_secs(1));
         Problem::rate_limited(policy.name, wait)
     });
-    exchange.spent.replace(Some(Spent {
-        policy: policy.clone(),
-        decision,
-    }));
+    exchange.spent.replace(Some(Spent { policy: policy.clone(), decision }));
     refusal.map_or(Ok(()), Err)
 }
 

@@ -245,7 +245,10 @@ fn components() -> ComponentsBuilder {
         .security_scheme(PRODUCER_KEY, key("A producer's key; pushes signals."))
         .parameter(
             "RequestId",
-            header("X-Request-ID", "Names the request; 1 to 128 characters A–Z a–z 0–9 - _ . : / + = ~. Comes back."),
+            header(
+                "X-Request-ID",
+                "Names the request; 1 to 128 characters A–Z a–z 0–9 - _ . : / + = ~. Comes back.",
+            ),
         )
         .parameter("TraceParent", header("traceparent", "W3C Trace Context."))
         .parameter("IfNoneMatch", header("If-None-Match", "Validators that the client has."));

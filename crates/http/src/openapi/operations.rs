@@ -282,10 +282,8 @@ fn signals(name: &str) -> Option<Doc> {
 }
 
 fn percentage(name: &str) -> Parameter {
-    let schema = ObjectBuilder::new()
-        .schema_type(Type::Number)
-        .minimum(Some(0.0))
-        .maximum(Some(100.0));
+    let schema =
+        ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0)).maximum(Some(100.0));
     query(name, schema.build().into(), "Only signals with at least this confidence.")
 }
 
@@ -345,9 +343,8 @@ fn producers(name: &str) -> Option<Doc> {
 fn operation(name: &str) -> Option<Doc> {
     let doc = |summary, answer| Doc::new("operation", summary, answer);
     Some(match name {
-        "health" => {
-            doc("How the service is doing", "Healthy or degraded.").gives::<health::HealthView<'_>>()
-        }
+        "health" => doc("How the service is doing", "Healthy or degraded.")
+            .gives::<health::HealthView<'_>>(),
         "liveness" => doc("Whether the process answers", "It does.").gives::<health::StatusView>(),
         "readiness" => doc("Whether to send requests here", "Yes.")
             .gives::<health::StatusView>()

@@ -1,10 +1,6 @@
 //! What surrounds every answer.
 
-use std::{
-    fmt::Write as _,
-    sync::{Arc, Mutex, atomic::Ordering},
-    time::Duration,
-};
+use std::{cell::RefCell, fmt::Write as _, sync::atomic::Ordering, time::Duration};
 
 use actix_web::http::Method;
 use alpine_domain::{
@@ -30,7 +26,8 @@ async fn requests_are_named() {
         let id = world.send(sent).await.header("x-request-id").to_owned();
         assert_eq!(id.len(), 36, "{id}");
     }
-    let (first, second) = (world.get("/health/liveness").await, world.get("/health/liveness").await);
+    let (first, second) =
+        (world.get("/health/liveness").await, world.get("/health/liveness").await);
     assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
 }
 
@@ -159,8 +156,14 @@ async fn metrics_are_labelled_by_route_never_by_path() {
     assert!(!text.contains("123456") && !text.contains("/no/such"));
 }
 
-/// Keeps every event as one line.
-struct Lines(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// The events of this thread, each as one line. Every test runs on a thread of its own.
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps every event of a thread. Set for the whole process: a subscriber for one thread alone races
+/// with other threads about which events are of interest.
+struct Lines;
 
 struct Line<'a>(&'a mut String);
 
@@ -182,7 +185,7 @@ impl Subscriber for Lines {
     fn event(&self, event: &Event<'_>) {
         let mut line = format!("{} ", event.metadata().target());
         event.record(&mut Line(&mut line));
-        self.0.lock().unwrap().push(line);
+        LINES.with_borrow_mut(|lines| lines.push(line));
     }
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
@@ -190,11 +193,10 @@ impl Subscriber for Lines {
 
 #[actix_web::test]
 async fn one_line_a_request_without_anything_secret() {
-    let lines = Arc::new(Mutex::new(Vec::new()));
+    tracing::subscriber::set_global_default(Lines).unwrap();
     let world = world();
     let token = world.token(Tier::Pro, Role::User);
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let guard = tracing::subscriber::set_default(Lines(Arc::clone(&lines)));
     let read = get("/api/v1/signals/latest?token=hunter2&limit=5")
         .insert_header(bearer(&token))
         .insert_header(("traceparent", trace))
@@ -203,8 +205,7 @@ async fn one_line_a_request_without_anything_secret() {
     let login = r#"{"email": "ada@example.com", "password": "correct-horse"}"#;
     world.send(post("/api/v1/auth/login", login)).await;
     world.get("/evil%0Apath%22").await;
-    drop(guard);
-    let lines = lines.lock().unwrap();
+    let lines = LINES.take();
     let access: Vec<&String> = lines.iter().filter(|line| line.starts_with("access ")).collect();
     assert_eq!(access.len(), 3, "{lines:?}");
     for part in [
@@ -234,4 +235,35 @@ async fn a_port_for_operators_serves_nothing_else() {
     let table = crate::routes::metrics_table;
     assert_eq!(world.send_to(table(), get("/metrics")).await.status, 200);
     assert_eq!(world.send_to(table(), get("/api/v1/symbols")).await.status, 404);
+}
+
+/// Over a real connection, since only there it shows whether a body follows.
+#[actix_web::test]
+async fn head_answers_like_get_without_a_body() {
+    use std::io::{Read as _, Write as _};
+    let state = world().state;
+    let server = actix_web::HttpServer::new(move || crate::build_app(state.clone()))
+        .workers(1)
+        .disable_signals()
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+    let address = server.addrs()[0];
+    let running = server.run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+    let talk = move |method: &str| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let head =
+            format!("{method} /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let length = head.lines().find(|line| line.to_lowercase().starts_with("content-length:"));
+        (length.map(str::to_owned), body.len())
+    };
+    let (get, head) = actix_web::web::block(move || (talk("GET"), talk("HEAD"))).await.unwrap();
+    handle.stop(false).await;
+    assert!(get.1 > 1_000 && get.0.is_some());
+    assert_eq!(head, (get.0, 0));
 }

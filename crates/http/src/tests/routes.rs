@@ -48,7 +48,8 @@ async fn credentials_of_another_kind_do_not_open_a_route() {
     let token = world.token(Tier::Elite, Role::User);
     for endpoint in table() {
         let path = concrete(&endpoint.canonical_path());
-        let with_key = |key: &str| request(&endpoint.method, &path).insert_header(("x-api-key", key));
+        let with_key =
+            |key: &str| request(&endpoint.method, &path).insert_header(("x-api-key", key));
         match endpoint.access {
             Access::Producer => {
                 let answer = world.send(with_key(USER_KEY)).await;
@@ -78,9 +79,11 @@ async fn administrators_only_means_administrators_only() {
     async fn secret(context: crate::Context) -> Result<actix_web::HttpResponse> {
         context.message("secret")
     }
-    let table = || vec![Endpoint::new(Method::GET, "admin/x", "x", Access::Admin, Limit::Caller, secret)];
+    let table =
+        || vec![Endpoint::new(Method::GET, "admin/x", "x", Access::Admin, Limit::Caller, secret)];
     let world = world();
-    let (user, admin) = (world.token(Tier::Elite, Role::User), world.token(Tier::Free, Role::Admin));
+    let (user, admin) =
+        (world.token(Tier::Elite, Role::User), world.token(Tier::Free, Role::Admin));
     let path = "/api/v1/admin/x";
     assert_eq!(world.send_to(table(), get(path)).await.status, 401);
     let answer = world.send_to(table(), get(path).insert_header(bearer(&user))).await;
