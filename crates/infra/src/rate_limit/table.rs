@@ -104,10 +104,6 @@ impl Table {
 }
 
 /// Scales the high half of a hash to an index; the map inside the shard uses the low bits.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the product of a 32-bit number and `len`, shifted by 32 bits, is below `len`"
-)]
 fn to_index(hash: u64, len: usize) -> usize {
     (((hash >> 32) * len as u64) >> 32) as usize
 }

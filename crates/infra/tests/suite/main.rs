@@ -4,6 +4,8 @@
 //! kill or stop a server start one of their own. Without either they say so and pass, except where
 //! `CI=true`.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 mod blacklist;
 mod cache;
 mod events;
