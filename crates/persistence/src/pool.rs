@@ -142,9 +142,10 @@ struct Report;
 
 impl r2d2::HandleError<PoolError> for Report {
     fn handle_error(&self, error: PoolError) {
-        match error {
-            PoolError::Suspect => tracing::debug!(%error, "connection discarded"),
-            _ => tracing::warn!(%error, "database connection"),
+        if matches!(error, PoolError::Suspect) {
+            tracing::debug!(%error, "connection discarded");
+        } else {
+            tracing::warn!(%error, "database connection");
         }
     }
 }

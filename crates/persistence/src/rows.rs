@@ -1,12 +1,14 @@
 //! Rows and what they stand for. Whatever cannot be read back is a defect, never a missing value.
 
+#![allow(clippy::ref_option_ref, reason = "Diesel's Insertable writes such code")]
+
 use std::{fmt::Display, str::FromStr};
 
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{Account, ApiKey, SessionId, UserId},
     producer::{Producer, ProducerId},
-    signal::{NewSignal, Outcome, PnlPercent, Signal, SignalId},
+    signal::{NewSignal, Outcome, PnlPercent, Price, Signal, SignalId, Strategy},
 };
 use diesel::{Insertable, Queryable};
 
@@ -234,11 +236,11 @@ impl<'a> From<&'a NewSignal> for NewSignalRow<'a> {
             symbol: signal.symbol.as_str(),
             action: signal.action.as_str(),
             entry_price: signal.entry_price.as_str(),
-            target_price: signal.target_price.as_ref().map(|price| price.as_str()),
-            stop_price: signal.stop_price.as_ref().map(|price| price.as_str()),
+            target_price: signal.target_price.as_ref().map(Price::as_str),
+            stop_price: signal.stop_price.as_ref().map(Price::as_str),
             confidence: signal.confidence.percent(),
             confidence_text: signal.confidence.as_str(),
-            strategy: signal.strategy.as_ref().map(|strategy| strategy.as_str()),
+            strategy: signal.strategy.as_ref().map(Strategy::as_str),
             asset_type: signal.asset_type.as_str(),
             data_source: signal.data_source.as_deref(),
             reasoning: signal.reasoning.as_deref(),
@@ -297,7 +299,7 @@ impl<'a> NewOutcomeRow<'a> {
         Self {
             signal_id: signal.get(),
             status: outcome.status.as_str(),
-            exit_price: outcome.exit_price.as_ref().map(|price| price.as_str()),
+            exit_price: outcome.exit_price.as_ref().map(Price::as_str),
             pnl_steps: outcome.pnl.map(PnlPercent::steps),
             exit_timestamp: outcome.exit_timestamp.as_deref(),
             closed_at: outcome.closed_at.micros(),

@@ -88,8 +88,8 @@ impl Migrator {
     /// As [`run`](Self::run).
     pub fn revert(&mut self, count: usize) -> Result<Vec<String>> {
         self.locked(|conn| match conn {
-            AnyConnection::Postgres(conn) => revert_last(conn, POSTGRES, count),
-            AnyConnection::Sqlite(conn) => revert_last(conn, SQLITE, count),
+            AnyConnection::Postgres(conn) => revert_last(conn, &POSTGRES, count),
+            AnyConnection::Sqlite(conn) => revert_last(conn, &SQLITE, count),
         })
     }
 
@@ -108,8 +108,8 @@ impl Migrator {
     /// [`Error::Internal`] with the database's words.
     pub fn status(&mut self) -> Result<Vec<MigrationStatus>> {
         match &mut self.conn {
-            AnyConnection::Postgres(conn) => status_of(conn, POSTGRES),
-            AnyConnection::Sqlite(conn) => status_of(conn, SQLITE),
+            AnyConnection::Postgres(conn) => status_of(conn, &POSTGRES),
+            AnyConnection::Sqlite(conn) => status_of(conn, &SQLITE),
         }
         .map_err(Error::internal)
     }
@@ -185,7 +185,7 @@ where
 
 fn revert_last<C, DB>(
     conn: &mut C,
-    source: EmbeddedMigrations,
+    source: &EmbeddedMigrations,
     count: usize,
 ) -> Harness<Vec<String>>
 where
@@ -208,7 +208,7 @@ where
     Ok(names)
 }
 
-fn status_of<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Harness<Vec<MigrationStatus>>
+fn status_of<C, DB>(conn: &mut C, source: &EmbeddedMigrations) -> Harness<Vec<MigrationStatus>>
 where
     C: MigrationHarness<DB>,
     DB: Backend,

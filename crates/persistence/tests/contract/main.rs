@@ -1,6 +1,12 @@
 //! One contract, two back ends: every test here runs on a SQLite file and on a PostgreSQL database of
 //! its own. PostgreSQL's server comes from `ALPINE_TEST_POSTGRES_URL`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that meets what it did not expect has to fail"
+)]
+
 mod accounts;
 mod api_keys;
 mod closing;

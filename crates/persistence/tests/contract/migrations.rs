@@ -153,7 +153,7 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
     let after = Some(Cursor { created_at: crate::support::at(1_000), id: 100_000 });
     let strong = SignalQuery { min_confidence: Some(85.0), ..open() };
     let symbol =
-        SignalQuery { symbol: Some("S250".parse().unwrap()), min_confidence: Some(95.0), ..open() };
+        SignalQuery { symbol: Some("S240".parse().unwrap()), min_confidence: Some(85.0), ..open() };
     let history = SignalQuery::all(crate::support::at(1_900));
     for (query, after, index) in [
         (strong.clone(), None, "idx_signal_active_confidence_created"),
@@ -197,7 +197,7 @@ async fn plan_of(
                 .map(|kind| match kind.trim_matches('"') {
                     "bigint" => "1736938000000000",
                     "double precision" => "85",
-                    _ => "'S250'",
+                    _ => "'S240'",
                 })
                 .collect();
             // The limit stands last.
