@@ -43,7 +43,7 @@ impl DatabaseSettings {
             url: url.into(),
             keep: 20,
             max: 30,
-            max_lifetime: Duration::from_secs(3_600),
+            max_lifetime: Duration::from_hours(1),
             connect_timeout: Duration::from_secs(10),
             checkout_timeout: Duration::from_secs(1),
             ping_after_idle: Duration::from_secs(30),
@@ -52,7 +52,7 @@ impl DatabaseSettings {
             busy_timeout: Duration::from_secs(5),
             write_retries: 3,
             probe_timeout: Duration::from_secs(1),
-            migration_wait: Duration::from_secs(300),
+            migration_wait: Duration::from_mins(5),
         }
     }
 }

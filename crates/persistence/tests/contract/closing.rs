@@ -91,7 +91,7 @@ async fn each_strategy_expires_by_its_own_horizon(bed: Bed) {
         ("long".parse().unwrap(), Duration::from_secs(1_000)),
         ("short".parse().unwrap(), Duration::from_secs(10)),
     ];
-    let default = Duration::from_secs(60);
+    let default = Duration::from_mins(1);
     let first = bed.signals.expire(at(100), default, &horizons, 2).await.unwrap();
     assert_eq!(first, [ids[0], ids[1]], "the oldest first, at most the limit");
     let then = bed.signals.expire(at(100), default, &horizons, 100).await.unwrap();
@@ -111,7 +111,7 @@ async fn three_callers_expire_each_signal_once(bed: Bed) {
         .map(|_| {
             let signals = bed.signals.clone();
             tokio::spawn(async move {
-                let day = Duration::from_secs(86_400);
+                let day = Duration::from_hours(24);
                 signals.expire(at(90_000), day, &[], 1_000).await.unwrap()
             })
         })

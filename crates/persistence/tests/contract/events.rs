@@ -10,6 +10,8 @@ use std::{
 
 use alpine_domain::{event::Event, ports::events::EventLog as _, signal::SignalId};
 
+use diesel::connection::SimpleConnection as _;
+
 use crate::support::{Bed, at, dawdle, on_both};
 
 on_both!(
@@ -78,7 +80,6 @@ async fn a_follower_sees_every_row_once_and_in_order(bed: Bed) {
                 .write("test", move |unit| {
                     let signal = SignalId::new(-1);
                     unit.log(at(0), Event::SignalClosed { signal });
-                    use diesel::connection::SimpleConnection as _;
                     unit.conn.batch_execute("UPDATE users SET generation = 1")?;
                     dawdle(unit.conn, span);
                     Ok(())

@@ -141,7 +141,7 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
         "INSERT INTO signals (producer_id, external_id, symbol, action, entry_price, confidence, \
          confidence_text, asset_type, signal_timestamp, signalled_at, hash, content_hash, \
          is_simulated, is_active, created_at) \
-         SELECT 1, 'X-' || n, 'S' || n % 500, 'BUY', '1', 50 + n % 50, (50 + n % 50)::text, \
+         SELECT 1, 'X-' || n, 'S' || n / 1000 % 20, 'BUY', '1', 50 + n % 50, (50 + n % 50)::text, \
          'stock', '', 0, repeat('a', 64), repeat('a', 64), false, n % 10 = 0, 1736937000000000 + n / 100 * 1000000::bigint \
          FROM generate_series(1, 200000) n",
     )
@@ -153,7 +153,7 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
     let after = Some(Cursor { created_at: crate::support::at(1_000), id: 100_000 });
     let strong = SignalQuery { min_confidence: Some(85.0), ..open() };
     let symbol =
-        SignalQuery { symbol: Some("S240".parse().unwrap()), min_confidence: Some(85.0), ..open() };
+        SignalQuery { symbol: Some("S5".parse().unwrap()), min_confidence: Some(85.0), ..open() };
     let history = SignalQuery::all(crate::support::at(1_900));
     for (query, after, index) in [
         (strong.clone(), None, "idx_signal_active_confidence_created"),
@@ -197,7 +197,7 @@ async fn plan_of(
                 .map(|kind| match kind.trim_matches('"') {
                     "bigint" => "1736938000000000",
                     "double precision" => "85",
-                    _ => "'S240'",
+                    _ => "'S5'",
                 })
                 .collect();
             // The limit stands last.
