@@ -66,6 +66,7 @@ pub fn metrics_app(
 }
 
 /// An application of any table: what [`build_app`] does, for tests and extensions.
+#[expect(clippy::needless_pass_by_value, reason = "an application is made from its own handle")]
 pub fn build(
     state: web::Data<AppState>,
     table: Vec<Endpoint>,

@@ -94,9 +94,12 @@ impl Challenge {
     }
 }
 
-/// One occurrence of a problem.
+/// One occurrence of a problem. Boxed, since every handler returns one or none.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Occurrence>);
+
+#[derive(Debug)]
+struct Occurrence {
     kind: &'static Kind,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
@@ -151,7 +154,7 @@ pub(crate) struct Document<'a> {
 impl Problem {
     /// A problem of a kind, with one sentence for the caller.
     pub fn new(kind: &'static Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Occurrence {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
@@ -160,32 +163,34 @@ impl Problem {
             challenge: None,
             allow: None,
             source: None,
-        }
+        }))
     }
 
     /// 401, with what would be accepted.
     pub fn unauthenticated(challenge: Challenge, detail: &'static str) -> Self {
-        Self { challenge: Some(challenge), ..Self::new(&UNAUTHENTICATED, detail) }
+        let mut problem = Self::new(&UNAUTHENTICATED, detail);
+        problem.0.challenge = Some(challenge);
+        problem
     }
 
     /// 405, with what is allowed.
     pub fn method_not_allowed(allow: HeaderValue) -> Self {
-        let allowed = String::from_utf8_lossy(allow.as_bytes()).into_owned();
-        Self {
-            allow: Some(allow),
-            ..Self::new(&METHOD_NOT_ALLOWED, format!("this resource answers to {allowed}"))
-        }
+        let allowed = String::from_utf8_lossy(allow.as_bytes());
+        let detail = format!("this resource answers to {allowed}");
+        let mut problem = Self::new(&METHOD_NOT_ALLOWED, detail);
+        problem.0.allow = Some(allow);
+        problem
     }
 
     /// 429, with when to try again.
     pub fn rate_limited(policy: &str, retry_after: Duration) -> Self {
-        Self {
-            retry_after: Some(retry_after),
-            ..Self::new(
-                &RATE_LIMITED,
-                format!("the limit of policy \"{policy}\" is used up; see Retry-After"),
-            )
-        }
+        let detail = format!("the limit of policy \"{policy}\" is used up; see Retry-After");
+        Self::new(&RATE_LIMITED, detail).retry_after(retry_after)
+    }
+
+    fn retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
     }
 
     /// The kind that stands for a status which a library produced.
@@ -200,51 +205,52 @@ impl Problem {
 
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// The problem's short name.
     pub const fn slug(&self) -> &'static str {
-        self.kind.slug
+        self.0.kind.slug
     }
 
     /// What only operators may see.
     pub fn source(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
-        self.source.as_deref()
+        self.0.source.as_deref()
     }
 
     /// The answer. `path` comes without its query, which may hold secrets.
     pub fn respond(&self, path: &str, request_id: &str) -> HttpResponse {
         let document = Document {
-            r#type: format!("/problems/{}", self.kind.slug),
-            title: self.kind.title,
-            status: self.kind.status,
-            detail: &self.detail,
+            r#type: format!("/problems/{}", self.0.kind.slug),
+            title: self.0.kind.title,
+            status: self.0.kind.status,
+            detail: &self.0.detail,
             instance: path,
             request_id,
             errors: self
+                .0
                 .errors
                 .iter()
                 .map(|error| FieldProblem { field: error.field, message: &error.message })
                 .collect(),
-            existing_signal_id: self.existing_signal_id.as_deref(),
-            error: self.kind.title,
-            message: &self.detail,
+            existing_signal_id: self.0.existing_signal_id.as_deref(),
+            error: self.0.kind.title,
+            message: &self.0.detail,
             path,
         };
         let mut answer = HttpResponse::build(self.status());
         answer.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
         answer.insert_header((header::CACHE_CONTROL, "no-store"));
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.0.retry_after {
             answer.insert_header((header::RETRY_AFTER, whole_seconds(wait)));
         }
-        if let Some(challenge) = self.challenge {
+        if let Some(challenge) = self.0.challenge {
             answer.insert_header((header::WWW_AUTHENTICATE, challenge.header()));
         }
-        if let Some(allow) = &self.allow {
+        if let Some(allow) = &self.0.allow {
             answer.insert_header((header::ALLOW, allow.clone()));
         }
-        if self.kind.status == 415 {
+        if self.0.kind.status == 415 {
             // RFC 9110, section 12.5.3: tells that it was the coding, and which ones would do.
             answer.insert_header((header::ACCEPT_ENCODING, "identity"));
         }
@@ -263,7 +269,9 @@ fn named(kind: &'static Kind, errors: Vec<FieldError>) -> Problem {
         [one] => Cow::Owned(one.to_string()),
         many => Cow::Owned(format!("{} fields are refused: see errors", many.len())),
     };
-    Problem { errors, ..Problem::new(kind, detail) }
+    let mut problem = Problem::new(kind, detail);
+    problem.0.errors = errors;
+    problem
 }
 
 fn of_conflict(conflict: Conflict) -> Problem {
@@ -275,10 +283,9 @@ fn of_conflict(conflict: Conflict) -> Problem {
         ConflictKind::ProducerExists => &PRODUCER_EXISTS,
         ConflictKind::LimitReached => &LIMIT_REACHED,
     };
-    Problem {
-        existing_signal_id: conflict.existing_signal.map(|id| id.to_string()),
-        ..Problem::new(kind, conflict.detail)
-    }
+    let mut problem = Problem::new(kind, conflict.detail);
+    problem.0.existing_signal_id = conflict.existing_signal.map(|id| id.to_string());
+    problem
 }
 
 impl From<Error> for Problem {
@@ -290,13 +297,16 @@ impl From<Error> for Problem {
             Error::Forbidden(detail) => Self::new(&FORBIDDEN, detail),
             Error::NotFound(what) => Self::new(&NOT_FOUND, format!("{what} not found")),
             Error::Conflict(conflict) => of_conflict(conflict),
-            Error::Unavailable { what, retry_after, source } => Self {
-                retry_after: Some(retry_after),
-                source,
-                ..Self::new(&UNAVAILABLE, format!("{what} is unavailable"))
-            },
+            Error::Unavailable { what, retry_after, source } => {
+                let detail = format!("{what} is unavailable");
+                let mut problem = Self::new(&UNAVAILABLE, detail).retry_after(retry_after);
+                problem.0.source = source;
+                problem
+            }
             Error::Internal(source) => {
-                Self { source: Some(source), ..Self::new(&INTERNAL, INTERNAL.remedy) }
+                let mut problem = Self::new(&INTERNAL, INTERNAL.remedy);
+                problem.0.source = Some(source);
+                problem
             }
         }
     }

@@ -63,7 +63,7 @@ impl Default for HttpSettings {
 /// Which pages of other origins may call.
 #[derive(Debug, Clone, Default)]
 pub struct CorsSettings {
-    /// Exact origins, `https://app.example.com` for example. A `*` among them admits every origin, and
+    /// Exact origins, `https://app.example.com` for example, each a valid URI without a path. A `*` among them admits every origin, and
     /// then never with credentials. `null` is refused always.
     pub origins: Vec<String>,
     /// Whether browsers may send credentials along.
@@ -133,6 +133,23 @@ impl Default for LimitSettings {
 }
 
 impl LimitSettings {
+    /// Every policy.
+    pub fn all(&self) -> [&RatePolicy; 11] {
+        [
+            &self.anonymous,
+            &self.free,
+            &self.starter,
+            &self.pro,
+            &self.elite,
+            &self.api_key,
+            &self.admin,
+            &self.producer,
+            &self.address,
+            &self.login,
+            &self.login_account,
+        ]
+    }
+
     /// The policy of a caller's class.
     pub fn of(&self, caller: &Caller) -> &RatePolicy {
         match caller {

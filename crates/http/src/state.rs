@@ -15,7 +15,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use prometheus::Registry;
 
-use crate::{HttpSettings, handlers::health::Health, metrics::Metrics, openapi};
+use crate::{
+    HttpSettings, handlers::health::Health, metrics::Metrics, middleware::limit::PolicyText,
+    openapi,
+};
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.
 #[async_trait]
@@ -84,6 +87,7 @@ pub struct AppState {
     pub(crate) registry: Registry,
     pub(crate) health: Health,
     pub(crate) openapi: Bytes,
+    pub(crate) policy_texts: Vec<Arc<PolicyText>>,
     draining: AtomicBool,
 }
 
@@ -101,6 +105,7 @@ impl AppState {
             metrics: Metrics::register(&registry)?,
             health: Health::new(services.probes.clone(), settings.probe_timeout),
             openapi: openapi::document_bytes(&settings),
+            policy_texts: PolicyText::all(&settings.limits),
             services,
             settings,
             registry,

@@ -148,16 +148,13 @@ impl File {
                 Next::Ask => self.catalogue.export_batch(&mut self.export).await?,
                 Next::Nothing => return Ok(None),
             };
-            match batch {
-                Some(signals) => {
-                    let chunk = self.write(&signals)?;
-                    self.ready.push_back(chunk);
-                }
-                None => {
-                    self.next = Next::Nothing;
-                    self.ready.push_back(Bytes::from_static(self.format.tail()));
-                }
-            }
+            let chunk = if let Some(signals) = batch {
+                self.write(&signals)?
+            } else {
+                self.next = Next::Nothing;
+                Bytes::from_static(self.format.tail())
+            };
+            self.ready.push_back(chunk);
         }
     }
 
@@ -260,13 +257,12 @@ mod tests {
         #[test]
         fn cells_read_back(text in any::<String>()) {
             let written = cell(&text);
-            let inner = match written.strip_prefix('"') {
-                Some(rest) => rest.strip_suffix('"').unwrap().replace("\"\"", "\""),
-                None => {
-                    let is_plain = !written.contains(',') && !written.contains(['\r', '\n']);
-                    prop_assert!(is_plain);
-                    written.clone()
-                }
+            let inner = if let Some(rest) = written.strip_prefix('"') {
+                rest.strip_suffix('"').unwrap().replace("\"\"", "\"")
+            } else {
+                let is_plain = !written.contains([',', '\r', '\n']);
+                prop_assert!(is_plain);
+                written
             };
             let is_formula = inner.starts_with(['=', '+', '-', '@', '\t', '\r']);
             prop_assert!(!is_formula);

@@ -22,7 +22,6 @@ const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-anc
 /// Sets what is not set yet.
 pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, settings: &HttpSettings) {
     let access = exchange.route.get().map_or(Access::Public, |mounted| mounted.endpoint.access);
-    let is_identified = !matches!(exchange.caller_kind.get(), "none" | "anonymous");
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, exchange.request_id_header());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -41,15 +40,9 @@ pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, setting
     {
         headers.insert(STRICT_TRANSPORT_SECURITY, value);
     }
-    if !headers.contains_key(CACHE_CONTROL) {
-        // Tokens are handed out to callers who are anonymous until then.
-        let value = if is_identified || access == Access::Public {
-            HeaderValue::from_static("private, no-store")
-        } else {
-            HeaderValue::from_static("no-store")
-        };
-        headers.insert(CACHE_CONTROL, value);
-    }
+    // Whatever was not made to be kept is not kept: tokens are handed out to callers who are anonymous
+    // until then.
+    set_default(headers, CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.append(VARY, vary(access));
 }
 

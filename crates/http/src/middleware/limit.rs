@@ -1,6 +1,6 @@
 //! How often a caller may ask, and the headers that tell it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use alpine_domain::{
@@ -14,6 +14,7 @@ use crate::{
     exchange::Exchange,
     extract::address::ClientAddress,
     problem::{Problem, Result, whole_seconds},
+    settings::LimitSettings,
     state::AppState,
 };
 
@@ -25,8 +26,40 @@ const OLD_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// What the limiter said of a request.
 pub(crate) struct Spent {
-    policy: RatePolicy,
+    text: Option<Arc<PolicyText>>,
     decision: Decision,
+}
+
+/// A policy as the headers tell it, written once.
+pub(crate) struct PolicyText {
+    policy: &'static str,
+    header: HeaderValue,
+    windows: Vec<(Duration, String)>,
+}
+
+impl PolicyText {
+    fn new(policy: &RatePolicy) -> Option<Arc<Self>> {
+        let windows: Vec<(Duration, String)> = policy
+            .windows
+            .iter()
+            .map(|window| (window.length, window_name(policy, window.length)))
+            .collect();
+        let items: Vec<String> = policy
+            .windows
+            .iter()
+            .zip(&windows)
+            .map(|(window, (length, name))| {
+                format!("\"{name}\";q={};w={}", window.limit, length.as_secs().max(1))
+            })
+            .collect();
+        let header = HeaderValue::try_from(items.join(", ")).ok()?;
+        Some(Arc::new(Self { policy: policy.name, header, windows }))
+    }
+
+    /// The texts of every policy.
+    pub(crate) fn all(limits: &LimitSettings) -> Vec<Arc<Self>> {
+        limits.all().into_iter().filter_map(Self::new).collect()
+    }
 }
 
 /// Counts a request of an address against the coarse limit, before anything is known of its caller.
@@ -45,7 +78,7 @@ pub(crate) async fn count_address(
         // Not shown: the caller's own policy says more.
         return Ok(());
     }
-    settle(exchange, policy, decision)
+    settle(state, exchange, policy, decision)
 }
 
 /// Counts a request of a caller against the policy of its class.
@@ -71,7 +104,7 @@ pub(crate) async fn count_caller(
         Caller::Producer(producer) => format!("p:{}", producer.id.get()),
     };
     let decision = state.services.limiter.admit(policy, &who).await;
-    settle(exchange, policy, decision)
+    settle(state, exchange, policy, decision)
 }
 
 /// Counts one guess at an account's secret from one address. The account stands in the key only as a
@@ -89,15 +122,21 @@ pub(crate) async fn count_attempt(
     if decision.allowed {
         return Ok(());
     }
-    settle(exchange, policy, decision)
+    settle(state, exchange, policy, decision)
 }
 
-fn settle(exchange: &Exchange, policy: &RatePolicy, decision: Decision) -> Result<()> {
+fn settle(
+    state: &AppState,
+    exchange: &Exchange,
+    policy: &RatePolicy,
+    decision: Decision,
+) -> Result<()> {
     let refusal = (!decision.allowed).then(|| {
         let wait = decision.retry_after.unwrap_or(Duration::from_secs(1));
         Problem::rate_limited(policy.name, wait)
     });
-    exchange.spent.replace(Some(Spent { policy: policy.clone(), decision }));
+    let text = state.policy_texts.iter().find(|text| text.policy == policy.name).cloned();
+    exchange.spent.replace(Some(Spent { text, decision }));
     refusal.map_or(Ok(()), Err)
 }
 
@@ -105,33 +144,20 @@ fn settle(exchange: &Exchange, policy: &RatePolicy, decision: Decision) -> Resul
 /// ones, where `X-RateLimit-Reset` is in Unix seconds.
 pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, clock: &dyn Clock) {
     let spent = exchange.spent.borrow();
-    let Some(Spent { policy, decision }) = spent.as_ref() else {
+    let Some(Spent { text: Some(text), decision }) = spent.as_ref() else {
         return;
     };
     let reset = whole_seconds(decision.reset_after);
-    let reset_at = clock.now().later(decision.reset_after).seconds();
-    let windows: Vec<String> = policy
-        .windows
-        .iter()
-        .map(|window| {
-            let name = window_name(policy, window.length);
-            let seconds = window.length.as_secs().max(1);
-            format!("\"{name}\";q={};w={seconds}", window.limit)
-        })
-        .collect();
-    let name = window_name(policy, decision.window);
-    let fields = [
-        (POLICY, windows.join(", ")),
-        (STATE, format!("\"{name}\";r={};t={reset}", decision.remaining)),
-        (OLD_LIMIT, decision.limit.to_string()),
-        (OLD_REMAINING, decision.remaining.to_string()),
-        (OLD_RESET, reset_at.to_string()),
-    ];
-    for (name, text) in fields {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.insert(name, value);
-        }
+    let window = text.windows.iter().find(|(length, _)| *length == decision.window);
+    let name = window.map_or(text.policy, |(_, name)| name);
+    let left = format!("\"{name}\";r={};t={reset}", decision.remaining);
+    if let Ok(left) = HeaderValue::try_from(left) {
+        headers.insert(STATE, left);
     }
+    headers.insert(POLICY, text.header.clone());
+    headers.insert(OLD_LIMIT, decision.limit.into());
+    headers.insert(OLD_REMAINING, decision.remaining.into());
+    headers.insert(OLD_RESET, clock.now().later(decision.reset_after).seconds().into());
 }
 
 /// Each window is a policy of its own to the draft, so each has a name of its own.

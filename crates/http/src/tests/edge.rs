@@ -33,8 +33,8 @@ async fn requests_are_named() {
 
 #[actix_web::test]
 async fn every_answer_carries_the_security_headers() {
-    let mut settings = HttpSettings::default();
-    settings.hsts = Some(Duration::from_secs(31_536_000));
+    let settings =
+        HttpSettings { hsts: Some(Duration::from_hours(8_760)), ..HttpSettings::default() };
     let world = world_with(settings);
     for path in ["/health", "/nowhere", "/api/v1/auth/me", "/api/v1/signals/latest"] {
         let answer = world.get(path).await;
@@ -51,11 +51,11 @@ async fn every_answer_carries_the_security_headers() {
 
 #[actix_web::test]
 async fn origins_are_admitted_exactly() {
-    let mut settings = HttpSettings::default();
-    settings.cors = CorsSettings {
+    let cors = CorsSettings {
         origins: vec!["https://app.example.com".to_owned(), "null".to_owned()],
         allow_credentials: true,
     };
+    let settings = HttpSettings { cors, ..HttpSettings::default() };
     let world = world_with(settings);
     let from = |origin: &str| get("/api/v1/symbols").insert_header(("origin", origin));
     let answer = world.send(from("https://app.example.com")).await;
@@ -80,8 +80,8 @@ async fn origins_are_admitted_exactly() {
 
 #[actix_web::test]
 async fn open_to_all_origins_is_never_with_credentials() {
-    let mut settings = HttpSettings::default();
-    settings.cors = CorsSettings { origins: vec!["*".to_owned()], allow_credentials: true };
+    let cors = CorsSettings { origins: vec!["*".to_owned()], allow_credentials: true };
+    let settings = HttpSettings { cors, ..HttpSettings::default() };
     let world = world_with(settings);
     let asked = get("/api/v1/symbols").insert_header(("origin", "https://any.example"));
     let answer = world.send(asked).await;

@@ -24,7 +24,10 @@ use alpine_domain::{
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::fakes::{Blacklist, Cache, Counting, Limiter, Part, Plain, Store, Switch};
+use super::{
+    fakes::{Blacklist, Cache, Counting, Limiter, Part, Plain, Switch},
+    stores::Store,
+};
 use crate::{AppState, HttpSettings, Services, endpoint::Endpoint, routes};
 
 pub(super) struct World {

@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use alpine_domain::account::{Role, Tier};
 
 use super::{
-    fakes::{PRODUCER_KEY, USER_KEY},
     harness::{assert_problem, bearer, get, post, world, world_with},
+    stores::{PRODUCER_KEY, USER_KEY},
 };
 use crate::HttpSettings;
 

@@ -8,3 +8,4 @@ mod openapi;
 mod problems;
 mod routes;
 mod signals;
+mod stores;

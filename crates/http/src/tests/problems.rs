@@ -10,8 +10,8 @@ use alpine_domain::{
 };
 
 use super::{
-    fakes::PRODUCER_KEY,
     harness::{Answer, assert_problem, get, post, request, world, world_with},
+    stores::PRODUCER_KEY,
 };
 use crate::{
     HttpSettings,
@@ -69,7 +69,6 @@ async fn types_can_be_followed() {
 
 #[actix_web::test]
 async fn a_panic_is_an_internal_error_that_says_nothing() {
-    #[expect(clippy::unused_async, reason = "handlers are asynchronous")]
     async fn broken(_: crate::Context) -> Result<actix_web::HttpResponse> {
         panic!("the secret is hunter2")
     }

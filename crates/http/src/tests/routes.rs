@@ -6,8 +6,8 @@ use actix_web::http::{Method, StatusCode};
 use alpine_domain::account::{Role, Tier};
 
 use super::{
-    fakes::{PRODUCER_KEY, USER_KEY},
     harness::{assert_problem, bearer, get, request, world},
+    stores::{PRODUCER_KEY, USER_KEY},
 };
 use crate::{
     HttpSettings,

@@ -10,8 +10,8 @@ use alpine_domain::{
 };
 
 use super::{
-    fakes::{PRODUCER_KEY, signal},
     harness::{World, assert_problem, bearer, get, post, world},
+    stores::{PRODUCER_KEY, signal},
 };
 
 fn with_signals(count: i64) -> World {

@@ -1,0 +1,114 @@
+//! What became of what a producer sent.
+
+use alpine_domain::{
+    FieldError, Timestamp,
+    signal::{LineOutcome, LineResult, PnlPercent, Price, SignalId, SignalStatus},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::StatusWord;
+
+/// A signal that was stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignalStored)]
+pub(crate) struct StoredView<'a> {
+    #[schema(example = "success")]
+    pub status: &'static str,
+    pub message: &'static str,
+    /// Alpine's number; the same as `alpine_signal_id`.
+    pub signal_id: i64,
+    pub alpine_signal_id: i64,
+    /// The producer's own id.
+    pub external_signal_id: &'a str,
+}
+
+/// An outcome that was stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OutcomeStored)]
+pub(crate) struct OutcomeView<'a> {
+    #[schema(example = "success")]
+    pub status: &'static str,
+    pub message: &'static str,
+    /// Alpine's number; the same as `alpine_signal_id`.
+    pub signal_id: i64,
+    pub alpine_signal_id: i64,
+    /// The producer's own id.
+    pub external_signal_id: &'a str,
+    #[schema(value_type = StatusWord)]
+    pub signal_status: SignalStatus,
+    #[schema(value_type = Option<f64>, required = true)]
+    pub exit_price: Option<&'a Price>,
+    /// Profit or loss in percent of the entry, computed from exact decimals.
+    #[schema(value_type = Option<f64>, required = true)]
+    pub pnl_pct: Option<PnlPercent>,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    pub closed_at: Option<Timestamp>,
+}
+
+/// What became of a batch.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = BatchResult)]
+pub(crate) struct BatchView<'a> {
+    pub stored: usize,
+    pub duplicates: usize,
+    pub conflicts: usize,
+    pub refused: usize,
+    /// One for each line, in order.
+    pub results: Vec<LineView<'a>>,
+}
+
+/// What became of a line of a batch.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LineResult)]
+pub(crate) struct LineView<'a> {
+    /// From 1.
+    pub line: usize,
+    /// `stored`, `duplicate`, `conflict` or `refused`.
+    pub status: &'static str,
+    /// The producer's own id, where the line has a readable one.
+    #[schema(required = true)]
+    pub external_signal_id: Option<&'a str>,
+    /// The stored signal.
+    #[schema(required = true)]
+    pub alpine_signal_id: Option<i64>,
+    /// Every refused field.
+    pub errors: Vec<LineErrorView<'a>>,
+}
+
+/// A refused field of a line.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LineError)]
+pub(crate) struct LineErrorView<'a> {
+    pub field: &'static str,
+    pub message: &'a str,
+}
+
+impl<'a> From<&'a FieldError> for LineErrorView<'a> {
+    fn from(error: &'a FieldError) -> Self {
+        Self { field: error.field, message: &error.message }
+    }
+}
+
+impl<'a> BatchView<'a> {
+    pub(crate) fn new(results: &'a [LineResult]) -> Self {
+        let mut batch = Self::default();
+        for result in results {
+            let (count, status, id, errors): (_, _, _, &[FieldError]) = match &result.outcome {
+                LineOutcome::Stored(id) => (&mut batch.stored, "stored", Some(*id), &[]),
+                LineOutcome::Duplicate(id) => (&mut batch.duplicates, "duplicate", Some(*id), &[]),
+                LineOutcome::Conflict(id) => (&mut batch.conflicts, "conflict", Some(*id), &[]),
+                LineOutcome::Refused(errors) => (&mut batch.refused, "refused", None, errors),
+            };
+            *count += 1;
+            batch.results.push(LineView {
+                line: result.line,
+                status,
+                external_signal_id: result.external_id.as_deref(),
+                alpine_signal_id: id.map(SignalId::get),
+                errors: errors.iter().map(LineErrorView::from).collect(),
+            });
+        }
+        batch
+    }
+}

@@ -1,0 +1,236 @@
+//! Signals, as readers see them.
+
+use alpine_domain::{
+    Timestamp,
+    page::Page,
+    signal::{Action, Catalogue, Confidence, PnlPercent, Price, Signal, SignalStatus, Strategy},
+};
+use serde::{Serialize, Serializer, ser::SerializeSeq as _};
+use utoipa::ToSchema;
+
+/// A signal as readers see it. Numbers carry the producer's own digits.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Signal)]
+pub(crate) struct SignalView<'a> {
+    /// Its number at Alpine.
+    #[schema(example = "42")]
+    pub id: String,
+    #[schema(example = "AAPL")]
+    pub symbol: &'a str,
+    #[schema(value_type = ActionWord)]
+    pub action: Action,
+    #[schema(value_type = f64, exclusive_minimum = 0.0)]
+    pub entry_price: &'a Price,
+    #[schema(value_type = Option<f64>, required = true)]
+    pub stop_loss: Option<&'a Price>,
+    #[schema(value_type = Option<f64>, required = true)]
+    pub take_profit: Option<&'a Price>,
+    #[schema(value_type = f64, minimum = 0.0, maximum = 100.0)]
+    pub confidence: &'a Confidence,
+    /// PREMIUM from the configured confidence on.
+    pub r#type: SignalType,
+    #[schema(value_type = StatusWord)]
+    pub status: SignalStatus,
+    /// The producer's time of the signal, to the letter.
+    #[schema(example = "2025-01-15T10:30:00+00:00")]
+    pub timestamp: &'a str,
+    /// The producer's SHA-256, verified.
+    #[schema(min_length = 64, max_length = 64)]
+    pub hash: &'a str,
+    #[schema(required = true)]
+    pub reasoning: Option<&'a str>,
+    #[schema(required = true)]
+    pub strategy: Option<&'a str>,
+    #[schema(example = "stock")]
+    pub asset_type: &'a str,
+    #[schema(value_type = Option<f64>, required = true)]
+    pub exit_price: Option<&'a Price>,
+    /// Profit or loss in percent of the entry.
+    #[schema(value_type = Option<f64>, required = true)]
+    pub pnl_pct: Option<PnlPercent>,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    pub closed_at: Option<Timestamp>,
+    /// When Alpine accepted it.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// There, and true, only if a simulation made it up.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    pub simulated: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Which signals are behind the higher tiers.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum SignalType {
+    Premium,
+    Standard,
+}
+
+/// The words of [`Action`], for the description of the API.
+#[derive(ToSchema)]
+#[schema(as = Action, rename_all = "UPPERCASE")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum ActionWord {
+    Buy,
+    Sell,
+}
+
+/// The words of [`SignalStatus`], for the description of the API.
+#[derive(ToSchema)]
+#[schema(as = SignalStatus, rename_all = "snake_case")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum StatusWord {
+    Open,
+    TargetHit,
+    StopHit,
+    Closed,
+    Expired,
+}
+
+impl<'a> SignalView<'a> {
+    pub(crate) fn new(signal: &'a Signal, catalogue: &Catalogue) -> Self {
+        let content = &signal.content;
+        let outcome = signal.outcome.as_ref();
+        Self {
+            id: signal.id.to_string(),
+            symbol: content.symbol.as_str(),
+            action: content.action,
+            entry_price: &content.entry_price,
+            stop_loss: content.stop_price.as_ref(),
+            take_profit: content.target_price.as_ref(),
+            confidence: &content.confidence,
+            r#type: if catalogue.is_premium(signal) {
+                SignalType::Premium
+            } else {
+                SignalType::Standard
+            },
+            status: signal.status(),
+            timestamp: &content.timestamp,
+            hash: content.hash.as_str(),
+            reasoning: content.reasoning.as_deref(),
+            strategy: content.strategy.as_ref().map(Strategy::as_str),
+            asset_type: content.asset_type.as_str(),
+            exit_price: outcome.and_then(|outcome| outcome.exit_price.as_ref()),
+            pnl_pct: outcome.and_then(|outcome| outcome.pnl),
+            closed_at: outcome.map(|outcome| outcome.closed_at),
+            created_at: content.created_at,
+            simulated: content.is_simulated,
+        }
+    }
+}
+
+/// Signals, written one by one.
+pub(crate) struct SignalViews<'a>(pub &'a [Signal], pub &'a Catalogue);
+
+impl Serialize for SignalViews<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for signal in self.0 {
+            list.serialize_element(&SignalView::new(signal, self.1))?;
+        }
+        list.end()
+    }
+}
+
+/// One page of signals.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SignalPage)]
+pub(crate) struct SignalPage<'a> {
+    #[schema(value_type = Vec<SignalView<'a>>)]
+    pub items: SignalViews<'a>,
+    /// Exact up to 10,000.
+    pub total: u32,
+    /// There, and true, only if counting stopped at 10,000.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    pub total_capped: bool,
+    pub limit: u32,
+    pub offset: u32,
+    pub has_more: bool,
+    /// For `cursor`; null on the last page.
+    #[schema(required = true)]
+    pub next_cursor: Option<String>,
+    /// The group whose rules applied: a tier, or `admin`.
+    pub user_tier: &'static str,
+}
+
+impl<'a> SignalPage<'a> {
+    pub(crate) fn new(
+        page: &'a Page<Signal>,
+        catalogue: &'a Catalogue,
+        user_tier: &'static str,
+    ) -> Self {
+        Self {
+            items: SignalViews(&page.items, catalogue),
+            total: page.total,
+            total_capped: page.total_capped,
+            limit: page.limit,
+            offset: page.offset,
+            has_more: page.has_more(),
+            next_cursor: page.next.map(|cursor| cursor.to_string()),
+            user_tier,
+        }
+    }
+}
+
+/// The newest signals of a tier.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LiveSignals)]
+pub(crate) struct LiveView<'a> {
+    #[schema(value_type = Vec<SignalView<'a>>)]
+    pub signals: SignalViews<'a>,
+    pub user_tier: &'static str,
+    /// The lowest confidence that the tier is shown, in percent.
+    pub min_confidence: f64,
+    pub count: usize,
+}
+
+/// A signal of the past.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryEntry)]
+pub(crate) struct HistoryView<'a> {
+    pub signal_id: String,
+    pub symbol: &'a str,
+    #[schema(value_type = ActionWord)]
+    pub action: Action,
+    #[schema(value_type = f64)]
+    pub entry_price: &'a Price,
+    #[schema(value_type = Option<f64>, required = true)]
+    pub exit_price: Option<&'a Price>,
+    #[schema(value_type = Option<f64>, required = true)]
+    pub pnl_pct: Option<PnlPercent>,
+    #[schema(value_type = StatusWord)]
+    pub status: SignalStatus,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
+    pub closed_at: Option<Timestamp>,
+    /// There, and true, only if a simulation made it up.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    pub simulated: bool,
+}
+
+impl<'a> HistoryView<'a> {
+    pub(crate) fn new(signal: &'a Signal) -> Self {
+        let outcome = signal.outcome.as_ref();
+        Self {
+            signal_id: signal.id.to_string(),
+            symbol: signal.content.symbol.as_str(),
+            action: signal.content.action,
+            entry_price: &signal.content.entry_price,
+            exit_price: outcome.and_then(|outcome| outcome.exit_price.as_ref()),
+            pnl_pct: outcome.and_then(|outcome| outcome.pnl),
+            status: signal.status(),
+            created_at: signal.content.created_at,
+            closed_at: outcome.map(|outcome| outcome.closed_at),
+            simulated: signal.content.is_simulated,
+        }
+    }
+}
