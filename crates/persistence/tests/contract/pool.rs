@@ -31,8 +31,8 @@ async fn an_exhausted_pool_answers_in_time(bed: Bed) {
         .map(|_| {
             let database = database.clone();
             tokio::spawn(async move {
-                let hold = |conn: &mut AnyConnection| {
-                    dawdle(conn, Duration::from_secs(1));
+                let hold = |_: &mut AnyConnection| {
+                    dawdle(Duration::from_secs(1));
                     Ok(())
                 };
                 database.read("hold", hold).await
@@ -68,8 +68,8 @@ async fn usage_and_durations_are_measured(bed: Bed) {
     let held = tokio::spawn({
         let database = bed.database.clone();
         async move {
-            let hold = |conn: &mut AnyConnection| {
-                dawdle(conn, Duration::from_millis(400));
+            let hold = |_: &mut AnyConnection| {
+                dawdle(Duration::from_millis(400));
                 Ok(())
             };
             database.read("hold", hold).await
@@ -146,7 +146,7 @@ async fn terminated_backends_are_replaced_without_an_error() {
                 let database = bed.database.clone();
                 tokio::spawn(async move {
                     let hold = |conn: &mut AnyConnection| {
-                        dawdle(conn, Duration::from_millis(100));
+                        dawdle(Duration::from_millis(100));
                         Ok(backend(conn))
                     };
                     database.read("hold", hold).await.unwrap()
@@ -220,8 +220,8 @@ async fn a_foreign_writer_on_sqlite_is_waited_for_and_then_reported() {
         let database = bed.database.clone();
         async move {
             database
-                .write("hold", |unit| {
-                    dawdle(unit.conn, Duration::from_millis(900));
+                .write("hold", |_| {
+                    dawdle(Duration::from_millis(900));
                     Ok(())
                 })
                 .await

@@ -13,8 +13,7 @@ use alpine_domain::{
     signal::{Accepted, NewOutcome, NewSignal, SignalId, SignalStore, VerificationHash},
 };
 use alpine_persistence::{
-    Accounts, AnyConnection, ApiKeys, Database, DatabaseSettings, Events, Migrator, Producers,
-    Signals,
+    Accounts, ApiKeys, Database, DatabaseSettings, Events, Migrator, Producers, Signals,
 };
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 
@@ -262,8 +261,7 @@ pub(crate) fn outcome(signal: &NewSignal, price: &str, seconds: i64) -> NewOutco
     }
 }
 
-/// Waits inside the transaction, as a slow client would make it.
-pub(crate) fn dawdle(conn: &mut AnyConnection, span: Duration) {
-    let _ = &conn;
+/// Holds the connection, as slow work inside a unit would.
+pub(crate) fn dawdle(span: Duration) {
     std::thread::sleep(span);
 }
