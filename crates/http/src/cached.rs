@@ -1,6 +1,12 @@
 //! Bodies that are made once for many: one call in a handler puts its route under the cache.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io::Write as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix_web::{
     HttpResponse,
@@ -13,6 +19,8 @@ use alpine_domain::{
     account::Viewer,
     ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
 };
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use serde::Serialize;
 
 use crate::{
@@ -117,6 +125,23 @@ impl Context {
             None => answer.body(entry.body.clone()),
         }
     }
+}
+
+/// A body that never changes while the process runs: compressed once, however often it is asked for.
+pub(crate) fn fixed(body: Bytes) -> alpine_domain::Result<CachedBody> {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&body).map_err(alpine_domain::Error::internal)?;
+    let gzip = gzip.finish().map_err(alpine_domain::Error::internal)?;
+    Ok(CachedBody {
+        etag: format!("\"{:016x}\"", hasher.finish()),
+        // Pictures grow when they are compressed.
+        gzip: (gzip.len() < body.len()).then(|| gzip.into()),
+        body,
+        outcome: CacheOutcome::Hit,
+        fresh_until: Timestamp::from_micros(i64::MAX),
+    })
 }
 
 const fn outcome(outcome: CacheOutcome) -> &'static str {

@@ -8,16 +8,20 @@ use std::sync::{
 use alpine_domain::{
     Clock, Result,
     account::{Accounts, Authenticator},
-    ports::{cache::ResponseCache, health::Probe, rate_limit::RateLimiter, secrets::Randomness},
+    ports::{
+        cache::{CachedBody, ResponseCache},
+        health::Probe,
+        rate_limit::RateLimiter,
+        secrets::Randomness,
+    },
     signal::{Catalogue, Intake, Record},
 };
 use async_trait::async_trait;
-use bytes::Bytes;
 use prometheus::Registry;
 
 use crate::{
-    HttpSettings, handlers::health::Health, metrics::Metrics, middleware::limit::PolicyText,
-    openapi,
+    HttpSettings, cached::fixed, handlers::health::Health, metrics::Metrics,
+    middleware::limit::PolicyText, openapi,
 };
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.
@@ -86,7 +90,7 @@ pub struct AppState {
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) health: Health,
-    pub(crate) openapi: Bytes,
+    pub(crate) openapi: CachedBody,
     pub(crate) policy_texts: Vec<Arc<PolicyText>>,
     draining: AtomicBool,
 }
@@ -104,7 +108,8 @@ impl AppState {
         Ok(Self {
             metrics: Metrics::register(&registry)?,
             health: Health::new(services.probes.clone(), settings.probe_timeout),
-            openapi: openapi::document_bytes(&settings),
+            openapi: fixed(openapi::document_bytes(&settings))
+                .map_err(|error| unwritten(&error))?,
             policy_texts: PolicyText::all(&settings.limits),
             services,
             settings,
@@ -123,4 +128,8 @@ impl AppState {
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
+}
+
+fn unwritten(error: &alpine_domain::Error) -> prometheus::Error {
+    prometheus::Error::Msg(error.to_string())
 }

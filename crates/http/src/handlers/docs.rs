@@ -1,16 +1,20 @@
 //! The description of the API and a page to read and try it, served from the binary: no other host.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use actix_web::{
     HttpResponse,
-    http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, LOCATION},
+    http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION},
 };
-use alpine_domain::Error;
+use alpine_domain::{Error, ports::cache::CachedBody};
 use utoipa_swagger_ui::Config;
 
 use crate::{
-    context::{Context, mime_json, not_found},
+    cached::fixed,
+    context::{Context, not_found},
     problem::Result,
 };
 
@@ -24,12 +28,17 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(Config::from("/openapi.json").validator_url("none").try_it_out_enabled(true))
 });
 
+/// The page's files, each as it is sent. Only files that exist come in, and there is a dozen.
+static FILES: LazyLock<Mutex<HashMap<String, Arc<File>>>> = LazyLock::new(Mutex::default);
+
+struct File {
+    content_type: String,
+    body: CachedBody,
+}
+
 /// `GET /openapi.json`.
 pub(crate) async fn openapi(context: Context) -> Result<HttpResponse> {
-    Ok(HttpResponse::Ok()
-        .content_type(mime_json())
-        .insert_header((CACHE_CONTROL, "public, no-cache"))
-        .body(context.state.openapi.clone()))
+    Ok(context.serve(&context.state.openapi))
 }
 
 /// `GET /docs`: the page's files lie below it.
@@ -39,17 +48,29 @@ pub(crate) async fn page(_context: Context) -> Result<HttpResponse> {
 
 /// `GET /docs/…`.
 pub(crate) async fn file(context: Context) -> Result<HttpResponse> {
-    let path = context.segment("file");
-    let file = utoipa_swagger_ui::serve(path, Arc::clone(&CONFIG))
-        .map_err(|error| Error::internal(error.to_string()))?
-        .ok_or_else(|| not_found("page"))?;
-    let mut answer = HttpResponse::Ok();
-    if file.gzpipped {
-        answer.insert_header((CONTENT_ENCODING, "gzip"));
+    let file = find(context.segment("file"))?;
+    let mut answer = context.serve(&file.body);
+    let headers = answer.headers_mut();
+    if let Ok(content_type) = HeaderValue::try_from(file.content_type.as_str()) {
+        headers.insert(CONTENT_TYPE, content_type);
     }
-    Ok(answer
-        .content_type(file.content_type)
-        .insert_header((CONTENT_SECURITY_POLICY, PAGE_CSP))
-        .insert_header((CACHE_CONTROL, "public, no-cache"))
-        .body(file.bytes.into_owned()))
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_CSP));
+    Ok(answer)
+}
+
+fn find(path: &str) -> Result<Arc<File>> {
+    let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(file) = files.get(path) {
+        return Ok(Arc::clone(file));
+    }
+    let found = utoipa_swagger_ui::serve(path, Arc::clone(&CONFIG))
+        .map_err(|error| Error::internal(error.to_string()))?
+        .filter(|file| !file.gzpipped)
+        .ok_or_else(|| not_found("page"))?;
+    let file = Arc::new(File {
+        content_type: found.content_type,
+        body: fixed(found.bytes.into_owned().into())?,
+    });
+    files.insert(path.to_owned(), Arc::clone(&file));
+    Ok(file)
 }

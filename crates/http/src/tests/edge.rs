@@ -101,6 +101,15 @@ async fn only_large_bodies_are_compressed() {
     assert!(text.contains("\"openapi\""));
     assert_eq!(world.send(ask("/health/liveness")).await.header("content-encoding"), "");
     assert_eq!(world.get("/openapi.json").await.header("content-encoding"), "");
+    // Bodies that no cache holds are compressed at the edge, from the configured size on.
+    world.get("/health").await;
+    let metrics = world.send(ask("/metrics")).await;
+    assert_eq!(metrics.header("content-encoding"), "gzip");
+    let mut text = String::new();
+    let mut unpacked = flate2::read::GzDecoder::new(&metrics.body[..]);
+    std::io::Read::read_to_string(&mut unpacked, &mut text).unwrap();
+    assert!(text.contains("api_requests_total"));
+    assert_eq!(world.get("/metrics").await.header("content-encoding"), "");
 }
 
 #[actix_web::test]

@@ -102,4 +102,12 @@ async fn it_is_served_with_a_page_that_needs_no_other_host() {
     let script = world.get("/docs/swagger-initializer.js").await;
     assert!(String::from_utf8_lossy(&script.body).contains("/openapi.json"));
     assert_eq!(world.get("/docs/../../etc/passwd").await.status, 404);
+    // Made once: asked for again, it is validated and compressed without being made anew.
+    let bundle = super::harness::get("/docs/swagger-ui-bundle.js");
+    let bundle = world.send(bundle.insert_header(("accept-encoding", "gzip"))).await;
+    assert_eq!(bundle.header("content-encoding"), "gzip");
+    let again = super::harness::get("/docs/swagger-ui-bundle.js")
+        .insert_header(("accept-encoding", "gzip"))
+        .insert_header(("if-none-match", bundle.header("etag")));
+    assert_eq!(world.send(again).await.status, 304);
 }
