@@ -16,6 +16,7 @@ use actix_web::{
 use alpine_domain::{
     Error, FieldError,
     error::{Conflict, ConflictKind},
+    signal::SignalId,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -103,7 +104,7 @@ struct Occurrence {
     kind: &'static Kind,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
-    existing_signal_id: Option<String>,
+    existing_signal_id: Option<i64>,
     retry_after: Option<Duration>,
     challenge: Option<Challenge>,
     allow: Option<HeaderValue>,
@@ -142,7 +143,7 @@ pub(crate) struct Document<'a> {
     errors: Vec<FieldProblem<'a>>,
     /// The stored signal in the way of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    existing_signal_id: Option<&'a str>,
+    existing_signal_id: Option<i64>,
     /// The same as `title`.
     error: &'a str,
     /// The same as `detail`.
@@ -233,7 +234,7 @@ impl Problem {
                 .iter()
                 .map(|error| FieldProblem { field: error.field, message: &error.message })
                 .collect(),
-            existing_signal_id: self.0.existing_signal_id.as_deref(),
+            existing_signal_id: self.0.existing_signal_id,
             error: self.0.kind.title,
             message: &self.0.detail,
             path,
@@ -284,7 +285,7 @@ fn of_conflict(conflict: Conflict) -> Problem {
         ConflictKind::LimitReached => &LIMIT_REACHED,
     };
     let mut problem = Problem::new(kind, conflict.detail);
-    problem.0.existing_signal_id = conflict.existing_signal.map(|id| id.to_string());
+    problem.0.existing_signal_id = conflict.existing_signal.map(SignalId::get);
     problem
 }
 

@@ -81,6 +81,10 @@ pub struct Accounts {
     pub(super) settings: AccountSettings,
 }
 
+/// Denials outlast the longest access token by this much, so that a token issued by a refresh under way
+/// during the sign-out has ended as well.
+const DENIAL_MARGIN: Duration = Duration::from_secs(10);
+
 /// One answer for an unknown address, a wrong password and a disabled account.
 const WRONG_CREDENTIALS: Error =
     Error::Unauthenticated("the e-mail address or the password is wrong");
@@ -139,7 +143,7 @@ impl Accounts {
     pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn> {
         let now = self.ports.clock.now();
         let next = self.secret("alp_r_");
-        let denied_until = now.later(self.settings.access_ttl);
+        let denied_until = self.denied_until(now);
         let refreshed = self
             .ports
             .store
@@ -158,7 +162,7 @@ impl Accounts {
     /// Ends one session: its tokens are refused, here at once and everywhere by the event log.
     pub async fn sign_out(&self, session: SessionId) -> Result<()> {
         let now = self.ports.clock.now();
-        let until = now.later(self.settings.access_ttl);
+        let until = self.denied_until(now);
         self.ports.store.revoke_session(session, now, until).await?;
         self.ports.blacklist.deny(&session.to_string(), until).await;
         Ok(())
@@ -261,6 +265,10 @@ impl Accounts {
         let changed = self.ports.store.set_standing(account.id, tier, role, now).await?;
         self.ports.standings.invalidate(account.id);
         Ok(changed)
+    }
+
+    fn denied_until(&self, now: Timestamp) -> Timestamp {
+        now.later(self.settings.access_ttl + DENIAL_MARGIN)
     }
 
     async fn open_session(&self, account: Account) -> Result<SignedIn> {

@@ -153,7 +153,7 @@ async fn a_signal_is_stored_once_and_named() {
     assert_eq!(world.get_as(&elite, list).await.json()[0]["type"], "PREMIUM");
     let answer = world.send(push(body)).await;
     assert_problem(&answer, StatusCode::CONFLICT, "duplicate-signal");
-    assert_eq!(answer.json()["existing_signal_id"], "1");
+    assert_eq!(answer.json()["existing_signal_id"], 1);
     let answer = world.send(push(&body.replace("SIG-1", "SIG-2"))).await;
     assert_problem(&answer, StatusCode::BAD_REQUEST, "malformed");
     assert_eq!(answer.json()["errors"][0]["field"], "sha256");

@@ -193,6 +193,18 @@ impl TestApp {
         key.reveal().to_owned()
     }
 
+    /// Runs SQL on the PostgreSQL database and returns its rows as text; `None` on SQLite.
+    pub fn sql(&self, statement: &str) -> Option<String> {
+        self.database.as_ref().map(|database| database.execute(statement))
+    }
+
+    /// What `alpine migrate` works with, on this application's database.
+    pub fn migrator(&self) -> alpine_persistence::Migrator {
+        let url = self.config.database.url.clone().expect("tests name their database");
+        let settings = alpine_persistence::DatabaseSettings::new(url.reveal());
+        alpine_persistence::Migrator::connect(&settings).expect("the database is there")
+    }
+
     /// A file in the application's data directory.
     pub fn data_path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

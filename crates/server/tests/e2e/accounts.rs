@@ -1,0 +1,202 @@
+//! Signing up, in and out, as clients do it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::alpine::Alpine;
+
+const PASSWORD: &str = "a quiet river at dawn";
+
+async fn sign_up(alpine: &Alpine, email: &str) -> Value {
+    let body = json!({"email": email, "password": PASSWORD, "full_name": "Ada", "tier": "elite", "role": "admin"});
+    let answer = alpine.post("/api/v1/auth/signup", &body, None).await;
+    assert_eq!(answer.status, 201);
+    answer.json()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
+}
+
+async fn me(alpine: &Alpine, token: &str) -> u16 {
+    alpine.get("/api/v1/auth/me", Some(token)).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_new_account_is_free_whatever_the_body_claims() {
+    Alpine::on_every_back_end(async |alpine| {
+        let answer = sign_up(&alpine, "Ada@Example.com").await;
+        assert_eq!(answer["user"]["tier"], "free");
+        assert_eq!(answer["user"]["email"], "ada@example.com");
+        assert_eq!((&answer["token_type"], &answer["expires_in"]), (&json!("bearer"), &json!(900)));
+        assert_eq!(answer["requires_2fa"], false);
+        let token = text(&answer, "access_token");
+        let profile = alpine.json("/api/v1/users/profile", Some(token)).await;
+        assert_eq!((&profile["role"], &profile["is_active"]), (&json!("user"), &json!(true)));
+        // The token names the account by id: its claims hold no address.
+        assert!(!token.contains("ada"));
+        let change = json!({"full_name": "Ada L.", "tier": "elite", "id": "x"});
+        let answer = alpine.as_holder(Some(token)).put("/api/v1/users/profile", &change).await;
+        let profile: Value = answer.json();
+        assert_eq!((&profile["full_name"], &profile["tier"]), (&json!("Ada L."), &json!("free")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_is_taken_once_however_it_is_written() {
+    Alpine::on_every_back_end(async |alpine| {
+        sign_up(&alpine, "ada@example.com").await;
+        let body = json!({"email": " ADA@example.com", "password": PASSWORD, "full_name": "Eve"});
+        assert_eq!(alpine.post("/api/v1/auth/signup", &body, None).await.status, 409);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_refused_field_of_a_sign_up_is_named_at_once() {
+    Alpine::on_every_back_end(async |alpine| {
+        let body = json!({"email": "nobody", "password": "short", "full_name": ""});
+        let answer = alpine.post("/api/v1/auth/signup", &body, None).await;
+        assert_eq!(answer.status, 422);
+        let problem: Value = answer.json();
+        let mut fields: Vec<&str> = problem["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["field"].as_str().unwrap())
+            .collect();
+        fields.sort_unstable();
+        assert_eq!(fields, ["email", "full_name", "password"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn signing_in_takes_a_form_or_json_and_tells_nobody_who_has_an_account() {
+    Alpine::on_every_back_end(async |alpine| {
+        sign_up(&alpine, "ada@example.com").await;
+        let form = [("username", "ada@example.com"), ("password", PASSWORD)];
+        assert_eq!(alpine.post_form("/api/v1/auth/login", &form).await.status, 200);
+        let json_body = json!({"email": "ada@example.com", "password": PASSWORD});
+        assert_eq!(alpine.post("/api/v1/auth/login", &json_body, None).await.status, 200);
+
+        let mut answers = Vec::new();
+        for (email, password) in
+            [("ada@example.com", "wrong password!!"), ("eve@example.com", PASSWORD)]
+        {
+            let answer = alpine
+                .post("/api/v1/auth/login", &json!({"email": email, "password": password}), None)
+                .await;
+            assert_eq!(answer.status, 401);
+            assert!(answer.headers.contains_key("www-authenticate"));
+            let problem: Value = answer.json();
+            answers.push(problem["detail"].clone());
+        }
+        assert_eq!(answers[0], answers[1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once_and_a_copy_ends_its_family() {
+    Alpine::on_every_back_end(async |alpine| {
+        let first = sign_up(&alpine, "ada@example.com").await;
+        let refresh = async |token: &str| {
+            alpine.post("/api/v1/auth/refresh", &json!({"refresh_token": token}), None).await
+        };
+        let answer = refresh(text(&first, "refresh_token")).await;
+        assert_eq!(answer.status, 200);
+        let second: Value = answer.json();
+        assert_ne!(first["refresh_token"], second["refresh_token"]);
+        assert_eq!(me(&alpine, text(&second, "access_token")).await, 200);
+
+        assert_eq!(refresh(text(&first, "refresh_token")).await.status, 401, "a replay");
+        assert_eq!(refresh(text(&second, "refresh_token")).await.status, 401, "the family ended");
+        assert_eq!(me(&alpine, text(&second, "access_token")).await, 401, "and its access tokens");
+        assert_eq!(refresh("alp_r_unknown").await.status, 401);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn logging_out_refuses_the_token_at_once_and_only_its_session() {
+    Alpine::on_every_back_end(async |alpine| {
+        let one = sign_up(&alpine, "ada@example.com").await;
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        let two: Value = alpine.post("/api/v1/auth/login", &body, None).await.json();
+        let (one, two) =
+            (text(&one, "access_token").to_owned(), text(&two, "access_token").to_owned());
+        assert_eq!(alpine.post("/api/v1/auth/logout", &json!({}), Some(&one)).await.status, 200);
+        assert_eq!((me(&alpine, &one).await, me(&alpine, &two).await), (401, 200));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn logging_out_everywhere_spares_a_token_of_the_same_second() {
+    Alpine::on_every_back_end(async |alpine| {
+        let before = sign_up(&alpine, "ada@example.com").await;
+        let before = text(&before, "access_token").to_owned();
+        assert_eq!(
+            alpine.post("/api/v1/auth/logout-all", &json!({}), Some(&before)).await.status,
+            200
+        );
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        let after: Value = alpine.post("/api/v1/auth/login", &body, None).await.json();
+        assert_eq!(me(&alpine, &before).await, 401);
+        assert_eq!(me(&alpine, text(&after, "access_token")).await, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_access_token_ends_and_a_refresh_token_is_none() {
+    Alpine::on_every_back_end(async |alpine| {
+        let answer = sign_up(&alpine, "ada@example.com").await;
+        let token = text(&answer, "access_token").to_owned();
+        assert_eq!(me(&alpine, text(&answer, "refresh_token")).await, 401);
+        alpine.clock.advance(Duration::from_mins(15) - Duration::from_secs(1));
+        assert_eq!(me(&alpine, &token).await, 200);
+        alpine.clock.advance(Duration::from_secs(1));
+        assert_eq!(me(&alpine, &token).await, 401);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn api_keys_come_with_elite_and_end_when_revoked() {
+    use alpine_domain::account::{Role, Tier};
+
+    Alpine::on_every_back_end(async |alpine| {
+        let pro = alpine.token_of(Tier::Pro, Role::User).await;
+        let body = json!({"name": "bot", "scopes": ["signals:read"]});
+        assert_eq!(alpine.post("/api/v1/users/api-keys", &body, Some(&pro)).await.status, 403);
+        let elite = alpine.token_of(Tier::Elite, Role::User).await;
+        let made: Value = alpine.post("/api/v1/users/api-keys", &body, Some(&elite)).await.json();
+        let key = text(&made, "key").to_owned();
+        assert_eq!(
+            alpine.as_holder(None).with_key(&key).get("/api/v1/signals/subscribed").await.status,
+            200
+        );
+        assert_eq!(
+            alpine
+                .as_holder(None)
+                .with_key("alp_u_guess")
+                .get("/api/v1/signals/subscribed")
+                .await
+                .status,
+            401
+        );
+        let listed = alpine.json("/api/v1/users/api-keys", Some(&elite)).await.to_string();
+        assert!(!listed.contains(&key), "the key itself is shown once");
+        let path = format!("/api/v1/users/api-keys/{}", text(&made, "id"));
+        assert_eq!(alpine.as_holder(Some(&pro)).delete(&path).await.status, 404, "somebody else's");
+        assert_eq!(alpine.as_holder(Some(&elite)).delete(&path).await.status, 200);
+        let client = alpine.as_holder(None).with_key(&key);
+        let refused = async || client.get("/api/v1/signals/subscribed").await.status == 401;
+        alpine.eventually("a revoked key is refused", refused).await;
+    })
+    .await;
+}

@@ -1,0 +1,129 @@
+//! Servers that go away under the running application.
+
+use std::time::{Duration, Instant};
+
+use alpine_domain::account::{Role, Tier};
+use alpine_testing::{Memory, own_postgres, own_redis, postgres_authority, postgres_url};
+use serde_json::{Value, json};
+
+use crate::{
+    alpine::{ARGO_SIGNALS, Alpine},
+    support::{Backend, Options},
+};
+
+/// Every path whose answer must not depend on Redis.
+const PATHS: [&str; 7] = [
+    "signals/latest?limit=5",
+    "signals/subscribed",
+    "signals/live",
+    "signals/history",
+    "auth/me",
+    "performance/stats",
+    "symbols",
+];
+
+async fn answers(alpine: &Alpine, token: &str) -> Vec<(u16, Value)> {
+    let mut answers = Vec::new();
+    for path in PATHS {
+        let answer = alpine.get(path, Some(token)).await;
+        answers.push((answer.status.as_u16(), answer.json()));
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_redis_changes_no_answer_except_health() {
+    let (Some(mut redis), Some(_)) = (own_redis(Memory::Lost), postgres_url()) else { return };
+    let back_end = Backend::PostgresRedis { redis: redis.url() };
+    let alpine = Alpine::start(&back_end, Options::default()).await;
+    let batch = ARGO_SIGNALS.lines().take(20).collect::<Vec<_>>().join("\n");
+    alpine.post_as_producer("external-signals/sync/batch", batch).await.expect(200);
+    let revoked = alpine.token_of(Tier::Pro, Role::User).await;
+    let token = alpine.token_of(Tier::Pro, Role::User).await;
+    alpine.post("auth/logout", &json!({}), Some(&revoked)).await.expect(200);
+    let before = answers(&alpine, &token).await;
+    assert!(before.iter().all(|(status, _)| *status == 200));
+
+    redis.kill().unwrap();
+    assert_eq!(answers(&alpine, &token).await, before);
+    assert_eq!(alpine.get("auth/me", Some(&revoked)).await.status, 401, "revoked before the kill");
+    let degraded = async || alpine.json("/health", None).await["status"] == "degraded";
+    alpine.eventually("health says degraded", degraded).await;
+    assert_eq!(alpine.get("/health/readiness", None).await.status, 200);
+
+    // A restarted instance without Redis knows of the revocation as well.
+    let sibling = alpine.app.sibling().await;
+    assert_eq!(sibling.client().with_token(&revoked).get("auth/me").await.status, 401);
+
+    redis.restart().unwrap();
+    let healthy = async || alpine.json("/health", None).await["status"] == "healthy";
+    alpine.eventually("health recovers", healthy).await;
+    assert_eq!(answers(&alpine, &token).await, before);
+    assert_eq!(alpine.get("auth/me", Some(&revoked)).await.status, 401, "it came back empty");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killing_postgres_gives_503_problem_documents_and_full_recovery() {
+    let (Some(mut redis), Some(mut postgres)) = (own_redis(Memory::Lost), own_postgres()) else {
+        return;
+    };
+    redis.command(&["PING"]).unwrap();
+    let options = Options::default().set("DATABASE_URL", &postgres.url());
+    let alpine = Alpine::start(&Backend::PostgresRedis { redis: redis.url() }, options).await;
+    let token = alpine.token_of(Tier::Elite, Role::User).await;
+    let signal = ARGO_SIGNALS.lines().next().unwrap();
+    assert_eq!(alpine.ingest(signal).await.status, 201);
+
+    postgres.kill().unwrap();
+    for path in ["signals/history?limit=7", "signals/1", "signals/subscribed?limit=3"] {
+        let started = Instant::now();
+        let answer = alpine.get(path, Some(&token)).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert!(!answer.header("retry-after").is_empty());
+        assert!(!answer.text.to_lowercase().contains("connection to server"), "{}", answer.text);
+        assert!(started.elapsed() < Duration::from_secs(10), "waiting is bounded");
+    }
+    assert_eq!(alpine.ingest(ARGO_SIGNALS.lines().nth(1).unwrap()).await.status, 503);
+    assert_eq!(alpine.get("/health/liveness", None).await.status, 200);
+    assert_eq!(alpine.get("/health/readiness", None).await.status, 503);
+
+    redis.kill().unwrap();
+    postgres.restart().unwrap();
+    let recovered = async || alpine.get("signals/1", Some(&token)).await.status == 200;
+    alpine.eventually("reads are served again", recovered).await;
+    // No connection from before the restart is handed out any more.
+    for limit in 1..=20 {
+        let path = format!("signals/history?limit={limit}");
+        assert_eq!(alpine.get(&path, Some(&token)).await.status, 200, "{path}");
+    }
+    assert_eq!(alpine.ingest(ARGO_SIGNALS.lines().nth(1).unwrap()).await.status, 201);
+}
+
+/// The server proves who it is, by an authority that is named; another authority is not believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_is_reached_with_a_fully_verified_certificate() {
+    let (Some(mut server), Some(redis), Some(authority)) =
+        (own_postgres(), own_redis(Memory::Lost), postgres_authority())
+    else {
+        return;
+    };
+    let url = |authority: &std::path::Path| {
+        let authority = authority.display();
+        let base = server.url().replace("127.0.0.1", "localhost");
+        format!("{base}?sslmode=verify-full&sslrootcert={authority}")
+    };
+    let options = Options::default().set("DATABASE_URL", &url(server.authority()));
+    let alpine = Alpine::start(&Backend::PostgresRedis { redis: redis.url() }, options).await;
+    assert_eq!(alpine.ingest(ARGO_SIGNALS.lines().next().unwrap()).await.status, 201);
+    let encrypted = server
+        .execute("SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE s.ssl AND a.application_name = 'alpine'")
+        .unwrap();
+    assert!(encrypted.trim().parse::<u32>().unwrap() >= 1, "{encrypted}");
+
+    let other = alpine_persistence::DatabaseSettings::new(url(&authority));
+    let refused =
+        tokio::task::spawn_blocking(move || alpine_persistence::Migrator::connect(&other).err());
+    assert!(refused.await.unwrap().is_some(), "a certificate of another authority");
+    server.kill().unwrap();
+}

@@ -1,0 +1,21 @@
+//! End to end: the real application over sockets, on every combination of back ends.
+
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a tree of tests"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accounts;
+mod alpine;
+mod faults;
+mod feed;
+mod original_clients;
+mod rollback_plan;
+mod seed_checklist;
+mod visibility;
