@@ -1,0 +1,36 @@
+//! The fault harness of all test trees: servers that can be killed, a network that can fail.
+//!
+//! Only tests and chores depend on this crate, and it depends on no other crate of the workspace.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`servers`] | throw-away PostgreSQL and Redis: SIGKILL, SIGSTOP, restart, clean-up in any case |
+//! | [`proxy`] | a TCP proxy that delays, throttles, cuts, swallows and refuses on demand |
+//! | [`gate`] | the servers that tests share, and when a test may be skipped |
+//!
+//! ```no_run
+//! use alpine_testing::{FaultProxy, Memory, own_redis};
+//!
+//! let Some(mut redis) = own_redis(Memory::Lost) else { return Ok(()) };
+//! let proxy = FaultProxy::before(&redis.url())?;
+//! let url = proxy.url(&redis.url())?; // for the code under test
+//!
+//! proxy.black_hole(); // silence on every connection
+//! proxy.pass(); // those that lost bytes are reset, new ones work
+//! redis.stop()?; // SIGSTOP
+//! redis.resume()?;
+//! redis.restart()?; // SIGKILL; back on the same port, empty
+//! # Ok::<(), anyhow::Error>(())
+//! ```
+#![expect(clippy::expect_used, reason = "a test that cannot be set up must panic, saying why")]
+
+pub mod gate;
+pub mod proxy;
+pub mod servers;
+
+pub use gate::{
+    TestDatabase, own_postgres, own_redis, postgres_authority, postgres_url, redis_prefix,
+    redis_url,
+};
+pub use proxy::FaultProxy;
+pub use servers::{Memory, Postgres, Redis, Servers};

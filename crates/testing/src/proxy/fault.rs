@@ -1,0 +1,64 @@
+//! What a proxy does at this moment.
+
+use std::{sync::Arc, time::Duration};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Pass,
+    Delay { to_server: Duration, to_client: Duration },
+    Throttle { bytes_per_second: u32 },
+    CutAfter { bytes: u64 },
+    BlackHole,
+    Refuse,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    ToServer,
+    ToClient,
+}
+
+/// The fault, and since when.
+pub(super) struct State {
+    fault: Fault,
+    changes: u64,
+    epoch: Arc<()>,
+}
+
+impl State {
+    pub(super) fn new() -> Self {
+        Self { fault: Fault::Pass, changes: 0, epoch: Arc::new(()) }
+    }
+
+    pub(super) fn set(&mut self, fault: Fault) {
+        self.fault = fault;
+        self.changes += 1;
+    }
+
+    /// Ends the connections of the present epoch, which is returned.
+    pub(super) fn begin_epoch(&mut self) -> Arc<()> {
+        self.changes += 1;
+        std::mem::replace(&mut self.epoch, Arc::new(()))
+    }
+
+    pub(super) fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// How often a fault was set, or connections were cut.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    pub(super) fn epoch(&self) -> &Arc<()> {
+        &self.epoch
+    }
+
+    pub(super) fn delay(&self, direction: Direction) -> Duration {
+        match (self.fault, direction) {
+            (Fault::Delay { to_server, .. }, Direction::ToServer) => to_server,
+            (Fault::Delay { to_client, .. }, Direction::ToClient) => to_client,
+            _ => Duration::ZERO,
+        }
+    }
+}
