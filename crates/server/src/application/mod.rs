@@ -18,7 +18,7 @@ use actix_web::{
     web,
 };
 use alpine_domain::{Clock, ports::secrets::Randomness, time::SystemClock};
-use alpine_http::{AppState, Freshness, Services, build_app, metrics_app};
+use alpine_http::{AppState, Freshness, Services, endpoint::Endpoint, metrics_app, routes};
 use alpine_infra::{MonotonicClock, events::Follower, secrets::OsRandomness};
 use alpine_persistence::DatabaseProbe;
 use anyhow::Context as _;
@@ -41,6 +41,9 @@ pub struct Ports {
     pub steady: Arc<dyn Clock>,
     /// For ids and secrets.
     pub randomness: Arc<dyn Randomness>,
+    /// Routes besides those of the table, for extensions that live outside of this workspace. Called
+    /// once for every worker.
+    pub more_routes: fn(&Arc<Core>) -> Vec<Endpoint>,
 }
 
 impl Default for Ports {
@@ -50,6 +53,7 @@ impl Default for Ports {
             clock: Arc::new(SystemClock),
             steady: Arc::new(MonotonicClock::new()),
             randomness: Arc::new(OsRandomness),
+            more_routes: |_| Vec::new(),
         }
     }
 }
@@ -142,7 +146,7 @@ impl Application {
         let state = web::Data::new(state);
         let address = listener.local_addr()?;
         let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        let server = serve_api(config, listener, &state, &core)?;
+        let server = serve_api(config, listener, &state, &core, ports.more_routes)?;
         let metrics_server =
             metrics_listener.map(|listener| serve_metrics(listener, &state)).transpose()?;
         let tasks = background(config, &core, &follower);
@@ -290,8 +294,9 @@ fn serve_api(
     listener: TcpListener,
     state: &web::Data<AppState>,
     core: &Arc<Core>,
+    more_routes: fn(&Arc<Core>) -> Vec<Endpoint>,
 ) -> anyhow::Result<Server> {
-    let (state, bus) = (state.clone(), core.bus.clone());
+    let (state, core, bus) = (state.clone(), core.clone(), core.bus.clone());
     let http = &config.http;
     let workers = match http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -299,7 +304,9 @@ fn serve_api(
     };
     let server = HttpServer::new(move || {
         let bus = bus.clone();
-        build_app(state.clone()).wrap_fn(move |request, service| {
+        let mut table = routes::table(&state.settings);
+        table.extend(more_routes(&core));
+        alpine_http::build(state.clone(), table).wrap_fn(move |request, service| {
             let may_write =
                 !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
             let (bus, answer) = (bus.clone(), service.call(request));
