@@ -62,3 +62,29 @@ impl State {
         }
     }
 }
+
+/// How many bytes of answers still pass before the cut.
+#[derive(Default)]
+pub(super) struct Allowance {
+    changes: u64,
+    left: Option<u64>,
+}
+
+impl Allowance {
+    /// Begins anew when the fault was set anew.
+    pub(super) fn left(&mut self, changes: u64, bytes: u64) -> u64 {
+        if self.changes != changes {
+            (self.changes, self.left) = (changes, None);
+        }
+        *self.left.get_or_insert(bytes)
+    }
+
+    /// Whether nothing is left. A direction that was never given an allowance has none to spend.
+    pub(super) fn spend(&mut self, bytes: usize) -> bool {
+        let Some(left) = &mut self.left else {
+            return false;
+        };
+        *left = left.saturating_sub(u64::try_from(bytes).unwrap_or(u64::MAX));
+        *left == 0
+    }
+}

@@ -124,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap().keep();
         let mut guard = Guard::new().unwrap();
         guard.remove(&folder).unwrap();
-        let mut child = guard.spawn(Command::new("sleep").arg("600")).unwrap();
+        let mut child = guard.spawn(Command::new("sleep").arg("30")).unwrap();
         // Collects the child's status as soon as it ends, so that its group is gone by then.
         let waiting = std::thread::spawn(move || child.wait().unwrap());
         drop(guard);
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_stubborn_child_is_killed() {
         let mut guard = Guard::new().unwrap();
-        let script = "trap '' INT; while :; do sleep 0.1; done";
+        let script = "trap '' INT; for _ in $(seq 60); do sleep 0.5; done";
         let mut child = guard.spawn(Command::new("sh").args(["-c", script])).unwrap();
         let waiting = std::thread::spawn(move || child.wait().unwrap());
         std::thread::sleep(std::time::Duration::from_millis(200));
