@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use crate::{
     Clock, Result,
     account::{AccountStore, Authenticator, Standings},
-    event::Event,
+    event::{Event, tags},
     ports::{
         blacklist::TokenBlacklist,
-        cache::ResponseCache,
+        cache::{ResponseCache, Tag},
         events::{EventHandler, LoggedEvent},
     },
 };
@@ -52,20 +52,72 @@ impl EventHandler for Applier {
             | Event::SignalClosed { .. }
             | Event::CacheInvalidated { .. } => {}
         }
-        let tags = event.tags();
+        let mut tags = event.tags();
+        if let Event::CacheInvalidated { .. } = event {
+            // An instance that starts later sees the newest event of this kind only, so that each
+            // one concerns every shared tag.
+            tags.extend(tags::SHARED);
+        }
         if !tags.is_empty() {
-            self.cache.invalidate(&tags).await;
+            self.cache.invalidate(&tags, row.seq).await;
         }
         Ok(())
     }
 
-    async fn reset(&self) -> Result<()> {
+    async fn reset(&self, newest: &[LoggedEvent]) -> Result<()> {
         for revoked in self.accounts.revoked_sessions(self.clock.now(), MAX_DENIALS).await? {
             self.blacklist.deny(&revoked.session.to_string(), revoked.until).await;
         }
         self.standings.clear();
         self.authenticator.forget_keys();
-        self.cache.clear().await;
+        self.cache.restart(&shared_generations(newest)).await;
         Ok(())
+    }
+}
+
+/// The generation of each shared tag: the number of the newest event that concerns it. All events of a
+/// kind concern the same shared tags, so the newest of each kind is enough. A kind whose rows have all
+/// been deleted counts as never written: whatever was cached before its last row is longer gone than
+/// the log keeps rows.
+fn shared_generations(newest: &[LoggedEvent]) -> Vec<(Tag, i64)> {
+    let concerns = |row: &&LoggedEvent, tag: &Tag| match Event::from_payload(&row.payload) {
+        Some(Event::CacheInvalidated { .. }) => true,
+        Some(event) => event.tags().contains(tag),
+        None => false,
+    };
+    tags::SHARED
+        .into_iter()
+        .map(|tag| {
+            let rows = newest.iter().filter(|row| concerns(row, &tag));
+            let generation = rows.map(|row| row.seq).max().unwrap_or(0);
+            (tag, generation)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Timestamp, signal::SignalId};
+
+    fn row(seq: i64, event: &Event) -> LoggedEvent {
+        LoggedEvent {
+            seq,
+            recorded_at: Timestamp::from_seconds(seq),
+            kind: event.kind().to_owned(),
+            payload: event.to_payload().unwrap(),
+        }
+    }
+
+    #[test]
+    fn generations_are_the_newest_events_that_concern_a_tag() {
+        let signal = SignalId::new(1);
+        let published = row(9, &Event::SignalPublished { signal });
+        let closed = row(5, &Event::SignalClosed { signal });
+        let rows = [row(11, &Event::ProducersChanged), published, closed];
+        assert_eq!(shared_generations(&rows), [(tags::SIGNALS, 9), (tags::PERFORMANCE, 5)]);
+        assert_eq!(shared_generations(&[]), [(tags::SIGNALS, 0), (tags::PERFORMANCE, 0)]);
+        let everything = [row(12, &Event::CacheInvalidated { tags: vec![] })];
+        assert_eq!(shared_generations(&everything), [(tags::SIGNALS, 12), (tags::PERFORMANCE, 12)]);
     }
 }

@@ -98,6 +98,9 @@ pub mod tags {
     /// Statistics over closed signals.
     pub const PERFORMANCE: Tag = Tag::of("performance");
 
+    /// The tags whose bodies instances share with each other.
+    pub const SHARED: [Tag; 2] = [SIGNALS, PERFORMANCE];
+
     /// What is shown of one account.
     pub fn account(user: UserId) -> Tag {
         Tag(format!("account:{user}").into())

@@ -34,6 +34,17 @@ struct EventRow {
     payload: String,
 }
 
+impl EventRow {
+    fn logged(self) -> LoggedEvent {
+        LoggedEvent {
+            seq: self.seq,
+            recorded_at: Timestamp::from_micros(self.recorded_at),
+            kind: self.kind,
+            payload: self.payload,
+        }
+    }
+}
+
 #[async_trait]
 impl EventLog for Events {
     /// The newest number that is committed. Not the sequence's: that one may belong to a row which
@@ -55,13 +66,22 @@ impl EventLog for Events {
                     .order(events::seq.asc())
                     .limit(limit.into())
                     .load(conn)?;
-                let logged = rows.into_iter().map(|row| LoggedEvent {
-                    seq: row.seq,
-                    recorded_at: Timestamp::from_micros(row.recorded_at),
-                    kind: row.kind,
-                    payload: row.payload,
-                });
-                Ok(logged.collect())
+                Ok(rows.into_iter().map(EventRow::logged).collect())
+            })
+            .await
+    }
+
+    async fn newest_of_each_kind(&self) -> Result<Vec<LoggedEvent>> {
+        self.0
+            .read("event_newest", |conn| {
+                let newest: Vec<Option<i64>> = events::table
+                    .group_by(events::kind)
+                    .select(max(events::seq))
+                    .load(conn)?;
+                let rows: Vec<EventRow> = events::table
+                    .filter(events::seq.eq_any(newest.into_iter().flatten()))
+                    .load(conn)?;
+                Ok(rows.into_iter().map(EventRow::logged).collect())
             })
             .await
     }

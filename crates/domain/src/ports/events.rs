@@ -27,6 +27,11 @@ pub trait EventLog: Send + Sync {
 
     /// At most `limit` rows after `seq`, ascending.
     async fn read_after(&self, seq: i64, limit: u32) -> Result<Vec<LoggedEvent>>;
+
+    /// The newest row of each kind that has rows, in any order. A kind whose last row was deleted is
+    /// missing.
+    async fn newest_of_each_kind(&self) -> Result<Vec<LoggedEvent>>;
+
     /// Deletes rows older than `before`; says how many.
     async fn prune(&self, before: Timestamp) -> Result<u64>;
 }
@@ -40,9 +45,10 @@ pub trait EventHandler: Send + Sync {
     /// The follower stops at the row and tries again.
     async fn apply(&self, event: &LoggedEvent) -> Result<()>;
 
-    /// The rows after the last one applied are gone (retention, or a restored database): start anew
-    /// from what is stored.
-    async fn reset(&self) -> Result<()>;
+    /// Nothing was applied yet, or the rows after the last one applied are gone (retention, or a
+    /// restored database): start anew from what is stored. `newest` holds the newest row of each
+    /// kind; those after the log's head as of just before will be applied again.
+    async fn reset(&self, newest: &[LoggedEvent]) -> Result<()>;
 }
 
 /// Wakes followers on other instances. Only a hint: the database is the truth, a lost wake-up costs

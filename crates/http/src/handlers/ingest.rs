@@ -34,7 +34,7 @@ pub(crate) async fn submit(mut context: Context) -> Result<HttpResponse> {
     let services = &context.state.services;
     let submitted = services.intake.submit(producer(&context)?, &body).await?;
     // The event log tells the other instances; this one must not serve an older list from now on.
-    services.cache.invalidate(&[tags::SIGNALS]).await;
+    services.cache.outdate(&[tags::SIGNALS]).await;
     let id = submitted.id.get();
     let view = StoredView {
         status: "success",
@@ -57,7 +57,7 @@ pub(crate) async fn submit_batch(mut context: Context) -> Result<HttpResponse> {
     let results = services.intake.submit_batch(producer(&context)?, &body).await?;
     let view = BatchView::new(&results);
     if view.stored > 0 {
-        services.cache.invalidate(&[tags::SIGNALS]).await;
+        services.cache.outdate(&[tags::SIGNALS]).await;
     }
     context.ok(&view)
 }
@@ -68,7 +68,7 @@ pub(crate) async fn report_outcome(mut context: Context) -> Result<HttpResponse>
     let services = &context.state.services;
     let (signal, is_new) = services.intake.report_outcome(producer(&context)?, &body).await?;
     if is_new {
-        services.cache.invalidate(&[tags::SIGNALS, tags::PERFORMANCE]).await;
+        services.cache.outdate(&[tags::SIGNALS, tags::PERFORMANCE]).await;
     }
     let outcome = signal.outcome.as_ref();
     context.ok(&OutcomeView {

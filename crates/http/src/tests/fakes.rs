@@ -123,11 +123,14 @@ impl ResponseCache for Cache {
         self.entries.lock().unwrap().insert(key, stored);
         Ok(entry)
     }
-    async fn invalidate(&self, tags: &[Tag]) {
+    async fn invalidate(&self, tags: &[Tag], _at: i64) {
+        self.outdate(tags).await;
+    }
+    async fn outdate(&self, tags: &[Tag]) {
         let keep = |known: &[Tag]| !known.iter().any(|tag| tags.contains(tag));
         self.entries.lock().unwrap().retain(|_, (known, _)| keep(known));
     }
-    async fn clear(&self) {
+    async fn restart(&self, _shared: &[(Tag, i64)]) {
         self.entries.lock().unwrap().clear();
     }
 }

@@ -1,22 +1,30 @@
 //! What both caches do: look, join, load, keep.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alpine_domain::{
     Clock, Error, Result,
-    ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Tag},
+    ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
+    absent::Absences,
     entry::{Age, Entry, told_as},
     flight::{Boarding, Departure, Flights, Landed, landing},
     generations::{Generations, Snapshot},
-    redis_level::{RedisLevel, Seen},
+    redis_level::{Lease, Place, RedisLevel, Turn},
     settings::CacheSettings,
     store::Store,
 };
-use crate::{InfraMetrics, SettingsError};
+use crate::{
+    InfraMetrics, SettingsError,
+    mutants::{Mechanism, is_off},
+};
+
+/// How often the entry that another instance is loading is asked for.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 
 /// Memory, and Redis behind it where there is one.
 pub(super) struct Engine {
@@ -25,6 +33,7 @@ pub(super) struct Engine {
     store: Store,
     generations: Generations,
     flights: Arc<Flights>,
+    absent: Absences,
     second: Option<RedisLevel>,
     metrics: Arc<InfraMetrics>,
 }
@@ -39,6 +48,7 @@ impl Engine {
         let settings = settings.checked()?;
         Ok(Self {
             store: Store::new(&settings)?,
+            absent: Absences::new(settings.absent_ttl),
             settings,
             clock,
             generations: Generations::default(),
@@ -50,64 +60,64 @@ impl Engine {
 
     pub(super) async fn get_or_load(
         self: &Arc<Self>,
-        key: CacheKey,
+        mut key: CacheKey,
         policy: &CachePolicy,
         load: Loader,
     ) -> Result<Arc<CachedBody>> {
-        match self.look(&key) {
-            Some((entry, Age::Fresh)) => {
-                self.metrics.cache_hits.with_label_values(&["memory"]).inc();
-                self.count("get", "hit");
-                Ok(Arc::clone(&entry.body))
-            }
-            Some((entry, _)) => {
-                self.metrics.cache_hits.with_label_values(&["memory"]).inc();
-                self.count("get", "stale");
-                // Nobody waits for this one; if it fails, the entry serves on within its grace.
-                drop(self.board(&key, policy, load));
-                Ok(told_as(&entry.body, CacheOutcome::Stale))
-            }
-            None => {
-                self.metrics.cache_misses.with_label_values(&["memory"]).inc();
-                self.count("get", "miss");
-                match self.board(&key, policy, load) {
-                    Boarded::Waiting(wait) => landing(wait).await,
-                    Boarded::Found(body) => Ok(body),
-                }
-            }
+        if is_off(Mechanism::CacheScope) {
+            key.scope = Scope::Public;
+        }
+        if let Some(absent) = self.absent.get(&key, self.clock.now(), &self.generations) {
+            self.count("get", "absent");
+            return Err(absent);
+        }
+        let Some((entry, age)) = self.look(&key) else {
+            self.metrics.cache_misses.with_label_values(&["memory"]).inc();
+            self.count("get", "miss");
+            return match self.board(&key, policy, load, Purpose::Answer) {
+                Boarded::Waiting(wait) => landing(wait).await,
+                Boarded::Found(body) => Ok(body),
+            };
+        };
+        self.metrics.cache_hits.with_label_values(&["memory"]).inc();
+        if entry.is_due(self.clock.now()) && entry.claim_refresh() {
+            // Nobody waits for this one; if it fails, the entry serves on within its grace.
+            drop(self.board(&key, policy, load, Purpose::Refresh));
+        }
+        if age == Age::Fresh {
+            self.count("get", "hit");
+            Ok(Arc::clone(&entry.body))
+        } else {
+            self.count("get", "stale");
+            Ok(told_as(&entry.body, CacheOutcome::Stale))
         }
     }
 
-    pub(super) async fn invalidate(&self, tags: &[Tag]) {
-        // Redis is barred for these tags before any reader can miss the memory because of them.
-        if let Some(second) = &self.second {
-            second.bar(tags);
-        }
-        self.generations.invalidate(tags);
+    pub(super) fn invalidate(&self, tags: &[Tag], at: i64) {
+        self.generations.invalidate(tags, at);
         self.count("invalidate", "ok");
-        if let Some(second) = &self.second {
-            second.send_unsent().await;
-        }
     }
 
-    pub(super) async fn clear(&self) {
-        if let Some(second) = &self.second {
-            second.bar_everything();
-        }
-        self.generations.invalidate_everything();
+    pub(super) fn outdate(&self, tags: &[Tag]) {
+        self.generations.outdate(tags);
+        self.count("outdate", "ok");
+    }
+
+    pub(super) fn restart(&self, shared: &[(Tag, i64)]) {
+        self.generations.restart(shared);
         self.store.clear();
+        self.absent.clear();
         self.measure();
-        self.count("clear", "ok");
-        if let Some(second) = &self.second {
-            second.send_unsent().await;
-        }
+        self.count("restart", "ok");
     }
 
     /// The entry under `key` if it may be served, fresh or stale.
     fn look(&self, key: &CacheKey) -> Option<(Arc<Entry>, Age)> {
         let entry = self.store.get(key)?;
         let age = entry.age(self.clock.now());
-        if age == Age::Dead || !self.generations.is_current(&entry.snapshot) {
+        let is_current =
+            self.generations.is_current(&entry.snapshot) || is_off(Mechanism::CacheGenerationCheck);
+        if age == Age::Dead || !is_current {
             self.store.remove(key, &entry);
             self.measure();
             return None;
@@ -117,13 +127,21 @@ impl Engine {
 
     /// Joins the load of `key` or starts it, on a task of its own: a caller that goes away takes
     /// nothing from the others.
-    fn board(self: &Arc<Self>, key: &CacheKey, policy: &CachePolicy, load: Loader) -> Boarded {
+    fn board(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        policy: &CachePolicy,
+        load: Loader,
+        purpose: Purpose,
+    ) -> Boarded {
         let boarding = self.flights.board(
             key,
-            |snapshot| self.generations.is_current(snapshot),
+            |snapshot| self.generations.is_current(snapshot) && !is_off(Mechanism::SingleFlight),
             || self.generations.snapshot(&policy.tags),
             || match self.look(key) {
-                Some((entry, Age::Fresh)) => Some(Arc::clone(&entry.body)),
+                Some((entry, Age::Fresh)) if purpose == Purpose::Answer => {
+                    Some(Arc::clone(&entry.body))
+                }
                 _ => None,
             },
         );
@@ -133,49 +151,115 @@ impl Engine {
             Boarding::Started(departure, wait) => {
                 let engine = Arc::clone(self);
                 let (key, policy) = (key.clone(), policy.clone());
-                tokio::spawn(async move { engine.fly(departure, key, policy, load).await });
+                tokio::spawn(
+                    async move { engine.fly(departure, key, policy, load, purpose).await },
+                );
                 Boarded::Waiting(wait)
             }
         }
     }
 
-    /// The load itself: Redis first, then the source; what it brings is told before it is sent on.
-    async fn fly(&self, departure: Departure, key: CacheKey, policy: CachePolicy, load: Loader) {
+    /// The load itself: Redis first, then the source, which only one instance asks at a time.
+    async fn fly(
+        self: Arc<Self>,
+        departure: Departure,
+        key: CacheKey,
+        policy: CachePolicy,
+        load: Loader,
+        purpose: Purpose,
+    ) {
         let snapshot = departure.flight.snapshot.clone();
-        let seen = match &self.second {
-            Some(second) => second.fetch(&key, &policy.tags, self.clock.now()).await,
-            None => None,
-        };
-        let (vector, kept) = match seen {
-            Some(Seen { vector, kept }) => (Some(vector), kept),
-            None => (None, None),
-        };
-        let now = self.clock.now();
-        let mut spare = None;
-        if let Some(entry) = kept.map(|kept| kept.into_entry(snapshot.clone(), &policy)) {
-            match entry.age(now) {
-                Age::Fresh => {
-                    let body = Arc::clone(&entry.body);
-                    self.keep(&key, Arc::new(entry));
+        let shared = self
+            .second
+            .as_ref()
+            .and_then(|second| second.place(&key, &snapshot).map(|place| (second, place)));
+        let mut lease = None;
+        if let Some((second, place)) = &shared {
+            let trip = Trip { second, place, policy: &policy, snapshot: &snapshot };
+            match self.share(&trip, &key, purpose).await {
+                Sharing::Found(entry) => {
+                    let is_stale = entry.age(self.clock.now()) == Age::Stale;
+                    let outcome = if is_stale { CacheOutcome::Stale } else { CacheOutcome::Hit };
+                    let body = told_as(&entry.body, outcome);
+                    self.keep(&key, entry);
                     departure.land(Ok(body));
+                    if is_stale {
+                        drop(self.board(&key, &policy, load, Purpose::Refresh));
+                    }
                     return;
                 }
-                Age::Stale => spare = Some(entry),
-                Age::Dead => {}
+                Sharing::Load(taken) => lease = taken,
             }
         }
         let (landed, entry) = match self.load(load).await {
             Ok(loaded) => self.landed(&key, &loaded, &policy, snapshot),
-            Err(error) => (self.rescued(spare, error), None),
+            Err(error) => {
+                self.absent.note(&key, &error, &policy, &snapshot, self.clock.now());
+                (self.rescued(&key, error), None)
+            }
         };
         departure.land(landed);
-        if let (Some(second), Some(vector), Some(entry)) = (&self.second, vector, entry) {
-            second.put(&key, &vector, &entry, self.clock.now()).await;
+        if let (Some((second, place)), Some(entry)) = (&shared, entry) {
+            second.put(place, &entry, self.clock.now()).await;
+        }
+        // Only now, so that whoever takes its turn next finds the entry.
+        drop(lease);
+    }
+
+    /// What the other instances have, or the right to load; waits for the one that is loading, but no
+    /// longer than a load may take.
+    async fn share(&self, trip: &Trip<'_>, key: &CacheKey, purpose: Purpose) -> Sharing {
+        let deadline = Instant::now() + self.settings.load_deadline;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(entry) = self.fetch(trip, purpose).await {
+                return Sharing::Found(entry);
+            }
+            match trip.second.take_turn(trip.place, self.settings.load_deadline).await {
+                Turn::Nobodys => return Sharing::Load(None),
+                Turn::Mine(lease) => {
+                    // Stored and given back between our look and our turn?
+                    return match self.fetch(trip, purpose).await {
+                        Some(entry) => Sharing::Found(entry),
+                        None => Sharing::Load(Some(lease)),
+                    };
+                }
+                Turn::Theirs => {}
+            }
+            if purpose == Purpose::Refresh
+                && let Some((entry, _)) = self.look(key)
+            {
+                // It is being refreshed elsewhere, and there is something to serve meanwhile.
+                return Sharing::Found(entry);
+            }
+            let is_outdated = !self.generations.is_current(trip.snapshot);
+            if Instant::now() >= deadline || is_outdated {
+                return Sharing::Load(None);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
+    /// What Redis has for this purpose: anything servable for an answer, something better than what
+    /// is about to be refreshed for a refresh.
+    async fn fetch(&self, trip: &Trip<'_>, purpose: Purpose) -> Option<Arc<Entry>> {
+        let now = self.clock.now();
+        let entry = trip.second.fetch(trip.place, trip.policy, trip.snapshot, now).await?;
+        let is_good = match purpose {
+            Purpose::Answer => entry.age(now) != Age::Dead,
+            Purpose::Refresh => entry.age(now) == Age::Fresh && !entry.is_due(now),
+        };
+        is_good.then(|| Arc::new(entry))
+    }
+
     async fn load(&self, load: Loader) -> Result<Loaded> {
-        let result = match timeout(self.settings.load_deadline, load()).await {
+        let deadline = if is_off(Mechanism::LoadDeadline) {
+            self.settings.load_deadline.saturating_mul(1_000)
+        } else {
+            self.settings.load_deadline
+        };
+        let result = match timeout(deadline, load()).await {
             Ok(result) => result,
             Err(elapsed) => Err(Error::unavailable("the data source", elapsed)),
         };
@@ -188,8 +272,11 @@ impl Engine {
         key: &CacheKey,
         loaded: &Loaded,
         policy: &CachePolicy,
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
     ) -> (Landed, Option<Arc<Entry>>) {
+        if is_off(Mechanism::LoadRaceCheck) {
+            snapshot = self.generations.snapshot(&policy.tags);
+        }
         let now = self.clock.now();
         let entry = Arc::new(Entry::new(loaded, policy, now, self.part(), snapshot));
         let body = told_as(&entry.body, CacheOutcome::Miss);
@@ -212,10 +299,11 @@ impl Engine {
         true
     }
 
-    /// A failed load is answered from Redis if that held something within its grace.
-    fn rescued(&self, spare: Option<Entry>, error: Error) -> Landed {
-        match spare {
-            Some(entry) if self.generations.is_current(&entry.snapshot) => {
+    /// A failed load is answered with what there is within its grace. What the source says does not
+    /// exist (any more) is not kept alive that way.
+    fn rescued(&self, key: &CacheKey, error: Error) -> Landed {
+        match self.look(key) {
+            Some((entry, _)) if !matches!(error, Error::NotFound(_)) => {
                 Ok(told_as(&entry.body, CacheOutcome::Stale))
             }
             _ => Err(Arc::new(error)),
@@ -241,6 +329,30 @@ impl Engine {
         self.metrics.cache_bytes.set(as_gauge(self.store.bytes()));
         self.metrics.cache_entries.set(as_gauge(self.store.len() as u64));
     }
+}
+
+/// What a load is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Somebody waits.
+    Answer,
+    /// The entry is served meanwhile.
+    Refresh,
+}
+
+/// A load that may be shared with other instances.
+struct Trip<'a> {
+    second: &'a RedisLevel,
+    place: &'a Place,
+    policy: &'a CachePolicy,
+    snapshot: &'a Snapshot,
+}
+
+/// What sharing a load came to.
+enum Sharing {
+    Found(Arc<Entry>),
+    /// This instance loads, with the lease if there is one to have.
+    Load(Option<Lease>),
 }
 
 /// How a caller gets its body.

@@ -1,6 +1,13 @@
 //! One stored body, with everything that sending it needs computed once.
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{
+    io::Write,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use alpine_domain::{
     Timestamp,
@@ -11,14 +18,20 @@ use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
 use super::generations::Snapshot;
+use crate::mutants::{Mechanism, is_off};
 
 /// Bodies up to this many bytes are not worth compressing.
 const WORTH_COMPRESSING: usize = 1_024;
 /// What an entry costs beside its bytes: key, maps, pointers, generously.
 const OVERHEAD: usize = 512;
 
+/// The part of its TTL after which an entry is refreshed behind its readers.
+const REFRESH_AT: f64 = 0.8;
+/// How soon another refresh may be tried after one that brought nothing.
+const RETRY_REFRESH: Duration = Duration::from_millis(250);
+
 /// A stored body, the times between which it may be served, and what it was loaded under.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Entry {
     /// Ready for a hit.
     pub(super) body: Arc<CachedBody>,
@@ -26,6 +39,10 @@ pub(super) struct Entry {
     /// Not served from then on, whatever happens.
     pub(super) dead_at: Timestamp,
     pub(super) snapshot: Snapshot,
+    /// From then on the next reader has it refreshed.
+    due_at: Timestamp,
+    /// When a refresh was last begun, in milliseconds since the process' first, plus one; 0: never.
+    refreshed: AtomicU64,
 }
 
 /// What an entry is good for at some instant.
@@ -59,12 +76,32 @@ impl Entry {
             outcome: CacheOutcome::Hit,
             fresh_until,
         };
-        Self { body: Arc::new(body), loaded_at: now, dead_at, snapshot }
+        Self::of(body, now, dead_at, snapshot)
+    }
+
+    pub(super) fn of(
+        body: CachedBody,
+        loaded_at: Timestamp,
+        dead_at: Timestamp,
+        snapshot: Snapshot,
+    ) -> Self {
+        let due_at = loaded_at.later(body.fresh_until.since(loaded_at).mul_f64(REFRESH_AT));
+        Self {
+            body: Arc::new(body),
+            loaded_at,
+            dead_at,
+            snapshot,
+            due_at,
+            refreshed: AtomicU64::new(0),
+        }
     }
 
     /// How the entry stands at `now`. A clock that was set back behind the load makes the age
     /// unknowable, so such an entry is dead.
     pub(super) fn age(&self, now: Timestamp) -> Age {
+        if is_off(Mechanism::TtlGraceBound) {
+            return if now < self.body.fresh_until { Age::Fresh } else { Age::Stale };
+        }
         if now < self.loaded_at || now >= self.dead_at {
             Age::Dead
         } else if now < self.body.fresh_until {
@@ -72,6 +109,25 @@ impl Entry {
         } else {
             Age::Stale
         }
+    }
+
+    /// Whether it should be refreshed at `now`.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.due_at
+    }
+
+    /// Whether the caller, of all that find the entry due, should have it refreshed: one in a while.
+    pub(super) fn claim_refresh(&self) -> bool {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        let passed = FIRST.get_or_init(Instant::now).elapsed().as_millis();
+        let now = u64::try_from(passed).unwrap_or(u64::MAX).saturating_add(1);
+        let last = self.refreshed.load(Ordering::Relaxed);
+        let pause = RETRY_REFRESH.as_millis();
+        let may = last == 0 || u128::from(now.saturating_sub(last)) >= pause;
+        may && self
+            .refreshed
+            .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Bytes in memory, book-keeping included.

@@ -1,73 +1,151 @@
-//! Tags with generations, in this process.
+//! Tags with generations: what was invalidated when, as far as this instance knows.
 
-use std::{collections::HashMap, sync::RwLock};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use alpine_domain::ports::cache::Tag;
 
-use crate::sync;
+use crate::{
+    mutants::{Mechanism, is_off},
+    sync,
+};
 
-/// Tags known at most. Tags come from code and from ids; past this many, everything is invalidated
-/// once and counting starts anew.
-const MAX_TAGS: usize = 65_536;
+/// Tags are counted in so many slots. Two that share one are invalidated together, now and then once
+/// too often; in return the memory is fixed, however many accounts there are.
+const SLOTS: usize = 65_536;
+/// How long a change of this instance keeps its tags off the shared level, unless its event comes
+/// first. By then the event was applied, or this instance says that it is not fresh.
+const DISTRUST: Duration = Duration::from_secs(2);
 
-/// The generations of some tags at one instant, in the order of a policy's tags.
+/// What some tags were at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Snapshot {
     everything: u64,
-    tags: Vec<(Tag, u64)>,
+    slots: Vec<(usize, u64)>,
+    /// The logged generations, in the order of the policy's tags, if entries under all of them may be
+    /// shared with other instances.
+    pub(super) shared: Option<Vec<i64>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// Moves when everything is forgotten.
-    everything: u64,
-    tags: HashMap<Tag, u64>,
+/// A tag whose generation all instances derive from the log alike.
+#[derive(Debug)]
+struct Shared {
+    generation: i64,
+    distrusted_until: Option<Instant>,
 }
 
-impl State {
-    fn of(&self, tag: &Tag) -> u64 {
-        self.tags.get(tag).copied().unwrap_or(0)
+/// The current generations.
+///
+/// The order of two steps matters: whoever invalidates raises the logged generation before the slot,
+/// whoever takes a snapshot reads the slots before the logged ones. So a snapshot that is current
+/// never holds an outdated logged generation.
+#[derive(Debug)]
+pub(super) struct Generations {
+    everything: AtomicU64,
+    slots: Box<[AtomicU64]>,
+    hasher: RandomState,
+    shared: RwLock<HashMap<Tag, Shared>>,
+}
+
+impl Default for Generations {
+    fn default() -> Self {
+        Self {
+            everything: AtomicU64::new(0),
+            slots: std::iter::repeat_with(AtomicU64::default).take(SLOTS).collect(),
+            hasher: RandomState::new(),
+            shared: RwLock::default(),
+        }
     }
 }
-
-/// The current generation of every tag; one never named is in generation 0.
-#[derive(Debug, Default)]
-pub(super) struct Generations(RwLock<State>);
 
 impl Generations {
     /// Takes a snapshot, before a load.
     pub(super) fn snapshot(&self, tags: &[Tag]) -> Snapshot {
-        let state = sync::read(&self.0);
-        Snapshot {
-            everything: state.everything,
-            tags: tags.iter().map(|t| (t.clone(), state.of(t))).collect(),
-        }
+        let everything = self.everything.load(Ordering::SeqCst);
+        let slots = tags
+            .iter()
+            .map(|tag| {
+                let slot = self.slot(tag);
+                (slot, self.slots[slot].load(Ordering::SeqCst))
+            })
+            .collect();
+        Snapshot { everything, slots, shared: self.logged(tags) }
     }
 
     /// Whether nothing in `snapshot` was invalidated since it was taken.
     pub(super) fn is_current(&self, snapshot: &Snapshot) -> bool {
-        let state = sync::read(&self.0);
-        snapshot.everything == state.everything
-            && snapshot.tags.iter().all(|(tag, g)| state.of(tag) == *g)
+        snapshot.everything == self.everything.load(Ordering::SeqCst)
+            && snapshot
+                .slots
+                .iter()
+                .all(|(slot, seen)| self.slots[*slot].load(Ordering::SeqCst) == *seen)
     }
 
-    /// Starts a new generation of each tag.
-    pub(super) fn invalidate(&self, tags: &[Tag]) {
-        let mut state = sync::write(&self.0);
+    /// Applies the event `at`.
+    pub(super) fn invalidate(&self, tags: &[Tag], at: i64) {
+        let mut shared = sync::write(&self.shared);
         for tag in tags {
-            if state.tags.len() >= MAX_TAGS && !state.tags.contains_key(tag) {
-                state.tags.clear();
-                state.everything += 1;
+            match shared.get_mut(tag) {
+                // Applied before: nothing that was loaded since is out of date.
+                Some(known) if at <= known.generation => {}
+                Some(known) => {
+                    *known = Shared { generation: at, distrusted_until: None };
+                    self.move_on(tag);
+                }
+                None => self.move_on(tag),
             }
-            *state.tags.entry(tag.clone()).or_insert(0) += 1;
         }
     }
 
-    /// Starts a new generation of everything.
-    pub(super) fn invalidate_everything(&self) {
-        let mut state = sync::write(&self.0);
-        state.tags.clear();
-        state.everything += 1;
+    /// A change of this instance whose event it has not applied yet.
+    pub(super) fn outdate(&self, tags: &[Tag]) {
+        let mut shared = sync::write(&self.shared);
+        for tag in tags {
+            if let Some(known) = shared.get_mut(tag) {
+                known.distrusted_until = Instant::now().checked_add(DISTRUST);
+            }
+            self.move_on(tag);
+        }
+    }
+
+    /// Invalidates everything, and learns which tags are shared.
+    pub(super) fn restart(&self, generations: &[(Tag, i64)]) {
+        let mut shared = sync::write(&self.shared);
+        *shared = generations
+            .iter()
+            .map(|(tag, at)| (tag.clone(), Shared { generation: *at, distrusted_until: None }))
+            .collect();
+        self.everything.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn logged(&self, tags: &[Tag]) -> Option<Vec<i64>> {
+        let shared = sync::read(&self.shared);
+        if shared.is_empty() {
+            return None;
+        }
+        tags.iter()
+            .map(|tag| {
+                let known = shared.get(tag)?;
+                let is_trusted = known.distrusted_until.is_none_or(|until| until <= Instant::now());
+                let seen = if is_off(Mechanism::SharedGenerations) { 0 } else { known.generation };
+                is_trusted.then_some(seen)
+            })
+            .collect()
+    }
+
+    fn move_on(&self, tag: &Tag) {
+        self.slots[self.slot(tag)].fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn slot(&self, tag: &Tag) -> usize {
+        usize::try_from(self.hasher.hash_one(tag)).unwrap_or(usize::MAX) % SLOTS
     }
 }
 
@@ -80,23 +158,44 @@ mod tests {
         let generations = Generations::default();
         let (a, b, c) = (Tag::of("a"), Tag::of("b"), Tag::of("c"));
         let snapshot = generations.snapshot(&[a.clone(), b.clone()]);
-        generations.invalidate(&[c]);
+        if generations.slot(&c) != generations.slot(&a)
+            && generations.slot(&c) != generations.slot(&b)
+        {
+            generations.invalidate(&[c], 1);
+        }
         assert!(generations.is_current(&snapshot));
-        generations.invalidate(&[b]);
+        generations.invalidate(&[b], 2);
         assert!(!generations.is_current(&snapshot));
+        let again = generations.snapshot(std::slice::from_ref(&a));
+        generations.outdate(std::slice::from_ref(&a));
+        assert!(!generations.is_current(&again));
         let again = generations.snapshot(&[a]);
-        generations.invalidate_everything();
+        generations.restart(&[]);
         assert!(!generations.is_current(&again));
     }
 
     #[test]
-    fn too_many_tags_invalidate_rather_than_grow() {
+    fn logged_generations_are_the_newest_events_whatever_comes_twice() {
         let generations = Generations::default();
-        let first = generations.snapshot(&[Tag::of("kept")]);
-        for n in 0..=MAX_TAGS {
-            generations.invalidate(&[Tag(format!("t{n}").into())]);
-        }
-        assert!(!generations.is_current(&first));
-        assert!(sync::read(&generations.0).tags.len() <= MAX_TAGS);
+        let (a, b) = (Tag::of("a"), Tag::of("b"));
+        assert_eq!(generations.snapshot(std::slice::from_ref(&a)).shared, None);
+        generations.restart(&[(a.clone(), 5), (b.clone(), 0)]);
+        generations.invalidate(std::slice::from_ref(&a), 9);
+        let snapshot = generations.snapshot(&[a.clone(), b]);
+        assert_eq!(snapshot.shared, Some(vec![9, 0]));
+        generations.invalidate(std::slice::from_ref(&a), 7);
+        assert!(generations.is_current(&snapshot), "an event that was applied before");
+        assert_eq!(generations.snapshot(&[a, Tag::of("account")]).shared, None);
+    }
+
+    #[test]
+    fn a_change_of_ones_own_is_not_shared_until_its_event_comes() {
+        let generations = Generations::default();
+        let a = [Tag::of("a")];
+        generations.restart(&[(a[0].clone(), 1)]);
+        generations.outdate(&a);
+        assert_eq!(generations.snapshot(&a).shared, None);
+        generations.invalidate(&a, 2);
+        assert_eq!(generations.snapshot(&a).shared, Some(vec![2]));
     }
 }

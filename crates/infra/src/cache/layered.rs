@@ -11,10 +11,9 @@ use async_trait::async_trait;
 use super::{engine::Engine, redis_level::RedisLevel, settings::CacheSettings};
 use crate::{InfraMetrics, SettingsError, redis::RedisHandle};
 
-/// The cache of several instances: memory first, then Redis, then the source. While Redis is away it
-/// is the cache of one process. An instance that (re)loads its whole state should call
-/// [`clear`](ResponseCache::clear), which also starts Redis anew, since invalidations may have been
-/// missed there while nobody could tell.
+/// The cache of several instances: memory first, then Redis, then the source, which one instance at a
+/// time asks for a key. While Redis is away, and until [`restart`](ResponseCache::restart) has told
+/// which tags are shared, it is the cache of one process.
 pub struct LayeredCache(Arc<Engine>);
 
 impl LayeredCache {
@@ -45,11 +44,15 @@ impl ResponseCache for LayeredCache {
         self.0.get_or_load(key, policy, load).await
     }
 
-    async fn invalidate(&self, tags: &[Tag]) {
-        self.0.invalidate(tags).await;
+    async fn invalidate(&self, tags: &[Tag], at: i64) {
+        self.0.invalidate(tags, at);
     }
 
-    async fn clear(&self) {
-        self.0.clear().await;
+    async fn outdate(&self, tags: &[Tag]) {
+        self.0.outdate(tags);
+    }
+
+    async fn restart(&self, shared: &[(Tag, i64)]) {
+        self.0.restart(shared);
     }
 }

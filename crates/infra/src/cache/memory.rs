@@ -39,11 +39,15 @@ impl ResponseCache for MemoryCache {
         self.0.get_or_load(key, policy, load).await
     }
 
-    async fn invalidate(&self, tags: &[Tag]) {
-        self.0.invalidate(tags).await;
+    async fn invalidate(&self, tags: &[Tag], at: i64) {
+        self.0.invalidate(tags, at);
     }
 
-    async fn clear(&self) {
-        self.0.clear().await;
+    async fn outdate(&self, tags: &[Tag]) {
+        self.0.outdate(tags);
+    }
+
+    async fn restart(&self, shared: &[(Tag, i64)]) {
+        self.0.restart(shared);
     }
 }

@@ -1,6 +1,6 @@
 //! How an entry is written into Redis. Reading trusts nothing: whatever does not check out is a miss.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use alpine_domain::{
     Timestamp,
@@ -15,53 +15,63 @@ use super::{
 };
 
 /// Names the format; another version is another name.
-const MAGIC: &[u8; 8] = b"alpine-1";
-const DIGEST: usize = 32;
-const HEADER: usize = MAGIC.len() + 2 * DIGEST + 3 * 8 + 2 * 4;
+const MAGIC: &[u8; 8] = b"alpine-2";
+pub(super) const DIGEST: usize = 32;
+const HEADER: usize = MAGIC.len() + DIGEST + 4 * 8 + 2 * 4;
 
-/// An entry as it was read.
+/// An entry as it was read. All times are those of the clock that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kept {
     loaded_at: Timestamp,
     fresh_until: Timestamp,
     dead_at: Timestamp,
+    /// When Redis drops it.
+    dropped_at: Timestamp,
     body: Bytes,
     gzip: Option<Bytes>,
 }
 
 impl Kept {
-    /// The entry for this process. The reader's own policy bounds its life as well, in case that
-    /// an instance with other settings wrote it.
-    pub(super) fn into_entry(self, snapshot: Snapshot, policy: &CachePolicy) -> Entry {
-        let fresh_until = self.fresh_until.min(self.loaded_at.later(policy.ttl));
-        let dead_at = self.dead_at.min(self.loaded_at.later(policy.ttl).later(policy.grace));
+    /// The entry for this process, at `now`, when Redis will keep it for `left`.
+    ///
+    /// Hosts' clocks may differ by seconds, so its age is taken from how long Redis has kept it, or
+    /// from the clocks if that says more. The reader's own policy bounds its life as well, in case
+    /// that an instance with other settings wrote it.
+    pub(super) fn into_entry(
+        self,
+        snapshot: Snapshot,
+        policy: &CachePolicy,
+        now: Timestamp,
+        left: Duration,
+    ) -> Entry {
+        let by_redis = self.dropped_at.since(self.loaded_at).saturating_sub(left);
+        let age = by_redis.max(now.since(self.loaded_at));
+        let loaded_at = now.earlier(age);
+        let ttl = self.fresh_until.since(self.loaded_at).min(policy.ttl);
+        let life = self.dead_at.since(self.loaded_at).min(policy.ttl + policy.grace);
         let etag = etag(&self.body);
-        Entry {
-            body: Arc::new(CachedBody {
-                body: self.body,
-                gzip: self.gzip,
-                etag,
-                outcome: CacheOutcome::Hit,
-                fresh_until,
-            }),
-            loaded_at: self.loaded_at,
-            dead_at,
-            snapshot,
-        }
+        let body = CachedBody {
+            body: self.body,
+            gzip: self.gzip,
+            etag,
+            outcome: CacheOutcome::Hit,
+            fresh_until: loaded_at.later(ttl),
+        };
+        Entry::of(body, loaded_at, loaded_at.later(life), snapshot)
     }
 }
 
-/// The entry as bytes: header, body, gzip, and a digest of all of it.
-pub(super) fn encode(entry: &Entry, key: &[u8; DIGEST], vector: &[u8; DIGEST]) -> Vec<u8> {
+/// The entry as bytes: header, body, gzip, and a digest of all of it. `place` names its key and
+/// generations.
+pub(super) fn encode(entry: &Entry, place: &[u8; DIGEST], dropped_at: Timestamp) -> Vec<u8> {
     let body = &entry.body.body;
     let gzip = entry.body.gzip.as_deref().unwrap_or_default();
     let mut out = BytesMut::with_capacity(HEADER + body.len() + gzip.len() + DIGEST);
     out.put_slice(MAGIC);
-    out.put_slice(key);
-    out.put_slice(vector);
-    out.put_i64(entry.loaded_at.micros());
-    out.put_i64(entry.body.fresh_until.micros());
-    out.put_i64(entry.dead_at.micros());
+    out.put_slice(place);
+    for at in [entry.loaded_at, entry.body.fresh_until, entry.dead_at, dropped_at] {
+        out.put_i64(at.micros());
+    }
     // Bodies are bounded far below four gigabytes; a longer one would fail to decode, as a miss.
     out.put_u32(u32::try_from(body.len()).unwrap_or(u32::MAX));
     out.put_u32(u32::try_from(gzip.len()).unwrap_or(u32::MAX));
@@ -72,14 +82,8 @@ pub(super) fn encode(entry: &Entry, key: &[u8; DIGEST], vector: &[u8; DIGEST]) -
     out.into()
 }
 
-/// The entry, if `bytes` are whole, belong to `key`, were written under the generations `vector`
-/// and are not past their time at `now`.
-pub(super) fn decode(
-    bytes: Vec<u8>,
-    key: &[u8; DIGEST],
-    vector: &[u8; DIGEST],
-    now: Timestamp,
-) -> Option<Kept> {
+/// The entry, if `bytes` are whole and belong to `place`.
+pub(super) fn decode(bytes: Vec<u8>, place: &[u8; DIGEST]) -> Option<Kept> {
     let mut rest = Bytes::from(bytes);
     if rest.len() < HEADER + DIGEST {
         return None;
@@ -88,67 +92,73 @@ pub(super) fn decode(
     if Sha256::digest(&rest)[..] != digest[..] {
         return None;
     }
-    let matches = rest.split_to(MAGIC.len()) == MAGIC[..]
-        && rest.split_to(DIGEST) == key[..]
-        && rest.split_to(DIGEST) == vector[..];
-    if !matches {
+    if rest.split_to(MAGIC.len()) != MAGIC[..] || rest.split_to(DIGEST) != place[..] {
         return None;
     }
-    let loaded_at = Timestamp::from_micros(rest.get_i64());
-    let fresh_until = Timestamp::from_micros(rest.get_i64());
-    let dead_at = Timestamp::from_micros(rest.get_i64());
+    let mut at = || Timestamp::from_micros(rest.get_i64());
+    let (loaded_at, fresh_until, dead_at, dropped_at) = (at(), at(), at(), at());
     let body_length = rest.get_u32() as usize;
     let gzip_length = rest.get_u32() as usize;
-    if body_length.checked_add(gzip_length)? != rest.len() || now >= dead_at {
+    if body_length.checked_add(gzip_length)? != rest.len() {
         return None;
     }
     let body = rest.split_to(body_length);
-    Some(Kept { loaded_at, fresh_until, dead_at, body, gzip: (gzip_length > 0).then_some(rest) })
+    let gzip = (gzip_length > 0).then_some(rest);
+    Some(Kept { loaded_at, fresh_until, dead_at, dropped_at, body, gzip })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use alpine_domain::ports::cache::Loaded;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cache::entry::Age;
 
-    const KEY: [u8; 32] = [1; 32];
-    const VECTOR: [u8; 32] = [2; 32];
+    const PLACE: [u8; 32] = [1; 32];
 
     fn now() -> Timestamp {
         Timestamp::from_seconds(1_000)
     }
 
+    fn policy() -> CachePolicy {
+        CachePolicy { ttl: Duration::from_mins(1), grace: Duration::from_secs(30), tags: vec![] }
+    }
+
     fn written(body: &str) -> Vec<u8> {
-        let policy = CachePolicy {
-            ttl: Duration::from_mins(1),
-            grace: Duration::from_secs(30),
-            tags: vec![],
-        };
         let loaded = Loaded { body: Bytes::from(body.to_owned()), expires_at: None };
-        let entry = Entry::new(&loaded, &policy, now(), 0.0, Snapshot::default());
-        encode(&entry, &KEY, &VECTOR)
+        let entry = Entry::new(&loaded, &policy(), now(), 0.0, Snapshot::default());
+        encode(&entry, &PLACE, now().later(Duration::from_secs(90)))
+    }
+
+    fn read_at(seconds: i64, left: u64) -> Entry {
+        let kept = decode(written("[]"), &PLACE).unwrap();
+        let now = Timestamp::from_seconds(seconds);
+        kept.into_entry(Snapshot::default(), &policy(), now, Duration::from_secs(left))
     }
 
     #[test]
     fn reads_back_what_was_written() {
         let long = "signal ".repeat(500);
-        let kept = decode(written(&long), &KEY, &VECTOR, now()).unwrap();
+        let kept = decode(written(&long), &PLACE).unwrap();
         assert_eq!(kept.body, long.as_bytes());
         assert!(kept.gzip.is_some());
         assert_eq!(kept.fresh_until, Timestamp::from_seconds(1_060));
         assert_eq!(kept.dead_at, Timestamp::from_seconds(1_090));
+        assert!(decode(written("[]"), &[9; 32]).is_none());
     }
 
     #[test]
-    fn another_key_or_generation_or_a_late_reader_finds_nothing() {
-        let other = [9; 32];
-        assert!(decode(written("[]"), &other, &VECTOR, now()).is_none());
-        assert!(decode(written("[]"), &KEY, &other, now()).is_none());
-        assert!(decode(written("[]"), &KEY, &VECTOR, Timestamp::from_seconds(1_090)).is_none());
+    fn its_age_does_not_depend_on_the_readers_clock_being_right() {
+        // Ten seconds old by both.
+        assert_eq!(read_at(1_010, 80).dead_at, Timestamp::from_seconds(1_090));
+        // The reader's clock is five seconds behind the writer's.
+        assert_eq!(read_at(1_005, 80).dead_at, Timestamp::from_seconds(1_085));
+        assert_eq!(read_at(995, 90).dead_at, Timestamp::from_seconds(1_085));
+        // Five seconds ahead: it ages early, never late.
+        assert_eq!(read_at(1_015, 80).dead_at, Timestamp::from_seconds(1_090));
+        // A key that Redis would keep for ever is none of ours.
+        assert_eq!(read_at(1_001, 0).age(Timestamp::from_seconds(1_001)), Age::Dead);
     }
 
     proptest! {
@@ -158,15 +168,15 @@ mod tests {
             let mut damaged = whole.clone();
             let at = at % damaged.len();
             damaged[at] ^= 1 << bit;
-            prop_assert!(decode(damaged, &KEY, &VECTOR, now()).is_none());
+            prop_assert!(decode(damaged, &PLACE).is_none());
             let mut short = whole;
             short.truncate(cut % short.len());
-            prop_assert!(decode(short, &KEY, &VECTOR, now()).is_none());
+            prop_assert!(decode(short, &PLACE).is_none());
         }
 
         #[test]
         fn garbage_is_a_miss(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            prop_assert!(decode(bytes, &KEY, &VECTOR, now()).is_none());
+            prop_assert!(decode(bytes, &PLACE).is_none());
         }
     }
 }

@@ -18,6 +18,9 @@ pub struct CacheSettings {
     /// The part of a TTL by which it may be shortened at random, 0 to 1; default 0.1. It keeps
     /// entries that were filled together from expiring together.
     pub jitter: f64,
+    /// How long it is remembered that something does not exist, when a loader says so; default 1 s,
+    /// zero to ask each time. Never longer than the TTL of the route.
+    pub absent_ttl: Duration,
 }
 
 impl Default for CacheSettings {
@@ -28,6 +31,7 @@ impl Default for CacheSettings {
             max_body: 2 << 20,
             load_deadline: Duration::from_secs(2),
             jitter: 0.1,
+            absent_ttl: Duration::from_secs(1),
         }
     }
 }

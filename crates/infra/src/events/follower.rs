@@ -12,7 +12,10 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::InfraMetrics;
+use crate::{
+    InfraMetrics,
+    mutants::{Mechanism, is_off},
+};
 
 /// How the log is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +103,7 @@ impl Follower {
     /// # Errors
     /// [`Error::Unavailable`] when that cannot be had within the deadline.
     pub async fn ensure_fresh(&self) -> Result<()> {
-        if self.is_fresh() {
+        if self.is_fresh() || is_off(Mechanism::FreshnessProof) {
             return Ok(());
         }
         let deadline = Instant::now() + self.settings.catch_up_deadline;
@@ -172,7 +175,7 @@ impl Reader {
             }
             failing = result.is_err();
             tokio::select! {
-                () = sleep(self.settings.poll_interval) => {}
+                () = sleep(self.settings.poll_interval), if !is_off(Mechanism::FollowerPoll) => {}
                 () = bus.woken() => {}
                 () = wanted.notified() => {}
             }
@@ -225,8 +228,10 @@ impl Reader {
     /// again, rather than missed.
     async fn start_anew(&self) -> Result<()> {
         let head = self.in_time(self.settings.step_deadline, self.log.head()).await?;
+        let newest =
+            self.in_time(self.settings.step_deadline, self.log.newest_of_each_kind()).await?;
         let patience = self.settings.step_deadline.saturating_mul(10);
-        self.in_time(patience, self.handler.reset()).await?;
+        self.in_time(patience, self.handler.reset(&newest)).await?;
         self.state.send_modify(|state| state.position = Some(head));
         self.metrics.log_position.set(head);
         Ok(())

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -46,6 +46,7 @@ async fn layered() -> Option<Subject> {
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
     let cache =
         LayeredCache::new(settings(), redis, Arc::<ManualClock>::clone(&clock), metrics()).unwrap();
+    cache.restart(&SHARED).await;
     Some(Subject { cache: Arc::new(cache), clock })
 }
 
@@ -76,10 +77,19 @@ contract!(
     errors_are_told_to_all_and_not_kept,
     a_hung_load_frees_its_key,
     a_panicking_load_frees_its_key,
-    clear_forgets_everything,
+    restarting_forgets_everything,
+    absence_is_remembered_for_a_moment,
+    what_is_about_to_expire_is_refreshed_behind_its_readers,
 );
 
 const TAG: Tag = Tag::of("signals");
+const SHARED: [(Tag, i64); 2] = [(TAG, 0), (Tag::of("other"), 0)];
+
+/// The number of an event that nobody has applied yet.
+fn next_event() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    LAST.fetch_add(1, Ordering::SeqCst) + 1
+}
 
 fn key(name: &str) -> CacheKey {
     CacheKey { route: "signals.latest", scope: Scope::Public, parameters: name.to_owned() }
@@ -193,12 +203,12 @@ async fn invalidated_is_never_served(subject: Subject) {
     let count = Arc::default();
     let load = counting(&count);
     get(&subject, "a", &load).await;
-    subject.cache.invalidate(&[Tag::of("other")]).await;
+    subject.cache.invalidate(&[Tag::of("other")], next_event()).await;
     assert_eq!(get(&subject, "a", &load).await.1, CacheOutcome::Hit);
-    subject.cache.invalidate(&[TAG]).await;
+    subject.cache.invalidate(&[TAG], next_event()).await;
     assert_eq!(get(&subject, "a", &load).await, ("body 2".into(), CacheOutcome::Miss));
     // Not even when loading fails, within what would have been its grace.
-    subject.cache.invalidate(&[TAG]).await;
+    subject.cache.invalidate(&[TAG], next_event()).await;
     let failing: Loader = Arc::new(|| Box::pin(async { Err(Error::unavailable("x", "down")) }));
     assert!(subject.cache.get_or_load(key("a"), &policy(), failing).await.is_err());
 }
@@ -210,7 +220,7 @@ async fn a_load_racing_an_invalidation_is_not_kept(subject: Subject) {
     let early =
         tokio::spawn(async move { cache.get_or_load(key("a"), &policy(), first).await.unwrap() });
     started.notified().await;
-    subject.cache.invalidate(&[TAG]).await;
+    subject.cache.invalidate(&[TAG], next_event()).await;
     // Who comes after the invalidation must not get what was read before it.
     let (cache, second) = (Arc::clone(&subject.cache), Arc::clone(&load));
     let late =
@@ -267,7 +277,7 @@ async fn a_known_end_is_kept(subject: Subject) {
 }
 
 async fn errors_are_told_to_all_and_not_kept(subject: Subject) {
-    let failing: Loader = Arc::new(|| Box::pin(async { Err(Error::NotFound("signal")) }));
+    let failing: Loader = Arc::new(|| Box::pin(async { Err(Error::unavailable("x", "down")) }));
     let mut calls = Vec::new();
     for _ in 0..5 {
         let (cache, failing) = (Arc::clone(&subject.cache), Arc::clone(&failing));
@@ -276,7 +286,7 @@ async fn errors_are_told_to_all_and_not_kept(subject: Subject) {
         ));
     }
     for call in calls {
-        assert!(matches!(call.await.unwrap(), Err(Error::NotFound("signal"))));
+        assert!(matches!(call.await.unwrap(), Err(Error::Unavailable { .. })));
     }
     let count = Arc::default();
     assert_eq!(get(&subject, "a", &counting(&count)).await.1, CacheOutcome::Miss);
@@ -307,14 +317,55 @@ async fn a_panicking_load_frees_its_key(subject: Subject) {
     assert_eq!(get(&subject, "a", &load).await.0, "calm");
 }
 
-async fn clear_forgets_everything(subject: Subject) {
+async fn restarting_forgets_everything(subject: Subject) {
     let count = Arc::default();
     let load = counting(&count);
     get(&subject, "a", &load).await;
     get(&subject, "b", &load).await;
-    subject.cache.clear().await;
+    subject.cache.restart(&[(TAG, next_event())]).await;
     assert_eq!(get(&subject, "a", &load).await.1, CacheOutcome::Miss);
     assert_eq!(get(&subject, "b", &load).await.1, CacheOutcome::Miss);
+}
+
+async fn absence_is_remembered_for_a_moment(subject: Subject) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let absent: Loader = Arc::new(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async { Err(Error::NotFound("signal")) })
+    });
+    let policy = policy();
+    let ask = || subject.cache.get_or_load(key("a"), &policy, Arc::clone(&absent));
+    for _ in 0..5 {
+        assert!(matches!(ask().await, Err(Error::NotFound("signal"))));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    subject.clock.advance(Duration::from_secs(1));
+    assert!(ask().await.is_err());
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    // What came to exist is seen at once.
+    subject.cache.invalidate(&[TAG], next_event()).await;
+    let count = Arc::default();
+    assert_eq!(get(&subject, "a", &counting(&count)).await.0, "body 1");
+}
+
+async fn what_is_about_to_expire_is_refreshed_behind_its_readers(subject: Subject) {
+    let count = Arc::default();
+    let load = counting(&count);
+    get(&subject, "a", &load).await;
+    subject.clock.advance(Duration::from_secs(47));
+    assert_eq!(get(&subject, "a", &load).await, ("body 1".into(), CacheOutcome::Hit));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(count.load(Ordering::SeqCst), 1, "less than four fifths of its TTL");
+    subject.clock.advance(Duration::from_secs(2));
+    timeout(Duration::from_secs(5), async {
+        while get(&subject, "a", &load).await != ("body 2".into(), CacheOutcome::Hit) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(count.load(Ordering::SeqCst), 2, "one refresh for all readers");
 }
 
 #[tokio::test]
@@ -358,14 +409,16 @@ async fn pair() -> Option<[Subject; 2]> {
             Arc::<ManualClock>::clone(&clock),
             metrics(),
         );
-        pair.push(Subject { cache: Arc::new(cache.unwrap()), clock: Arc::clone(&clock) });
+        let cache = cache.unwrap();
+        cache.restart(&SHARED).await;
+        pair.push(Subject { cache: Arc::new(cache), clock: Arc::clone(&clock) });
     }
     pair.try_into().ok()
 }
 
 /// Asks until the other instance's entry has arrived in Redis, which happens behind its answer.
 async fn get_from_redis(subject: &Subject, name: &str, wanted: &str) {
-    let missing: Loader = Arc::new(|| Box::pin(async { Err(Error::NotFound("entry")) }));
+    let missing: Loader = Arc::new(|| Box::pin(async { Err(Error::unavailable("x", "down")) }));
     timeout(Duration::from_secs(5), async {
         loop {
             let got = subject.cache.get_or_load(key(name), &policy(), Arc::clone(&missing)).await;
@@ -397,8 +450,9 @@ async fn what_one_instance_invalidates_no_other_finds_in_redis() {
     let load = counting(&count);
     get(&a, "x", &load).await;
     get_from_redis(&b, "x", "body 1").await;
-    a.cache.invalidate(&[TAG]).await;
-    b.cache.invalidate(&[TAG]).await;
+    let event = next_event();
+    a.cache.invalidate(&[TAG], event).await;
+    b.cache.invalidate(&[TAG], event).await;
     assert_eq!(get(&b, "x", &load).await, ("body 2".into(), CacheOutcome::Miss));
 }
 
@@ -411,20 +465,20 @@ async fn garbage_in_redis_is_a_miss() {
     let load = counting(&count);
     let mut connection =
         redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
-    let fresh = |handle| Subject {
-        cache: Arc::new(
-            LayeredCache::new(
-                self::settings(),
-                handle,
-                Arc::<ManualClock>::clone(&clock),
-                metrics(),
-            )
-            .unwrap(),
-        ),
-        clock: Arc::clone(&clock),
+    let fresh = async |handle| {
+        let clock = Arc::clone(&clock);
+        let cache = LayeredCache::new(
+            self::settings(),
+            handle,
+            Arc::<ManualClock>::clone(&clock),
+            metrics(),
+        )
+        .unwrap();
+        cache.restart(&SHARED).await;
+        Subject { cache: Arc::new(cache), clock }
     };
-    get(&fresh(open(settings.clone()).await), "x", &load).await;
-    let pattern = format!("{}:{{cache}}:body:*", settings.key_prefix);
+    get(&fresh(open(settings.clone()).await).await, "x", &load).await;
+    let pattern = format!("{}:cache:*:body", settings.key_prefix);
     let mut keys: Vec<String> = vec![];
     for _ in 0..500 {
         keys = redis::cmd("KEYS").arg(&pattern).query_async(&mut connection).await.unwrap();
@@ -441,5 +495,5 @@ async fn garbage_in_redis_is_a_miss() {
         .query_async(&mut connection)
         .await
         .unwrap();
-    assert_eq!(get(&fresh(open(settings).await), "x", &load).await.0, "body 2");
+    assert_eq!(get(&fresh(open(settings).await).await, "x", &load).await.0, "body 2");
 }

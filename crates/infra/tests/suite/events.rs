@@ -126,6 +126,10 @@ impl EventLog for Fake {
         Ok(after.take(limit as usize).cloned().collect())
     }
 
+    async fn newest_of_each_kind(&self) -> Result<Vec<LoggedEvent>> {
+        Ok(self.rows.lock().unwrap().last().cloned().into_iter().collect())
+    }
+
     async fn prune(&self, before: Timestamp) -> Result<u64> {
         let mut rows = self.rows.lock().unwrap();
         let all = rows.len();
@@ -144,7 +148,9 @@ impl EventHandler for Fake {
         Ok(())
     }
 
-    async fn reset(&self) -> Result<()> {
+    async fn reset(&self, newest: &[LoggedEvent]) -> Result<()> {
+        let newest = newest.iter().map(|row| row.seq).max();
+        assert!(newest >= self.rows.lock().unwrap().last().map(|row| row.seq));
         self.answer().await?;
         self.resets.fetch_add(1, Ordering::SeqCst);
         Ok(())

@@ -38,14 +38,21 @@ struct Parts {
     remote: RedisBlacklist,
 }
 
-fn parts(redis: RedisHandle) -> Parts {
+async fn parts(redis: RedisHandle) -> Parts {
+    parts_at(redis, 0).await
+}
+
+/// An instance that starts when the event `at` is the newest.
+async fn parts_at(redis: RedisHandle, at: i64) -> Parts {
     let clock = || Arc::new(SystemClock);
-    let cache = LayeredCache::new(CacheSettings::default(), redis.clone(), clock(), metrics());
+    let cache =
+        LayeredCache::new(CacheSettings::default(), redis.clone(), clock(), metrics()).unwrap();
+    cache.restart(&[(TAG, at)]).await;
     let limits = SharedLimits { local: LocalLimits::default(), ..SharedLimits::default() };
     let steady = Arc::new(MonotonicClock::new());
     let list = BlacklistSettings::default();
     Parts {
-        cache: cache.unwrap(),
+        cache,
         limiter: RedisRateLimiter::new(limits, redis.clone(), steady, metrics()),
         mirrored: MirroredBlacklist::new(list, redis.clone(), clock(), metrics()),
         remote: RedisBlacklist::new(list, redis.clone(), clock(), metrics()),
@@ -112,7 +119,7 @@ async fn everything_goes_on(parts: &Parts) {
     }
     assert!(started.elapsed() < PROMPT * 2, "took {:?}", started.elapsed());
     assert_ne!(condition(parts).await, Condition::Up);
-    prompt(parts.cache.invalidate(&[TAG])).await;
+    prompt(parts.cache.invalidate(&[TAG], 1)).await;
     assert_eq!(prompt(cached(parts, "warm", "two")).await, ("two".into(), CacheOutcome::Miss));
 }
 
@@ -127,7 +134,7 @@ async fn warm_up(parts: &Parts) {
 #[tokio::test]
 async fn killed_and_back_empty() {
     let Some(mut server) = OwnRedis::start() else { return };
-    let parts = parts(open(server.settings()).await);
+    let parts = parts(open(server.settings()).await).await;
     warm_up(&parts).await;
     server.kill();
     everything_goes_on(&parts).await;
@@ -144,7 +151,7 @@ async fn killed_and_back_empty() {
 #[tokio::test]
 async fn stopped_and_continued() {
     let Some(server) = OwnRedis::start() else { return };
-    let redis = parts(open(server.settings()).await);
+    let redis = parts(open(server.settings()).await).await;
     warm_up(&redis).await;
     server.signal("-STOP");
     everything_goes_on(&redis).await;
@@ -153,7 +160,7 @@ async fn stopped_and_continued() {
     // Another instance must not find in Redis what was invalidated while it was stopped. It comes
     // up as servers do, and this one has asked for the body since.
     assert_eq!(cached(&redis, "other", "x").await.1, CacheOutcome::Miss);
-    let late = parts(open(redis.redis.settings().clone()).await);
+    let late = parts_at(open(redis.redis.settings().clone()).await, 1).await;
     assert_eq!(cached(&late, "warm", "three").await, ("three".into(), CacheOutcome::Miss));
 }
 
@@ -161,7 +168,7 @@ async fn stopped_and_continued() {
 async fn absent_at_boot_delays_nothing() {
     let settings = RedisSettings::new(&format!("redis://127.0.0.1:{}/", free_port())).unwrap();
     let started = Instant::now();
-    let parts = parts(RedisHandle::open(settings, metrics()).unwrap());
+    let parts = parts(RedisHandle::open(settings, metrics()).unwrap()).await;
     let bus = RedisBus::new(parts.redis.clone());
     assert_eq!(cached(&parts, "a", "one").await, ("one".into(), CacheOutcome::Miss));
     assert!(parts.limiter.admit(&policy(3), "x").await.allowed);
@@ -176,7 +183,7 @@ async fn absent_at_boot_delays_nothing() {
 #[tokio::test]
 async fn crossing_an_outage_admits_nothing_extra_on_one_instance() {
     let Some(mut server) = OwnRedis::start() else { return };
-    let parts = parts(open(server.settings()).await);
+    let parts = parts(open(server.settings()).await).await;
     let policy = policy(20);
     let mut admitted = 0;
     for _ in 0..8 {
@@ -200,7 +207,7 @@ async fn crossing_an_outage_admits_nothing_extra_on_one_instance() {
 async fn what_was_admitted_meanwhile_is_charged_for_all_instances() {
     let Some(server) = OwnRedis::start() else { return };
     let settings = server.settings();
-    let (a, b) = (parts(open(settings.clone()).await), parts(open(settings).await));
+    let (a, b) = (parts(open(settings.clone()).await).await, parts(open(settings).await).await);
     let policy = policy(20);
     server.signal("-STOP");
     until_away_or_use(&a).await;
@@ -228,7 +235,7 @@ async fn until_away_or_use(parts: &Parts) {
 #[tokio::test]
 async fn a_read_only_or_full_server_is_a_miss_not_an_error() {
     let Some(server) = OwnRedis::start() else { return };
-    let parts = parts(open(server.settings()).await);
+    let parts = parts(open(server.settings()).await).await;
     let mut connection = redis::Client::open(parts.redis.settings().address())
         .unwrap()
         .get_multiplexed_async_connection()
@@ -242,6 +249,6 @@ async fn a_read_only_or_full_server_is_a_miss_not_an_error() {
     assert_eq!(cached(&parts, "a", "one").await, ("one".into(), CacheOutcome::Miss));
     assert!(parts.limiter.admit(&policy(1), "x").await.allowed);
     assert!(!parts.limiter.admit(&policy(1), "x").await.allowed);
-    parts.cache.invalidate(&[TAG]).await;
+    parts.cache.invalidate(&[TAG], 1).await;
     assert_eq!(cached(&parts, "a", "two").await, ("two".into(), CacheOutcome::Miss));
 }

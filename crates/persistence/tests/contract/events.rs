@@ -18,6 +18,7 @@ on_both!(
     rows_are_appended_with_their_change_or_not_at_all,
     a_follower_sees_every_row_once_and_in_order,
     pruning_takes_the_old_end_and_head_never_goes_back,
+    the_newest_row_of_each_kind_is_found,
 );
 
 async fn log(bed: &Bed, number: i64, seconds: i64) {
@@ -134,4 +135,21 @@ async fn pruning_takes_the_old_end_and_head_never_goes_back(bed: Bed) {
     assert_eq!(bed.events.head().await.unwrap(), head);
     log(&bed, 11, 110).await;
     assert!(bed.events.head().await.unwrap() > head);
+}
+
+async fn the_newest_row_of_each_kind_is_found(bed: Bed) {
+    assert!(bed.events.newest_of_each_kind().await.unwrap().is_empty());
+    log(&bed, 1, 0).await;
+    bed.database
+        .write("test", |unit| {
+            unit.log(at(1), Event::ProducersChanged);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    log(&bed, 2, 2).await;
+    let mut newest = bed.events.newest_of_each_kind().await.unwrap();
+    newest.sort_by_key(|row| row.seq);
+    assert_eq!(newest, bed.events.read_after(1, 10).await.unwrap());
+    assert_eq!(newest.len(), 2);
 }
