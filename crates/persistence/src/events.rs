@@ -74,10 +74,8 @@ impl EventLog for Events {
     async fn newest_of_each_kind(&self) -> Result<Vec<LoggedEvent>> {
         self.0
             .read("event_newest", |conn| {
-                let newest: Vec<Option<i64>> = events::table
-                    .group_by(events::kind)
-                    .select(max(events::seq))
-                    .load(conn)?;
+                let newest: Vec<Option<i64>> =
+                    events::table.group_by(events::kind).select(max(events::seq)).load(conn)?;
                 let rows: Vec<EventRow> = events::table
                     .filter(events::seq.eq_any(newest.into_iter().flatten()))
                     .load(conn)?;

@@ -69,6 +69,8 @@ pub struct EquityCurve {
     pub points: Vec<EquityPoint>,
     /// How many closed signals stand behind them.
     pub total_points: u64,
+    /// How many of those a simulated producer made up.
+    pub simulated_points: u64,
 }
 
 /// Answers for the record.
@@ -91,8 +93,8 @@ impl Record {
     /// The equity curve.
     pub async fn equity_curve(&self, request: &RecordRequest) -> Result<EquityCurve> {
         let filter = self.filter(request);
-        let expected = self.store.aggregates(&filter).await?.trades;
-        let stride = expected.div_ceil(MAX_POINTS).max(1);
+        let sums = self.store.aggregates(&filter).await?;
+        let stride = sums.trades.div_ceil(MAX_POINTS).max(1);
         let (mut points, mut sum, mut seen) = (Vec::new(), 0_i128, 0_u64);
         let (mut after, mut last) = (None, None);
         loop {
@@ -116,7 +118,7 @@ impl Record {
             }
         }
         points.extend(last);
-        Ok(EquityCurve { points, total_points: seen })
+        Ok(EquityCurve { points, total_points: seen, simulated_points: sums.simulated })
     }
 
     /// Every instrument with a closed signal, by name.

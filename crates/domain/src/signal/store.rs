@@ -128,6 +128,8 @@ pub struct SymbolRecord {
     pub symbol: Symbol,
     /// Closed signals with a profit or loss.
     pub closed_signals: u64,
+    /// How many of them a simulated producer made up.
+    pub simulated_signals: u64,
 }
 
 /// Signals and their outcomes, kept durably and immutably.

@@ -67,8 +67,12 @@ impl Format {
         }
     }
 
-    const fn head(self) -> &'static [u8] {
+    /// What stands before the rows. Only a file that starts with simulated signals has their column.
+    const fn head(self, marks_simulated: bool) -> &'static [u8] {
         match self {
+            Self::Csv if marks_simulated => {
+                b"id,symbol,action,entry_price,confidence,timestamp,simulated\r\n"
+            }
             Self::Csv => b"id,symbol,action,entry_price,confidence,timestamp\r\n",
             Self::Json => b"[",
             Self::Ndjson => b"",
@@ -95,13 +99,15 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
     let catalogue = Arc::clone(&services.catalogue);
     let mut export = catalogue.export(context.viewer(), days);
     let first = catalogue.export_batch(&mut export).await?;
+    let marks_simulated = first.iter().flatten().any(|signal| signal.content.is_simulated);
     let name = format!("signals_{}.{format}", services.clock.now().date_digits());
     let file = File {
         catalogue,
         export,
         format,
+        marks_simulated,
         rows: 0,
-        ready: VecDeque::from([Bytes::from_static(format.head())]),
+        ready: VecDeque::from([Bytes::from_static(format.head(marks_simulated))]),
         next: Next::Batch(first),
     };
     Ok(HttpResponse::Ok()
@@ -124,6 +130,7 @@ struct File {
     catalogue: Arc<Catalogue>,
     export: Export,
     format: Format,
+    marks_simulated: bool,
     rows: u64,
     ready: VecDeque<Bytes>,
     next: Next,
@@ -162,7 +169,7 @@ impl File {
         let mut out = Vec::with_capacity(signals.len() * 128);
         for signal in signals {
             match self.format {
-                Format::Csv => write_csv_row(&mut out, signal),
+                Format::Csv => write_csv_row(&mut out, signal, self.marks_simulated),
                 Format::Json => {
                     if self.rows > 0 {
                         out.push(b',');
@@ -185,7 +192,7 @@ impl File {
     }
 }
 
-fn write_csv_row(out: &mut Vec<u8>, signal: &Signal) {
+fn write_csv_row(out: &mut Vec<u8>, signal: &Signal, marks_simulated: bool) {
     let content = &signal.content;
     let id = signal.id.to_string();
     // Numbers were checked to be numbers: they are written as they came.
@@ -206,6 +213,10 @@ fn write_csv_row(out: &mut Vec<u8>, signal: &Signal) {
         } else {
             out.extend_from_slice(text.as_bytes());
         }
+    }
+    if marks_simulated {
+        out.push(b',');
+        out.extend_from_slice(content.is_simulated.to_string().as_bytes());
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -54,6 +54,14 @@ pub(crate) struct EquityCurveView {
     pub points: Vec<EquityPointView>,
     /// How many closed signals stand behind them.
     pub total_points: u64,
+    /// How many of those a simulated producer made up; only where there are any.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub simulated_points: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A point of an equity curve.
@@ -71,7 +79,11 @@ impl From<EquityCurve> for EquityCurveView {
             closed_at: point.closed_at,
             cumulative_pct: point.cumulative_pct,
         };
-        Self { points: curve.points.iter().map(point).collect(), total_points: curve.total_points }
+        Self {
+            points: curve.points.iter().map(point).collect(),
+            total_points: curve.total_points,
+            simulated_points: curve.simulated_points,
+        }
     }
 }
 
@@ -89,6 +101,9 @@ pub(crate) struct SymbolsView<'a> {
 pub(crate) struct SymbolView<'a> {
     pub symbol: &'a str,
     pub closed_signals: u64,
+    /// How many of them a simulated producer made up; only where there are any.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub simulated_signals: u64,
 }
 
 impl<'a> SymbolsView<'a> {
@@ -96,6 +111,7 @@ impl<'a> SymbolsView<'a> {
         let view = |record: &'a SymbolRecord| SymbolView {
             symbol: record.symbol.as_str(),
             closed_signals: record.closed_signals,
+            simulated_signals: record.simulated_signals,
         };
         Self { items: symbols.iter().map(view).collect(), total: symbols.len() }
     }

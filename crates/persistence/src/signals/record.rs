@@ -123,19 +123,26 @@ pub(super) fn closed_points(
 }
 
 pub(super) fn symbols(conn: &mut AnyConnection, limit: u32) -> Result<Vec<SymbolRecord>, Failure> {
-    let rows: Vec<(String, i64)> = outcomes::table
+    let rows: Vec<(String, i64, i64)> = outcomes::table
         .inner_join(signals::table)
         .group_by(signals::symbol)
         .order(signals::symbol.asc())
         .limit(limit.into())
-        .select((signals::symbol, count(outcomes::pnl_steps)))
+        .select((
+            signals::symbol,
+            count(outcomes::pnl_steps),
+            sql::<BigInt>(
+                "COUNT(CASE WHEN signals.is_simulated THEN outcomes.pnl_steps ELSE NULL END)",
+            ),
+        ))
         .load(conn)?;
     let records: Result<Vec<SymbolRecord>> = rows
         .into_iter()
-        .map(|(symbol, closed)| {
+        .map(|(symbol, closed, simulated)| {
             Ok(SymbolRecord {
                 symbol: stored("signals.symbol", &symbol)?,
                 closed_signals: u64::try_from(closed).unwrap_or(0),
+                simulated_signals: u64::try_from(simulated).unwrap_or(0),
             })
         })
         .collect();

@@ -94,6 +94,7 @@ async fn symbols_are_counted(bed: Bed) {
     let record = |symbol: &str, closed_signals| SymbolRecord {
         symbol: symbol.parse().unwrap(),
         closed_signals,
+        simulated_signals: 0,
     };
     assert_eq!(symbols, [record("AAPL", 2), record("MSFT", 1)]);
     assert_eq!(bed.signals.symbols(1).await.unwrap(), [record("AAPL", 2)]);
