@@ -32,7 +32,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Test(arguments) => test::run(&arguments),
-        Chore::Check(arguments) => check::run(&arguments),
+        Chore::Check(arguments) => Ok(check::run(&arguments)),
         Chore::Migrate(arguments) => migrate::run(&arguments),
         Chore::Feed(arguments) => feed::run(&arguments),
     };

@@ -26,12 +26,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let url = match &arguments.database_url {
-        Some(url) => url.clone(),
-        None => {
-            let loaded = load(&Sources::of_process(arguments.config.clone()))?;
-            loaded.config.database_url().reveal().to_owned()
-        }
+    let url = if let Some(url) = &arguments.database_url {
+        url.clone()
+    } else {
+        let loaded = load(&Sources::of_process(arguments.config.clone()))?;
+        loaded.config.database_url().reveal().to_owned()
     };
     print!("{}", migrate_database(&DatabaseSettings::new(url), arguments.action)?);
     Ok(true)

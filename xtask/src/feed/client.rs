@@ -20,7 +20,7 @@ use super::{lines::Line, summary::Summary};
 /// Tries of one request, and the longest that all its pauses together may take. An hourly limit is not
 /// waited for.
 const TRIES: u32 = 10;
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(super) struct Client {
     http: reqwest::blocking::Client,
@@ -59,7 +59,7 @@ pub(super) struct FieldError {
 impl Client {
     pub(super) fn new(url: &str, key: &str) -> Result<Self> {
         Ok(Self {
-            http: reqwest::blocking::Client::builder().timeout(Duration::from_secs(60)).build()?,
+            http: reqwest::blocking::Client::builder().timeout(Duration::from_mins(1)).build()?,
             base: url.trim_end_matches('/').to_owned(),
             key: key.to_owned(),
         })

@@ -1,5 +1,7 @@
 //! What stands in a line, recognised by its content.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,6 +38,7 @@ struct Shape<'a> {
     #[serde(borrow)]
     body: Option<&'a RawValue>,
     field: Option<String>,
+    why: Option<String>,
     #[serde(borrow)]
     signal_id: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -46,12 +49,17 @@ impl Line {
     pub(super) fn recognise(number: usize, text: &str) -> Result<Self> {
         let shape: Shape<'_> = serde_json::from_str(text).context("is not a JSON object")?;
         let (kind, body) = match shape {
-            Shape { body: Some(body), field: Some(field), .. } => {
-                (Kind::Malformed { field }, body.get())
+            Shape { body: Some(body), field: Some(field), why, .. } => {
+                // A file cannot show what is not there: it says so instead.
+                let body = match why.as_deref() {
+                    Some("missing") => without(body, &field)?,
+                    _ => body.get().to_owned(),
+                };
+                (Kind::Malformed { field }, body)
             }
-            Shape { body: Some(body), .. } => (Kind::Signal, body.get()),
-            Shape { exit_price: Some(_), .. } => (Kind::Outcome, text),
-            Shape { signal_id: Some(_), .. } => (Kind::Signal, text),
+            Shape { body: Some(body), .. } => (Kind::Signal, body.get().to_owned()),
+            Shape { exit_price: Some(_), .. } => (Kind::Outcome, text.to_owned()),
+            Shape { signal_id: Some(_), .. } => (Kind::Signal, text.to_owned()),
             _ => bail!("is neither a signal, an outcome, nor an edge case with a body"),
         };
         Ok(Self { number, kind, body: body.trim().to_owned() })
@@ -69,6 +77,14 @@ impl Line {
             Kind::Signal | Kind::Malformed { .. } => "external-signals/sync/signal",
         }
     }
+}
+
+/// The object without one member; every other value stays as it was written.
+fn without(body: &RawValue, field: &str) -> Result<String> {
+    let mut members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(body.get()).context("the body to refuse is no object")?;
+    members.remove(field);
+    Ok(serde_json::to_string(&members)?)
 }
 
 #[cfg(test)]
@@ -94,6 +110,12 @@ mod tests {
         let outcome = r#"{"signal_id": "A", "exit_price": 0.10, "exit_timestamp": "x"}"#;
         let line = Line::recognise(1, outcome).unwrap();
         assert_eq!((line.kind, line.body.as_str()), (Kind::Outcome, outcome));
+    }
+
+    #[test]
+    fn a_field_that_is_called_missing_is_left_out() {
+        let text = r#"{"field": "b", "why": "missing", "body": {"b": "x", "a": 1.50e0}}"#;
+        assert_eq!(Line::recognise(1, text).unwrap().body, r#"{"a":1.50e0}"#);
     }
 
     #[test]

@@ -29,16 +29,17 @@ impl Summary {
         let problem = answer.body["type"].as_str().unwrap_or_default();
         match (&line.kind, answer.status) {
             (Kind::Malformed { field }, status) => {
-                self.judge_malformed(line, field, status, answer)
+                self.judge_malformed(line, field, status, answer);
             }
-            (Kind::Signal, StatusCode::CREATED) => self.stored += 1,
             (Kind::Signal, StatusCode::CONFLICT) if problem.ends_with("duplicate-signal") => {
                 self.duplicates += 1;
             }
             (Kind::Outcome, StatusCode::OK) if is_repetition(&answer.body) => {
                 self.duplicates += 1;
             }
-            (Kind::Outcome, StatusCode::OK | StatusCode::CREATED) => self.stored += 1,
+            (Kind::Signal, StatusCode::CREATED) | (Kind::Outcome, StatusCode::OK) => {
+                self.stored += 1;
+            }
             (_, StatusCode::CONFLICT) => {
                 self.conflicts += 1;
                 self.reason(line, &told(answer));

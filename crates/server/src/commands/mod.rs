@@ -31,12 +31,25 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Backup { file } => {
             alpine_persistence::backup(&database_settings(&usable(&sources)?), &file)
                 .map_err(explain)?;
+            keep_private(&file)?;
             println!("copied to {}", file.display());
             Ok(())
         }
         Command::Admin { action } => manage::admin(&usable(&sources)?, action),
         Command::Producer { action } => manage::producer(&usable(&sources)?, action),
     }
+}
+
+/// A copy holds what the database holds, password hashes included.
+fn keep_private(file: &std::path::Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let owner_only = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(file, owner_only)
+            .with_context(|| format!("closing {} to others", file.display()))?;
+    }
+    Ok(())
 }
 
 /// The settings, with the secrets that the development profile keeps.

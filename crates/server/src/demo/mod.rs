@@ -42,7 +42,8 @@ pub(crate) async fn run(core: Arc<Core>, config: &Config, address: SocketAddr) {
             return;
         }
     };
-    println!("{}", instructions(&credentials, address));
+    println!("{}", instructions(&credentials));
+    print_watch_command(&core, &credentials, address).await;
     if let Err(error) = trade(&core, config).await {
         tracing::error!(%error, "the simulator stopped");
     }
@@ -114,7 +115,7 @@ fn derived(config: &Config, purpose: &str) -> String {
     text
 }
 
-fn instructions(credentials: &[(String, String)], address: SocketAddr) -> String {
+fn instructions(credentials: &[(String, String)]) -> String {
     let mut text = String::from(
         "  demonstration: simulated signals every few seconds; accounts, one per tier:\n",
     );
@@ -122,11 +123,18 @@ fn instructions(credentials: &[(String, String)], address: SocketAddr) -> String
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {email:<26} {password}");
     }
-    if let Some((email, password)) = credentials.iter().find(|(email, _)| email.contains("elite")) {
-        let _ = writeln!(
-            text,
-            "  sign in        curl -s http://{address}/api/v1/auth/login -d username={email} -d password={password}"
-        );
-    }
     text
+}
+
+/// One command that shows something move: with a token of the tier that sees everything at once.
+async fn print_watch_command(core: &Core, credentials: &[(String, String)], address: SocketAddr) {
+    let elite = credentials.iter().find(|(email, _)| email.contains("elite"));
+    let Some((email, password)) = elite else { return };
+    match core.accounts.sign_in(email, password).await {
+        Ok(signed_in) => println!(
+            "  watch          curl -s 'http://{address}/api/v1/signals/latest?limit=3' -H 'Authorization: Bearer {}'\n",
+            signed_in.access_token.reveal()
+        ),
+        Err(error) => tracing::warn!(%error, "the demonstration's elite account cannot sign in"),
+    }
 }
