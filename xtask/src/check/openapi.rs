@@ -89,18 +89,20 @@ fn operation_problems(
     document: &Value,
     problems: &mut Vec<String>,
 ) {
-    // An empty list, or an empty alternative in it, says "public" in so many words.
-    match operation["security"].as_array() {
-        None => problems.push(format!("{name} neither names its security nor says it is public")),
-        Some(alternatives) => {
-            let named = alternatives.iter().filter_map(Value::as_object).flat_map(Map::keys);
-            for scheme in named {
-                if schemes.is_none_or(|schemes| !schemes.contains_key(scheme)) {
-                    problems.push(format!("{name} names the unknown security scheme {scheme}"));
-                }
-            }
+    // Without a list of its own an operation has the document's, and without that one it is public.
+    let security = operation["security"].as_array().or_else(|| document["security"].as_array());
+    let named = security.into_iter().flatten().filter_map(Value::as_object).flat_map(Map::keys);
+    let mut is_public = true;
+    for scheme in named {
+        is_public = false;
+        if schemes.is_none_or(|schemes| !schemes.contains_key(scheme)) {
+            problems.push(format!("{name} names the unknown security scheme {scheme}"));
         }
     }
+    let parameters = operation["parameters"].as_array();
+    // A trace header is never refused.
+    let takes_input = !operation["requestBody"].is_null()
+        || parameters.into_iter().flatten().any(|parameter| parameter["in"] != "header");
     let empty = Map::new();
     let responses = operation["responses"].as_object().unwrap_or(&empty);
     if !responses.keys().any(|status| status.starts_with(['1', '2', '3'])) {
@@ -114,7 +116,8 @@ fn operation_problems(
             problems.push(format!("{name}: {status} is no problem document"));
         }
     }
-    if errors == 0 {
+    // Who takes nothing from the caller and asks nobody's name has nothing to refuse.
+    if errors == 0 && (takes_input || !is_public) {
         problems.push(format!("{name} states no 4xx problem"));
     }
 }
@@ -187,7 +190,6 @@ mod tests {
         let operation = "/paths/~1a~1{id}/get";
         let cases = [
             ("/openapi", json!("3.0.3"), "not 3.1"),
-            (&format!("{operation}/security"), Value::Null, "nor says it is public"),
             (&format!("{operation}/security/0"), json!({"x": []}), "unknown security scheme x"),
             (&format!("{operation}/parameters"), json!([]), "path parameter id"),
             (&format!("{operation}/responses"), json!({"200": {}}), "no 4xx problem"),
