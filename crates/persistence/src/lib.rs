@@ -35,7 +35,7 @@
 //! | [`Database`] | the pool, transactions, retries, metrics; [`DatabaseSettings`] has every number |
 //! | [`Accounts`], [`ApiKeys`], [`Producers`], [`Signals`], [`Events`] | the ports' adapters, one file for each capability |
 //! | [`migrations`] | [`Migrator`], the schema's fingerprint, the drift check |
-//! | [`backup`] | a consistent copy of a SQLite database |
+//! | [`backup()`] | a consistent copy of a SQLite database |
 //!
 //! Invariants: signals and outcomes are immutable by trigger; every change that another instance must
 //! know of is in the event log, in the same transaction; log rows become visible in ascending order; a

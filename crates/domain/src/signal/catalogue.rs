@@ -1,5 +1,5 @@
 //! What readers ask for: latest, subscribed, live, history, one signal, export. Every answer goes
-//! through the reader's [`View`](super::View), so that no path shows more than another.
+//! through the reader's [`View`], so that no path shows more than another.
 
 use std::{sync::Arc, time::Duration};
 

@@ -112,9 +112,8 @@ fn operation(endpoint: &Endpoint) -> utoipa::openapi::path::Operation {
     for (status, kinds) in problems(endpoint, &doc) {
         operation = operation.response(status.to_string(), problem_response(&kinds));
     }
-    for requirement in security(endpoint.access) {
-        operation = operation.security(requirement);
-    }
+    // An empty list says "public"; none at all would say nothing.
+    operation = operation.securities(Some(security(endpoint.access)));
     let body = (!doc.body.is_empty()).then(|| {
         doc.body
             .iter()
@@ -172,7 +171,7 @@ fn problems(endpoint: &Endpoint, doc: &Doc) -> Vec<(u16, Vec<&'static Kind>)> {
     if endpoint.limit != Limit::None {
         kinds.push(&problem::RATE_LIMITED);
     }
-    kinds.push(&problem::INTERNAL);
+    kinds.extend([&problem::METHOD_NOT_ALLOWED, &problem::INTERNAL]);
     let mut by_status: Vec<(u16, Vec<&'static Kind>)> = Vec::new();
     for kind in kinds {
         match by_status.iter_mut().find(|(status, _)| *status == kind.status) {
