@@ -160,3 +160,13 @@ fn broken_versions(policy: &Policy, packages: &[&Package], broken: &mut Vec<Stri
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// The tenth line of the original's testing checklist: no dependency is there twice, but for
+    /// those that `deny.toml` excuses with a reason.
+    #[test]
+    fn no_duplicate_dependencies() {
+        super::check().unwrap();
+    }
+}

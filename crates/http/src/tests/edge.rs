@@ -14,7 +14,10 @@ use tracing::{
 };
 
 use super::harness::{bearer, get, post, request, world, world_with};
-use crate::{CorsSettings, HttpSettings};
+use crate::{
+    CorsSettings, HttpSettings,
+    endpoint::{Access, Endpoint, Limit},
+};
 
 #[actix_web::test]
 async fn requests_are_named() {
@@ -200,9 +203,35 @@ impl Subscriber for Lines {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// From now on this thread's events are kept, until they are taken.
+fn keep_lines() {
+    // Another test of this process may have been first; it set the same one.
+    let _ = tracing::subscriber::set_global_default(Lines);
+    LINES.take();
+}
+
+/// The ninth line of the original's testing checklist.
+#[actix_web::test]
+async fn exception_handler_catches_and_logs_errors() {
+    async fn broken(_: crate::Context) -> crate::problem::Result<actix_web::HttpResponse> {
+        panic!("a defect")
+    }
+    keep_lines();
+    let endpoint = Endpoint::new(Method::GET, "x", "x", Access::Public, Limit::None, broken);
+    let answer = world().send_to(vec![endpoint], get("/api/v1/x")).await;
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    let request_id = answer.json()["request_id"].as_str().unwrap().to_owned();
+    let lines = LINES.take();
+    let told =
+        |text: &str| lines.iter().any(|line| line.contains(text) && line.contains(&request_id));
+    assert!(told("a defect"), "what happened stands in the log: {lines:?}");
+    assert!(told("status=500"), "and so does the request: {lines:?}");
+}
+
 #[actix_web::test]
 async fn one_line_a_request_without_anything_secret() {
-    tracing::subscriber::set_global_default(Lines).unwrap();
+    keep_lines();
     let world = world();
     let token = world.token(Tier::Pro, Role::User);
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
