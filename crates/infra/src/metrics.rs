@@ -26,6 +26,11 @@ pub struct InfraMetrics {
     pub(crate) redis_memory: IntGauge,
     pub(crate) redis_transitions: IntCounterVec,
     pub(crate) redis_failures: IntCounterVec,
+    pub(crate) redis_hiccups: IntCounter,
+    pub(crate) breaker_state: IntGauge,
+    pub(crate) limit_decisions: IntCounterVec,
+    pub(crate) limit_lease_waste: IntCounterVec,
+    pub(crate) blacklist_age: Gauge,
     pub(crate) hashes_waiting: IntGauge,
 }
 
@@ -101,6 +106,29 @@ impl InfraMetrics {
                 "Uses of Redis that failed, by reason: deadline, connection or reply.",
                 &["reason"],
             )?,
+            redis_hiccups: on.counter(
+                "redis_suspicions_total",
+                "Times that a use of Redis failed and the probe was sent to look.",
+            )?,
+            breaker_state: on.gauge(
+                "redis_breaker_state",
+                "0 while requests use Redis, 1 while the probe examines a failure, 2 while it is away.",
+            )?,
+            limit_decisions: on.counters(
+                "rate_limit_decisions_total",
+                "Where the rate limiter's decisions came from, by policy: lease, shared, \
+                 denied_locally, fallback or memory.",
+                &["policy", "source"],
+            )?,
+            limit_lease_waste: on.counters(
+                "rate_limit_lease_waste_total",
+                "Admissions that were leased from Redis and not used in time.",
+                &["policy"],
+            )?,
+            blacklist_age: on.own(Gauge::new(
+                "token_blacklist_age_seconds",
+                "Time since the list of refused tokens was last known to be complete.",
+            )?)?,
             hashes_waiting: on
                 .gauge("password_hashes_waiting", "Password checks that wait for a processor.")?,
         }))

@@ -131,6 +131,8 @@ impl Follower {
     pub fn measure(&self) {
         if let Some(age) = self.state().age() {
             self.metrics.log_lag.set(age.as_secs_f64());
+            // The log feeds the list, so one is as fresh as the other.
+            self.metrics.blacklist_age.set(age.as_secs_f64());
         }
     }
 

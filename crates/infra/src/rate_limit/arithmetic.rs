@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use alpine_domain::ports::rate_limit::{Decision, Window};
 
+use crate::mutants::{Mechanism, is_off};
+
 /// How a window is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grid {
@@ -18,7 +20,12 @@ impl Grid {
         let steps = if length <= Duration::from_mins(10) { 12 } else { 60 };
         let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
         // Rounded up: sub-buckets together are never shorter than the window.
-        Self { step: (length / steps + i64::from(length % steps != 0)).max(1), steps }
+        let step = (length / steps + i64::from(length % steps != 0)).max(1);
+        // The one that is partly outside counts as well, hence one more than the window holds.
+        Self {
+            step,
+            steps: if is_off(Mechanism::LimiterTrailingBucket) { steps - 1 } else { steps },
+        }
     }
 
     pub(super) fn bucket(self, now: i64) -> i64 {

@@ -8,10 +8,15 @@ use alpine_domain::{
 };
 
 use super::{
-    arithmetic::{Grid, decision},
-    table::Table,
+    arithmetic::{Grid, Reading, decision},
+    lease::Known,
+    table::{CallerId, Table, View},
 };
-use crate::{InfraMetrics, sync};
+use crate::{
+    InfraMetrics,
+    mutants::{Mechanism, is_off},
+    sync,
+};
 
 /// Policies known at most; their names come from a short fixed list.
 const MAX_POLICIES: usize = 256;
@@ -31,9 +36,9 @@ impl Default for LocalLimits {
     }
 }
 
-struct Known {
-    name: &'static str,
-    lengths: Vec<std::time::Duration>,
+struct Counted {
+    /// As it was first asked about.
+    policy: RatePolicy,
     table: Arc<Table>,
 }
 
@@ -41,7 +46,7 @@ struct Known {
 pub(super) struct Local {
     limits: LocalLimits,
     clock: Arc<dyn Clock>,
-    known: RwLock<Vec<Known>>,
+    known: RwLock<Vec<Counted>>,
     metrics: Arc<InfraMetrics>,
 }
 
@@ -64,7 +69,7 @@ impl Local {
         owing: bool,
     ) -> Decision {
         let limits = limits_of(windows);
-        self.with(policy, caller, |view| {
+        self.with(policy, CallerId::of(caller), |view| {
             let before = view.readings(&limits);
             let allowed = before.iter().zip(&limits).all(|(r, limit)| r.used < *limit);
             if !allowed {
@@ -78,39 +83,101 @@ impl Local {
         })
     }
 
-    /// The refusal of one more request if the counts here alone refuse it, debiting nothing; else
-    /// what the shared store has to be told.
-    pub(super) fn look<'a>(
+    /// Answers from what is known here, or says what to ask the shared store.
+    pub(super) fn plan<'a>(
         &'a self,
         policy: &'a RatePolicy,
-        caller: &'a str,
-    ) -> Result<Debt<'a>, Decision> {
+        caller: &str,
+        instances: u32,
+    ) -> Result<Question<'a>, (Decision, &'static str)> {
         let limits = limits_of(&policy.windows);
-        self.with(policy, caller, |view| {
+        let id = CallerId::of(caller);
+        self.with(policy, id, |view| {
+            let now = view.now;
             let readings = view.readings(&limits);
-            if readings.iter().zip(&limits).any(|(r, limit)| r.used >= *limit) {
-                return Err(decision(&policy.windows, &readings, false));
+            let is_full = readings.iter().zip(&limits).any(|(r, limit)| r.used >= *limit);
+            let standing = view.usage.standing.get_or_insert_default();
+            let longest = policy.windows.iter().map(|w| w.length).max().unwrap_or_default();
+            let longest = i64::try_from(longest.as_micros()).unwrap_or(i64::MAX);
+            let wasted = standing.expire(longest, now);
+            if wasted > 0 {
+                let waste = self.metrics.limit_lease_waste.with_label_values(&[policy.name]);
+                waste.inc_by(wasted.into());
             }
-            let owed = view.take_owed();
-            Ok(Debt {
-                local: self,
-                policy,
-                caller,
-                per_window: readings.iter().map(|r| r.used.min(owed)).collect(),
-                owed,
-            })
+            match standing.answer(policy, now) {
+                Known::Leased(decision) => {
+                    view.record(1);
+                    return Err((decision, "lease"));
+                }
+                Known::Refused(decision) => return Err((decision, "denied_locally")),
+                Known::Nothing if is_full && !is_off(Mechanism::LocalDenial) => {
+                    return Err((decision(&policy.windows, &readings, false), "denied_locally"));
+                }
+                Known::Nothing => {}
+            }
+            let wanted = standing.wanted(policy, instances, now);
+            let elsewhere = standing.in_flight.saturating_add(standing.outstanding());
+            standing.asked(wanted);
+            let known = standing.calls;
+            Ok(self.question(policy, id, view, &readings, wanted, elsewhere, known))
         })
     }
 
-    /// Counts an admission by the shared store.
-    pub(super) fn record(&self, policy: &RatePolicy, caller: &str, admitted: u32) {
-        if admitted > 0 {
-            self.with(policy, caller, |view| view.record(admitted));
+    /// What the shared store has to hear about a caller, asking for nothing.
+    pub(super) fn report<'a>(&'a self, policy: &'a RatePolicy, id: CallerId) -> Question<'a> {
+        let limits = limits_of(&policy.windows);
+        self.with(policy, id, |view| {
+            let readings = view.readings(&limits);
+            let standing = view.usage.standing.get_or_insert_default();
+            let elsewhere = standing.in_flight.saturating_add(standing.outstanding());
+            let known = standing.calls;
+            self.question(policy, id, view, &readings, 0, elsewhere, known)
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "private, and each is a fact of its own")]
+    fn question<'a>(
+        &'a self,
+        policy: &'a RatePolicy,
+        id: CallerId,
+        view: &mut View<'_>,
+        readings: &[Reading],
+        wanted: u32,
+        elsewhere: u32,
+        known: u64,
+    ) -> Question<'a> {
+        let owed = view.take_owed();
+        Question {
+            local: self,
+            policy,
+            id,
+            wanted,
+            known,
+            asked_at: view.now,
+            owed_by_window: readings.iter().map(|r| r.used.min(owed)).collect(),
+            mine_by_window: readings.iter().map(|r| r.used.saturating_add(elsewhere)).collect(),
+            owed,
         }
     }
 
+    /// The policies that were asked about so far, and callers of each that the shared store has to
+    /// hear of.
+    pub(super) fn to_tell(&self, everybody: bool, max: usize) -> Vec<(RatePolicy, Vec<CallerId>)> {
+        let known = sync::read(&self.known);
+        let mut left = max;
+        known
+            .iter()
+            .map(|known| {
+                let callers = known.table.to_tell(everybody, left);
+                left -= callers.len();
+                (known.policy.clone(), callers)
+            })
+            .collect()
+    }
+
     /// Counts a decision in the metrics.
-    pub(super) fn tell(&self, policy: &RatePolicy, decision: &Decision) {
+    pub(super) fn tell(&self, policy: &RatePolicy, decision: &Decision, source: &str) {
+        self.metrics.limit_decisions.with_label_values(&[policy.name, source]).inc();
         let outcome = if decision.allowed { "allowed" } else { "denied" };
         self.metrics.limit_requests.with_label_values(&[policy.name, outcome]).inc();
         if !decision.allowed {
@@ -118,15 +185,20 @@ impl Local {
         }
     }
 
+    /// Microseconds by the limiter's clock.
+    pub(super) fn now(&self) -> i64 {
+        self.clock.now().micros()
+    }
+
     fn with<T>(
         &self,
         policy: &RatePolicy,
-        caller: &str,
-        mut f: impl FnMut(&mut super::table::View<'_>) -> T,
+        id: CallerId,
+        mut f: impl FnMut(&mut View<'_>) -> T,
     ) -> T {
         let table = self.table(policy);
         let now = self.clock.now().micros();
-        let (result, evicted) = table.with(caller, now, |mut view| f(&mut view));
+        let (result, evicted) = table.with(id, now, |mut view| f(&mut view));
         if evicted > 0 {
             self.metrics.limit_evicted.inc_by(evicted as u64);
         }
@@ -134,13 +206,13 @@ impl Local {
     }
 
     fn table(&self, policy: &RatePolicy) -> Arc<Table> {
-        let find = |known: &[Known]| {
+        let find = |known: &[Counted]| {
             known
                 .iter()
                 .find(|k| {
-                    k.name == policy.name
-                        && k.lengths.len() == policy.windows.len()
-                        && k.lengths.iter().zip(&policy.windows).all(|(l, w)| *l == w.length)
+                    let lengths = k.policy.windows.iter().map(|w| w.length);
+                    k.policy.name == policy.name
+                        && lengths.eq(policy.windows.iter().map(|w| w.length))
                 })
                 .map(|k| Arc::clone(&k.table))
         };
@@ -161,36 +233,63 @@ impl Local {
         }
         let grids = policy.windows.iter().map(|w| Grid::of(w.length)).collect();
         let table = Arc::new(Table::new(grids, self.limits.max_callers));
-        known.push(Known {
-            name: policy.name,
-            lengths: policy.windows.iter().map(|w| w.length).collect(),
-            table: Arc::clone(&table),
-        });
+        known.push(Counted { policy: policy.clone(), table: Arc::clone(&table) });
         table
     }
 }
 
-/// Local admissions on their way to the shared store. Unless [`settled`](Self::settled), dropping it
-/// puts them back, also when the request that carries them goes away.
-pub(super) struct Debt<'a> {
+/// A question to the shared store, with what it has to be told. Unless it is
+/// [`answered`](Self::answered), dropping it takes everything back, also when the request that asked
+/// goes away.
+pub(super) struct Question<'a> {
     local: &'a Local,
-    policy: &'a RatePolicy,
-    caller: &'a str,
-    /// What to charge to each window: no more than still counts there.
-    pub(super) per_window: Vec<u32>,
+    pub(super) policy: &'a RatePolicy,
+    pub(super) id: CallerId,
+    /// How many admissions to ask for.
+    pub(super) wanted: u32,
+    /// The calls that the store should remember.
+    pub(super) known: u64,
+    asked_at: i64,
+    /// Local admissions to charge to each window: no more than still counts there.
+    pub(super) owed_by_window: Vec<u32>,
+    /// All that this instance knows to have been admitted, and may be while this is under way.
+    pub(super) mine_by_window: Vec<u32>,
     owed: u32,
 }
 
-impl Debt<'_> {
-    pub(super) fn settled(mut self) {
+impl Question<'_> {
+    pub(super) fn answered(mut self, calls: u64, admitted: u32, readings: &[Reading]) -> Decision {
         self.owed = 0;
+        let wanted = std::mem::take(&mut self.wanted);
+        self.local.with(self.policy, self.id, |view| {
+            if admitted > 0 {
+                view.record(1);
+            }
+            let standing = view.usage.standing.get_or_insert_default();
+            standing.calls = standing.calls.max(calls);
+            if wanted > 0 {
+                standing.answered(self.policy, wanted, self.asked_at, admitted, readings);
+            }
+        });
+        // What was leased beyond this request is not used yet.
+        let unspent = admitted.saturating_sub(1);
+        let told: Vec<Reading> = readings
+            .iter()
+            .map(|r| Reading { used: r.used.saturating_sub(unspent), ..*r })
+            .collect();
+        decision(&self.policy.windows, &told, admitted > 0)
     }
 }
 
-impl Drop for Debt<'_> {
+impl Drop for Question<'_> {
     fn drop(&mut self) {
-        if self.owed > 0 {
-            self.local.with(self.policy, self.caller, |view| view.owe(self.owed));
+        if self.owed > 0 || self.wanted > 0 {
+            self.local.with(self.policy, self.id, |view| {
+                view.owe(self.owed);
+                if let Some(standing) = &mut view.usage.standing {
+                    standing.unanswered(self.wanted);
+                }
+            });
         }
     }
 }

@@ -26,7 +26,7 @@ impl MemoryRateLimiter {
 impl RateLimiter for MemoryRateLimiter {
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
         let decision = self.0.admit(policy, &policy.windows, caller, false);
-        self.0.tell(policy, &decision);
+        self.0.tell(policy, &decision, "memory");
         decision
     }
 }

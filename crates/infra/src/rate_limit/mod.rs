@@ -9,6 +9,7 @@
 //! script call by the server's clock, and keeps a local limiter warm for the time that Redis is away.
 
 mod arithmetic;
+mod lease;
 mod local;
 mod memory;
 mod redis;

@@ -1,20 +1,40 @@
 //! The limiter of several instances.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+};
 
-use ::redis::Script;
+use ::redis::{
+    Cmd, ErrorKind, RedisResult, Script, ServerErrorKind, aio::ConnectionManager, cmd, pipe,
+};
 use alpine_domain::{
     Clock,
-    ports::rate_limit::{Decision, RateLimiter, RatePolicy, Window},
+    ports::{
+        rate_limit::{Decision, RateLimiter, RatePolicy, Window},
+        secrets::Randomness as _,
+    },
 };
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use super::{
-    arithmetic::{Grid, Reading, decision},
-    local::{Local, LocalLimits},
+    arithmetic::{Grid, Reading},
+    lease,
+    local::{Local, LocalLimits, Question},
+    table::CallerId,
 };
-use crate::{InfraMetrics, redis::RedisHandle};
+use crate::{
+    InfraMetrics,
+    mutants::{Mechanism, is_off},
+    redis::RedisHandle,
+    secrets::OsRandomness,
+    sync,
+};
+
+/// Callers of whom a returned Redis is told before it is used, at most, and at once.
+const MAX_TOLD: usize = 10_000;
+const BATCH: usize = 200;
+const NO_SCRIPT: ErrorKind = ErrorKind::Server(ServerErrorKind::NoScript);
 
 /// Settings of the shared limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +52,34 @@ impl Default for SharedLimits {
     }
 }
 
-/// A limiter that counts in Redis, by its clock, with one script call a request.
+/// A limiter that counts in Redis, by its clock, with at most one script call a request.
 ///
-/// Every admission is counted locally too. So a caller that this instance alone has admitted up to
-/// the limit is refused without asking, the local limiter is warm when Redis goes away, and what was
-/// admitted meanwhile is charged to the caller in Redis by its first call after the return. A call
-/// that ran into the deadline may have been counted as well as its local replacement: admissions can
-/// be lost to a caller that way, never gained.
+/// * A caller that asks often is granted several admissions at once, a lease, which the following
+///   requests use without asking. It lives for a second at most and is charged as if all of it were
+///   used at its end, so no interval ever holds more than the limit.
+/// * A refusal is remembered until the moment at which Redis says that it can change.
+/// * Every admission is counted locally too. So the local limiter is warm when Redis goes away; what
+///   it admits meanwhile is charged when Redis is back; and when Redis has forgotten a caller, which
+///   the script notices by the number of calls that it has counted for each instance, everything
+///   that this instance has admitted is charged anew in the same call.
+///
+/// A call that ran into the deadline may have been counted as well as its local replacement:
+/// admissions can be lost to a caller that way, never gained.
 pub struct RedisRateLimiter {
     redis: RedisHandle,
+    shared: Arc<Shared>,
+    metrics: Arc<InfraMetrics>,
+}
+
+struct Shared {
     local: Local,
     instances: NonZeroU32,
+    /// Names this instance in Redis.
+    instance: String,
+    prefix: String,
     script: Script,
-    metrics: Arc<InfraMetrics>,
+    /// A word that Redis keeps as long as it keeps anything.
+    memory: Mutex<Option<String>>,
 }
 
 impl RedisRateLimiter {
@@ -56,60 +91,101 @@ impl RedisRateLimiter {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        Self {
-            redis,
+        let shared = Arc::new(Shared {
             local: Local::new(limits.local, clock, Arc::clone(&metrics)),
             instances: limits.instances,
-            script: Script::new(include_str!("admit.lua")),
-            metrics,
-        }
+            instance: word(),
+            prefix: redis.key("limit"),
+            script: script(),
+            memory: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&shared);
+        redis.before_use(Arc::new(move |connection| {
+            let shared = weak.upgrade();
+            Box::pin(async move {
+                match shared {
+                    Some(shared) => shared.bring_up_to_date(connection).await,
+                    None => Ok(()),
+                }
+            })
+        }));
+        Self { redis, shared, metrics }
     }
+}
 
-    async fn ask(
-        &self,
-        policy: &RatePolicy,
-        caller: &str,
-        owed: &[u32],
-    ) -> Option<(Decision, u32)> {
-        let mut call = self.script.prepare_invoke();
-        call.key(self.key(policy, caller)).arg(1).arg(life_of(policy));
-        for (window, owed) in policy.windows.iter().zip(owed) {
+impl Shared {
+    /// The arguments of the script that ask `question`.
+    fn words(&self, question: &Question<'_>) -> Cmd {
+        let policy = question.policy;
+        let mut call = cmd("EVALSHA");
+        call.arg(self.script.get_hash()).arg(1).arg(self.key(policy, question.id));
+        let charged_late =
+            if is_off(Mechanism::LeaseChargeLate) { 0 } else { lease::life_of(&policy.windows) };
+        call.arg(question.wanted).arg(life_of(policy)).arg(charged_late);
+        call.arg(&self.instance).arg(question.known);
+        let counts = question.owed_by_window.iter().zip(&question.mine_by_window);
+        for (window, (owed, mine)) in policy.windows.iter().zip(counts) {
             let grid = Grid::of(window.length);
+            let mine = if is_off(Mechanism::LossDetection) { owed } else { mine };
+            let owed = owed + u32::from(is_off(Mechanism::LimiterAllOrNothing));
             call.arg(window.length.as_micros().to_string())
                 .arg(grid.step)
                 .arg(grid.steps)
                 .arg(window.limit)
-                .arg(*owed);
+                .arg(owed)
+                .arg(mine);
         }
-        let call = &call;
-        let answer: Vec<i64> =
-            self.redis.run(|mut c| async move { call.invoke_async(&mut c).await }).await.ok()?;
-        let (admitted, rest) = answer.split_first()?;
-        let readings: Vec<Reading> = rest
-            .chunks_exact(3)
-            .map(|r| Reading {
-                used: u32::try_from(r[0]).unwrap_or(u32::MAX),
-                retry_after: r[1],
-                reset_after: r[2],
-            })
-            .collect();
-        // Half an answer is none.
-        if readings.len() != policy.windows.len() {
-            return None;
+        if is_off(Mechanism::LimiterServerClock) {
+            call.arg(self.local.now());
         }
-        let admitted = u32::try_from(*admitted).ok()?;
-        Some((decision(&policy.windows, &readings, admitted > 0), admitted))
+        call
     }
 
-    /// One key for all windows of a caller, so a cluster finds them in one slot; the caller is
-    /// hashed, which keeps addresses and ids of people out of Redis.
-    fn key(&self, policy: &RatePolicy, caller: &str) -> String {
-        let digest = Sha256::digest(caller.as_bytes());
-        self.redis.key(&format!("limit:{}:{{{}}}", policy.name, hex::encode(&digest[..16])))
+    /// Before Redis is used (again): loads the script, and charges what was admitted meanwhile; if
+    /// Redis has lost its memory, all that this instance has admitted. Callers beyond a bound are
+    /// told of by their own next request.
+    async fn bring_up_to_date(&self, mut connection: ConnectionManager) -> RedisResult<()> {
+        self.script.load_async(&mut connection).await?;
+        let marker = format!("{}:memory", self.prefix);
+        let mut set = cmd("SET");
+        set.arg(&marker).arg(word()).arg("NX");
+        set.query_async::<Option<String>>(&mut connection).await?;
+        let found: Option<String> = cmd("GET").arg(&marker).query_async(&mut connection).await?;
+        let has_forgotten = {
+            let mut memory = sync::lock(&self.memory);
+            let has_forgotten = memory.is_some() && *memory != found;
+            *memory = found;
+            has_forgotten && !is_off(Mechanism::LossDetection)
+        };
+        for (policy, callers) in self.local.to_tell(has_forgotten, MAX_TOLD) {
+            for batch in callers.chunks(BATCH) {
+                let questions: Vec<_> =
+                    batch.iter().map(|id| self.local.report(&policy, *id)).collect();
+                let mut pipeline = pipe();
+                for question in &questions {
+                    pipeline.add_command(self.words(question));
+                }
+                let answers: Vec<Vec<i64>> = pipeline.query_async(&mut connection).await?;
+                for (question, answer) in questions.into_iter().zip(answers) {
+                    if let Some(answer) = Answer::of(&answer, policy.windows.len()) {
+                        question.answered(answer.calls, 0, &answer.readings);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One key for all windows of a caller, so a cluster finds them in one slot.
+    fn key(&self, policy: &RatePolicy, id: CallerId) -> String {
+        format!("{}:{}:{{{}}}", self.prefix, policy.name, id.hex())
     }
 
     /// This instance's part of every limit.
     fn part(&self, windows: &[Window]) -> Vec<Window> {
+        if is_off(Mechanism::FallbackShare) {
+            return windows.to_vec();
+        }
         windows
             .iter()
             .map(|w| Window { length: w.length, limit: (w.limit / self.instances).max(1) })
@@ -131,27 +207,93 @@ fn life_of(policy: &RatePolicy) -> i64 {
     longest / 1_000 + 1_000
 }
 
+/// What the script returned.
+struct Answer {
+    admitted: u32,
+    calls: u64,
+    readings: Vec<Reading>,
+}
+
+impl Answer {
+    /// Half an answer is none.
+    fn of(words: &[i64], windows: usize) -> Option<Self> {
+        let [admitted, calls, rest @ ..] = words else {
+            return None;
+        };
+        let readings = rest.chunks_exact(3).map(|r| Reading {
+            used: u32::try_from(r[0]).unwrap_or(u32::MAX),
+            retry_after: r[1],
+            reset_after: r[2],
+        });
+        let readings: Vec<_> = readings.collect();
+        (readings.len() == windows).then_some(Self {
+            admitted: u32::try_from(*admitted).ok()?,
+            calls: u64::try_from(*calls).ok()?,
+            readings,
+        })
+    }
+}
+
+impl RedisRateLimiter {
+    async fn ask(&self, question: &Question<'_>) -> Option<Answer> {
+        let call = &self.shared.words(question);
+        let script = &self.shared.script;
+        let answer: Vec<i64> = self
+            .redis
+            .run(|mut c| async move {
+                match call.query_async(&mut c).await {
+                    // Flushed or replaced since it was loaded.
+                    Err(error) if error.kind() == NO_SCRIPT => {
+                        script.load_async(&mut c).await?;
+                        call.query_async(&mut c).await
+                    }
+                    other => other,
+                }
+            })
+            .await
+            .ok()?;
+        Answer::of(&answer, question.policy.windows.len())
+    }
+
+    async fn decide(&self, policy: &RatePolicy, caller: &str) -> (Decision, &'static str) {
+        let shared = &*self.shared;
+        let question = match shared.local.plan(policy, caller, shared.instances.get()) {
+            Err(answered) => return answered,
+            Ok(question) => question,
+        };
+        if let Some(Answer { admitted, calls, readings }) = self.ask(&question).await {
+            return (question.answered(calls, admitted, &readings), "shared");
+        }
+        // The debt goes back first, so that the local decision adds to it.
+        drop(question);
+        let part = shared.part(&policy.windows);
+        let owing = !is_off(Mechanism::DebtAfterOutage);
+        self.metrics.limit_fallbacks.inc();
+        (shared.local.admit(policy, &part, caller, owing), "fallback")
+    }
+}
+
+fn script() -> Script {
+    let code = include_str!("admit.lua");
+    if is_off(Mechanism::LimiterServerClock) {
+        // The host's clock comes as the last argument.
+        return Script::new(&code.replace("redis.call('TIME')", "{ 0, ARGV[#ARGV] }"));
+    }
+    Script::new(code)
+}
+
+/// Half a random UUID's worth of randomness, as text.
+fn word() -> String {
+    let mut word = [0; 8];
+    OsRandomness.fill(&mut word);
+    hex::encode(word)
+}
+
 #[async_trait]
 impl RateLimiter for RedisRateLimiter {
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
-        let decision = match self.local.look(policy, caller) {
-            Err(refusal) => refusal,
-            Ok(debt) => {
-                if let Some((decision, admitted)) = self.ask(policy, caller, &debt.per_window).await
-                {
-                    debt.settled();
-                    self.local.record(policy, caller, admitted);
-                    decision
-                } else {
-                    // The debt goes back first, so that the local decision adds to it.
-                    drop(debt);
-                    self.metrics.limit_fallbacks.inc();
-                    let part = self.part(&policy.windows);
-                    self.local.admit(policy, &part, caller, true)
-                }
-            }
-        };
-        self.local.tell(policy, &decision);
+        let (decision, source) = self.decide(policy, caller).await;
+        self.shared.local.tell(policy, &decision, source);
         decision
     }
 }

@@ -13,15 +13,36 @@ use std::{
     sync::Mutex,
 };
 
-use super::arithmetic::{Grid, Reading};
-use crate::sync;
+use sha2::{Digest, Sha256};
+
+use super::{
+    arithmetic::{Grid, Reading},
+    lease::Standing,
+};
+use crate::{
+    mutants::{Mechanism, is_off},
+    sync,
+};
 
 const SHARDS: usize = 16;
 const CELLS_PER_SHARD: usize = 256;
 
-/// A caller as the table knows it: 128 bits under random keys. Two callers that share one would
-/// share a limit, which nobody can bring about without the keys.
-type CallerId = [u64; 2];
+/// A caller as the tables and Redis know it: half a SHA-256, which keeps addresses and ids of people
+/// out of both. Two callers that share one would share a limit, which nobody can bring about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct CallerId([u8; 16]);
+
+impl CallerId {
+    pub(super) fn of(caller: &str) -> Self {
+        let mut half = [0; 16];
+        half.copy_from_slice(&Sha256::digest(caller.as_bytes())[..16]);
+        Self(half)
+    }
+
+    pub(super) fn hex(self) -> String {
+        hex::encode(self.0)
+    }
+}
 
 /// One window's admissions: sub-bucket and count, ascending, only those that count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +55,8 @@ pub(super) struct Usage {
     last: i64,
     /// Admissions that the shared store has not been told of.
     unsent: u32,
+    /// What the shared store has said, if it was asked.
+    pub(super) standing: Option<Box<Standing>>,
 }
 
 /// What the caller of a table wants done, with the usage under the lock.
@@ -53,7 +76,7 @@ pub(super) struct Table {
     grids: Vec<Grid>,
     shards: Vec<Mutex<Shard>>,
     per_shard: usize,
-    hashers: [RandomState; 2],
+    hasher: RandomState,
 }
 
 impl Table {
@@ -64,7 +87,7 @@ impl Table {
             grids,
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             per_shard: max_callers.div_ceil(SHARDS).max(1),
-            hashers: [RandomState::new(), RandomState::new()],
+            hasher: RandomState::new(),
         }
     }
 
@@ -72,19 +95,21 @@ impl Table {
     /// had to leave for it.
     pub(super) fn with<T>(
         &self,
-        caller: &str,
+        id: CallerId,
         now: i64,
         f: impl FnOnce(View<'_>) -> T,
     ) -> (T, usize) {
-        let id = [self.hashers[0].hash_one(caller), self.hashers[1].hash_one(caller)];
-        let mut shard = sync::lock(&self.shards[to_index(id[0], SHARDS)]);
+        // Keyed at random, so that nobody can crowd one shard or one cell by choosing addresses.
+        let hash = self.hasher.hash_one(id);
+        let mut shard = sync::lock(&self.shards[to_index(hash, SHARDS)]);
         let mut evicted = 0;
         if !shard.callers.contains_key(&id) {
-            if shard.callers.len() >= self.per_shard {
-                evicted = shard.make_room(&self.grids, now, self.per_shard);
+            if shard.callers.len() >= self.per_shard && !is_off(Mechanism::LimiterBound) {
+                evicted = shard.make_room(&self.grids, now, self.per_shard, &self.hasher);
             }
-            let usage =
-                shard.cells[cell_of(id)].clone().unwrap_or_else(|| Usage::empty(self.grids.len()));
+            let usage = shard.cells[cell_of(hash)]
+                .clone()
+                .unwrap_or_else(|| Usage::empty(self.grids.len()));
             shard.callers.insert(id, usage);
         }
         let Some(usage) = shard.callers.get_mut(&id) else {
@@ -95,6 +120,20 @@ impl Table {
         usage.expire(&self.grids, now);
         let view = View { grids: &self.grids, usage, now };
         (f(view), evicted)
+    }
+
+    /// Callers of whom the shared store should hear, at most `max`: those with admissions that it was
+    /// not told of, and if `everybody` all that were admitted.
+    pub(super) fn to_tell(&self, everybody: bool, max: usize) -> Vec<CallerId> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = sync::lock(shard);
+            let callers = shard.callers.iter().filter(|(_, usage)| {
+                usage.unsent > 0 || (everybody && usage.standing.is_some() && !usage.is_idle())
+            });
+            found.extend(callers.map(|(id, _)| *id).take(max - found.len()));
+        }
+        found
     }
 
     #[cfg(test)]
@@ -108,14 +147,21 @@ fn to_index(hash: u64, len: usize) -> usize {
     (((hash >> 32) * len as u64) >> 32) as usize
 }
 
-fn cell_of(id: CallerId) -> usize {
-    to_index(id[1], CELLS_PER_SHARD)
+/// Other bits than those that chose the shard.
+fn cell_of(hash: u64) -> usize {
+    to_index(hash << 32, CELLS_PER_SHARD)
 }
 
 impl Shard {
     /// Frees an eighth: first whoever has nothing that counts, then whoever was quiet longest.
     /// Scanning the shard that rarely makes each insertion cheap on average.
-    fn make_room(&mut self, grids: &[Grid], now: i64, capacity: usize) -> usize {
+    fn make_room(
+        &mut self,
+        grids: &[Grid],
+        now: i64,
+        capacity: usize,
+        hasher: &RandomState,
+    ) -> usize {
         self.callers.retain(|_, usage| {
             usage.expire(grids, now.max(usage.last));
             !usage.is_idle()
@@ -131,8 +177,10 @@ impl Shard {
             by_age.select_nth_unstable(surplus - 1);
         }
         for (_, id) in by_age.into_iter().take(surplus) {
-            if let Some(usage) = self.callers.remove(&id) {
-                match &mut self.cells[cell_of(id)] {
+            if let Some(mut usage) = self.callers.remove(&id) {
+                // A lease goes unused; a refusal is asked for again.
+                usage.standing = None;
+                match &mut self.cells[cell_of(hasher.hash_one(id))] {
                     Some(cell) => {
                         cell.expire(grids, now.max(cell.last));
                         cell.fold(&usage);
@@ -147,7 +195,12 @@ impl Shard {
 
 impl Usage {
     fn empty(windows: usize) -> Self {
-        Self { windows: vec![Counts::default(); windows].into(), last: i64::MIN, unsent: 0 }
+        Self {
+            windows: vec![Counts::default(); windows].into(),
+            last: i64::MIN,
+            unsent: 0,
+            standing: None,
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -236,7 +289,7 @@ mod tests {
     fn many_distinct_callers_stay_within_the_bound() {
         let table = Table::new(vec![Grid::of(Duration::from_hours(1))], 1_600);
         for n in 0..200_000_i64 {
-            table.with(&n.to_string(), n, |mut view| view.record(1));
+            table.with(CallerId::of(&n.to_string()), n, |mut view| view.record(1));
         }
         assert!(table.len() <= 1_600, "{}", table.len());
         assert!(table.len() > 1_000);
@@ -247,12 +300,13 @@ mod tests {
         let grids = vec![Grid::of(Duration::from_mins(1))];
         let table = Table::new(grids, 16);
         for n in 0..7 {
-            table.with("kept in mind", n, |mut view| view.record(1));
+            table.with(CallerId::of("kept in mind"), n, |mut view| view.record(1));
         }
         for n in 10..10_000_i64 {
-            table.with(&n.to_string(), n, |mut view| view.record(1));
+            table.with(CallerId::of(&n.to_string()), n, |mut view| view.record(1));
         }
-        let (readings, _) = table.with("kept in mind", 10_000, |view| view.readings(&[100]));
+        let (readings, _) =
+            table.with(CallerId::of("kept in mind"), 10_000, |view| view.readings(&[100]));
         assert!(readings[0].used >= 7);
     }
 }

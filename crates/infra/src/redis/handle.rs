@@ -1,32 +1,31 @@
-//! The one connection, its deadline and its circuit.
+//! The one connection and its deadline.
 
 use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use redis::{
-    Client, RedisResult,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{Client, RedisResult, aio::ConnectionManager};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
-    time::{Instant, sleep, timeout},
+    time::timeout,
 };
 
-use super::{BlockingConnections, RedisSettings};
-use crate::{InfraMetrics, SettingsError, sync};
-
-/// How long the background probe waits for an answer, and whoever asks for the state at most.
-const PROBE_DEADLINE: Duration = Duration::from_secs(1);
-/// Answers within the request deadline, in a row, that put a lost Redis into use again.
-const ANSWERS_TO_CLOSE: u32 = 2;
+use super::{
+    BlockingConnections, RedisSettings,
+    circuit::{Recovery, Seen, Shared, State, connect_lazily, is_connection_fault, keep_looking},
+};
+use crate::{
+    InfraMetrics, SettingsError,
+    mutants::{Mechanism, is_off},
+    sync,
+};
 
 /// Why a use of Redis gave nothing. After a deadline the outcome is unknown: the command may still
 /// take effect.
@@ -41,15 +40,6 @@ pub enum Away {
     /// The connection broke, or the server refused the command.
     #[error("Redis failed: {0}")]
     Failed(#[from] redis::RedisError),
-}
-
-/// What the background probe saw last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
-    Nothing,
-    Answering,
-    Slow,
-    Unreachable,
 }
 
 /// A shared handle on Redis. Cloning is cheap; the last clone to go ends the background probe.
@@ -69,21 +59,6 @@ impl Drop for Owner {
     }
 }
 
-pub(super) struct Shared {
-    client: Client,
-    settings: RedisSettings,
-    connection: RwLock<ConnectionManager>,
-    /// The circuit: requests ask Redis only while this is true.
-    in_use: AtomicBool,
-    /// The same for those that wait for a change.
-    changed: watch::Sender<bool>,
-    /// Moves each time that Redis comes back, when it may have lost or found old memory.
-    epoch: AtomicU64,
-    look_now: Notify,
-    pub(super) seen: watch::Sender<Seen>,
-    metrics: Arc<InfraMetrics>,
-}
-
 impl RedisHandle {
     /// A handle on the server that `settings` name, connecting in the background. Must be called
     /// on a Tokio runtime.
@@ -101,13 +76,15 @@ impl RedisHandle {
         let client = Client::open(settings.url.clone()).map_err(refused)?;
         let connection = connect_lazily(&client, &settings).map_err(refused)?;
         let blocking = BlockingConnections::new(&client, &settings);
+        metrics.breaker_state.set(State::Open as i64);
         let shared = Arc::new(Shared {
             client,
             settings,
             connection: RwLock::new(connection),
             in_use: AtomicBool::new(false),
-            changed: watch::Sender::new(false),
-            epoch: AtomicU64::new(0),
+            state: watch::Sender::new(State::Open),
+            was_used: AtomicBool::new(false),
+            recoveries: Mutex::default(),
             look_now: Notify::new(),
             seen: watch::Sender::new(Seen::Nothing),
             metrics,
@@ -123,14 +100,14 @@ impl RedisHandle {
 
     /// Waits until Redis is in use (`true`), or for `patience` (`false`).
     pub async fn wait_until_in_use(&self, patience: Duration) -> bool {
-        let mut changes = self.0.shared.changed.subscribe();
-        matches!(timeout(patience, changes.wait_for(|in_use| *in_use)).await, Ok(Ok(_)))
+        let mut changes = self.0.shared.state.subscribe();
+        let closed = changes.wait_for(|state| *state == State::Closed);
+        matches!(timeout(patience, closed).await, Ok(Ok(_)))
     }
 
-    /// How often Redis was taken into use so far. Whoever keeps state there compares this with
-    /// what it was, since a server that came back may hold less, or older things, than before.
-    pub fn epoch(&self) -> u64 {
-        self.0.shared.epoch.load(Ordering::Acquire)
+    /// Has `recovery` run before Redis is used, the first time and whenever it comes back.
+    pub(crate) fn before_use(&self, recovery: Recovery) {
+        sync::lock(&self.0.shared.recoveries).push(recovery);
     }
 
     /// The full name of a key: prefix, colon, `name`.
@@ -152,7 +129,10 @@ impl RedisHandle {
     }
 
     /// Runs one use of Redis under the deadline: reconnecting, sending and the answer included.
-    /// The first failure opens the circuit, so the requests after it do not wait.
+    ///
+    /// The first use that fails takes Redis out of use at once, for all: whoever had begun waits for
+    /// the rest of its own deadline, and nobody after it. Whether that was a hiccup or the end of it
+    /// is for the background probe to find out.
     pub(crate) async fn run<T, F, Fut>(&self, f: F) -> Result<T, Away>
     where
         F: FnOnce(ConnectionManager) -> Fut,
@@ -163,7 +143,12 @@ impl RedisHandle {
             return Err(Away::NotInUse);
         }
         let connection = sync::read(&shared.connection).clone();
-        let (reason, away) = match timeout(shared.settings.deadline, f(connection)).await {
+        let deadline = if is_off(Mechanism::RedisDeadline) {
+            shared.settings.deadline.saturating_mul(1_000)
+        } else {
+            shared.settings.deadline
+        };
+        let (reason, away) = match timeout(deadline, f(connection)).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) if is_connection_fault(&error) => ("connection", Away::Failed(error)),
             Ok(Err(error)) => {
@@ -175,7 +160,7 @@ impl RedisHandle {
             Err(_) => ("deadline", Away::Deadline),
         };
         shared.metrics.redis_failures.with_label_values(&[reason]).inc();
-        shared.give_up(reason);
+        shared.suspect();
         Err(away)
     }
 }
@@ -186,127 +171,5 @@ impl fmt::Debug for RedisHandle {
             .field("settings", self.settings())
             .field("in_use", &self.is_in_use())
             .finish()
-    }
-}
-
-fn is_connection_fault(error: &redis::RedisError) -> bool {
-    error.is_io_error()
-        || error.is_timeout()
-        || error.is_connection_dropped()
-        || error.is_connection_refusal()
-        || error.is_unrecoverable_error()
-}
-
-fn connect_lazily(client: &Client, settings: &RedisSettings) -> RedisResult<ConnectionManager> {
-    // No retries: the probe drives reconnecting, and requests are under their own deadline.
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
-        .set_connection_timeout(Some(settings.connect_timeout))
-        .set_response_timeout(Some(PROBE_DEADLINE))
-        .set_pipeline_buffer_size(1_024);
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
-}
-
-impl Shared {
-    fn give_up(&self, reason: &str) {
-        if self.in_use.swap(false, Ordering::AcqRel) {
-            tracing::warn!(reason, "Redis is away; local fallbacks take over");
-            self.metrics.redis_connected.set(0);
-            self.metrics.redis_transitions.with_label_values(&["down"]).inc();
-            self.changed.send_replace(false);
-        }
-        self.look_now.notify_one();
-    }
-
-    fn take_into_use(&self) {
-        // The epoch moves first: nobody may use a returned Redis under the old one.
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        if !self.in_use.swap(true, Ordering::AcqRel) {
-            tracing::info!("Redis is in use");
-            self.metrics.redis_connected.set(1);
-            self.metrics.redis_transitions.with_label_values(&["up"]).inc();
-            self.changed.send_replace(true);
-        }
-    }
-
-    /// Asks once, however long the request deadline is, and says how long the answer took.
-    async fn ask(&self) -> Option<Duration> {
-        let mut connection = sync::read(&self.connection).clone();
-        let started = Instant::now();
-        let ping = async move { redis::cmd("PING").query_async::<String>(&mut connection).await };
-        match timeout(PROBE_DEADLINE, ping).await {
-            Ok(Ok(_)) => Some(started.elapsed()),
-            Ok(Err(_)) | Err(_) => None,
-        }
-    }
-
-    /// A connection whose other end went silent never reports a fault by itself; start anew.
-    fn replace_connection(&self) {
-        if let Ok(fresh) = connect_lazily(&self.client, &self.settings) {
-            *sync::write(&self.connection) = fresh;
-        }
-    }
-
-    async fn poll_memory(&self) {
-        let mut connection = sync::read(&self.connection).clone();
-        let info = async move {
-            redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await
-        };
-        // A user without the right to INFO simply leaves the gauge where it was.
-        if let Ok(Ok(text)) = timeout(PROBE_DEADLINE, info).await {
-            let used = text
-                .lines()
-                .find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok());
-            if let Some(bytes) = used {
-                self.metrics.redis_memory.set(bytes);
-            }
-        }
-    }
-}
-
-/// The background probe: never a user's request finds out that Redis is back.
-async fn keep_looking(shared: Arc<Shared>) {
-    let mut good = 0;
-    loop {
-        let answer = shared.ask().await;
-        let in_use = shared.in_use.load(Ordering::Acquire);
-        match answer {
-            Some(took) if took <= shared.settings.deadline => {
-                shared.seen.send_replace(Seen::Answering);
-                good += 1;
-                // At start nothing was lost, so one good answer is enough.
-                let first = shared.epoch.load(Ordering::Acquire) == 0;
-                if !in_use && (first || good >= ANSWERS_TO_CLOSE) {
-                    shared.take_into_use();
-                }
-                if shared.in_use.load(Ordering::Acquire) {
-                    shared.poll_memory().await;
-                }
-            }
-            // The first answer on a new connection includes connecting; the next one tells.
-            Some(_) => {
-                good = 0;
-                shared.seen.send_replace(Seen::Slow);
-            }
-            None => {
-                good = 0;
-                shared.seen.send_replace(Seen::Unreachable);
-                shared.give_up("no answer to the probe");
-                shared.replace_connection();
-            }
-        }
-        let pause = if shared.in_use.load(Ordering::Acquire) {
-            shared.settings.poll_interval
-        } else {
-            // A stored wake-up of our own giving up must not shorten this pause.
-            sleep(shared.settings.probe_interval).await;
-            Duration::ZERO
-        };
-        if !pause.is_zero() {
-            tokio::select! {
-                () = sleep(pause) => {}
-                () = shared.look_now.notified() => { good = 0; }
-            }
-        }
     }
 }

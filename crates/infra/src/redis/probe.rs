@@ -3,7 +3,10 @@
 use alpine_domain::ports::health::{Condition, Probe, Report};
 use async_trait::async_trait;
 
-use super::{RedisHandle, handle::Seen};
+use super::{
+    RedisHandle,
+    circuit::{Seen, State},
+};
 
 /// Reports what the background probe knows; asking costs nothing and never waits. Not essential:
 /// every use of Redis has a fallback.
@@ -33,6 +36,10 @@ impl Probe for RedisProbe {
         };
         if redis.is_in_use() {
             return Report { condition: Condition::Up, detail: None };
+        }
+        if *redis.shared().state.borrow() == State::Suspect {
+            let detail = "answered late; being looked at, local fallbacks are used";
+            return Report { condition: Condition::Degraded, detail: Some(detail.to_owned()) };
         }
         let seen = *redis.shared().seen.borrow();
         let (condition, detail) = match seen {

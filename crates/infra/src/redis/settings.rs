@@ -17,8 +17,8 @@ pub struct RedisSettings {
     pub deadline: Duration,
     /// How long establishing a connection may take, in the background; default 500 ms.
     pub connect_timeout: Duration,
-    /// How often a background probe looks whether Redis is back; default 250 ms. Two answers within
-    /// the deadline in a row put it into use again.
+    /// How often a background probe looks whether Redis is back; default 250 ms. Three answers
+    /// within the deadline in a row put it into use again.
     pub probe_interval: Duration,
     /// How often a working Redis is asked for its memory usage; default 5 s.
     pub poll_interval: Duration,
