@@ -10,7 +10,11 @@ use alpine_domain::{Clock, Error, Result, Timestamp, ports::blacklist::TokenBlac
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use crate::{InfraMetrics, sync};
+use crate::{
+    InfraMetrics,
+    mutants::{Mechanism, is_off},
+    sync,
+};
 
 /// Ids longer than this are held as their digest.
 const LONGEST_ID: usize = 64;
@@ -58,7 +62,9 @@ impl MemoryBlacklist {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        Self { capacity: settings.capacity, clock, denied: RwLock::default(), metrics }
+        let capacity =
+            if is_off(Mechanism::BlacklistBound) { usize::MAX } else { settings.capacity };
+        Self { capacity, clock, denied: RwLock::default(), metrics }
     }
 
     /// [`TokenBlacklist::deny`], which needs no waiting here.
@@ -96,6 +102,9 @@ impl MemoryBlacklist {
     pub fn is_denied_now(&self, id: &str) -> Result<bool> {
         let now = self.clock.now();
         let id = held_as(id);
+        if is_off(Mechanism::BlacklistLocalSet) {
+            return Ok(false);
+        }
         let denied = sync::read(&self.denied);
         if denied.until.get(&*id).is_some_and(|until| now < *until) {
             return Ok(true);

@@ -9,7 +9,10 @@ use quick_cache::{
 };
 
 use super::{entry::Entry, settings::CacheSettings};
-use crate::SettingsError;
+use crate::{
+    SettingsError,
+    mutants::{Mechanism, is_off},
+};
 
 /// Weighs an entry so that one sum bounds both: no entry weighs less than its share of the bytes
 /// when the cache is full of the smallest ones.
@@ -43,7 +46,11 @@ impl Store {
             .estimated_items_capacity(
                 usize::try_from(settings.max_entries).map_err(|e| bad(e.to_string()))?,
             )
-            .weight_capacity(settings.max_bytes)
+            .weight_capacity(if is_off(Mechanism::CacheBound) {
+                u64::MAX / 2
+            } else {
+                settings.max_bytes
+            })
             .build()
             .map_err(|e| bad(e.to_string()))?;
         let weigh = Weigh { least: settings.max_bytes.div_ceil(settings.max_entries) };

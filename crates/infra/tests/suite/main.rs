@@ -9,6 +9,7 @@
 mod blacklist;
 mod cache;
 mod events;
+mod invariants;
 mod rate_limit;
 mod redis_away;
 mod secrets;

@@ -1,0 +1,78 @@
+//! Invariant 9: a Redis that forgets or was away un-revokes nothing and admits less than one extra
+//! limit.
+
+use std::time::Duration;
+
+use alpine_domain::ports::rate_limit::RateLimiter;
+use alpine_testing::{Memory, own_redis};
+use tokio::time::{sleep, timeout};
+
+use super::{admitted, limiter, policy, settings_for};
+use crate::support::open;
+
+#[tokio::test]
+async fn invariant_09_an_unseen_flushall_is_noticed_by_the_next_call() {
+    let Some(redis) = own_redis(Memory::Lost) else { return };
+    let settings = settings_for(&redis.url());
+    let a = limiter(open(settings.clone()).await, 2, 0);
+    let b = limiter(open(settings).await, 2, 0);
+    let policy = policy(&[(60_000, 100), (3_600_000, 5_000)]);
+    let mut total = admitted(&a, &policy, 50).await + admitted(&b, &policy, 45).await;
+    assert_eq!(total, 95);
+    redis.command(&["FLUSHALL"]).unwrap();
+    // Each instance's first call tells what it had admitted; the connection noticed nothing.
+    for _ in 0..100 {
+        total += admitted(&a, &policy, 1).await + admitted(&b, &policy, 1).await;
+    }
+    assert!(total <= 100, "{total}");
+}
+
+#[tokio::test]
+async fn invariant_09_crossing_a_restart_admits_less_than_one_extra_limit() {
+    let Some(mut redis) = own_redis(Memory::Lost) else { return };
+    let settings = settings_for(&redis.url());
+    let handles = [open(settings.clone()).await, open(settings).await];
+    let (a, b) = (limiter(handles[0].clone(), 2, 0), limiter(handles[1].clone(), 2, 0));
+    let policy = policy(&[(60_000, 100)]);
+    let mut total = admitted(&a, &policy, 60).await + admitted(&b, &policy, 100).await;
+    // A lease that was not used up may take its part.
+    assert!((95..=100).contains(&total), "{total}");
+    redis.kill().unwrap();
+    for instance in [&a, &b] {
+        total += admitted(instance, &policy, 100).await;
+    }
+    assert!(total <= 150, "{total}");
+    redis.restart().unwrap();
+    for handle in &handles {
+        assert!(handle.wait_until_in_use(Duration::from_secs(10)).await);
+    }
+    for instance in [&b, &a] {
+        total += admitted(instance, &policy, 100).await;
+    }
+    assert!(total < 200, "{total}");
+    // Both have told what they know, so nothing was gained by the empty start.
+    assert!(total <= 150, "{total}");
+}
+
+#[tokio::test]
+async fn invariant_09_what_was_admitted_during_an_outage_is_charged_before_redis_is_used_again() {
+    let Some(mut redis) = own_redis(Memory::Lost) else { return };
+    let settings = settings_for(&redis.url());
+    let handles = [open(settings.clone()).await, open(settings).await];
+    let (a, b) = (limiter(handles[0].clone(), 1, 0), limiter(handles[1].clone(), 1, 0));
+    let policy = policy(&[(60_000, 20)]);
+    redis.stop().unwrap();
+    assert_eq!(admitted(&a, &policy, 12).await, 12);
+    redis.resume().unwrap();
+    timeout(Duration::from_secs(10), async {
+        while !handles.iter().all(alpine_infra::redis::RedisHandle::is_in_use) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    // The instance that admitted them is not even asked.
+    let admitted = admitted(&b, &policy, 30).await;
+    assert!(admitted <= 8, "{admitted}");
+    assert!(b.admit(&policy, "another").await.allowed);
+}
