@@ -179,6 +179,7 @@ pub(super) fn http(config: &Config) -> HttpSettings {
 
 fn limits(config: &Config) -> LimitSettings {
     let given = &config.rate_limits;
+    let policy = |name, limit| policy(name, limit, given.minute, given.hour);
     let strict = |name| RatePolicy { strict: true, ..policy(name, given.sign_in) };
     LimitSettings {
         anonymous: policy("anonymous", given.anonymous),
@@ -195,17 +196,14 @@ fn limits(config: &Config) -> LimitSettings {
     }
 }
 
-fn policy(name: &'static str, limit: Limit) -> RatePolicy {
+fn policy(name: &'static str, limit: Limit, minute: Duration, hour: Duration) -> RatePolicy {
     let window = |length, limit| (limit > 0).then_some(Window { length, limit });
     RatePolicy {
         name,
-        windows: [
-            window(Duration::from_mins(1), limit.per_minute),
-            window(Duration::from_hours(1), limit.per_hour),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        windows: [window(minute, limit.per_minute), window(hour, limit.per_hour)]
+            .into_iter()
+            .flatten()
+            .collect(),
         strict: false,
     }
 }
@@ -237,7 +235,8 @@ mod tests {
     #[test]
     fn zero_means_no_window_and_above_hundred_no_bound() {
         let limit = Limit { per_minute: 5, per_hour: 0 };
-        assert_eq!(policy("x", limit).windows.len(), 1);
+        let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
+        assert_eq!(policy("x", limit, minute, hour).windows.len(), 1);
         let config = load(&Sources::default()).unwrap().config;
         assert_eq!(visibility(&config).elite.below, None);
         assert_eq!(visibility(&config).starter.rows, None);

@@ -248,6 +248,10 @@ pub struct Events {
 pub struct RateLimits {
     pub enabled: bool,
     pub capacity: usize,
+    #[serde(deserialize_with = "units::duration")]
+    pub minute: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub hour: Duration,
     pub anonymous: Limit,
     pub free: Limit,
     pub starter: Limit,

@@ -313,6 +313,12 @@ impl Rules {
                 );
             }
         }
+        self.demand(
+            config.rate_limits.minute >= Duration::from_millis(100)
+                && config.rate_limits.minute < config.rate_limits.hour,
+            "rate_limits.minute",
+            "must be at least 100ms and shorter than rate_limits.hour",
+        );
         let http = &config.http;
         self.demand(
             http.body_limit >= 1_024 && http.body_limit <= http.batch_body_limit,

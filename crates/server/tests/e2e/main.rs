@@ -15,6 +15,7 @@ mod accounts;
 mod alpine;
 mod faults;
 mod feed;
+mod hot_path;
 mod original_clients;
 mod rollback_plan;
 mod seed_checklist;

@@ -11,7 +11,11 @@ mod producer;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use alpine_domain::{Timestamp, time::ManualClock};
+use alpine_domain::{
+    Clock, Timestamp,
+    time::{ManualClock, SystemClock},
+};
+use alpine_infra::MonotonicClock;
 use alpine_server::{
     application::{Application, Core, Ports, StopHandle},
     config::{Config, Sources, keep_generated_secrets, load},
@@ -57,6 +61,8 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// A clock that stands still until the test moves it.
     pub clock: Option<Arc<ManualClock>>,
+    /// By how many seconds the host's clocks are wrong.
+    pub skew: i64,
 }
 
 impl Options {
@@ -75,7 +81,25 @@ impl Options {
     }
 }
 
-/// The running application. Dropping it stops it and drops its database.
+/// A host's clock that is wrong by some seconds.
+struct Skewed<C>(C, i64);
+
+impl<C: Clock> Clock for Skewed<C> {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.now().micros() + self.1 * 1_000_000)
+    }
+}
+
+/// What instances of one application have in common. The database lives as long as it does.
+#[derive(Clone)]
+pub struct Deployment {
+    folder: Arc<tempfile::TempDir>,
+    database: Option<Arc<TestDatabase>>,
+    settings: Vec<(String, String)>,
+    clock: Option<Arc<ManualClock>>,
+}
+
+/// The running application. Dropping it stops it; the last one to go drops the database.
 pub struct TestApp {
     /// Where it listens, without a path: `http://127.0.0.1:PORT`.
     pub base: String,
@@ -87,9 +111,7 @@ pub struct TestApp {
     pub clock: Option<Arc<ManualClock>>,
     stop: StopHandle,
     running: Option<JoinHandle<anyhow::Result<()>>>,
-    database: Option<Arc<TestDatabase>>,
-    folder: Arc<tempfile::TempDir>,
-    options: Vec<(String, String)>,
+    deployment: Deployment,
 }
 
 impl TestApp {
@@ -125,51 +147,18 @@ impl TestApp {
             settings.push(("ALPINE__REDIS__KEY_PREFIX".to_owned(), prefix));
         }
         settings.extend(options.settings);
-        Self::start(folder, database, settings, options.clock).await
+        let deployment = Deployment { folder, database, settings, clock: options.clock };
+        deployment.start(options.skew).await
     }
 
     /// Another instance on the same database and Redis, with the same settings and clock.
     pub async fn sibling(&self) -> Self {
-        Self::start(
-            self.folder.clone(),
-            self.database.clone(),
-            self.options.clone(),
-            self.clock.clone(),
-        )
-        .await
+        self.deployment.start(0).await
     }
 
-    async fn start(
-        folder: Arc<tempfile::TempDir>,
-        database: Option<Arc<TestDatabase>>,
-        settings: Vec<(String, String)>,
-        clock: Option<Arc<ManualClock>>,
-    ) -> Self {
-        let mut loaded = load(&Sources {
-            environment: BTreeMap::from_iter(settings.clone()),
-            ..Sources::default()
-        })
-        .expect("the test's settings are good");
-        keep_generated_secrets(&mut loaded.config, &mut loaded.layers).expect("secrets");
-        let mut ports = Ports::default();
-        if let Some(clock) = &clock {
-            ports.clock = clock.clone();
-            ports.steady = clock.clone();
-        }
-        let application = Application::build_with(&loaded.config, ports, Registry::new())
-            .await
-            .expect("the application starts");
-        Self {
-            base: format!("http://{}", application.address()),
-            core: application.core().clone(),
-            config: loaded.config,
-            clock,
-            stop: application.stop_handle(),
-            running: Some(tokio::spawn(application.run())),
-            database,
-            folder,
-            options: settings,
-        }
+    /// What further instances are started from, also when this one has stopped.
+    pub fn deployment(&self) -> Deployment {
+        self.deployment.clone()
     }
 
     /// A client that nobody has signed in to.
@@ -195,7 +184,7 @@ impl TestApp {
 
     /// Runs SQL on the PostgreSQL database and returns its rows as text; `None` on SQLite.
     pub fn sql(&self, statement: &str) -> Option<String> {
-        self.database.as_ref().map(|database| database.execute(statement))
+        self.deployment.database.as_ref().map(|database| database.execute(statement))
     }
 
     /// What `alpine migrate` works with, on this application's database.
@@ -207,13 +196,45 @@ impl TestApp {
 
     /// A file in the application's data directory.
     pub fn data_path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.deployment.folder.path().join(name)
     }
 
     /// Stops in order and says how that went.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         self.stop.stop();
         self.running.take().expect("it runs").await?
+    }
+}
+
+impl Deployment {
+    /// Starts an instance on a host whose clocks are wrong by `skew` seconds.
+    pub async fn start(&self, skew: i64) -> TestApp {
+        let mut loaded = load(&Sources {
+            environment: BTreeMap::from_iter(self.settings.clone()),
+            ..Sources::default()
+        })
+        .expect("the test's settings are good");
+        keep_generated_secrets(&mut loaded.config, &mut loaded.layers).expect("secrets");
+        let mut ports = Ports::default();
+        if let Some(clock) = &self.clock {
+            ports.clock = clock.clone();
+            ports.steady = clock.clone();
+        } else if skew != 0 {
+            ports.clock = Arc::new(Skewed(SystemClock, skew));
+            ports.steady = Arc::new(Skewed(MonotonicClock::new(), skew));
+        }
+        let application = Application::build_with(&loaded.config, ports, Registry::new())
+            .await
+            .expect("the application starts");
+        TestApp {
+            base: format!("http://{}", application.address()),
+            core: application.core().clone(),
+            config: loaded.config,
+            clock: self.clock.clone(),
+            stop: application.stop_handle(),
+            running: Some(tokio::spawn(application.run())),
+            deployment: self.clone(),
+        }
     }
 }
 

@@ -1,0 +1,15 @@
+//! The invariants of the hot path, seen from outside: two or three instances on PostgreSQL, with a Redis
+//! of the test's own that is killed, stopped, cut off, flushed and restarted empty.
+//!
+//! Each test is named after its invariant, and fails when a mechanism that it depends on is switched off:
+//! `cargo xtask mutants hot-path` proves that. Where two seconds are promised, the tests wait a little
+//! longer before they call it broken; what they measured stands in their output.
+
+mod addresses;
+mod cache;
+mod cluster;
+mod freshness;
+mod limits;
+mod outage;
+mod revocation;
+mod watch;

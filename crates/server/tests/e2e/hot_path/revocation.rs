@@ -1,0 +1,118 @@
+//! Invariants 4, 5 and 9: what was revoked stays revoked, everywhere.
+
+use std::time::{Duration, Instant};
+
+use alpine_domain::{Timestamp, account::Tier};
+use serde_json::json;
+
+use super::cluster::{Cluster, State, until};
+use crate::support::{Options, TestApp};
+
+/// Δ, and what a loaded machine may add to a request.
+const PROMISED: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(1);
+
+async fn status(app: &TestApp, token: &str) -> u16 {
+    app.client().with_token(token).get("auth/me").await.status.as_u16()
+}
+
+async fn sign_out(app: &TestApp, path: &str, token: &str) {
+    let answer = app.client().with_token(token).post(path, &json!({})).await;
+    answer.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_04_after_a_logout_no_instance_accepts_the_token_whatever_becomes_of_redis() {
+    let Some(mut cluster) = Cluster::start(3, Options::default()).await else { return };
+    let kept = cluster.account("ada@example.com", Tier::Pro).await.access_token;
+    let mut revoked = Vec::new();
+    for state in State::ALL {
+        let token = cluster.apps[0].client().sign_in("ada@example.com").await.access_token;
+        for app in &cluster.apps {
+            assert_eq!(status(app, &token).await, 200, "before the logout");
+        }
+        cluster.enter(state).await;
+
+        sign_out(&cluster.apps[0], "auth/logout", &token).await;
+        let committed = Instant::now();
+        assert_eq!(status(&cluster.apps[0], &token).await, 401, "on the instance that served it");
+        for app in &cluster.apps[1..] {
+            let refused = async || status(app, &token).await == 401;
+            until(PROMISED + SLACK, "the token is refused", refused).await;
+            assert_eq!(status(app, &token).await, 401, "once refused, always refused");
+            assert_eq!(status(app, &kept).await, 200, "another session of the same account");
+        }
+        eprintln!("refused everywhere after {:?}", committed.elapsed());
+        assert!(committed.elapsed() < PROMISED + SLACK, "{:?}", committed.elapsed());
+        revoked.push(token);
+    }
+    assert_all_refused(&cluster, &revoked, &kept).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_09_neither_flushing_nor_restarting_anything_un_revokes_a_token() {
+    let Some(mut cluster) = Cluster::start(2, Options::default()).await else { return };
+    let kept = cluster.account("ada@example.com", Tier::Pro).await.access_token;
+    let token = cluster.apps[0].client().sign_in("ada@example.com").await.access_token;
+    let revoked = [token];
+    sign_out(&cluster.apps[0], "auth/logout", &revoked[0]).await;
+    let everywhere = async || status(&cluster.apps[1], &revoked[0]).await == 401;
+    until(PROMISED + SLACK, "it is refused everywhere", everywhere).await;
+
+    cluster.enter(State::Flushed).await;
+    assert_all_refused(&cluster, &revoked, &kept).await;
+    cluster.enter(State::RestartedEmpty).await;
+    assert_all_refused(&cluster, &revoked, &kept).await;
+    cluster.restart_instances().await;
+    assert_all_refused(&cluster, &revoked, &kept).await;
+    cluster.until_redis_is(true).await;
+    assert_all_refused(&cluster, &revoked, &kept).await;
+    // Both at once: nothing is left but the database.
+    cluster.enter(State::Killed).await;
+    cluster.restart_instances().await;
+    assert_all_refused(&cluster, &revoked, &kept).await;
+    cluster.enter(State::Up).await;
+    assert_all_refused(&cluster, &revoked, &kept).await;
+}
+
+async fn assert_all_refused(cluster: &Cluster, revoked: &[String], kept: &str) {
+    for app in &cluster.apps {
+        for token in revoked {
+            assert_eq!(status(app, token).await, 401);
+        }
+        assert_eq!(status(app, kept).await, 200);
+    }
+}
+
+/// The clock stands still, so that everything happens in the same second.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_05_signing_out_everywhere_spares_who_signs_in_again_in_the_same_second() {
+    let start = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
+    let options = Options::default().clock_at(start);
+    let Some(mut cluster) = Cluster::start(2, options).await else { return };
+    let mut before = cluster.account("ada@example.com", Tier::Pro).await.access_token;
+    for state in State::ALL {
+        for app in &cluster.apps {
+            assert_eq!(status(app, &before).await, 200);
+        }
+        cluster.enter(state).await;
+        let [a, b] = [&cluster.apps[0], &cluster.apps[1]];
+        let elsewhere = b.client().sign_in("ada@example.com").await.access_token;
+        sign_out(a, "auth/logout-all", &before).await;
+        let committed = Instant::now();
+        let after = a.client().sign_in("ada@example.com").await.access_token;
+        assert_eq!(status(a, &before).await, 401, "on the instance that served it");
+        assert_eq!(status(a, &elsewhere).await, 401, "a session of another instance");
+        for app in [a, b] {
+            assert_eq!(status(app, &after).await, 200, "issued after it, in the same second");
+        }
+        let refused =
+            async || status(b, &before).await == 401 && status(b, &elsewhere).await == 401;
+        until(PROMISED + SLACK, "sessions from before are refused", refused).await;
+        assert!(committed.elapsed() < PROMISED + SLACK, "{:?}", committed.elapsed());
+        for app in [a, b] {
+            assert_eq!(status(app, &after).await, 200, "and still good");
+        }
+        before = after;
+    }
+}
