@@ -27,6 +27,7 @@ pub mod account;
 pub mod applier;
 pub mod error;
 pub mod event;
+pub mod json;
 mod memo;
 pub mod page;
 pub mod ports;

@@ -108,7 +108,10 @@ impl Context {
             "private, no-cache"
         };
         answer.insert_header((CACHE_CONTROL, HeaderValue::from_static(cache_control)));
-        answer.insert_header((X_CACHE, HeaderValue::from_static(outcome(entry.outcome))));
+        // To anybody else a sudden miss would tell that something happened that they may not see yet.
+        if self.viewer() == Viewer::Admin {
+            answer.insert_header((X_CACHE, HeaderValue::from_static(outcome(entry.outcome))));
+        }
         if let Ok(etag) = HeaderValue::try_from(etag) {
             answer.insert_header((ETAG, etag));
         }

@@ -244,6 +244,12 @@ impl Accounts {
         let email = refusals.check("email", email.parse::<Email>());
         let password = refusals.check("password", NewPassword::parse(password));
         let full_name = refusals.check("full_name", full_name.parse::<FullName>());
+        if let (Some(email), Some(password)) = (&email, &password)
+            && password.reveal().to_lowercase() == email.as_str()
+        {
+            refusals.add("password", "must not be the e-mail address");
+            return Err(Error::Invalid(refusals.into_errors()));
+        }
         let (Some(email), Some(password), Some(full_name)) = (email, password, full_name) else {
             return Err(Error::Invalid(refusals.into_errors()));
         };

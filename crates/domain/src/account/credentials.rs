@@ -17,6 +17,12 @@ impl Email {
     }
 }
 
+/// Characters that change how a text looks without being seen: zero-width and direction marks. The two
+/// joiners are left out, since scripts and emoji need them.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 impl FromStr for Email {
     type Err = &'static str;
 
@@ -26,8 +32,9 @@ impl FromStr for Email {
         const REASON: &str = "must be an e-mail address, name@example.com for example";
         let address = text.trim().to_lowercase();
         let (local, domain) = address.rsplit_once('@').ok_or(REASON)?;
-        let forbidden =
-            |c: char| c.is_control() || c.is_whitespace() || "<>()[],;:\\\"@".contains(c);
+        let forbidden = |c: char| {
+            c.is_control() || c.is_whitespace() || is_invisible(c) || "<>()[],;:\\\"@".contains(c)
+        };
         let label_ok = |label: &str| {
             !label.is_empty()
                 && !label.starts_with('-')
@@ -66,10 +73,12 @@ impl FromStr for FullName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = text.trim();
-        let valid = (1..=200).contains(&name.chars().count()) && !name.contains(char::is_control);
+        let valid = (1..=200).contains(&name.chars().count())
+            && name.contains(char::is_alphanumeric)
+            && !name.contains(|c: char| c.is_control() || is_invisible(c));
         valid
             .then(|| Self(name.to_owned()))
-            .ok_or("must have 1 to 200 characters and no control characters")
+            .ok_or("must have 1 to 200 characters, letters or digits among them, and no control characters")
     }
 }
 
@@ -182,6 +191,15 @@ mod tests {
             assert!(bad.parse::<Email>().is_err(), "{bad:?}");
         }
         assert!(format!("{}@example.com", "x".repeat(65)).parse::<Email>().is_err());
+    }
+
+    #[test]
+    fn names_show_what_they_are() {
+        assert!("Zoë O’Neill 3rd".parse::<FullName>().is_ok());
+        for bad in ["", " ", "\u{200b}", "\u{202e}evil", "…", "a\nb"] {
+            assert!(bad.parse::<FullName>().is_err(), "{bad:?}");
+        }
+        assert!("fr\u{200b}ee@x.io".parse::<Email>().is_err());
     }
 
     #[test]

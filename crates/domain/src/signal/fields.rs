@@ -2,64 +2,42 @@
 
 use std::{fmt, str::FromStr};
 
-use serde_json::{Map, Value};
-
-use crate::{Error, Result, error::Refusals};
+use crate::{
+    error::Refusals,
+    json::{JsonObject, Member},
+};
 
 /// A JSON object under examination.
 pub(super) struct Fields<'a> {
-    object: &'a Map<String, Value>,
+    object: &'a JsonObject,
     pub(super) refusals: Refusals,
 }
 
-/// The object that `body` holds.
-///
-/// # Errors
-/// [`Error::Malformed`] when it holds something else.
-pub(super) fn parse_object(body: &[u8]) -> Result<Map<String, Value>> {
-    serde_json::from_slice(body).map_err(|error| {
-        Error::malformed("body", format!("is not a JSON object: {}", shorten(&error)))
-    })
-}
-
-/// The parser's complaint without the excerpt of the input that some carry.
-fn shorten(error: &serde_json::Error) -> String {
-    let kind = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Data => "another kind of value was found",
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
-            "it breaks JSON's syntax"
-        }
-    };
-    format!("{kind} at line {}, column {}", error.line(), error.column())
-}
-
 impl<'a> Fields<'a> {
-    pub(super) fn new(object: &'a Map<String, Value>) -> Self {
+    pub(super) fn new(object: &'a JsonObject) -> Self {
         Self { object, refusals: Refusals::default() }
     }
 
-    /// The field's value, `null` counting as missing.
-    fn value(&self, field: &str) -> Option<&'a Value> {
-        self.object.get(field).filter(|value| !value.is_null())
-    }
-
     /// The text under `field`; missing is fine, another type is not.
-    pub(super) fn text(&mut self, field: &'static str) -> Option<&'a str> {
-        let value = self.value(field)?;
-        if value.as_str().is_none() {
-            self.refusals.add(field, "must be a string");
+    pub(super) fn text(&mut self, field: &'static str) -> Option<String> {
+        match self.object.member(field)? {
+            Member::Text(text) => Some(text),
+            Member::Number(_) | Member::Other => {
+                self.refusals.add(field, "must be a string");
+                None
+            }
         }
-        value.as_str()
     }
 
     /// The digits of the number under `field`; missing is fine, another type is not.
     pub(super) fn number(&mut self, field: &'static str) -> Option<&'a str> {
-        if let Value::Number(number) = self.value(field)? {
-            return Some(number.as_str());
+        match self.object.member(field)? {
+            Member::Number(digits) => Some(digits),
+            Member::Text(_) | Member::Other => {
+                self.refusals.add(field, "must be a JSON number, not a string");
+                None
+            }
         }
-        self.refusals.add(field, "must be a JSON number, not a string");
-        None
     }
 
     /// The parsed text under `field`, which must be there.
@@ -86,6 +64,14 @@ impl<'a> Fields<'a> {
         T: FromStr<Err: fmt::Display>,
     {
         self.require(field);
+        self.optional_number(field)
+    }
+
+    /// The parsed number under `field`, if it is there.
+    pub(super) fn optional_number<T>(&mut self, field: &'static str) -> Option<T>
+    where
+        T: FromStr<Err: fmt::Display>,
+    {
         let digits = self.number(field)?;
         self.refusals.check(field, digits.parse())
     }
@@ -97,7 +83,7 @@ impl<'a> Fields<'a> {
             self.refusals.add(field, format!("must have at most {max} characters and no NUL"));
             return None;
         }
-        Some(text.to_owned())
+        Some(text)
     }
 
     /// A field that goes by two names, `name` and `alias`: either will do, both must agree.
@@ -130,13 +116,13 @@ impl<'a> Fields<'a> {
         T: FromStr<Err: fmt::Display>,
     {
         let (first, second) = (self.text(name), self.text(alias));
-        if let (Some(first), Some(second)) = (first, second)
+        if let (Some(first), Some(second)) = (&first, &second)
             && !first.eq_ignore_ascii_case(second)
         {
             self.refusals.add(name, format!("disagrees with {alias}; send one of them"));
             return None;
         }
-        let missing = self.value(name).is_none() && self.value(alias).is_none();
+        let missing = self.object.member(name).is_none() && self.object.member(alias).is_none();
         let Some(text) = first.or(second) else {
             if missing {
                 self.refusals.add(name, "is missing");
@@ -147,7 +133,7 @@ impl<'a> Fields<'a> {
     }
 
     fn require(&mut self, field: &'static str) {
-        if self.value(field).is_none() {
+        if self.object.member(field).is_none() {
             self.refusals.add(field, "is missing");
         }
     }

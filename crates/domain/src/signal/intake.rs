@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, value::RawValue};
-
 use super::{
-    Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore,
-    fields::parse_object,
+    Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore, batch,
     reading::{read_outcome, read_signal},
 };
 use crate::{
     Clock, Error, FieldError, Result,
     error::{Conflict, ConflictKind},
+    json::{JsonObject, Member},
     producer::Producer,
 };
 
@@ -71,7 +69,7 @@ impl Intake {
     /// [`Error::Malformed`] for broken JSON or a hash that does not fit the content,
     /// [`Error::Invalid`] for values that break rules, [`Error::Conflict`] for an id that is taken.
     pub async fn submit(&self, producer: &Producer, body: &[u8]) -> Result<Submitted> {
-        let signal = read_signal(&parse_object(body)?, producer, self.clock.now())?;
+        let signal = read_signal(&JsonObject::parse(body)?, producer, self.clock.now())?;
         let external_id = signal.external_id.clone();
         let accepted = self.store.accept(vec![signal]).await?;
         match accepted.first() {
@@ -96,7 +94,7 @@ impl Intake {
     /// # Errors
     /// [`Error::Malformed`] when `body` is no such thing, [`Error::Invalid`] when it has too many lines.
     pub async fn submit_batch(&self, producer: &Producer, body: &[u8]) -> Result<Vec<LineResult>> {
-        let lines = split_batch(body)?;
+        let lines = batch::split(body)?;
         let now = self.clock.now();
         let mut results = Vec::with_capacity(lines.len());
         let mut good = Vec::new();
@@ -104,7 +102,7 @@ impl Intake {
             if position % LINES_PER_TURN == LINES_PER_TURN - 1 {
                 yield_now().await;
             }
-            let object = parse_object(text.as_bytes());
+            let object = JsonObject::parse(text);
             let external_id = object.as_ref().ok().and_then(claimed_id);
             let outcome = match object.and_then(|object| read_signal(&object, producer, now)) {
                 Ok(signal) => {
@@ -152,7 +150,7 @@ impl Intake {
     /// As [`submit`](Self::submit); [`Error::NotFound`] for an unknown signal; [`Error::Conflict`]
     /// when it was closed before in another way.
     pub async fn report_outcome(&self, producer: &Producer, body: &[u8]) -> Result<(Signal, bool)> {
-        let outcome = read_outcome(&parse_object(body)?, producer, self.clock.now())?;
+        let outcome = read_outcome(&JsonObject::parse(body)?, producer, self.clock.now())?;
         match self.store.record_outcome(outcome).await? {
             OutcomeRecorded::Closed(signal) => Ok((signal, true)),
             OutcomeRecorded::Repeated(signal) => Ok((signal, false)),
@@ -188,55 +186,9 @@ async fn yield_now() {
     .await;
 }
 
-fn claimed_id(object: &Map<String, Value>) -> Option<String> {
-    object.get("signal_id")?.as_str().map(|id| id.chars().take(255).collect())
-}
-
-/// The lines of a batch with their numbers; blank lines count but hold nothing.
-fn split_batch(body: &[u8]) -> Result<Vec<(usize, &str)>> {
-    let text = std::str::from_utf8(body).map_err(|_| Error::malformed("body", "is not UTF-8"))?;
-    let lines: Vec<(usize, &str)> = if text.trim_start().starts_with('[') {
-        let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
-            let place = (error.line(), error.column());
-            Error::malformed(
-                "body",
-                format!("is not a JSON array: line {}, column {}", place.0, place.1),
-            )
-        })?;
-        elements.into_iter().map(RawValue::get).zip(1..).map(|(text, n)| (n, text)).collect()
-    } else {
-        text.lines()
-            .zip(1..)
-            .map(|(text, n)| (n, text))
-            .filter(|(_, t)| !t.trim().is_empty())
-            .collect()
-    };
-    if lines.is_empty() {
-        return Err(Error::malformed("body", "holds no signal"));
-    }
-    if lines.len() > MAX_BATCH {
-        let found = lines.len();
-        return Err(Error::invalid(
-            "body",
-            format!("holds {found} signals; send at most {MAX_BATCH} at once"),
-        ));
-    }
-    Ok(lines)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_is_lines_or_an_array() {
-        assert_eq!(split_batch(b"{}\n\n{}\n").unwrap().len(), 2);
-        assert_eq!(split_batch(b"{}\n\n{}\n").unwrap()[1].0, 3);
-        assert_eq!(split_batch(b" [{}, {}]").unwrap().len(), 2);
-        assert!(matches!(split_batch(b"[{}"), Err(Error::Malformed(_))));
-        assert!(matches!(split_batch(b" \n "), Err(Error::Malformed(_))));
-        assert!(matches!(split_batch(&[0xff, 0xfe]), Err(Error::Malformed(_))));
-        let many = "{}\n".repeat(MAX_BATCH + 1);
-        assert!(matches!(split_batch(many.as_bytes()), Err(Error::Invalid(_))));
+fn claimed_id(object: &JsonObject) -> Option<String> {
+    match object.member("signal_id")? {
+        Member::Text(id) => Some(id.chars().take(255).collect()),
+        Member::Number(_) | Member::Other => None,
     }
 }

@@ -1,5 +1,6 @@
 //! Signals: what a producer may say, who sees it and when, how it ends, and what the record proves.
 
+mod batch;
 mod catalogue;
 mod expiry;
 mod fields;

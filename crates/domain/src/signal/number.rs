@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 /// The longest number text that is read, in bytes.
 const MAX_DIGITS: usize = 64;
@@ -38,8 +39,20 @@ fn parse_literal(text: &str) -> Result<(BigDecimal, f64), InvalidNumber> {
 
 /// Writes the text as a JSON number, digit by digit as it came.
 fn serialize_literal<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
-    let number: serde_json::Number = text.parse().map_err(serde::ser::Error::custom)?;
-    number.serialize(serializer)
+    let raw: &RawValue = serde_json::from_str(text).map_err(serde::ser::Error::custom)?;
+    raw.serialize(serializer)
+}
+
+/// Any JSON number of at most 64 characters that a double can hold, in its own digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Digits(pub(super) String);
+
+impl FromStr for Digits {
+    type Err = InvalidNumber;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNumber> {
+        parse_literal(text).map(|_| Self(text.to_owned()))
+    }
 }
 
 /// A price above 0, in the currency of the instrument: the producer's own digits and their exact

@@ -176,6 +176,9 @@ pub trait SignalStore: Send + Sync {
     /// sight: the first acceptance, or outcome, after `query.as_of`, if there is one.
     async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>>;
 
+    /// Whether any producer is a simulation, so that files need a column that tells.
+    async fn has_simulations(&self) -> Result<bool>;
+
     /// Sums over closed signals.
     async fn aggregates(&self, filter: &RecordFilter) -> Result<Aggregates>;
 

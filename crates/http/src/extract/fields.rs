@@ -2,8 +2,11 @@
 
 use std::fmt::Display;
 
-use alpine_domain::{Error, Timestamp, error::Refusals};
-use serde_json::{Map, Value};
+use alpine_domain::{
+    Timestamp,
+    error::Refusals,
+    json::{JsonObject, Member},
+};
 
 use super::pairs;
 use crate::problem::Result;
@@ -11,7 +14,7 @@ use crate::problem::Result;
 /// The members of a JSON object or of a form.
 #[derive(Debug)]
 pub struct Fields {
-    members: Map<String, Value>,
+    members: JsonObject,
     refusals: Refusals,
 }
 
@@ -19,14 +22,9 @@ impl Fields {
     /// Reads a JSON object.
     ///
     /// # Errors
-    /// 400 for broken JSON, nesting beyond 128 levels included; 422 for JSON that is no object.
+    /// 400 for anything else.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
-        let value: Value = serde_json::from_slice(bytes)
-            .map_err(|error| Error::malformed("body", format!("is not JSON: {error}")))?;
-        let Value::Object(members) = value else {
-            return Err(Error::invalid("body", "must be a JSON object").into());
-        };
-        Ok(Self { members, refusals: Refusals::default() })
+        Ok(Self { members: JsonObject::parse(bytes)?, refusals: Refusals::default() })
     }
 
     /// Reads a form. Of a member that is given twice, the last one counts, as in JSON.
@@ -34,26 +32,16 @@ impl Fields {
     /// # Errors
     /// 400 when it is not readable.
     pub fn from_form(bytes: &[u8]) -> Result<Self> {
-        let pairs = pairs::parse(bytes, "body")?;
-        Ok(Self {
-            members: pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect(),
-            refusals: Refusals::default(),
-        })
+        let members = JsonObject::of_texts(pairs::parse(bytes, "body")?);
+        Ok(Self { members, refusals: Refusals::default() })
     }
 
     /// A text that must be there; empty when it is refused.
     pub fn text(&mut self, name: &'static str) -> String {
-        match self.members.remove(name) {
-            Some(Value::String(text)) => text,
-            None | Some(Value::Null) => {
-                self.refusals.add(name, "is required");
-                String::new()
-            }
-            Some(_) => {
-                self.refusals.add(name, "must be a string");
-                String::new()
-            }
+        if self.members.member(name).is_none() {
+            self.refusals.add(name, "is required");
         }
+        self.optional_text(name).unwrap_or_default()
     }
 
     /// A text that must be there and that `accept` agrees to.
@@ -62,7 +50,7 @@ impl Fields {
         name: &'static str,
         accept: impl FnOnce(&str) -> Result<T, E>,
     ) -> String {
-        let is_text = matches!(self.members.get(name), Some(Value::String(_)));
+        let is_text = matches!(self.members.member(name), Some(Member::Text(_)));
         let text = self.text(name);
         if is_text {
             self.refusals.check(name, accept(&text));
@@ -72,10 +60,9 @@ impl Fields {
 
     /// A text that may be missing or `null`.
     pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
-        match self.members.remove(name) {
-            Some(Value::String(text)) => Some(text),
-            None | Some(Value::Null) => None,
-            Some(_) => {
+        match self.members.member(name)? {
+            Member::Text(text) => Some(text),
+            Member::Number(_) | Member::Other => {
                 self.refusals.add(name, "must be a string");
                 None
             }
@@ -95,17 +82,8 @@ impl Fields {
 
     /// A list of texts; `None` when it is missing.
     pub fn optional_texts(&mut self, name: &'static str) -> Option<Vec<String>> {
-        let texts = match self.members.remove(name) {
-            None | Some(Value::Null) => return None,
-            Some(Value::Array(items)) => items
-                .into_iter()
-                .map(|item| match item {
-                    Value::String(text) => Some(text),
-                    _ => None,
-                })
-                .collect(),
-            Some(_) => None,
-        };
+        self.members.member(name)?;
+        let texts = self.members.texts(name);
         self.refusals.check(name, texts.ok_or("must be an array of strings"))
     }
 
@@ -146,14 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn broken_json_is_malformed_and_other_json_is_invalid() {
+    fn anything_but_an_object_is_malformed() {
         let status = |text: &str| Fields::from_json(text.as_bytes()).unwrap_err().status();
         let bomb = "[".repeat(10_000);
-        for broken in ["", "{", "{\"a\":}", "{\"a\":1}}", "\u{feff}{}", &bomb] {
+        for broken in ["", "{", "{\"a\":}", "{\"a\":1}}", "\u{feff}{}", &bomb, "[]", "1", "null"] {
             assert_eq!(status(broken), 400, "{broken:.20}");
-        }
-        for other in ["[]", "1", "null", "\"text\""] {
-            assert_eq!(status(other), 422, "{other}");
         }
         assert_eq!(Fields::from_json(b"{\"a\":\"\xff\"}").unwrap_err().status(), 400);
     }

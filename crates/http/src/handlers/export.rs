@@ -67,7 +67,7 @@ impl Format {
         }
     }
 
-    /// What stands before the rows. Only a file that starts with simulated signals has their column.
+    /// What stands before the rows. Only where there are simulations, a column tells.
     const fn head(self, marks_simulated: bool) -> &'static [u8] {
         match self {
             Self::Csv if marks_simulated => {
@@ -99,7 +99,7 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
     let catalogue = Arc::clone(&services.catalogue);
     let mut export = catalogue.export(context.viewer(), days);
     let first = catalogue.export_batch(&mut export).await?;
-    let marks_simulated = first.iter().flatten().any(|signal| signal.content.is_simulated);
+    let marks_simulated = catalogue.has_simulations().await?;
     let name = format!("signals_{}.{format}", services.clock.now().date_digits());
     let file = File {
         catalogue,

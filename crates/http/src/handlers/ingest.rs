@@ -4,7 +4,7 @@ use actix_web::{
     HttpResponse,
     http::{
         StatusCode,
-        header::{HeaderValue, LOCATION},
+        header::{HeaderValue, LOCATION, RETRY_AFTER},
     },
 };
 use alpine_domain::{account::Caller, event::tags, producer::Producer};
@@ -102,5 +102,9 @@ pub(crate) async fn health(context: Context) -> Result<HttpResponse> {
         service: "Alpine Analytics - External Signal Sync",
         endpoint: "/api/v1/external-signals/sync/signal",
     };
-    context.answer(report.status.http(), &answer)
+    let mut answer = context.answer(report.status.http(), &answer)?;
+    if !report.status.http().is_success() {
+        answer.headers_mut().insert(RETRY_AFTER, 1.into());
+    }
+    Ok(answer)
 }

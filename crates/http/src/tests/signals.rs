@@ -80,7 +80,7 @@ async fn no_group_shares_an_entry_of_the_cache_with_another() {
 #[actix_web::test]
 async fn bodies_are_made_once_and_validated_by_coding() {
     let world = with_signals(20);
-    let token = world.token(Tier::Elite, Role::User);
+    let token = world.token(Tier::Elite, Role::Admin);
     let ask = |headers: &[(&'static str, &str)]| {
         let request = get("/api/v1/signals/latest?limit=20").insert_header(bearer(&token));
         headers

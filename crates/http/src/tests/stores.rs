@@ -246,6 +246,9 @@ impl SignalStore for Store {
     async fn next_change_after(&self, _: &SignalQuery) -> Result<Option<Timestamp>> {
         Ok(None)
     }
+    async fn has_simulations(&self) -> Result<bool> {
+        Ok(self.signals.lock().unwrap().iter().any(|signal| signal.content.is_simulated))
+    }
     async fn aggregates(&self, _: &RecordFilter) -> Result<Aggregates> {
         Ok(Aggregates::default())
     }

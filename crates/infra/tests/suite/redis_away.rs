@@ -136,9 +136,9 @@ async fn killed_and_back_empty() {
     let Some(mut server) = OwnRedis::start() else { return };
     let parts = parts(open(server.settings()).await).await;
     warm_up(&parts).await;
-    server.kill();
+    server.0.kill().unwrap();
     everything_goes_on(&parts).await;
-    server.start_again();
+    server.0.restart().unwrap();
     assert!(parts.redis.wait_until_in_use(Duration::from_secs(10)).await);
     assert_eq!(condition(&parts).await, Condition::Up);
     // An empty Redis un-revokes nothing and brings nothing old back.
@@ -150,12 +150,12 @@ async fn killed_and_back_empty() {
 
 #[tokio::test]
 async fn stopped_and_continued() {
-    let Some(server) = OwnRedis::start() else { return };
+    let Some(mut server) = OwnRedis::start() else { return };
     let redis = parts(open(server.settings()).await).await;
     warm_up(&redis).await;
-    server.signal("-STOP");
+    server.0.stop().unwrap();
     everything_goes_on(&redis).await;
-    server.signal("-CONT");
+    server.0.resume().unwrap();
     assert!(redis.redis.wait_until_in_use(Duration::from_secs(10)).await);
     // Another instance must not find in Redis what was invalidated while it was stopped. It comes
     // up as servers do, and this one has asked for the body since.
@@ -189,13 +189,13 @@ async fn crossing_an_outage_admits_nothing_extra_on_one_instance() {
     for _ in 0..8 {
         admitted += u32::from(parts.limiter.admit(&policy, "x").await.allowed);
     }
-    server.kill();
+    server.0.kill().unwrap();
     until_away_or_use(&parts).await;
     for _ in 0..6 {
         admitted += u32::from(parts.limiter.admit(&policy, "x").await.allowed);
     }
     assert_eq!(admitted, 14);
-    server.start_again();
+    server.0.restart().unwrap();
     assert!(parts.redis.wait_until_in_use(Duration::from_secs(10)).await);
     for _ in 0..20 {
         admitted += u32::from(parts.limiter.admit(&policy, "x").await.allowed);
@@ -205,16 +205,16 @@ async fn crossing_an_outage_admits_nothing_extra_on_one_instance() {
 
 #[tokio::test]
 async fn what_was_admitted_meanwhile_is_charged_for_all_instances() {
-    let Some(server) = OwnRedis::start() else { return };
+    let Some(mut server) = OwnRedis::start() else { return };
     let settings = server.settings();
     let (a, b) = (parts(open(settings.clone()).await).await, parts(open(settings).await).await);
     let policy = policy(20);
-    server.signal("-STOP");
+    server.0.stop().unwrap();
     until_away_or_use(&a).await;
     for _ in 0..12 {
         assert!(a.limiter.admit(&policy, "x").await.allowed);
     }
-    server.signal("-CONT");
+    server.0.resume().unwrap();
     assert!(a.redis.wait_until_in_use(Duration::from_secs(10)).await);
     assert!(b.redis.wait_until_in_use(Duration::from_secs(10)).await);
     // The first call on the returned Redis settles the debt, so the other instance sees it.

@@ -18,13 +18,14 @@ use alpine_domain::{
 };
 use async_trait::async_trait;
 use diesel::{
-    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _,
 };
 
 use crate::{
     Database,
     rows::{OutcomeRow, SignalRow},
-    schema::{outcomes, signals},
+    schema::{outcomes, producers, signals},
 };
 
 /// The signals of one database.
@@ -105,6 +106,15 @@ impl SignalStore for Signals {
     async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>> {
         let query = query.clone();
         self.0.read("signal_next_change", move |conn| query::next_change_after(conn, &query)).await
+    }
+
+    async fn has_simulations(&self) -> Result<bool> {
+        self.0
+            .read("signal_has_simulations", |conn| {
+                let simulated = producers::table.filter(producers::is_simulated.eq(true));
+                Ok(simulated.count().get_result::<i64>(conn)? > 0)
+            })
+            .await
     }
 
     async fn aggregates(&self, filter: &RecordFilter) -> Result<Aggregates> {

@@ -1,5 +1,6 @@
 //! Real signals in, the same numbers and the right statistics out.
 
+use alpine_domain::json::JsonObject;
 use serde_json::Value;
 
 use crate::alpine::{
@@ -71,9 +72,9 @@ async fn every_valid_edge_case_comes_back_with_the_same_numbers() {
             assert_eq!(answer.status, 201, "{body}");
             let location = answer.header("location").to_owned();
             let text = alpine.get(&location, Some(&token)).await.text;
-            let (sent, back): (Value, Value) =
-                (serde_json::from_str(&body).unwrap(), serde_json::from_str(&text).unwrap());
-            // Numbers are compared as their texts: serde_json keeps them to the letter here.
+            let object = |text: &str| JsonObject::parse(text.as_bytes()).unwrap();
+            let (sent, back) = (object(&body), object(&text));
+            // A number's member is its digits, so that 57.0 and 57 differ here.
             for (ours, theirs) in [
                 ("entry_price", &["entry_price"][..]),
                 ("confidence", &["confidence"]),
@@ -84,8 +85,8 @@ async fn every_valid_edge_case_comes_back_with_the_same_numbers() {
                 ("strategy", &["strategy"]),
                 ("hash", &["sha256"]),
             ] {
-                let sent = theirs.iter().find_map(|key| sent.get(*key)).unwrap_or(&Value::Null);
-                assert_eq!(back[ours].to_string(), sent.to_string(), "{ours} of {body}");
+                let sent = theirs.iter().find_map(|key| sent.member(key));
+                assert_eq!(back.member(ours), sent, "{ours} of {body}");
             }
             assert_eq!(alpine.ingest(&body).await.status, 409);
         }
@@ -176,6 +177,55 @@ async fn the_same_id_with_other_content_is_a_conflict_that_names_the_stored_sign
         let conflict: Value = answer.json();
         assert!(conflict["type"].as_str().unwrap().ends_with("signal-conflict"));
         assert_eq!(conflict["existing_signal_id"], stored["alpine_signal_id"]);
+    })
+    .await;
+}
+
+/// Bodies that nest in every way that a parser may fall for are refused, and the server lives on.
+#[tokio::test]
+async fn nesting_never_brings_the_server_down() {
+    Alpine::on_every_back_end(async |alpine| {
+        let mut text = "1".to_owned();
+        for _ in 0..70 {
+            let inner = text.replace('\\', "\\u005c").replace('"', "\\u0022");
+            text = format!("{}{{\"$serde_json::private::RawValue\":\"{inner}\"", "[".repeat(120));
+        }
+        let objects = format!("{{\"a\":{text}");
+        let plain = "[".repeat(60_000);
+        for body in [&text, &objects, &plain] {
+            for path in ["auth/login", "auth/signup", "auth/refresh", "/api/auth/login"] {
+                let answer = alpine.as_holder(None).post_text(path, body.clone()).await;
+                assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+            }
+            for path in ["signal", "batch", "outcome"] {
+                let path = format!("{SYNC}/{path}");
+                let answer = alpine.post_as_producer(&path, body.clone()).await;
+                assert!(answer.status.is_client_error() || answer.status == 200, "{path}");
+            }
+        }
+        assert_eq!(alpine.get("/health/liveness", None).await.status, 200);
+    })
+    .await;
+}
+
+/// Only where there are simulations does a file of cells have the column that tells.
+#[tokio::test]
+async fn a_simulated_signal_is_marked_in_every_row_of_a_file() {
+    Alpine::on_every_back_end(async |alpine| {
+        let token = alpine.admin_token().await;
+        let export = async || alpine.get("signals/export?format=csv", Some(&token)).await.text;
+        alpine.ingest(&SignalBody::new("REAL-1", "60.0").to_json()).await;
+        assert!(
+            export().await.starts_with("id,symbol,action,entry_price,confidence,timestamp\r\n")
+        );
+        let (_, key) = alpine.app.core.producers.create("simulator", true).await.unwrap();
+        let simulator = alpine.as_holder(None).with_key(key.reveal());
+        let body = SignalBody::new("MADE-UP-1", "60.0").to_json();
+        simulator.post_text("external-signals/sync/signal", body).await.expect(201);
+        alpine.ingest(&SignalBody::new("REAL-2", "60.0").to_json()).await;
+        let marks: Vec<bool> =
+            export().await.lines().skip(1).map(|row| row.ends_with(",true")).collect();
+        assert_eq!(marks, [false, true, false]);
     })
     .await;
 }

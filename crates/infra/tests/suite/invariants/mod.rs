@@ -22,12 +22,12 @@ use alpine_infra::{
     redis::{RedisHandle, RedisSettings},
 };
 
-use crate::support::random_prefix;
+use alpine_testing::redis_prefix;
 
 /// Settings for a server of the test's own. The deadline leaves room for a busy machine.
 fn settings_for(url: &str) -> RedisSettings {
     let mut settings = RedisSettings::new(url).unwrap();
-    settings.key_prefix = random_prefix();
+    settings.key_prefix = redis_prefix();
     settings.deadline = Duration::from_millis(250);
     settings.probe_interval = Duration::from_millis(50);
     settings

@@ -1,0 +1,126 @@
+//! JSON objects from outside, read member by member and no deeper than they are asked for.
+//!
+//! Nothing here builds a tree of values: a member stays the text that it came as until it is asked
+//! for as a text or a number. So a number keeps its digits, nesting costs nothing however deep it
+//! is, and no member can pass for something that it is not.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use crate::{Error, Result};
+
+/// The members of a JSON object. Of a member that stands twice, the last one counts.
+///
+/// ```
+/// use alpine_domain::json::{JsonObject, Member};
+/// let object = JsonObject::parse(br#"{"price": 1e-05, "note": null, "deep": [[[]]]}"#)?;
+/// assert_eq!(object.member("price"), Some(Member::Number("1e-05")));
+/// assert_eq!(object.member("note"), None);
+/// assert_eq!(object.member("deep"), Some(Member::Other));
+/// # Ok::<(), alpine_domain::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct JsonObject(BTreeMap<String, Box<RawValue>>);
+
+/// One member's value; `null` counts as missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Member<'a> {
+    /// A text.
+    Text(String),
+    /// A number, in the digits that it came in.
+    Number(&'a str),
+    /// `true`, `false`, an array or an object.
+    Other,
+}
+
+impl JsonObject {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] on `body` when it is no JSON object in UTF-8.
+    pub fn parse(body: &[u8]) -> Result<Self> {
+        serde_json::from_slice(body).map(Self).map_err(|error| {
+            let place = (error.line(), error.column());
+            let kind = match error.classify() {
+                serde_json::error::Category::Eof => "it ends too early",
+                serde_json::error::Category::Data => "something else was found",
+                serde_json::error::Category::Syntax | serde_json::error::Category::Io => {
+                    "it breaks JSON's syntax"
+                }
+            };
+            let (line, column) = place;
+            let reason = format!("is not a JSON object: {kind} at line {line}, column {column}");
+            Error::malformed("body", reason)
+        })
+    }
+
+    /// An object of texts only, from a form for example.
+    pub fn of_texts(members: impl IntoIterator<Item = (String, String)>) -> Self {
+        let raw = |text: String| serde_json::value::to_raw_value(&text).ok();
+        let members = members.into_iter();
+        Self(members.filter_map(|(name, text)| Some((name, raw(text)?))).collect())
+    }
+
+    /// The member of this name, unless it is missing or `null`.
+    pub fn member(&self, name: &str) -> Option<Member<'_>> {
+        let raw = self.0.get(name)?.get();
+        Some(match raw.as_bytes().first()? {
+            b'n' => return None,
+            b'"' => serde_json::from_str(raw).map_or(Member::Other, Member::Text),
+            b'-' | b'0'..=b'9' => Member::Number(raw),
+            _ => Member::Other,
+        })
+    }
+
+    /// The texts of a member that is an array of nothing else.
+    pub fn texts(&self, name: &str) -> Option<Vec<String>> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_passes_for_what_it_is_not() {
+        let text = br#"{"a": {"$serde_json::private::Number": "1"}, "b": {"$serde_json::private::RawValue": "1"},
+            "c": true, "d": "x\u00e9", "e": -0.50, "f": null}"#;
+        let object = JsonObject::parse(text).unwrap();
+        for name in ["a", "b", "c"] {
+            assert_eq!(object.member(name), Some(Member::Other));
+        }
+        assert_eq!(object.member("d"), Some(Member::Text("xé".to_owned())));
+        assert_eq!(object.member("e"), Some(Member::Number("-0.50")));
+        assert_eq!((object.member("f"), object.member("g")), (None, None));
+    }
+
+    /// Nested as deep as a body is large, plainly and in the way that serde_json's own escape allows.
+    #[test]
+    fn nesting_costs_no_stack() {
+        let plain = format!("{{\"a\": {}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(JsonObject::parse(plain.as_bytes()).unwrap().member("a"), Some(Member::Other));
+        let mut text = "1".to_owned();
+        for _ in 0..70 {
+            let inner = text.replace('\\', "\\u005c").replace('"', "\\u0022");
+            let wrapped = format!("{{\"$serde_json::private::RawValue\":\"{inner}\"");
+            text = format!("{}{wrapped}", "[".repeat(120));
+        }
+        let bomb = format!("{{\"a\":{text}");
+        assert!(JsonObject::parse(bomb.as_bytes()).is_err());
+        assert!(JsonObject::parse(text.as_bytes()).is_err());
+        assert!(JsonObject::parse("[".repeat(100_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn other_json_is_no_object() {
+        for text in ["", "[]", "1", "null", "{", "{\"a\":}", "{} x", "\u{feff}{}"] {
+            assert!(
+                matches!(JsonObject::parse(text.as_bytes()), Err(Error::Malformed(_))),
+                "{text}"
+            );
+        }
+        assert!(JsonObject::parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+}
