@@ -1,8 +1,10 @@
 //! Project chores behind `cargo xtask`; `cargo xtask help` lists them.
 
+mod bench;
 mod check;
 mod feed;
 mod migrate;
+mod mutants;
 mod test;
 
 use std::process::ExitCode;
@@ -23,18 +25,24 @@ enum Chore {
     /// Prove what the project promises of itself: format, lints, docs, layers, dependencies,
     /// migrations, `OpenAPI`
     Check(check::Arguments),
+    /// Switch one mechanism off at a time and show that the tests named after it notice
+    Mutants(mutants::Arguments),
     /// Move the database's schema forward or back
     Migrate(migrate::Arguments),
     /// Replay a file of signals or outcomes through the API of a running server
     Feed(feed::Arguments),
+    /// Measure what a request costs
+    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Check(arguments) => Ok(check::run(&arguments)),
+        Chore::Mutants(arguments) => mutants::run(&arguments),
         Chore::Migrate(arguments) => migrate::run(&arguments),
         Chore::Feed(arguments) => feed::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -57,14 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let mut all_ended_well = true;
     for mut command in runners(arguments) {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
-        for name in FOREIGN {
-            command.env_remove(name);
-        }
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ALPINE__") {
-                command.env_remove(name);
-            }
-        }
+        keep_out_settings(&mut command);
         let (counted, ended_well) = count(&mut command, &mut servers.guard)?;
         tally.passed += counted.passed;
         tally.failed += counted.failed;
@@ -76,6 +69,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     Ok(all_ended_well && tally.failed == 0 && tally.passed > 0)
+}
+
+/// Takes a running system's settings from the environment of a command.
+pub(crate) fn keep_out_settings(command: &mut Command) {
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ALPINE__") {
+            command.env_remove(name);
+        }
+    }
 }
 
 fn runners(arguments: &Arguments) -> Vec<Command> {
