@@ -66,6 +66,7 @@ kinds! {
     PRODUCER_EXISTS = "producer-exists", 409, "Producer exists", "Use another name.";
     LIMIT_REACHED = "limit-reached", 409, "Limit reached", "Remove one first.";
     TOO_LARGE = "body-too-large", 413, "Body too large", "Send less at once: detail names the limit.";
+    URI_TOO_LONG = "uri-too-long", 414, "Address too long", "Send a path and query of at most 8192 bytes.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Unsupported media type", "Send one of the media types that detail names, not compressed.";
     INVALID = "invalid", 422, "Invalid input", "Correct every field that errors names.";
     HEADERS_TOO_LARGE = "headers-too-large", 431, "Headers too large", "Send fewer or shorter headers.";

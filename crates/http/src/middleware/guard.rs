@@ -16,6 +16,9 @@ use crate::{
     state::AppState,
 };
 
+/// The longest path and query, in bytes. RFC 9110, section 4.1, asks for 8,000 at least.
+const MAX_URI: usize = 8_192;
+
 /// Answers one request of a route. Never fails and never panics.
 pub(crate) async fn serve(
     mounted: Rc<Mounted>,
@@ -50,6 +53,10 @@ async fn pass(
     payload: Payload,
 ) -> Result<HttpResponse> {
     let endpoint = &mounted.endpoint;
+    let uri = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if uri > MAX_URI {
+        return Err(Problem::new(&problem::URI_TOO_LONG, problem::URI_TOO_LONG.remedy));
+    }
     body::check_announced(&request, mounted.body_limit(&state.settings))?;
     let address = ClientAddress::of(&request, &state.settings.trusted_proxies);
     limit::count_address(&state, &exchange, endpoint.limit, address).await?;

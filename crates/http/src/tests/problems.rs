@@ -79,6 +79,12 @@ async fn a_panic_is_an_internal_error_that_says_nothing() {
 }
 
 #[actix_web::test]
+async fn an_endless_address_is_414() {
+    let path = format!("/api/v1/signals/latest?symbol={}", "A".repeat(8_192));
+    assert_problem(&world().get(&path).await, StatusCode::URI_TOO_LONG, "uri-too-long");
+}
+
+#[actix_web::test]
 async fn what_is_away_is_told_without_its_inside() {
     let world = world();
     world.store.is_away.store(true, Ordering::SeqCst);
