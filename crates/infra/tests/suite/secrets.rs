@@ -189,7 +189,8 @@ async fn an_unknown_account_takes_as_long_as_a_wrong_password() {
         }
     }
     let [known, unknown] = best;
-    assert!(unknown > known / 2 && known > unknown / 2, "{known:?} {unknown:?}");
+    // Without the work for nobody, it would be thousands of times faster; a busy machine is not.
+    assert!(unknown > known / 8 && known > unknown / 8, "{known:?} {unknown:?}");
 }
 
 #[tokio::test]
