@@ -99,10 +99,15 @@ fn mount(config: &mut web::ServiceConfig, state: &web::Data<AppState>, table: Ve
             None => resources.push((paths, vec![mounted])),
         }
     }
-    for (paths, methods) in &resources {
-        for path in paths {
-            config.service(resource(path, methods, state));
-        }
+    let mut resources: Vec<(&str, &[Rc<Mounted>])> = resources
+        .iter()
+        .flat_map(|(paths, methods)| paths.iter().map(|path| (path.as_str(), methods.as_slice())))
+        .collect();
+    // Paths are tried one after the other. Those without parameters are compared in no time, the
+    // others by regular expressions; and a path that is written out is meant before one that fits.
+    resources.sort_by_key(|(path, _)| path.contains('{'));
+    for (path, methods) in resources {
+        config.service(resource(path, methods, state));
     }
     let unknown = fallback(state, "unknown", |_| Err(not_found("resource")));
     config.default_service(route(unknown, state.clone()));
@@ -130,8 +135,9 @@ fn resource(path: &str, methods: &[Rc<Mounted>], state: &web::Data<AppState>) ->
 }
 
 fn route(mounted: Rc<Mounted>, state: web::Data<AppState>) -> Route {
+    let state = Rc::new(state);
     web::route().to(move |request: HttpRequest, payload: web::Payload| {
-        serve(Rc::clone(&mounted), state.clone(), request, payload.into_inner())
+        serve(Rc::clone(&mounted), Rc::clone(&state), request, payload.into_inner())
     })
 }
 

@@ -35,10 +35,18 @@ where
     Endpoint::new(method, path, name, access, limit, handler)
 }
 
-/// Every endpoint, in the order in which paths are matched.
+/// Every endpoint, in the order in which paths are matched: what is asked for most stands first, and
+/// paths with parameters come after all others.
 #[rustfmt::skip]
 pub fn table(settings: &HttpSettings) -> Vec<Endpoint> {
     let mut table = vec![
+        e(GET, "signals/latest", "latest_signals", Optional, Limit::Caller, signals::latest),
+        e(GET, "signals/subscribed", "subscribed_signals", BearerOrKey, Limit::Caller, signals::subscribed),
+        e(GET, "signals/live", "live_signals", BearerOrKey, Limit::Caller, signals::live),
+        e(GET, "signals/history", "signal_history", BearerOrKey, Limit::Caller, signals::history),
+        e(GET, "signals/export", "export_signals", BearerOrKey, Limit::Caller, export::export),
+        e(GET, "signals/{id}", "find_signal", BearerOrKey, Limit::Caller, signals::find),
+
         e(POST, "auth/signup", "sign_up", Public, Limit::Login, auth::sign_up),
         e(POST, "auth/login", "sign_in", Public, Limit::Login, auth::sign_in),
         e(POST, "auth/refresh", "refresh", Public, Limit::Caller, auth::refresh),
@@ -51,13 +59,6 @@ pub fn table(settings: &HttpSettings) -> Vec<Endpoint> {
         e(GET, "users/api-keys", "list_api_keys", Bearer, Limit::Caller, api_keys::list),
         e(POST, "users/api-keys", "create_api_key", Bearer, Limit::Caller, api_keys::create),
         e(DELETE, "users/api-keys/{id}", "revoke_api_key", Bearer, Limit::Caller, api_keys::revoke),
-
-        e(GET, "signals/latest", "latest_signals", Optional, Limit::Caller, signals::latest),
-        e(GET, "signals/subscribed", "subscribed_signals", BearerOrKey, Limit::Caller, signals::subscribed),
-        e(GET, "signals/live", "live_signals", BearerOrKey, Limit::Caller, signals::live),
-        e(GET, "signals/history", "signal_history", BearerOrKey, Limit::Caller, signals::history),
-        e(GET, "signals/export", "export_signals", BearerOrKey, Limit::Caller, export::export),
-        e(GET, "signals/{id}", "find_signal", BearerOrKey, Limit::Caller, signals::find),
 
         e(GET, "performance/stats", "performance_stats", Optional, Limit::Caller, performance::statistics),
         e(GET, "performance/equity-curve", "equity_curve", Optional, Limit::Caller, performance::equity_curve),
