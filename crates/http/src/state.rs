@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use actix_web::http::header::HeaderValue;
 use alpine_domain::{
     Clock, Result,
     account::{Accounts, Authenticator},
@@ -20,8 +21,12 @@ use async_trait::async_trait;
 use prometheus::Registry;
 
 use crate::{
-    HttpSettings, cached::fixed, handlers::health::Health, metrics::Metrics,
-    middleware::limit::PolicyText, openapi,
+    HttpSettings,
+    cached::fixed,
+    handlers::health::Health,
+    metrics::Metrics,
+    middleware::{headers, limit::PolicyText},
+    openapi,
 };
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.
@@ -92,6 +97,7 @@ pub struct AppState {
     pub(crate) health: Health,
     pub(crate) openapi: CachedBody,
     pub(crate) policy_texts: Vec<Arc<PolicyText>>,
+    pub(crate) hsts: Option<HeaderValue>,
     draining: AtomicBool,
 }
 
@@ -111,6 +117,7 @@ impl AppState {
             openapi: fixed(openapi::document_bytes(&settings))
                 .map_err(|error| unwritten(&error))?,
             policy_texts: PolicyText::all(&settings.limits),
+            hsts: settings.hsts.and_then(headers::hsts),
             services,
             settings,
             registry,

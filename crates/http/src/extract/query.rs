@@ -31,7 +31,7 @@ impl Query {
         Ok(Self {
             pairs: pairs::parse(text.as_bytes(), "query")?,
             refusals: Refusals::default(),
-            canonical: String::new(),
+            canonical: String::with_capacity(64),
         })
     }
 
@@ -49,11 +49,17 @@ impl Query {
 
     /// Lengths stand before values, so that no two requests share one text.
     fn note(&mut self, name: &str, value: Option<&dyn Display>) {
-        let value = value.map(ToString::to_string);
-        let (length, text) =
-            value.as_ref().map_or((-1, ""), |text| (text.len().cast_signed(), text));
+        if let Some(value) = value {
+            self.note_text(name, &value.to_string());
+        } else {
+            self.canonical.push_str(name);
+            self.canonical.push_str("=-1:;");
+        }
+    }
+
+    fn note_text(&mut self, name: &str, text: &str) {
         // Writing to a string does not fail.
-        let _ = write!(self.canonical, "{name}={length}:{text};");
+        let _ = write!(self.canonical, "{name}={}:{text};", text.len());
     }
 
     /// A whole number within `range`.
@@ -85,7 +91,7 @@ impl Query {
                 }
             },
         };
-        self.note(name, Some(&on));
+        self.note_text(name, if on { "true" } else { "false" });
         on
     }
 

@@ -17,6 +17,9 @@ use crate::{
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
+/// The scheme and the space after it.
+const BEARER: &[u8] = b"Bearer ";
+
 /// The longest credential that is looked at, in bytes.
 const MAX_CREDENTIAL: usize = 4_096;
 
@@ -126,11 +129,11 @@ fn bearer_token(request: &HttpRequest) -> Result<Option<&str>> {
         return Ok(None);
     };
     let token = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim_matches(' '))
+        .as_bytes()
+        .split_at_checked(BEARER.len())
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(BEARER))
+        .and_then(|(_, token)| std::str::from_utf8(token).ok())
+        .map(|token| token.trim_matches(' '))
         .filter(|token| (1..=MAX_CREDENTIAL).contains(&token.len()));
     token.map(Some).ok_or_else(|| {
         Problem::unauthenticated(

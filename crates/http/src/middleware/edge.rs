@@ -43,13 +43,14 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(EdgeService { service, state: self.0.clone() }))
+        ready(Ok(EdgeService { service, state: Rc::new(self.0.clone()) }))
     }
 }
 
 pub(crate) struct EdgeService<S> {
     service: S,
-    state: web::Data<AppState>,
+    /// One count for each worker: all of them counting on one would slow each other down.
+    state: Rc<web::Data<AppState>>,
 }
 
 impl<S, B> Service<ServiceRequest> for EdgeService<S>
@@ -64,7 +65,7 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let state = self.state.clone();
+        let state = Rc::clone(&self.state);
         let exchange = Rc::new(Exchange::begin(
             request.headers(),
             &*state.services.clock,
@@ -74,7 +75,7 @@ where
         let answer = self.service.call(request);
         Box::pin(async move {
             let mut response = as_problem(answer.await?.map_into_boxed_body(), &exchange);
-            headers::apply(&mut response, &exchange, &state.settings);
+            headers::apply(&mut response, &exchange, &state);
             let response = compress(response, &exchange, state.settings.compress_from);
             observe(&response, &exchange, &state);
             Ok(response)

@@ -22,7 +22,7 @@ const MAX_URI: usize = 8_192;
 /// Answers one request of a route. Never fails and never panics.
 pub(crate) async fn serve(
     mounted: Rc<Mounted>,
-    state: web::Data<AppState>,
+    state: Rc<web::Data<AppState>>,
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
@@ -32,7 +32,8 @@ pub(crate) async fn serve(
     });
     // A request is routed once, so the cell is empty here.
     let _ = exchange.route.set(Rc::clone(&mounted));
-    let work = pass(Rc::clone(&exchange), mounted, state.clone(), request.clone(), payload);
+    let work =
+        pass(Rc::clone(&exchange), mounted, web::Data::clone(&state), request.clone(), payload);
     let outcome = AssertUnwindSafe(work)
         .catch_unwind()
         .await

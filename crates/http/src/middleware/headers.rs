@@ -1,5 +1,7 @@
 //! The headers that every answer carries.
 
+use std::time::Duration;
+
 use actix_web::{
     dev::ServiceResponse,
     http::header::{
@@ -8,9 +10,9 @@ use actix_web::{
 };
 
 use crate::{
-    HttpSettings,
     endpoint::Access,
     exchange::{Exchange, REQUEST_ID},
+    state::AppState,
 };
 
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -20,7 +22,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// Sets what is not set yet.
-pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, settings: &HttpSettings) {
+pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, state: &AppState) {
     let access = exchange.route.get().map_or(Access::Public, |mounted| mounted.endpoint.access);
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, exchange.request_id_header());
@@ -34,11 +36,8 @@ pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, setting
     // CORS decides who may read; this only keeps other pages from embedding.
     set_default(headers, RESOURCE_POLICY, HeaderValue::from_static("same-site"));
     set_default(headers, header::CONTENT_SECURITY_POLICY, CSP);
-    if let Some(hsts) = settings.hsts
-        && let Ok(value) =
-            HeaderValue::try_from(format!("max-age={}; includeSubDomains", hsts.as_secs()))
-    {
-        headers.insert(STRICT_TRANSPORT_SECURITY, value);
+    if let Some(hsts) = &state.hsts {
+        headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
     }
     // Whatever was not made to be kept is not kept: tokens are handed out to callers who are anonymous
     // until then.
@@ -46,13 +45,21 @@ pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, setting
     headers.append(VARY, vary(access));
 }
 
+/// `Origin` for every answer, also to whoever sent none: a cache must not hand it to a page.
 fn vary(access: Access) -> HeaderValue {
     HeaderValue::from_static(match access {
-        Access::Public => "Accept-Encoding",
-        Access::Bearer | Access::Admin => "Accept-Encoding, Authorization",
-        Access::Producer => "Accept-Encoding, X-API-Key",
-        Access::Optional | Access::BearerOrKey => "Accept-Encoding, Authorization, X-API-Key",
+        Access::Public => "Origin, Accept-Encoding",
+        Access::Bearer | Access::Admin => "Origin, Accept-Encoding, Authorization",
+        Access::Producer => "Origin, Accept-Encoding, X-API-Key",
+        Access::Optional | Access::BearerOrKey => {
+            "Origin, Accept-Encoding, Authorization, X-API-Key"
+        }
     })
+}
+
+/// What tells browsers to insist on TLS for so long.
+pub(crate) fn hsts(max_age: Duration) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("max-age={}; includeSubDomains", max_age.as_secs())).ok()
 }
 
 fn set_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {

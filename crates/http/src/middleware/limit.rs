@@ -1,6 +1,6 @@
 //! How often a caller may ask, and the headers that tell it.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use alpine_domain::{
@@ -34,21 +34,29 @@ pub(crate) struct Spent {
 pub(crate) struct PolicyText {
     policy: &'static str,
     header: HeaderValue,
-    windows: Vec<(Duration, String)>,
+    windows: Vec<WindowText>,
+}
+
+struct WindowText {
+    length: Duration,
+    name: String,
 }
 
 impl PolicyText {
     fn new(policy: &RatePolicy) -> Option<Arc<Self>> {
-        let windows: Vec<(Duration, String)> = policy
+        let windows: Vec<WindowText> = policy
             .windows
             .iter()
-            .map(|window| (window.length, window_name(policy, window.length)))
+            .map(|window| WindowText {
+                length: window.length,
+                name: window_name(policy, window.length),
+            })
             .collect();
         let items: Vec<String> = policy
             .windows
             .iter()
             .zip(&windows)
-            .map(|(window, (length, name))| {
+            .map(|(window, WindowText { length, name })| {
                 format!("\"{name}\";q={};w={}", window.limit, length.as_secs().max(1))
             })
             .collect();
@@ -148,10 +156,17 @@ pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, clock:
         return;
     };
     let reset = whole_seconds(decision.reset_after);
-    let window = text.windows.iter().find(|(length, _)| *length == decision.window);
-    let name = window.map_or(text.policy, |(_, name)| name);
-    let left = format!("\"{name}\";r={};t={reset}", decision.remaining);
-    if let Ok(left) = HeaderValue::try_from(left) {
+    let window = text.windows.iter().find(|window| window.length == decision.window);
+    let name = window.map_or(text.policy, |window| &window.name);
+    // On the stack: the value is copied once, to where it stays. The names are short; of one that is
+    // not, the header is left out.
+    let mut left = [0; 96];
+    let mut rest = left.as_mut_slice();
+    let written = write!(rest, "\"{name}\";r={};t={reset}", decision.remaining);
+    let unused = rest.len();
+    if written.is_ok()
+        && let Ok(left) = HeaderValue::from_bytes(&left[..left.len() - unused])
+    {
         headers.insert(STATE, left);
     }
     headers.insert(POLICY, text.header.clone());

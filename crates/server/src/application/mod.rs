@@ -309,11 +309,12 @@ fn serve_api(
         alpine_http::build(state.clone(), table).wrap_fn(move |request, service| {
             let may_write =
                 !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-            let (bus, answer) = (bus.clone(), service.call(request));
+            let bus = may_write.then(|| bus.clone());
+            let answer = service.call(request);
             async move {
                 let answer = answer.await?;
                 // What was written is in the log already; this only spares the others their poll.
-                if may_write && answer.status().is_success() {
+                if let Some(bus) = bus.filter(|_| answer.status().is_success()) {
                     bus.wake().await;
                 }
                 Ok(answer)
