@@ -41,6 +41,9 @@ pub(crate) struct Arguments {
     /// Keep-alive connections, each with one request under way
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
+    /// Threads that send. More of them compete with the servers for the processors
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    load_threads: u16,
     /// Users who are signed in and take turns
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..))]
     users: u16,
@@ -172,6 +175,7 @@ impl Bench {
 
     fn measure(&mut self, arguments: &Arguments) -> Result<Rounds> {
         let connections = usize::from(arguments.connections);
+        let threads = usize::from(arguments.load_threads);
         let span = Duration::from_millis(arguments.slice);
         let progress = ProgressBar::new(u64::from(arguments.rounds));
         progress.set_style(ProgressStyle::with_template(
@@ -180,7 +184,7 @@ impl Bench {
         progress.enable_steady_tick(Duration::from_millis(200));
         // Every user once at least: connections, caches and branch predictors are warm then.
         for (variant, _, target) in &self.servers {
-            let slice = load::run(target, connections, span / 3);
+            let slice = load::run(target, connections, threads, span / 3);
             self.sent += slice.with_context(|| variant.label())?.requests();
         }
         let mut rounds = Vec::new();
@@ -194,7 +198,7 @@ impl Bench {
                 let (variant, server, target) = &self.servers[column];
                 progress.set_message(variant.name());
                 let before = server.processor_time();
-                let slice = load::run(target, connections, span);
+                let slice = load::run(target, connections, threads, span);
                 let slice = slice.with_context(|| variant.label())?;
                 let spent =
                     server.processor_time().zip(before).map(|(now, then)| now.saturating_sub(then));

@@ -48,10 +48,14 @@ pub(super) fn requests(path: &str, tokens: &[String]) -> Arc<[Bytes]> {
     tokens.iter().map(head).collect()
 }
 
-/// Sends from `connections` connections for `span`. As many threads as there are processors share them,
-/// so that no single one is the limit of what can be measured.
-pub(super) fn run(target: &Arc<Target>, connections: usize, span: Duration) -> Result<Slice> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(connections);
+/// Sends from `connections` connections, which `threads` share, for `span`.
+pub(super) fn run(
+    target: &Arc<Target>,
+    connections: usize,
+    threads: usize,
+    span: Duration,
+) -> Result<Slice> {
+    let threads = threads.min(connections);
     let started = Instant::now();
     let end = started + span;
     let numbers = |first: usize| (first..connections).step_by(threads);
