@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, rc::Rc};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
-use alpine_domain::account::{Caller, UserId, Viewer};
+use alpine_domain::account::{AddressDigest, Caller, UserId, Viewer};
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -97,6 +97,24 @@ impl Context {
     /// 429.
     pub async fn count_attempt(&self, account: &str) -> Result<()> {
         limit::count_attempt(&self.state, &self.exchange, &self.address, account).await
+    }
+
+    /// Counts one attempt on `account` from an address that never signed in to it, together with those
+    /// from all other such addresses. It is counted before the secret is looked at, and stays counted
+    /// when that was right: guesses sent at once cannot overtake their count.
+    ///
+    /// # Errors
+    /// 429.
+    pub async fn count_stranger(&self, account: &str) -> Result<()> {
+        limit::count_stranger(&self.state, &self.exchange, account).await
+    }
+
+    /// How sessions remember the client's address.
+    ///
+    /// # Errors
+    /// 500, see [`AddressDigest::of`].
+    pub fn address_digest(&self) -> Result<AddressDigest> {
+        Ok(self.state.services.accounts.address_digest(&self.address.to_string())?)
     }
 
     /// An answer in JSON.

@@ -102,6 +102,8 @@ pub struct LimitSettings {
     pub login: RatePolicy,
     /// The same by account and address together; strict.
     pub login_account: RatePolicy,
+    /// Sign-in to one account from all addresses together that never signed in to it; strict.
+    pub strangers: RatePolicy,
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -128,13 +130,14 @@ impl Default for LimitSettings {
             address: policy("address", 1_200, None),
             login: strict("login"),
             login_account: strict("login_account"),
+            strangers: RatePolicy { strict: true, ..policy("strangers", 10, Some(30)) },
         }
     }
 }
 
 impl LimitSettings {
     /// Every policy.
-    pub fn all(&self) -> [&RatePolicy; 11] {
+    pub fn all(&self) -> [&RatePolicy; 12] {
         [
             &self.anonymous,
             &self.free,
@@ -147,6 +150,7 @@ impl LimitSettings {
             &self.address,
             &self.login,
             &self.login_account,
+            &self.strangers,
         ]
     }
 

@@ -3,8 +3,8 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{
-        Account, AccountStore, Email, NewAccount, NewSession, ProfileChange, Refreshed,
-        RevokedSession, Role, SessionId, Standing, Tier, UserId,
+        Account, AccountStore, AddressDigest, Email, NewAccount, NewSession, ProfileChange,
+        Refreshed, RevokedSession, Role, SessionId, Standing, Tier, UserId,
     },
     error::ConflictKind,
     event::Event,
@@ -12,7 +12,8 @@ use alpine_domain::{
 use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    RunQueryDsl as _, dsl::insert_into,
+    RunQueryDsl as _,
+    dsl::{exists, insert_into, select},
 };
 
 use crate::{
@@ -298,11 +299,26 @@ impl AccountStore for Accounts {
                     .values((
                         sessions::id.eq(&id),
                         sessions::user_id.eq(session.user.to_string()),
+                        sessions::address_digest
+                            .eq(session.address.as_ref().map(AddressDigest::as_str)),
                         sessions::created_at.eq(session.created_at.micros()),
                         sessions::expires_at.eq(session.expires_at.micros()),
                     ))
                     .execute(unit.conn)?;
                 insert_refresh(unit.conn, &session.refresh_hash, &id, session.created_at)
+            })
+            .await
+    }
+
+    async fn has_signed_in_from(&self, email: &Email, address: &AddressDigest) -> Result<bool> {
+        let (email, address) = (email.clone(), address.clone());
+        self.0
+            .read("session_from_address", move |conn| {
+                let known = sessions::table
+                    .inner_join(users::table)
+                    .filter(users::email.eq(email.as_str()))
+                    .filter(sessions::address_digest.eq(address.as_str()));
+                Ok(select(exists(known)).get_result(conn)?)
             })
             .await
     }

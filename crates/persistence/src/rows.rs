@@ -70,6 +70,7 @@ impl UserRow {
 pub(crate) struct SessionRow {
     pub(crate) id: String,
     pub(crate) user_id: String,
+    _address_digest: Option<String>,
     _created_at: i64,
     pub(crate) expires_at: i64,
     _revoked_at: Option<i64>,

@@ -32,6 +32,7 @@ tables! {
     sessions (id) {
         id -> Text,
         user_id -> Text,
+        address_digest -> Nullable<Text>,
         created_at -> BigInt,
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,

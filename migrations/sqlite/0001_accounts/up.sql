@@ -14,10 +14,12 @@ CREATE TABLE users (
     updated_at BIGINT NOT NULL
 );
 
+-- address_digest: keyed digest of the address that signed in; never the address itself.
 -- denied_until: access tokens of a revoked session are refused until they have expired by themselves.
 CREATE TABLE sessions (
     id TEXT NOT NULL PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id),
+    address_digest TEXT,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     revoked_at BIGINT,

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Account, AccountStore, ApiKeyStore, Email, FullName, NewAccount, NewPassword, NewSession,
-    ProfileChange, Refreshed, Role, Secret, SessionId, Standings, Tier, UserId, digest,
+    Account, AccountStore, AddressDigest, ApiKeyStore, Email, FullName, NewAccount, NewPassword,
+    NewSession, ProfileChange, Refreshed, Role, Secret, SessionId, Standings, Tier, UserId, digest,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
@@ -26,6 +26,9 @@ pub struct AccountSettings {
     pub refresh_ttl: Duration,
     /// Live API keys of one user at most.
     pub max_api_keys: u32,
+    /// Makes the digests of the addresses that sessions are opened from. With another key, every
+    /// address is a stranger again. Empty only where nothing is kept.
+    pub address_key: Secret,
 }
 
 impl Default for AccountSettings {
@@ -35,6 +38,7 @@ impl Default for AccountSettings {
             access_ttl: Duration::from_mins(15),
             refresh_ttl: Duration::from_hours(30 * 24),
             max_api_keys: 10,
+            address_key: Secret::new(""),
         }
     }
 }
@@ -97,21 +101,59 @@ impl Accounts {
         Self { ports, settings }
     }
 
-    /// Makes an account and signs in.
+    /// Makes an account and signs in, for a command: no address is remembered.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming every refused field; [`Error::Conflict`] for a taken address.
     pub async fn sign_up(&self, email: &str, password: &str, full_name: &str) -> Result<SignedIn> {
         let tier = self.settings.signup_tier;
         let account = self.create(email, password, full_name, tier, Role::User).await?;
-        self.open_session(account).await
+        self.open_session(account, None).await
     }
 
-    /// Signs in.
+    /// Makes an account and signs in, for a client at `address`.
+    ///
+    /// # Errors
+    /// As [`sign_up`](Self::sign_up).
+    pub async fn sign_up_from(
+        &self,
+        address: &AddressDigest,
+        email: &str,
+        password: &str,
+        full_name: &str,
+    ) -> Result<SignedIn> {
+        let tier = self.settings.signup_tier;
+        let account = self.create(email, password, full_name, tier, Role::User).await?;
+        self.open_session(account, Some(address)).await
+    }
+
+    /// How sessions remember the client whose addresses are all in `group`.
+    ///
+    /// # Errors
+    /// As [`AddressDigest::of`].
+    pub fn address_digest(&self, group: &str) -> Result<AddressDigest> {
+        AddressDigest::of(group, &self.settings.address_key)
+    }
+
+    /// Whether somebody signed in to this account from `address` before; `false` for every account
+    /// that does not exist.
+    pub async fn knows(&self, address: &AddressDigest, email: &str) -> Result<bool> {
+        match email.parse::<Email>() {
+            Ok(email) => self.ports.store.has_signed_in_from(&email, address).await,
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Signs in; the session remembers the address of the client, if it is one.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every reason.
-    pub async fn sign_in(&self, email: &str, password: &str) -> Result<SignedIn> {
+    pub async fn sign_in(
+        &self,
+        address: Option<&AddressDigest>,
+        email: &str,
+        password: &str,
+    ) -> Result<SignedIn> {
         if password.len() > NewPassword::MAX_CHARS * 4 {
             return Err(WRONG_CREDENTIALS);
         }
@@ -132,7 +174,7 @@ impl Accounts {
                 self.ports.store.upgrade_hash(account.id, &hash, &stronger).await?;
             }
         }
-        self.open_session(account).await
+        self.open_session(account, address).await
     }
 
     /// Trades a refresh token for a new pair. A token that comes a second time was copied: its whole
@@ -277,7 +319,11 @@ impl Accounts {
         now.later(self.settings.access_ttl + DENIAL_MARGIN)
     }
 
-    async fn open_session(&self, account: Account) -> Result<SignedIn> {
+    async fn open_session(
+        &self,
+        account: Account,
+        address: Option<&AddressDigest>,
+    ) -> Result<SignedIn> {
         let now = self.ports.clock.now();
         let refresh_token = self.secret("alp_r_");
         let session = SessionId::generate(now, self.random());
@@ -286,6 +332,7 @@ impl Accounts {
             .open_session(NewSession {
                 id: session,
                 user: account.id,
+                address: address.cloned(),
                 refresh_hash: digest(refresh_token.reveal()),
                 created_at: now,
                 expires_at: now.later(self.settings.refresh_ttl),

@@ -1,6 +1,7 @@
 //! Users, tiers, sessions, and the use cases around them.
 
 mod accounts;
+mod addresses;
 mod api_keys;
 mod authenticator;
 mod credentials;
@@ -9,6 +10,7 @@ mod standings;
 mod store;
 
 pub use accounts::{AccountPorts, AccountSettings, Accounts, SignedIn};
+pub use addresses::AddressDigest;
 pub use authenticator::{API_KEY_PREFIX, Authenticator};
 pub use credentials::{Email, FullName, NewPassword, Secret, digest};
 pub use model::{

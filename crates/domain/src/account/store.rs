@@ -3,7 +3,10 @@
 
 use async_trait::async_trait;
 
-use super::{Account, ApiKey, ApiKeyId, Email, FullName, Role, SessionId, Standing, Tier, UserId};
+use super::{
+    Account, AddressDigest, ApiKey, ApiKeyId, Email, FullName, Role, SessionId, Standing, Tier,
+    UserId,
+};
 use crate::{Result, Timestamp};
 
 /// An account to be made.
@@ -32,6 +35,8 @@ pub struct NewSession {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
+    /// Where it was opened from; `None` when no client did, but a command.
+    pub address: Option<AddressDigest>,
     /// [`digest`](super::digest) of the first refresh token.
     pub refresh_hash: String,
     /// When.
@@ -128,6 +133,10 @@ pub trait AccountStore: Send + Sync {
 
     /// Records a sign-in.
     async fn open_session(&self, session: NewSession) -> Result<()>;
+
+    /// Whether any session of the account with this e-mail address, also one that has ended, was opened
+    /// from `address`. One question, whether or not there is such an account: then it is `false`.
+    async fn has_signed_in_from(&self, email: &Email, address: &AddressDigest) -> Result<bool>;
 
     /// Uses up the refresh token whose digest is `presented` and stores `next` in its place. A token
     /// used before revokes its family: `SessionRevoked` with `denied_until` is logged.

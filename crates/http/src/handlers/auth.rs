@@ -24,7 +24,8 @@ pub(crate) async fn sign_up(mut context: Context) -> Result<HttpResponse> {
     let full_name = fields.checked_text("full_name", str::parse::<FullName>);
     fields.finish()?;
     context.count_attempt(&email).await?;
-    let signed_in = context.state.services.accounts.sign_up(&email, &password, &full_name).await?;
+    let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
+    let signed_in = accounts.sign_up_from(&address, &email, &password, &full_name).await?;
     let mut answer = context.answer(StatusCode::CREATED, &SignedInView::from(&signed_in))?;
     let profile = HeaderValue::from_static("/api/v1/users/profile");
     answer.headers_mut().insert(LOCATION, profile);
@@ -42,7 +43,13 @@ pub(crate) async fn sign_in(mut context: Context) -> Result<HttpResponse> {
     let (email, password) = (fields.text(name), fields.text("password"));
     fields.finish()?;
     context.count_attempt(&email).await?;
-    let signed_in = context.state.services.accounts.sign_in(&email, &password).await?;
+    let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
+    // Whoever guesses from many addresses slows down strangers, never the owner at home. Asked before
+    // it is known whether there is such an account, so that the answers are alike.
+    if !accounts.knows(&address, &email).await? {
+        context.count_stranger(&email).await?;
+    }
+    let signed_in = accounts.sign_in(Some(&address), &email, &password).await?;
     context.ok(&SignedInView::from(&signed_in))
 }
 

@@ -124,13 +124,33 @@ pub(crate) async fn count_attempt(
     account: &str,
 ) -> Result<()> {
     let policy = &state.settings.limits.login_account;
-    let account = digest(&account.trim().to_lowercase());
-    let decision =
-        state.services.limiter.admit(policy, &format!("g:{}:{address}", &account[..32])).await;
+    let who = format!("g:{}:{address}", nameless(account));
+    let decision = state.services.limiter.admit(policy, &who).await;
     if decision.allowed {
         return Ok(());
     }
     settle(state, exchange, policy, decision)
+}
+
+/// Counts one guess at an account's secret from any address that never signed in to it.
+pub(crate) async fn count_stranger(
+    state: &AppState,
+    exchange: &Exchange,
+    account: &str,
+) -> Result<()> {
+    let policy = &state.settings.limits.strangers;
+    let decision = state.services.limiter.admit(policy, &format!("s:{}", nameless(account))).await;
+    if decision.allowed {
+        return Ok(());
+    }
+    settle(state, exchange, policy, decision)
+}
+
+/// The account in a key of the limiter's store, however its address is written.
+fn nameless(account: &str) -> String {
+    let mut text = digest(&account.trim().to_lowercase());
+    text.truncate(32);
+    text
 }
 
 fn settle(

@@ -123,7 +123,8 @@ async fn broken_syntax_is_400_and_broken_rules_are_422() {
 /// Limits that these tests do not run into.
 fn generous() -> HttpSettings {
     let mut settings = HttpSettings::default();
-    for policy in [&mut settings.limits.login, &mut settings.limits.login_account] {
+    let limits = &mut settings.limits;
+    for policy in [&mut limits.login, &mut limits.login_account, &mut limits.strangers] {
         policy.windows[0].limit = 1_000;
     }
     settings

@@ -25,6 +25,7 @@ fn unused<T>() -> Result<T> {
 #[derive(Default)]
 pub(super) struct Store {
     pub(super) accounts: Mutex<Vec<(Account, String)>>,
+    pub(super) sessions: Mutex<Vec<NewSession>>,
     pub(super) signals: Mutex<Vec<Signal>>,
     pub(super) is_away: AtomicBool,
     pub(super) lists: AtomicUsize,
@@ -103,8 +104,15 @@ impl AccountStore for Store {
     async fn count_admins(&self) -> Result<u32> {
         unused()
     }
-    async fn open_session(&self, _: NewSession) -> Result<()> {
+    async fn open_session(&self, session: NewSession) -> Result<()> {
+        self.sessions.lock().unwrap().push(session);
         Ok(())
+    }
+    async fn has_signed_in_from(&self, email: &Email, address: &AddressDigest) -> Result<bool> {
+        let found = self.account_where(|account| account.email == *email);
+        let Some((account, _)) = found else { return Ok(false) };
+        let sessions = self.sessions.lock().unwrap();
+        Ok(sessions.iter().any(|s| s.user == account.id && s.address.as_ref() == Some(address)))
     }
     async fn rotate_refresh(
         &self,

@@ -3,8 +3,8 @@
 use alpine_domain::{
     Error,
     account::{
-        AccountStore as _, ProfileChange, Refreshed, RevokedSession, Role, SessionId, Standing,
-        Tier, UserId,
+        AccountStore as _, AddressDigest, ProfileChange, Refreshed, RevokedSession, Role, Secret,
+        SessionId, Standing, Tier, UserId,
     },
     error::ConflictKind,
     event::Event,
@@ -22,6 +22,7 @@ on_both!(
     expired_revoked_and_disabled_are_refused,
     ending_a_session_twice_changes_nothing,
     ending_all_sessions_raises_the_generation,
+    an_account_knows_the_addresses_that_signed_in_to_it,
 );
 
 async fn accounts_read_back_and_addresses_are_unique(bed: Bed) {
@@ -177,4 +178,32 @@ async fn ending_all_sessions_raises_the_generation(bed: Bed) {
     assert!(matches!(answer, Refreshed::Rotated { .. }));
     let nobody = UserId::generate(at(0), random());
     assert!(matches!(bed.accounts.revoke_all(nobody, at(1)).await, Err(Error::NotFound(_))));
+}
+
+async fn an_account_knows_the_addresses_that_signed_in_to_it(bed: Bed) {
+    let digest = |group: &str| AddressDigest::of(group, &Secret::new("key")).unwrap();
+    let (home, office) = (digest("192.0.2.7"), digest("2001:db8:1:2::/64"));
+    let ada = bed.user("ada@example.com").await;
+    let bob = bed.user("bob@example.com").await;
+    bed.session(ada.id, "a command's").await;
+    let knows = async |email: &str, address: &AddressDigest| {
+        bed.accounts.has_signed_in_from(&email.parse().unwrap(), address).await.unwrap()
+    };
+    assert!(!knows("ada@example.com", &home).await);
+    let session = bed.session_from(ada.id, "a", Some(home.clone())).await;
+    bed.session_from(ada.id, "a again", Some(home.clone())).await;
+    bed.session_from(bob.id, "b", Some(office.clone())).await;
+    assert!(knows("ada@example.com", &home).await);
+    assert!(knows("bob@example.com", &office).await);
+    assert!(!knows("ada@example.com", &office).await, "that is Bob's");
+    assert!(!knows("bob@example.com", &home).await, "that is Ada's");
+    assert!(!knows("eve@example.com", &home).await, "there is no such account");
+
+    // Sessions end, the memory of them does not; and it follows the account to another address.
+    bed.accounts.revoke_session(session, at(1), at(100)).await.unwrap();
+    bed.accounts.revoke_all(ada.id, at(1)).await.unwrap();
+    let change = ProfileChange { full_name: None, email: Some("ada@example.org".parse().unwrap()) };
+    bed.accounts.update_profile(ada.id, change, at(2)).await.unwrap();
+    assert!(knows("ada@example.org", &home).await);
+    assert!(!knows("ada@example.com", &home).await);
 }

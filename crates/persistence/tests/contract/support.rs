@@ -8,7 +8,9 @@ use std::{
 
 use alpine_domain::{
     Timestamp,
-    account::{Account, AccountStore, NewAccount, NewSession, Role, SessionId, Tier, UserId},
+    account::{
+        Account, AccountStore, AddressDigest, NewAccount, NewSession, Role, SessionId, Tier, UserId,
+    },
     producer::{Producer, ProducerStore},
     signal::{Accepted, NewOutcome, NewSignal, SignalId, SignalStore, VerificationHash},
 };
@@ -175,10 +177,20 @@ impl Bed {
     }
 
     pub(crate) async fn session(&self, user: UserId, refresh_hash: &str) -> SessionId {
+        self.session_from(user, refresh_hash, None).await
+    }
+
+    pub(crate) async fn session_from(
+        &self,
+        user: UserId,
+        refresh_hash: &str,
+        address: Option<AddressDigest>,
+    ) -> SessionId {
         let id = SessionId::generate(at(0), random());
         let session = NewSession {
             id,
             user,
+            address,
             refresh_hash: refresh_hash.to_owned(),
             created_at: at(0),
             expires_at: at(1_000),

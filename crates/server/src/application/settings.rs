@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use alpine_domain::{
-    account::AccountSettings,
+    account::{AccountSettings, Secret},
     ports::rate_limit::{RatePolicy, Window},
     signal::{ExpirySettings, View as DomainView, VisibilityPolicy},
 };
@@ -113,6 +113,8 @@ pub(super) fn accounts(config: &Config) -> AccountSettings {
         access_ttl: config.tokens.access_ttl,
         refresh_ttl: config.tokens.refresh_ttl,
         max_api_keys: config.accounts.max_api_keys,
+        // A key of its own would be one more secret to lose, and all that it guards are hints.
+        address_key: config.secrets.jwt.clone().unwrap_or_else(|| Secret::new("")),
     }
 }
 
@@ -180,7 +182,7 @@ pub(super) fn http(config: &Config) -> HttpSettings {
 fn limits(config: &Config) -> LimitSettings {
     let given = &config.rate_limits;
     let policy = |name, limit| policy(name, limit, given.minute, given.hour);
-    let strict = |name| RatePolicy { strict: true, ..policy(name, given.sign_in) };
+    let strict = |name, limit| RatePolicy { strict: true, ..policy(name, limit) };
     LimitSettings {
         anonymous: policy("anonymous", given.anonymous),
         free: policy("free", given.free),
@@ -191,8 +193,9 @@ fn limits(config: &Config) -> LimitSettings {
         admin: policy("admin", given.admin),
         producer: policy("producer", given.producer),
         address: policy("address", given.address),
-        login: strict("login"),
-        login_account: strict("login_account"),
+        login: strict("login", given.sign_in),
+        login_account: strict("login_account", given.sign_in),
+        strangers: strict("strangers", given.strangers),
     }
 }
 

@@ -262,6 +262,7 @@ pub struct RateLimits {
     pub producer: Limit,
     pub address: Limit,
     pub sign_in: Limit,
+    pub strangers: Limit,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -297,7 +298,7 @@ pub enum LogFormat {
 
 impl RateLimits {
     /// Every limit with its key.
-    pub fn named(&self) -> [(&'static str, Limit); 10] {
+    pub fn named(&self) -> [(&'static str, Limit); 11] {
         [
             ("anonymous", self.anonymous),
             ("free", self.free),
@@ -309,6 +310,7 @@ impl RateLimits {
             ("producer", self.producer),
             ("address", self.address),
             ("sign_in", self.sign_in),
+            ("strangers", self.strangers),
         ]
     }
 }

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use alpine_domain::account::{Role, Tier};
 use serde_json::{Value, json};
 
-use crate::alpine::Alpine;
+use crate::{
+    alpine::Alpine,
+    support::{Answer, Options},
+};
 
 const PASSWORD: &str = "a quiet river at dawn";
 
@@ -167,8 +171,6 @@ async fn an_access_token_ends_and_a_refresh_token_is_none() {
 
 #[tokio::test]
 async fn api_keys_come_with_elite_and_end_when_revoked() {
-    use alpine_domain::account::{Role, Tier};
-
     Alpine::on_every_back_end(async |alpine| {
         let pro = alpine.token_of(Tier::Pro, Role::User).await;
         let body = json!({"name": "bot", "scopes": ["signals:read"]});
@@ -197,6 +199,65 @@ async fn api_keys_come_with_elite_and_end_when_revoked() {
         let client = alpine.as_holder(None).with_key(&key);
         let refused = async || client.get("/api/v1/signals/subscribed").await.status == 401;
         alpine.eventually("a revoked key is refused", refused).await;
+    })
+    .await;
+}
+
+/// Signs in behind a proxy that is trusted, as the client at `address`.
+async fn sign_in_from(alpine: &Alpine, address: &str, email: &str, password: &str) -> Answer {
+    let client = alpine.as_holder(None);
+    let request = client
+        .request(reqwest::Method::POST, "auth/login")
+        .header("X-Forwarded-For", address)
+        .json(&json!({"email": email, "password": password}));
+    client.send(request).await
+}
+
+#[tokio::test]
+async fn guessing_from_many_addresses_slows_down_strangers_and_not_the_owner() {
+    let options = || {
+        Options::default()
+            .set("ALPINE__RATE_LIMITS__ENABLED", "true")
+            .set("ALPINE__HTTP__TRUSTED_PROXIES", "127.0.0.1")
+            // One count, also when the machine is too busy for Redis to answer in time.
+            .set("ALPINE__REDIS__DEADLINE", "5s")
+    };
+    Alpine::with(options, async |alpine| {
+        const HOME: &str = "203.0.113.7";
+        let email = "ada@example.com";
+        alpine
+            .app
+            .core
+            .accounts
+            .create(email, PASSWORD, "Ada", Tier::Free, Role::User)
+            .await
+            .unwrap();
+        assert_eq!(sign_in_from(&alpine, HOME, email, PASSWORD).await.status, 200);
+
+        // Of an account that exists and of one that does not, strangers hear the same. The owner was
+        // one of them, the first time.
+        for (email, admitted) in [(email, 9), ("eve@example.com", 10)] {
+            let mut answers = Vec::new();
+            for n in 0..25 {
+                let address = format!("198.51.100.{n}");
+                let answer = sign_in_from(&alpine, &address, email, "wrong password!!").await;
+                if answer.status == 429 {
+                    assert_ne!(answer.header("retry-after"), "");
+                }
+                answers.push(answer.status.as_u16());
+            }
+            let expected: Vec<u16> =
+                (0..25).map(|n| if n < admitted { 401 } else { 429 }).collect();
+            assert_eq!(answers, expected);
+        }
+        let right = sign_in_from(&alpine, "198.51.100.200", email, PASSWORD).await;
+        assert_eq!(right.status, 429, "a guesser does not learn that a password was right");
+        assert_eq!(sign_in_from(&alpine, HOME, email, PASSWORD).await.status, 200);
+        assert_eq!(sign_in_from(&alpine, HOME, email, "wrong password!!").await.status, 401);
+        // Nobody's address is in the database.
+        if let Some(digests) = alpine.app.sql("SELECT DISTINCT address_digest FROM sessions") {
+            assert!(!digests.is_empty() && !digests.contains("203.0.113"), "{digests}");
+        }
     })
     .await;
 }
