@@ -31,8 +31,9 @@ use redis::aio::ConnectionManager;
 
 use super::{Variant, fixture};
 
-/// As the application's own uses of Redis.
-const REDIS_DEADLINE: Duration = Duration::from_millis(25);
+/// Far beyond the 25 ms of the application: on a busy machine a round trip may take longer, and here every
+/// answer must be 200.
+const REDIS_DEADLINE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
