@@ -96,7 +96,7 @@ mod tests {
         assert_eq!((object.member("f"), object.member("g")), (None, None));
     }
 
-    /// Nested as deep as a body is large, plainly and in the way that serde_json's own escape allows.
+    /// Nested as deep as a body is large, plainly and in the way that `serde_json`'s own escape allows.
     #[test]
     fn nesting_costs_no_stack() {
         let plain = format!("{{\"a\": {}{}}}", "[".repeat(1_000_000), "]".repeat(1_000_000));

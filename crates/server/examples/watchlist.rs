@@ -52,8 +52,7 @@ mod domain {
     }
 }
 
-/// 3. `crates/persistence/src/watchlist.rs`, with the table in `schema.rs`: one unit of work a method, for
-/// both back ends.
+/// 3. `crates/persistence/src/watchlist.rs`, with the table in `schema.rs`: one unit of work a method.
 mod persistence {
     use alpine_domain::{
         Error, Result, Timestamp, account::UserId, error::ConflictKind, signal::Symbol,

@@ -5,6 +5,8 @@
     missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::doc_markdown,
+    clippy::unchecked_time_subtraction,
     reason = "a tree of tests"
 )]
 
@@ -19,4 +21,5 @@ mod hot_path;
 mod original_clients;
 mod rollback_plan;
 mod seed_checklist;
+mod smoke;
 mod visibility;

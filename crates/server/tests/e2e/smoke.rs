@@ -1,9 +1,7 @@
 //! The main road once, from end to end, on every back end.
 
-mod support;
-
+use crate::support::{Backend, SignalBody, TestApp, backends};
 use serde_json::json;
-use support::{Backend, SignalBody, TestApp, backends};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_the_banners_curl_answer() {
