@@ -63,6 +63,8 @@ const E2E: Suite = Suite::EndToEnd;
 /// the switches. Names are those that the test binaries know, less the module of all invariants.
 #[rustfmt::skip]
 const HOT_PATH: &[(&str, Suite, &str)] = &[
+    ("own-part", INFRA, "limiter::invariant_01_a_coarse_policy_costs_nothing_until_somebody_asks_much"),
+    ("own-part", E2E, "outage::invariant_01_a_first_request_of_a_new_caller_costs_one_command"),
     ("limiter-lease", INFRA, "limiter::invariant_01_a_request_costs_at_most_one_command_and_with_leases_a_fraction"),
     ("limiter-lease", E2E, "outage::invariant_01_a_request_costs_at_most_one_command_and_a_busy_caller_s_a_fraction"),
     ("local-denial", INFRA, "limiter::invariant_01_a_refusal_by_redis_is_remembered"),

@@ -112,12 +112,11 @@ const HOUR: Duration = Duration::from_hours(1);
 fn policy(name: &'static str, a_minute: u32, an_hour: Option<u32>) -> RatePolicy {
     let mut windows = vec![Window { length: MINUTE, limit: a_minute }];
     windows.extend(an_hour.map(|limit| Window { length: HOUR, limit }));
-    RatePolicy { name, windows, strict: false }
+    RatePolicy { name, windows, is_coarse: false }
 }
 
 impl Default for LimitSettings {
     fn default() -> Self {
-        let strict = |name| RatePolicy { strict: true, ..policy(name, 10, None) };
         Self {
             anonymous: policy("anonymous", 20, Some(200)),
             free: policy("free", 20, Some(200)),
@@ -127,10 +126,10 @@ impl Default for LimitSettings {
             api_key: policy("api_key", 500, Some(10_000)),
             admin: policy("admin", 1_000, Some(50_000)),
             producer: policy("producer", 6_000, None),
-            address: policy("address", 1_200, None),
-            login: strict("login"),
-            login_account: strict("login_account"),
-            strangers: RatePolicy { strict: true, ..policy("strangers", 10, Some(30)) },
+            address: RatePolicy { is_coarse: true, ..policy("address", 1_200, None) },
+            login: policy("login", 10, None),
+            login_account: policy("login_account", 10, None),
+            strangers: policy("strangers", 10, Some(30)),
         }
     }
 }

@@ -19,7 +19,7 @@
 //!     let policy = RatePolicy {
 //!         name: "anonymous",
 //!         windows: vec![Window { length: Duration::from_mins(1), limit: 2 }],
-//!         strict: false,
+//!         is_coarse: false,
 //!     };
 //!     assert!(limiter.admit(&policy, "203.0.113.7").await.allowed);
 //!     assert!(limiter.admit(&policy, "203.0.113.7").await.allowed);

@@ -38,6 +38,8 @@ pub enum Mechanism {
     LimiterLease,
     /// Remembering a refusal until it can change.
     LocalDenial,
+    /// Admitting an instance's own part of a coarse policy without asking.
+    OwnPart,
     /// Charging what was admitted locally once the shared store is back.
     DebtAfterOutage,
     /// Noticing that the shared store has forgotten what it was told.
@@ -76,9 +78,10 @@ const fn switch(mechanism: Mechanism, name: &'static str, invariant: u8) -> Swit
 }
 
 /// Every switch there is.
-pub const MECHANISMS: [Switch; 25] = [
+pub const MECHANISMS: [Switch; 26] = [
     switch(Mechanism::LimiterLease, "limiter-lease", 1),
     switch(Mechanism::LocalDenial, "local-denial", 1),
+    switch(Mechanism::OwnPart, "own-part", 1),
     switch(Mechanism::LimiterTrailingBucket, "limiter-trailing-bucket", 2),
     switch(Mechanism::LimiterServerClock, "limiter-server-clock", 2),
     switch(Mechanism::LeaseChargeLate, "lease-charge-late", 2),

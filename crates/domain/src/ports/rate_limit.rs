@@ -20,9 +20,11 @@ pub struct RatePolicy {
     pub name: &'static str,
     /// Its windows, shortest first; never empty.
     pub windows: Vec<Window>,
-    /// Whether the policy guards secrets (login and the like), so that losing the shared store must
-    /// never loosen it.
-    pub strict: bool,
+    /// Whether nearly every caller stays far below the limits. Then an instance may admit its part of
+    /// a twentieth of them without asking the shared store, which counts against the rest. No more
+    /// than the limits is ever admitted; a caller who meets one instance only finds up to a twentieth
+    /// less.
+    pub is_coarse: bool,
 }
 
 /// What the limiter says.

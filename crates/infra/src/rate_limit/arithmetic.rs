@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alpine_domain::ports::rate_limit::{Decision, Window};
+use smallvec::SmallVec;
 
 use crate::mutants::{Mechanism, is_off};
 
@@ -53,6 +54,9 @@ pub(super) struct Reading {
     /// Until nothing counts any more.
     pub(super) reset_after: i64,
 }
+
+/// One for each window, in the order of the policy; policies have two as a rule.
+pub(super) type Readings = SmallVec<[Reading; 2]>;
 
 /// Says it in the port's words. `readings` stand in the order of `windows`, after the decision.
 pub(super) fn decision(windows: &[Window], readings: &[Reading], allowed: bool) -> Decision {

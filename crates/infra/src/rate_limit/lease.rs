@@ -3,7 +3,10 @@
 
 use alpine_domain::ports::rate_limit::{Decision, RatePolicy, Window};
 
-use super::arithmetic::{Grid, Reading, decision};
+use super::{
+    arithmetic::{Grid, Reading, Readings, decision},
+    caller::CallerId,
+};
 use crate::mutants::{Mechanism, is_off};
 
 /// A lease lives for so long at most, in microseconds.
@@ -30,7 +33,7 @@ impl Answer {
     /// The answer as it stands at `now`, when `unspent` of what it counts has not been used.
     fn told(&self, windows: &[Window], now: i64, unspent: u32, allowed: bool) -> Decision {
         let passed = (now - self.asked_at).max(0);
-        let readings: Vec<Reading> = self
+        let readings: Readings = self
             .readings
             .iter()
             .map(|reading| Reading {
@@ -90,8 +93,10 @@ impl Pace {
 }
 
 /// A caller, as far as the shared store has spoken about it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Standing {
+    /// Its name there.
+    pub(super) id: CallerId,
     /// The calls that the store has counted.
     pub(super) calls: u64,
     /// Admissions asked for and not answered yet.
@@ -114,9 +119,23 @@ pub(super) enum Known {
 }
 
 impl Standing {
+    pub(super) fn of(id: CallerId) -> Self {
+        Self {
+            id,
+            calls: 0,
+            in_flight: 0,
+            is_leasing: false,
+            lease: None,
+            refusal: None,
+            pace: Pace::default(),
+            room: 0,
+            wasted: Vec::new(),
+        }
+    }
+
     /// Counts a request, and answers it if the store has done so already.
-    pub(super) fn answer(&mut self, policy: &RatePolicy, now: i64) -> Known {
-        self.pace.count(now, life_of(&policy.windows));
+    pub(super) fn answer(&mut self, policy: &RatePolicy, life: i64, now: i64) -> Known {
+        self.pace.count(now, life);
         if let Some(lease) = &mut self.lease
             && lease.left > 0
             && now < lease.until

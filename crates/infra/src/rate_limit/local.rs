@@ -1,6 +1,9 @@
 //! Counting in this process.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, OnceLock},
+};
 
 use alpine_domain::{
     Clock,
@@ -8,18 +11,21 @@ use alpine_domain::{
 };
 
 use super::{
-    arithmetic::{Grid, Reading, decision},
-    lease::Known,
-    table::{CallerId, Table, View},
+    arithmetic::{Grid, Reading, Readings, decision},
+    caller::{CallerId, Mark},
+    counters::{Counters, Source},
+    lease::{Known, Standing, life_of},
+    table::{Table, View},
 };
 use crate::{
     InfraMetrics,
     mutants::{Mechanism, is_off},
-    sync,
 };
 
 /// Policies known at most; their names come from a short fixed list.
 const MAX_POLICIES: usize = 256;
+/// One part in so many of a coarse limit belongs to the instances.
+const OWN_PART: u32 = 20;
 
 /// Bounds of a limiter in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +42,45 @@ impl Default for LocalLimits {
     }
 }
 
-struct Counted {
+/// A policy, and all that is known of its callers here.
+pub(super) struct Counted {
     /// As it was first asked about.
     policy: RatePolicy,
-    table: Arc<Table>,
+    table: Table,
+    /// The longest window.
+    longest: i64,
+    /// How long a lease lives.
+    pub(super) life: i64,
+    pub(super) counters: Counters,
+}
+
+impl Counted {
+    fn new(policy: &RatePolicy, limits: LocalLimits, metrics: &InfraMetrics) -> Self {
+        let grids = policy.windows.iter().map(|w| Grid::of(w.length)).collect();
+        let longest = policy.windows.iter().map(|w| w.length).max().unwrap_or_default();
+        Self {
+            table: Table::new(grids, limits.max_callers),
+            longest: i64::try_from(longest.as_micros()).unwrap_or(i64::MAX),
+            life: life_of(&policy.windows),
+            counters: Counters::of(policy.name, metrics),
+            policy: policy.clone(),
+        }
+    }
+
+    /// Whether it counts for `policy`, whose limits may have changed.
+    fn is_of(&self, policy: &RatePolicy) -> bool {
+        self.policy.name == policy.name
+            && self.policy.windows.len() == policy.windows.len()
+            && self.policy.windows.iter().zip(&policy.windows).all(|(a, b)| a.length == b.length)
+    }
 }
 
 /// The counts of every policy in this process.
 pub(super) struct Local {
     limits: LocalLimits,
     clock: Arc<dyn Clock>,
-    known: RwLock<Vec<Counted>>,
+    /// Filled from the front and never emptied, so that finding a policy waits for nobody.
+    known: Box<[OnceLock<Counted>]>,
     metrics: Arc<InfraMetrics>,
 }
 
@@ -56,185 +90,161 @@ impl Local {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        Self { limits, clock, known: RwLock::default(), metrics }
+        let known = std::iter::repeat_with(OnceLock::new).take(MAX_POLICIES).collect();
+        Self { limits, clock, known, metrics }
     }
 
-    /// Admits or refuses one request against `windows`, which may be tighter than the policy's own.
-    /// An admission is noted as owed to the shared store if `owing`.
-    pub(super) fn admit(
-        &self,
-        policy: &RatePolicy,
-        windows: &[Window],
-        caller: &str,
-        owing: bool,
-    ) -> Decision {
-        let limits = limits_of(windows);
-        self.with(policy, CallerId::of(caller), |view| {
-            let before = view.readings(&limits);
-            let allowed = before.iter().zip(&limits).all(|(r, limit)| r.used < *limit);
-            if !allowed {
-                return decision(windows, &before, false);
-            }
-            view.record(1);
-            if owing {
-                view.owe(1);
-            }
-            decision(windows, &view.readings(&limits), true)
-        })
-    }
-
-    /// Answers from what is known here, or says what to ask the shared store.
-    pub(super) fn plan<'a>(
-        &'a self,
-        policy: &'a RatePolicy,
-        caller: &str,
-        instances: u32,
-    ) -> Result<Question<'a>, (Decision, &'static str)> {
-        let limits = limits_of(&policy.windows);
-        let id = CallerId::of(caller);
-        self.with(policy, id, |view| {
-            let now = view.now;
-            let readings = view.readings(&limits);
-            let is_full = readings.iter().zip(&limits).any(|(r, limit)| r.used >= *limit);
-            let standing = view.usage.standing.get_or_insert_default();
-            let longest = policy.windows.iter().map(|w| w.length).max().unwrap_or_default();
-            let longest = i64::try_from(longest.as_micros()).unwrap_or(i64::MAX);
-            let wasted = standing.expire(longest, now);
-            if wasted > 0 {
-                let waste = self.metrics.limit_lease_waste.with_label_values(&[policy.name]);
-                waste.inc_by(wasted.into());
-            }
-            match standing.answer(policy, now) {
-                Known::Leased(decision) => {
-                    view.record(1);
-                    return Err((decision, "lease"));
-                }
-                Known::Refused(decision) => return Err((decision, "denied_locally")),
-                Known::Nothing if is_full && !is_off(Mechanism::LocalDenial) => {
-                    return Err((decision(&policy.windows, &readings, false), "denied_locally"));
-                }
-                Known::Nothing => {}
-            }
-            let wanted = standing.wanted(policy, instances, now);
-            let elsewhere = standing.in_flight.saturating_add(standing.outstanding());
-            standing.asked(wanted);
-            let known = standing.calls;
-            Ok(self.question(policy, id, view, &readings, wanted, elsewhere, known))
-        })
-    }
-
-    /// What the shared store has to hear about a caller, asking for nothing.
-    pub(super) fn report<'a>(&'a self, policy: &'a RatePolicy, id: CallerId) -> Question<'a> {
-        let limits = limits_of(&policy.windows);
-        self.with(policy, id, |view| {
-            let readings = view.readings(&limits);
-            let standing = view.usage.standing.get_or_insert_default();
-            let elsewhere = standing.in_flight.saturating_add(standing.outstanding());
-            let known = standing.calls;
-            self.question(policy, id, view, &readings, 0, elsewhere, known)
-        })
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "private, and each is a fact of its own")]
-    fn question<'a>(
-        &'a self,
-        policy: &'a RatePolicy,
-        id: CallerId,
-        view: &mut View<'_>,
-        readings: &[Reading],
-        wanted: u32,
-        elsewhere: u32,
-        known: u64,
-    ) -> Question<'a> {
-        let owed = view.take_owed();
-        Question {
-            local: self,
-            policy,
-            id,
-            wanted,
-            known,
-            asked_at: view.now,
-            owed_by_window: readings.iter().map(|r| r.used.min(owed)).collect(),
-            mine_by_window: readings.iter().map(|r| r.used.saturating_add(elsewhere)).collect(),
-            owed,
+    /// The counts of one policy; nothing if there are too many policies.
+    pub(super) fn of<'a>(&'a self, policy: &'a RatePolicy) -> Option<Counting<'a>> {
+        let found = self.known.iter().find_map(|slot| {
+            let counted = slot.get_or_init(|| Counted::new(policy, self.limits, &self.metrics));
+            counted.is_of(policy).then_some(counted)
+        });
+        if found.is_none() {
+            // Names come from code, so this is a defect there.
+            tracing::error!(policy = policy.name, "too many rate-limit policies; this one refuses");
         }
+        found.map(|counted| Counting { local: self, counted, policy })
     }
 
-    /// The policies that were asked about so far, and callers of each that the shared store has to
-    /// hear of.
-    pub(super) fn to_tell(&self, everybody: bool, max: usize) -> Vec<(RatePolicy, Vec<CallerId>)> {
-        let known = sync::read(&self.known);
+    /// Callers of whom the shared store has to hear, at most `max`, by the policies that were asked
+    /// about so far.
+    pub(super) fn to_tell(&self, everybody: bool, max: usize) -> Vec<(Counting<'_>, Vec<Mark>)> {
         let mut left = max;
-        known
+        self.known
             .iter()
-            .map(|known| {
-                let callers = known.table.to_tell(everybody, left);
+            .map_while(OnceLock::get)
+            .map(|counted| {
+                let callers = counted.table.to_tell(everybody, left);
                 left -= callers.len();
-                (known.policy.clone(), callers)
+                (Counting { local: self, counted, policy: &counted.policy }, callers)
             })
             .collect()
-    }
-
-    /// Counts a decision in the metrics.
-    pub(super) fn tell(&self, policy: &RatePolicy, decision: &Decision, source: &str) {
-        self.metrics.limit_decisions.with_label_values(&[policy.name, source]).inc();
-        let outcome = if decision.allowed { "allowed" } else { "denied" };
-        self.metrics.limit_requests.with_label_values(&[policy.name, outcome]).inc();
-        if !decision.allowed {
-            self.metrics.limit_exceeded.with_label_values(&[policy.name]).inc();
-        }
     }
 
     /// Microseconds by the limiter's clock.
     pub(super) fn now(&self) -> i64 {
         self.clock.now().micros()
     }
+}
 
-    fn with<T>(
-        &self,
-        policy: &RatePolicy,
-        id: CallerId,
-        mut f: impl FnMut(&mut View<'_>) -> T,
-    ) -> T {
-        let table = self.table(policy);
-        let now = self.clock.now().micros();
-        let (result, evicted) = table.with(id, now, |mut view| f(&mut view));
+/// The counts of one policy, as it stands now.
+#[derive(Clone, Copy)]
+pub(super) struct Counting<'a> {
+    local: &'a Local,
+    pub(super) counted: &'a Counted,
+    pub(super) policy: &'a RatePolicy,
+}
+
+impl<'a> Counting<'a> {
+    /// Admits or refuses one request against `windows`, which may be tighter than the policy's own.
+    /// An admission is noted as owed to the shared store if `owing`.
+    pub(super) fn admit(self, windows: &[Window], caller: &str, owing: bool) -> Decision {
+        self.with(self.counted.table.mark(caller), |view| {
+            if !view.has_room(windows) {
+                return decision(windows, &view.readings(windows), false);
+            }
+            view.record();
+            if owing {
+                view.owe(1);
+            }
+            decision(windows, &view.readings(windows), true)
+        })
+    }
+
+    /// Answers from what is known here, or says what to ask the shared store.
+    pub(super) fn plan(
+        self,
+        caller: &str,
+        instances: NonZeroU32,
+    ) -> Result<Question<'a>, (Decision, Source)> {
+        let (policy, counted) = (self.policy, self.counted);
+        let mark = counted.table.mark(caller);
+        self.with(mark, |view| {
+            let now = view.now;
+            if view.has_own_room(&policy.windows, |w| own_part(policy, w, instances)) {
+                view.record_own();
+                let readings = view.readings(&policy.windows);
+                return Err((decision(&policy.windows, &readings, true), Source::OwnPart));
+            }
+            let is_full = !view.has_room(&policy.windows);
+            let standing = view
+                .usage
+                .standing
+                .get_or_insert_with(|| Box::new(Standing::of(CallerId::of(caller))));
+            let wasted = standing.expire(counted.longest, now);
+            if wasted > 0 {
+                counted.counters.lease_waste.inc_by(wasted.into());
+            }
+            match standing.answer(policy, counted.life, now) {
+                Known::Leased(decision) => {
+                    view.record();
+                    return Err((decision, Source::Lease));
+                }
+                Known::Refused(decision) => return Err((decision, Source::DeniedLocally)),
+                Known::Nothing if is_full && !is_off(Mechanism::LocalDenial) => {
+                    let readings = view.readings(&policy.windows);
+                    let refusal = decision(&policy.windows, &readings, false);
+                    return Err((refusal, Source::DeniedLocally));
+                }
+                Known::Nothing => {}
+            }
+            let wanted = standing.wanted(policy, instances.get(), now);
+            let asked = Asked::by(standing, wanted);
+            standing.asked(wanted);
+            Ok(self.question(mark, view, asked))
+        })
+    }
+
+    /// What the shared store has to hear about a caller of whom it was asked before, asking for
+    /// nothing.
+    pub(super) fn report(self, mark: Mark) -> Option<Question<'a>> {
+        self.with(mark, |view| {
+            let asked = Asked::by(view.usage.standing.as_deref()?, 0);
+            Some(self.question(mark, view, asked))
+        })
+    }
+
+    fn question(self, mark: Mark, view: &mut View<'_>, asked: Asked) -> Question<'a> {
+        let owed = view.take_owed();
+        let Asked { id, wanted, known, elsewhere } = asked;
+        Question {
+            counting: self,
+            mark,
+            id,
+            wanted,
+            known,
+            asked_at: view.now,
+            owed_by_window: view.shared().map(|n| n.min(owed)).collect(),
+            mine_by_window: view.shared().map(|n| n.saturating_add(elsewhere)).collect(),
+            owed,
+        }
+    }
+
+    fn with<T>(self, mark: Mark, mut f: impl FnMut(&mut View<'_>) -> T) -> T {
+        let now = self.local.now();
+        let (result, evicted) = self.counted.table.with(mark, now, |mut view| f(&mut view));
         if evicted > 0 {
-            self.metrics.limit_evicted.inc_by(evicted as u64);
+            self.local.metrics.limit_evicted.inc_by(evicted as u64);
         }
         result
     }
+}
 
-    fn table(&self, policy: &RatePolicy) -> Arc<Table> {
-        let find = |known: &[Counted]| {
-            known
-                .iter()
-                .find(|k| {
-                    let lengths = k.policy.windows.iter().map(|w| w.length);
-                    k.policy.name == policy.name
-                        && lengths.eq(policy.windows.iter().map(|w| w.length))
-                })
-                .map(|k| Arc::clone(&k.table))
-        };
-        if let Some(table) = find(&sync::read(&self.known)) {
-            return table;
-        }
-        let mut known = sync::write(&self.known);
-        if let Some(table) = find(&known) {
-            return table;
-        }
-        if known.len() >= MAX_POLICIES {
-            // Names come from code, so this is a defect there; memory stays bounded all the same.
-            tracing::error!(
-                policy = policy.name,
-                "too many rate-limit policies; the oldest is forgotten"
-            );
-            known.remove(0);
-        }
-        let grids = policy.windows.iter().map(|w| Grid::of(w.length)).collect();
-        let table = Arc::new(Table::new(grids, self.limits.max_callers));
-        known.push(Counted { policy: policy.clone(), table: Arc::clone(&table) });
-        table
+/// What a standing says of a question, before it is asked.
+#[derive(Clone, Copy)]
+struct Asked {
+    id: CallerId,
+    wanted: u32,
+    known: u64,
+    /// Admissions that other questions and leases may bring.
+    elsewhere: u32,
+}
+
+impl Asked {
+    fn by(standing: &Standing, wanted: u32) -> Self {
+        let elsewhere = standing.in_flight.saturating_add(standing.outstanding());
+        Self { id: standing.id, wanted, known: standing.calls, elsewhere }
     }
 }
 
@@ -242,8 +252,8 @@ impl Local {
 /// [`answered`](Self::answered), dropping it takes everything back, also when the request that asked
 /// goes away.
 pub(super) struct Question<'a> {
-    local: &'a Local,
-    pub(super) policy: &'a RatePolicy,
+    pub(super) counting: Counting<'a>,
+    mark: Mark,
     pub(super) id: CallerId,
     /// How many admissions to ask for.
     pub(super) wanted: u32,
@@ -261,30 +271,32 @@ impl Question<'_> {
     pub(super) fn answered(mut self, calls: u64, admitted: u32, readings: &[Reading]) -> Decision {
         self.owed = 0;
         let wanted = std::mem::take(&mut self.wanted);
-        self.local.with(self.policy, self.id, |view| {
+        let policy = self.counting.policy;
+        self.counting.with(self.mark, |view| {
             if admitted > 0 {
-                view.record(1);
+                view.record();
             }
-            let standing = view.usage.standing.get_or_insert_default();
+            let standing =
+                view.usage.standing.get_or_insert_with(|| Box::new(Standing::of(self.id)));
             standing.calls = standing.calls.max(calls);
             if wanted > 0 {
-                standing.answered(self.policy, wanted, self.asked_at, admitted, readings);
+                standing.answered(policy, wanted, self.asked_at, admitted, readings);
             }
         });
         // What was leased beyond this request is not used yet.
         let unspent = admitted.saturating_sub(1);
-        let told: Vec<Reading> = readings
+        let told: Readings = readings
             .iter()
             .map(|r| Reading { used: r.used.saturating_sub(unspent), ..*r })
             .collect();
-        decision(&self.policy.windows, &told, admitted > 0)
+        decision(&policy.windows, &told, admitted > 0)
     }
 }
 
 impl Drop for Question<'_> {
     fn drop(&mut self) {
         if self.owed > 0 || self.wanted > 0 {
-            self.local.with(self.policy, self.id, |view| {
+            self.counting.with(self.mark, |view| {
                 view.owe(self.owed);
                 if let Some(standing) = &mut view.usage.standing {
                     standing.unanswered(self.wanted);
@@ -294,6 +306,19 @@ impl Drop for Question<'_> {
     }
 }
 
-fn limits_of(windows: &[Window]) -> Vec<u32> {
-    windows.iter().map(|w| w.limit).collect()
+/// What an instance admits of a window without asking: of a coarse policy a twentieth of the limit,
+/// divided among the instances. The shared store counts against the rest, so nothing is gained.
+pub(super) fn own_part(policy: &RatePolicy, window: &Window, instances: NonZeroU32) -> u32 {
+    if policy.is_coarse && !is_off(Mechanism::OwnPart) {
+        window.limit / OWN_PART / instances
+    } else {
+        0
+    }
+}
+
+/// The decision where no counts can be kept.
+pub(super) fn refusal(policy: &RatePolicy) -> Decision {
+    let full = |w: &Window| Reading { used: w.limit, retry_after: 0, reset_after: 0 };
+    let readings: Readings = policy.windows.iter().map(full).collect();
+    decision(&policy.windows, &readings, false)
 }

@@ -8,7 +8,10 @@ use alpine_domain::{
 };
 use async_trait::async_trait;
 
-use super::local::{Local, LocalLimits};
+use super::{
+    counters::Source,
+    local::{Local, LocalLimits, refusal},
+};
 use crate::InfraMetrics;
 
 /// A limiter that counts in memory, bounded by [`LocalLimits`].
@@ -25,8 +28,9 @@ impl MemoryRateLimiter {
 #[async_trait]
 impl RateLimiter for MemoryRateLimiter {
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
-        let decision = self.0.admit(policy, &policy.windows, caller, false);
-        self.0.tell(policy, &decision, "memory");
+        let Some(counting) = self.0.of(policy) else { return refusal(policy) };
+        let decision = counting.admit(&policy.windows, caller, false);
+        counting.counted.counters.count(&decision, Source::Memory);
         decision
     }
 }

@@ -9,6 +9,8 @@
 //! script call by the server's clock, and keeps a local limiter warm for the time that Redis is away.
 
 mod arithmetic;
+mod caller;
+mod counters;
 mod lease;
 mod local;
 mod memory;

@@ -18,10 +18,10 @@ use alpine_domain::{
 use async_trait::async_trait;
 
 use super::{
-    arithmetic::{Grid, Reading},
-    lease,
-    local::{Local, LocalLimits, Question},
-    table::CallerId,
+    arithmetic::{Grid, Reading, Readings},
+    caller::CallerId,
+    counters::Source,
+    local::{Counting, Local, LocalLimits, Question, own_part, refusal},
 };
 use crate::{
     InfraMetrics,
@@ -116,11 +116,11 @@ impl RedisRateLimiter {
 impl Shared {
     /// The arguments of the script that ask `question`.
     fn words(&self, question: &Question<'_>) -> Cmd {
-        let policy = question.policy;
+        let policy = question.counting.policy;
         let mut call = cmd("EVALSHA");
         call.arg(self.script.get_hash()).arg(1).arg(self.key(policy, question.id));
         let charged_late =
-            if is_off(Mechanism::LeaseChargeLate) { 0 } else { lease::life_of(&policy.windows) };
+            if is_off(Mechanism::LeaseChargeLate) { 0 } else { question.counting.counted.life };
         call.arg(question.wanted).arg(life_of(policy)).arg(charged_late);
         call.arg(&self.instance).arg(question.known);
         let counts = question.owed_by_window.iter().zip(&question.mine_by_window);
@@ -128,10 +128,12 @@ impl Shared {
             let grid = Grid::of(window.length);
             let mine = if is_off(Mechanism::LossDetection) { owed } else { mine };
             let owed = owed + u32::from(is_off(Mechanism::LimiterAllOrNothing));
+            let own_parts =
+                own_part(policy, window, self.instances).saturating_mul(self.instances.get());
             call.arg(window.length.as_micros().to_string())
                 .arg(grid.step)
                 .arg(grid.steps)
-                .arg(window.limit)
+                .arg(window.limit - own_parts)
                 .arg(owed)
                 .arg(mine);
         }
@@ -157,17 +159,17 @@ impl Shared {
             *memory = found;
             has_forgotten && !is_off(Mechanism::LossDetection)
         };
-        for (policy, callers) in self.local.to_tell(has_forgotten, MAX_TOLD) {
+        for (counting, callers) in self.local.to_tell(has_forgotten, MAX_TOLD) {
             for batch in callers.chunks(BATCH) {
                 let questions: Vec<_> =
-                    batch.iter().map(|id| self.local.report(&policy, *id)).collect();
+                    batch.iter().filter_map(|mark| counting.report(*mark)).collect();
                 let mut pipeline = pipe();
                 for question in &questions {
                     pipeline.add_command(self.words(question));
                 }
                 let answers: Vec<Vec<i64>> = pipeline.query_async(&mut connection).await?;
                 for (question, answer) in questions.into_iter().zip(answers) {
-                    if let Some(answer) = Answer::of(&answer, policy.windows.len()) {
+                    if let Some(answer) = Answer::of(&answer, counting.policy.windows.len()) {
                         question.answered(answer.calls, 0, &answer.readings);
                     }
                 }
@@ -211,7 +213,7 @@ fn life_of(policy: &RatePolicy) -> i64 {
 struct Answer {
     admitted: u32,
     calls: u64,
-    readings: Vec<Reading>,
+    readings: Readings,
 }
 
 impl Answer {
@@ -225,7 +227,7 @@ impl Answer {
             retry_after: r[1],
             reset_after: r[2],
         });
-        let readings: Vec<_> = readings.collect();
+        let readings: Readings = readings.collect();
         (readings.len() == windows).then_some(Self {
             admitted: u32::try_from(*admitted).ok()?,
             calls: u64::try_from(*calls).ok()?,
@@ -252,24 +254,29 @@ impl RedisRateLimiter {
             })
             .await
             .ok()?;
-        Answer::of(&answer, question.policy.windows.len())
+        let read = Answer::of(&answer, question.counting.policy.windows.len());
+        if read.is_none() {
+            self.metrics.redis_failures.with_label_values(&["reply"]).inc();
+            tracing::error!(?answer, "the rate limiter's script answered what it never should");
+        }
+        read
     }
 
-    async fn decide(&self, policy: &RatePolicy, caller: &str) -> (Decision, &'static str) {
+    async fn decide(&self, counting: Counting<'_>, caller: &str) -> (Decision, Source) {
         let shared = &*self.shared;
-        let question = match shared.local.plan(policy, caller, shared.instances.get()) {
+        let question = match counting.plan(caller, shared.instances) {
             Err(answered) => return answered,
             Ok(question) => question,
         };
         if let Some(Answer { admitted, calls, readings }) = self.ask(&question).await {
-            return (question.answered(calls, admitted, &readings), "shared");
+            return (question.answered(calls, admitted, &readings), Source::Shared);
         }
         // The debt goes back first, so that the local decision adds to it.
         drop(question);
-        let part = shared.part(&policy.windows);
+        let part = shared.part(&counting.policy.windows);
         let owing = !is_off(Mechanism::DebtAfterOutage);
         self.metrics.limit_fallbacks.inc();
-        (shared.local.admit(policy, &part, caller, owing), "fallback")
+        (counting.admit(&part, caller, owing), Source::Fallback)
     }
 }
 
@@ -292,8 +299,9 @@ fn word() -> String {
 #[async_trait]
 impl RateLimiter for RedisRateLimiter {
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
-        let (decision, source) = self.decide(policy, caller).await;
-        self.shared.local.tell(policy, &decision, source);
+        let Some(counting) = self.shared.local.of(policy) else { return refusal(policy) };
+        let (decision, source) = self.decide(counting, caller).await;
+        counting.counted.counters.count(&decision, source);
         decision
     }
 }

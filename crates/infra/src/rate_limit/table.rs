@@ -7,16 +7,13 @@
 //! quiet ones find part of their limit used by a stranger in the same cell. Under a flood of addresses
 //! that ask once each, that part is one or two.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, RandomState},
-    sync::Mutex,
-};
+use std::{collections::HashMap, hash::BuildHasherDefault, sync::Mutex};
 
-use sha2::{Digest, Sha256};
+use alpine_domain::ports::rate_limit::Window;
 
 use super::{
-    arithmetic::{Grid, Reading},
+    arithmetic::{Grid, Reading, Readings},
+    caller::{AsItIs, Mark, Marker},
     lease::Standing,
 };
 use crate::{
@@ -27,26 +24,79 @@ use crate::{
 const SHARDS: usize = 16;
 const CELLS_PER_SHARD: usize = 256;
 
-/// A caller as the tables and Redis know it: half a SHA-256, which keeps addresses and ids of people
-/// out of both. Two callers that share one would share a limit, which nobody can bring about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct CallerId([u8; 16]);
-
-impl CallerId {
-    pub(super) fn of(caller: &str) -> Self {
-        let mut half = [0; 16];
-        half.copy_from_slice(&Sha256::digest(caller.as_bytes())[..16]);
-        Self(half)
-    }
-
-    pub(super) fn hex(self) -> String {
-        hex::encode(self.0)
-    }
+/// The admissions of one sub-bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bucket {
+    index: i64,
+    admitted: u32,
+    /// Those of them that were this instance's own part: the shared store does not count them.
+    own: u32,
 }
 
-/// One window's admissions: sub-bucket and count, ascending, only those that count.
+/// One window's admissions: ascending, only those that count, and their sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Counts(Vec<(i64, u32)>);
+struct Counts {
+    buckets: Vec<Bucket>,
+    used: u32,
+    own: u32,
+}
+
+impl Counts {
+    fn expire(&mut self, oldest: i64) {
+        if self.buckets.first().is_some_and(|bucket| bucket.index < oldest) {
+            self.buckets.retain(|bucket| bucket.index >= oldest);
+            self.add_up();
+        }
+    }
+
+    fn add_up(&mut self) {
+        (self.used, self.own) = self.buckets.iter().fold((0_u32, 0_u32), |(used, own), bucket| {
+            (used.saturating_add(bucket.admitted), own.saturating_add(bucket.own))
+        });
+    }
+
+    fn record(&mut self, index: i64, admitted: u32, own: u32) {
+        match self.buckets.last_mut() {
+            Some(last) if last.index >= index => {
+                last.admitted = last.admitted.saturating_add(admitted);
+                last.own = last.own.saturating_add(own);
+            }
+            _ => self.buckets.push(Bucket { index, admitted, own }),
+        }
+        self.used = self.used.saturating_add(admitted);
+        self.own = self.own.saturating_add(own);
+    }
+
+    /// Takes over another's counts where they are larger.
+    fn fold(&mut self, other: &Self) {
+        for theirs in &other.buckets {
+            match self.buckets.binary_search_by_key(&theirs.index, |bucket| bucket.index) {
+                Ok(at) => {
+                    let mine = &mut self.buckets[at];
+                    mine.admitted = mine.admitted.max(theirs.admitted);
+                    mine.own = mine.own.max(theirs.own);
+                }
+                Err(at) => self.buckets.insert(at, *theirs),
+            }
+        }
+        self.add_up();
+    }
+
+    fn reading(&self, grid: Grid, limit: u32, now: i64) -> Reading {
+        // The sub-buckets that must end before one more fits.
+        let mut surplus = (u64::from(self.used) + 1).saturating_sub(u64::from(limit));
+        let mut retry_after = 0;
+        for bucket in &self.buckets {
+            if surplus == 0 {
+                break;
+            }
+            surplus = surplus.saturating_sub(u64::from(bucket.admitted));
+            retry_after = grid.end_of(bucket.index) - now;
+        }
+        let reset_after = self.buckets.last().map_or(0, |last| grid.end_of(last.index) - now);
+        Reading { used: self.used, retry_after, reset_after }
+    }
+}
 
 /// A caller's windows, in the order of the policy.
 #[derive(Debug, Clone)]
@@ -67,7 +117,7 @@ pub(super) struct View<'a> {
 }
 
 struct Shard {
-    callers: HashMap<CallerId, Usage>,
+    callers: HashMap<Mark, Usage, BuildHasherDefault<AsItIs>>,
     cells: Vec<Option<Usage>>,
 }
 
@@ -76,45 +126,48 @@ pub(super) struct Table {
     grids: Vec<Grid>,
     shards: Vec<Mutex<Shard>>,
     per_shard: usize,
-    hasher: RandomState,
+    marker: Marker,
 }
 
 impl Table {
     pub(super) fn new(grids: Vec<Grid>, max_callers: usize) -> Self {
-        let shard =
-            || Mutex::new(Shard { callers: HashMap::new(), cells: vec![None; CELLS_PER_SHARD] });
+        let shard = || {
+            Mutex::new(Shard { callers: HashMap::default(), cells: vec![None; CELLS_PER_SHARD] })
+        };
         Self {
             grids,
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             per_shard: max_callers.div_ceil(SHARDS).max(1),
-            hasher: RandomState::new(),
+            marker: Marker::new(),
         }
+    }
+
+    pub(super) fn mark(&self, caller: &str) -> Mark {
+        self.marker.mark(caller)
     }
 
     /// Runs `f` on the caller's usage at `now`, expired counts removed. Says how many other callers
     /// had to leave for it.
     pub(super) fn with<T>(
         &self,
-        id: CallerId,
+        mark: Mark,
         now: i64,
         f: impl FnOnce(View<'_>) -> T,
     ) -> (T, usize) {
-        // Keyed at random, so that nobody can crowd one shard or one cell by choosing addresses.
-        let hash = self.hasher.hash_one(id);
-        let mut shard = sync::lock(&self.shards[to_index(hash, SHARDS)]);
+        let mut shard = sync::lock(&self.shards[mark.shard(SHARDS)]);
         let mut evicted = 0;
-        if !shard.callers.contains_key(&id) {
-            if shard.callers.len() >= self.per_shard && !is_off(Mechanism::LimiterBound) {
-                evicted = shard.make_room(&self.grids, now, self.per_shard, &self.hasher);
-            }
-            let usage = shard.cells[cell_of(hash)]
-                .clone()
-                .unwrap_or_else(|| Usage::empty(self.grids.len()));
-            shard.callers.insert(id, usage);
+        if shard.callers.len() >= self.per_shard
+            && !is_off(Mechanism::LimiterBound)
+            && !shard.callers.contains_key(&mark)
+        {
+            evicted = shard.make_room(&self.grids, now, self.per_shard);
         }
-        let Some(usage) = shard.callers.get_mut(&id) else {
-            unreachable!("the entry was inserted above, under the same lock");
-        };
+        let Shard { callers, cells } = &mut *shard;
+        let usage = callers.entry(mark).or_insert_with(|| {
+            cells[mark.cell(CELLS_PER_SHARD)]
+                .clone()
+                .unwrap_or_else(|| Usage::empty(self.grids.len()))
+        });
         // A clock that went back would count old admissions twice or not at all.
         let now = now.max(usage.last);
         usage.expire(&self.grids, now);
@@ -124,14 +177,14 @@ impl Table {
 
     /// Callers of whom the shared store should hear, at most `max`: those with admissions that it was
     /// not told of, and if `everybody` all that were admitted.
-    pub(super) fn to_tell(&self, everybody: bool, max: usize) -> Vec<CallerId> {
+    pub(super) fn to_tell(&self, everybody: bool, max: usize) -> Vec<Mark> {
         let mut found = Vec::new();
         for shard in &self.shards {
             let shard = sync::lock(shard);
             let callers = shard.callers.iter().filter(|(_, usage)| {
                 usage.unsent > 0 || (everybody && usage.standing.is_some() && !usage.is_idle())
             });
-            found.extend(callers.map(|(id, _)| *id).take(max - found.len()));
+            found.extend(callers.map(|(mark, _)| *mark).take(max - found.len()));
         }
         found
     }
@@ -142,26 +195,10 @@ impl Table {
     }
 }
 
-/// Scales the high half of a hash to an index; the map inside the shard uses the low bits.
-fn to_index(hash: u64, len: usize) -> usize {
-    (((hash >> 32) * len as u64) >> 32) as usize
-}
-
-/// Other bits than those that chose the shard.
-fn cell_of(hash: u64) -> usize {
-    to_index(hash << 32, CELLS_PER_SHARD)
-}
-
 impl Shard {
     /// Frees an eighth: first whoever has nothing that counts, then whoever was quiet longest.
     /// Scanning the shard that rarely makes each insertion cheap on average.
-    fn make_room(
-        &mut self,
-        grids: &[Grid],
-        now: i64,
-        capacity: usize,
-        hasher: &RandomState,
-    ) -> usize {
+    fn make_room(&mut self, grids: &[Grid], now: i64, capacity: usize) -> usize {
         self.callers.retain(|_, usage| {
             usage.expire(grids, now.max(usage.last));
             !usage.is_idle()
@@ -171,16 +208,16 @@ impl Shard {
         if surplus == 0 {
             return 0;
         }
-        let mut by_age: Vec<(i64, CallerId)> =
-            self.callers.iter().map(|(id, usage)| (usage.last, *id)).collect();
+        let mut by_age: Vec<(i64, Mark)> =
+            self.callers.iter().map(|(mark, usage)| (usage.last, *mark)).collect();
         if surplus < by_age.len() {
             by_age.select_nth_unstable(surplus - 1);
         }
-        for (_, id) in by_age.into_iter().take(surplus) {
-            if let Some(mut usage) = self.callers.remove(&id) {
+        for (_, mark) in by_age.into_iter().take(surplus) {
+            if let Some(mut usage) = self.callers.remove(&mark) {
                 // A lease goes unused; a refusal is asked for again.
                 usage.standing = None;
-                match &mut self.cells[cell_of(hasher.hash_one(id))] {
+                match &mut self.cells[mark.cell(CELLS_PER_SHARD)] {
                     Some(cell) => {
                         cell.expire(grids, now.max(cell.last));
                         cell.fold(&usage);
@@ -204,25 +241,19 @@ impl Usage {
     }
 
     fn is_idle(&self) -> bool {
-        self.windows.iter().all(|counts| counts.0.is_empty())
+        self.windows.iter().all(|counts| counts.used == 0)
     }
 
     fn expire(&mut self, grids: &[Grid], now: i64) {
         for (counts, grid) in self.windows.iter_mut().zip(grids) {
-            let oldest = grid.oldest(grid.bucket(now));
-            counts.0.retain(|(bucket, _)| *bucket >= oldest);
+            counts.expire(grid.oldest(grid.bucket(now)));
         }
     }
 
     /// Takes over another's counts where they are larger.
     fn fold(&mut self, other: &Self) {
         for (mine, theirs) in self.windows.iter_mut().zip(&other.windows) {
-            for (bucket, count) in &theirs.0 {
-                match mine.0.binary_search_by_key(bucket, |(b, _)| *b) {
-                    Ok(at) => mine.0[at].1 = mine.0[at].1.max(*count),
-                    Err(at) => mine.0.insert(at, (*bucket, *count)),
-                }
-            }
+            mine.fold(theirs);
         }
         self.last = self.last.max(other.last);
         self.unsent = self.unsent.max(other.unsent);
@@ -230,42 +261,43 @@ impl Usage {
 }
 
 impl View<'_> {
-    /// Counts `n` admissions now.
-    pub(super) fn record(&mut self, n: u32) {
+    /// Counts one admission now.
+    pub(super) fn record(&mut self) {
+        self.count(0);
+    }
+
+    /// Counts one admission of this instance's own part now.
+    pub(super) fn record_own(&mut self) {
+        self.count(1);
+    }
+
+    fn count(&mut self, own: u32) {
         for (counts, grid) in self.usage.windows.iter_mut().zip(self.grids) {
-            let bucket = grid.bucket(self.now);
-            match counts.0.last_mut() {
-                Some((last, count)) if *last >= bucket => *count = count.saturating_add(n),
-                _ => counts.0.push((bucket, n)),
-            }
+            counts.record(grid.bucket(self.now), 1, own);
         }
         self.usage.last = self.now;
     }
 
-    /// How each window stands, against these limits.
-    pub(super) fn readings(&self, limits: &[u32]) -> Vec<Reading> {
-        self.usage
-            .windows
-            .iter()
-            .zip(self.grids)
-            .zip(limits)
-            .map(|((counts, grid), limit)| {
-                let used = counts.0.iter().fold(0_u32, |sum, (_, n)| sum.saturating_add(*n));
-                // The sub-buckets that must end before one more fits.
-                let mut surplus = (u64::from(used) + 1).saturating_sub(u64::from(*limit));
-                let mut retry_after = 0;
-                for (bucket, count) in &counts.0 {
-                    if surplus == 0 {
-                        break;
-                    }
-                    surplus = surplus.saturating_sub(u64::from(*count));
-                    retry_after = grid.end_of(*bucket) - self.now;
-                }
-                let reset_after =
-                    counts.0.last().map_or(0, |(bucket, _)| grid.end_of(*bucket) - self.now);
-                Reading { used, retry_after, reset_after }
-            })
-            .collect()
+    /// Whether each window has room for one more.
+    pub(super) fn has_room(&self, windows: &[Window]) -> bool {
+        self.usage.windows.iter().zip(windows).all(|(counts, window)| counts.used < window.limit)
+    }
+
+    /// Whether this instance's own part of each window, which `part` names, has room for one more.
+    pub(super) fn has_own_room(&self, windows: &[Window], part: impl Fn(&Window) -> u32) -> bool {
+        self.usage.windows.iter().zip(windows).all(|(counts, window)| counts.own < part(window))
+    }
+
+    /// The admissions in each window that the shared store counts, or should.
+    pub(super) fn shared(&self) -> impl Iterator<Item = u32> {
+        // Folded counts may come from several callers, of whom each had an own part.
+        self.usage.windows.iter().map(|counts| counts.used.saturating_sub(counts.own))
+    }
+
+    /// How each window stands, against its limit.
+    pub(super) fn readings(&self, windows: &[Window]) -> Readings {
+        let counts = self.usage.windows.iter().zip(self.grids).zip(windows);
+        counts.map(|((counts, grid), w)| counts.reading(*grid, w.limit, self.now)).collect()
     }
 
     /// Notes `n` admissions that the shared store was not told of.
@@ -289,7 +321,7 @@ mod tests {
     fn many_distinct_callers_stay_within_the_bound() {
         let table = Table::new(vec![Grid::of(Duration::from_hours(1))], 1_600);
         for n in 0..200_000_i64 {
-            table.with(CallerId::of(&n.to_string()), n, |mut view| view.record(1));
+            table.with(table.mark(&n.to_string()), n, |mut view| view.record());
         }
         assert!(table.len() <= 1_600, "{}", table.len());
         assert!(table.len() > 1_000);
@@ -300,13 +332,14 @@ mod tests {
         let grids = vec![Grid::of(Duration::from_mins(1))];
         let table = Table::new(grids, 16);
         for n in 0..7 {
-            table.with(CallerId::of("kept in mind"), n, |mut view| view.record(1));
+            table.with(table.mark("kept in mind"), n, |mut view| view.record());
         }
         for n in 10..10_000_i64 {
-            table.with(CallerId::of(&n.to_string()), n, |mut view| view.record(1));
+            table.with(table.mark(&n.to_string()), n, |mut view| view.record());
         }
+        let minute = Window { length: Duration::from_mins(1), limit: 100 };
         let (readings, _) =
-            table.with(CallerId::of("kept in mind"), 10_000, |view| view.readings(&[100]));
+            table.with(table.mark("kept in mind"), 10_000, |view| view.readings(&[minute]));
         assert!(readings[0].used >= 7);
     }
 }

@@ -23,7 +23,7 @@ fn policy(windows: &[(u64, u32)]) -> RatePolicy {
             .iter()
             .map(|(millis, limit)| Window { length: Duration::from_millis(*millis), limit: *limit })
             .collect(),
-        strict: false,
+        is_coarse: false,
     }
 }
 

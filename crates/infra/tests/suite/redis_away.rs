@@ -62,7 +62,7 @@ async fn parts_at(redis: RedisHandle, at: i64) -> Parts {
 
 fn policy(limit: u32) -> RatePolicy {
     let window = Window { length: Duration::from_mins(1), limit };
-    RatePolicy { name: "test", windows: vec![window], strict: false }
+    RatePolicy { name: "test", windows: vec![window], is_coarse: false }
 }
 
 async fn prompt<T>(future: impl Future<Output = T>) -> T {

@@ -182,7 +182,6 @@ pub(super) fn http(config: &Config) -> HttpSettings {
 fn limits(config: &Config) -> LimitSettings {
     let given = &config.rate_limits;
     let policy = |name, limit| policy(name, limit, given.minute, given.hour);
-    let strict = |name, limit| RatePolicy { strict: true, ..policy(name, limit) };
     LimitSettings {
         anonymous: policy("anonymous", given.anonymous),
         free: policy("free", given.free),
@@ -192,10 +191,10 @@ fn limits(config: &Config) -> LimitSettings {
         api_key: policy("api_key", given.api_key),
         admin: policy("admin", given.admin),
         producer: policy("producer", given.producer),
-        address: policy("address", given.address),
-        login: strict("login", given.sign_in),
-        login_account: strict("login_account", given.sign_in),
-        strangers: strict("strangers", given.strangers),
+        address: RatePolicy { is_coarse: true, ..policy("address", given.address) },
+        login: policy("login", given.sign_in),
+        login_account: policy("login_account", given.sign_in),
+        strangers: policy("strangers", given.strangers),
     }
 }
 
@@ -207,7 +206,7 @@ fn policy(name: &'static str, limit: Limit, minute: Duration, hour: Duration) ->
             .into_iter()
             .flatten()
             .collect(),
-        strict: false,
+        is_coarse: false,
     }
 }
 

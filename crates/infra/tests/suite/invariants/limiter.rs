@@ -59,6 +59,29 @@ async fn invariant_01_a_refusal_by_redis_is_remembered() {
     assert_eq!(commands(&redis) - before, 1);
 }
 
+#[tokio::test]
+async fn invariant_01_a_coarse_policy_costs_nothing_until_somebody_asks_much() {
+    let Some(redis) = own_redis(Memory::Lost) else { return };
+    let settings = settings_for(&redis.url());
+    let coarse = RatePolicy { is_coarse: true, ..policy(&[(60_000, 120)]) };
+    let mut instances = Vec::new();
+    for _ in 0..3 {
+        instances.push(limiter(open(settings.clone()).await, 3, 0));
+    }
+    let before = commands(&redis);
+    for instance in &instances {
+        assert_eq!(admitted(instance, &coarse, 2).await, 2);
+    }
+    assert_eq!(commands(&redis) - before, 0);
+    // Beyond its own part each request is counted, and together they get the limit and no more.
+    let mut total = 6;
+    for instance in &instances {
+        total += admitted(instance, &coarse, 200).await;
+    }
+    assert!(commands(&redis) > before);
+    assert_eq!(total, 120);
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Admission {
     sent: Instant,
@@ -89,10 +112,20 @@ fn most_within(log: &Log, length: Duration) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn invariant_02_admissions_never_exceed_the_limit_whatever_the_hosts_clocks_say() {
+    never_more_than_the_limit(policy(&[(600, 60), (1_800, 150)])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_02_what_instances_admit_unasked_is_part_of_the_limit() {
+    let fine = policy(&[(600, 60), (1_800, 150)]);
+    never_more_than_the_limit(RatePolicy { is_coarse: true, ..fine }).await;
+}
+
+/// Three instances under `policy`, which admits 60 in 600 ms and 150 in 1.8 s.
+async fn never_more_than_the_limit(policy: RatePolicy) {
     const LENGTH: Duration = Duration::from_millis(600);
     let Some(redis) = own_redis(Memory::Lost) else { return };
     let settings = settings_for(&redis.url());
-    let policy = policy(&[(600, 60), (1_800, 150)]);
     let log = Log::default();
     // The first fills the window, the last, whose host is ahead by ten seconds, comes right after.
     let mut instances = Vec::new();

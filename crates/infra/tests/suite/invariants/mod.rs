@@ -73,7 +73,7 @@ fn policy(windows: &[(u64, u32)]) -> RatePolicy {
         length: Duration::from_millis(*millis),
         limit: *limit,
     };
-    RatePolicy { name: "test", windows: windows.iter().map(window).collect(), strict: false }
+    RatePolicy { name: "test", windows: windows.iter().map(window).collect(), is_coarse: false }
 }
 
 /// Asks `times` times, one after the other; says how many were admitted.

@@ -59,6 +59,31 @@ async fn invariant_01_a_request_costs_at_most_one_command_and_a_busy_caller_s_a_
     assert!(commands <= 20, "{commands} commands for 20 requests");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_01_a_first_request_of_a_new_caller_costs_one_command() {
+    let options = limited()
+        .set("ALPINE__RATE_LIMITS__ADDRESS__PER_MINUTE", "1200")
+        .set("ALPINE__HTTP__TRUSTED_PROXIES", "127.0.0.1");
+    let Some(cluster) = Cluster::start(2, options).await else { return };
+    let mut tokens = Vec::new();
+    for n in 0..10 {
+        let email = format!("calm-{n}@example.com");
+        tokens.push(cluster.account(&email, Tier::Elite).await.access_token);
+    }
+    let before = cluster.commands();
+    for (n, token) in tokens.iter().enumerate() {
+        let client = cluster.apps[n % 2].client().with_token(token);
+        let request = client.request(reqwest::Method::GET, "auth/me");
+        client.send(request.header("X-Forwarded-For", format!("198.51.100.{n}"))).await.expect(200);
+    }
+    let commands = cluster.commands() - before;
+    eprintln!(
+        "{} callers, each from an address of its own, cost {commands} commands",
+        tokens.len()
+    );
+    assert!(commands <= 10, "{commands} commands");
+}
+
 /// Clients that ask without a pause until they are told to stop.
 struct Load {
     log: Log,

@@ -1,0 +1,79 @@
+//! What the metrics say of one policy, resolved once.
+
+use alpine_domain::ports::rate_limit::Decision;
+use prometheus::IntCounter;
+
+use crate::InfraMetrics;
+
+/// Where a decision came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The limiter of one process.
+    Memory,
+    /// This instance's own part of a coarse policy.
+    OwnPart,
+    /// Granted by the shared store some requests ago.
+    Lease,
+    /// The shared store, asked for this request.
+    Shared,
+    /// Known to be refused, without asking.
+    DeniedLocally,
+    /// This process, since the shared store is away.
+    Fallback,
+}
+
+impl Source {
+    const ALL: [Self; 6] = [
+        Self::Memory,
+        Self::OwnPart,
+        Self::Lease,
+        Self::Shared,
+        Self::DeniedLocally,
+        Self::Fallback,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::OwnPart => "own_part",
+            Self::Lease => "lease",
+            Self::Shared => "shared",
+            Self::DeniedLocally => "denied_locally",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
+/// The counters of one policy.
+pub(super) struct Counters {
+    /// In the order of [`Source::ALL`].
+    by_source: [IntCounter; Source::ALL.len()],
+    allowed: IntCounter,
+    denied: IntCounter,
+    exceeded: IntCounter,
+    pub(super) lease_waste: IntCounter,
+}
+
+impl Counters {
+    pub(super) fn of(policy: &str, metrics: &InfraMetrics) -> Self {
+        let requests = |outcome| metrics.limit_requests.with_label_values(&[policy, outcome]);
+        Self {
+            by_source: Source::ALL
+                .map(|source| metrics.limit_decisions.with_label_values(&[policy, source.name()])),
+            allowed: requests("allowed"),
+            denied: requests("denied"),
+            exceeded: metrics.limit_exceeded.with_label_values(&[policy]),
+            lease_waste: metrics.limit_lease_waste.with_label_values(&[policy]),
+        }
+    }
+
+    pub(super) fn count(&self, decision: &Decision, source: Source) {
+        self.by_source[source as usize].inc();
+        if decision.allowed {
+            self.allowed.inc();
+        } else {
+            self.denied.inc();
+            self.exceeded.inc();
+        }
+    }
+}
