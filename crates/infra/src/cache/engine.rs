@@ -6,6 +6,7 @@ use alpine_domain::{
     Clock, Error, Result,
     ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
 };
+use prometheus::IntCounter;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -35,6 +36,9 @@ pub(super) struct Engine {
     flights: Arc<Flights>,
     absent: Absences,
     second: Option<RedisLevel>,
+    /// Counted at each hit, hence resolved once.
+    hits: IntCounter,
+    fresh: IntCounter,
     metrics: Arc<InfraMetrics>,
 }
 
@@ -54,6 +58,8 @@ impl Engine {
             generations: Generations::default(),
             flights: Arc::default(),
             second,
+            hits: metrics.cache_hits.with_label_values(&["memory"]),
+            fresh: metrics.cache_operations.with_label_values(&["get", "hit"]),
             metrics,
         })
     }
@@ -67,11 +73,11 @@ impl Engine {
         if is_off(Mechanism::CacheScope) {
             key.scope = Scope::Public;
         }
-        if let Some(absent) = self.absent.get(&key, self.clock.now(), &self.generations) {
-            self.count("get", "absent");
-            return Err(absent);
-        }
         let Some((entry, age)) = self.look(&key) else {
+            if let Some(absent) = self.absent.get(&key, self.clock.now(), &self.generations) {
+                self.count("get", "absent");
+                return Err(absent);
+            }
             self.metrics.cache_misses.with_label_values(&["memory"]).inc();
             self.count("get", "miss");
             return match self.board(&key, policy, load, Purpose::Answer) {
@@ -79,13 +85,13 @@ impl Engine {
                 Boarded::Found(body) => Ok(body),
             };
         };
-        self.metrics.cache_hits.with_label_values(&["memory"]).inc();
+        self.hits.inc();
         if entry.is_due(self.clock.now()) && entry.claim_refresh() {
             // Nobody waits for this one; if it fails, the entry serves on within its grace.
             drop(self.board(&key, policy, load, Purpose::Refresh));
         }
         if age == Age::Fresh {
-            self.count("get", "hit");
+            self.fresh.inc();
             Ok(Arc::clone(&entry.body))
         } else {
             self.count("get", "stale");
@@ -194,6 +200,12 @@ impl Engine {
         let (landed, entry) = match self.load(load).await {
             Ok(loaded) => self.landed(&key, &loaded, &policy, snapshot),
             Err(error) => {
+                if let Error::NotFound(_) = error
+                    && let Some(entry) = self.store.get(&key)
+                {
+                    // What was there before is not served for the rest of its time.
+                    self.store.remove(&key, &entry);
+                }
                 self.absent.note(&key, &error, &policy, &snapshot, self.clock.now());
                 (self.rescued(&key, error), None)
             }

@@ -6,7 +6,12 @@
 //! token's header must be, to the byte, the only one that this service writes. So `alg: none`, other
 //! algorithms, a `kid` and a token of another `typ` are not refused one by one, they do not exist.
 
-use std::{fmt, hash::RandomState, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    hash::{BuildHasher, DefaultHasher, Hasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use alpine_domain::{
     Error, Result, Timestamp,
@@ -19,7 +24,7 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 
 use crate::SettingsError;
 
@@ -102,13 +107,39 @@ struct Payload<'a> {
     exp: i64,
 }
 
+/// Good tokens, whole.
 type Remembered = Cache<
-    [u8; 32],
+    Box<str>,
     Arc<AccessClaims>,
     UnitWeighter,
-    RandomState,
-    DefaultLifecycle<[u8; 32], Arc<AccessClaims>>,
+    BySignature,
+    DefaultLifecycle<Box<str>, Arc<AccessClaims>>,
 >;
+
+/// Hashes the end of a token only, which is the greater part of its signature: of good tokens no two
+/// share it. Keyed at random, and the whole token is compared where the hash is found.
+#[derive(Debug, Clone)]
+struct BySignature(RandomState);
+
+impl BuildHasher for BySignature {
+    type Hasher = LastBytes;
+
+    fn build_hasher(&self) -> LastBytes {
+        LastBytes(self.0.build_hasher())
+    }
+}
+
+struct LastBytes(DefaultHasher);
+
+impl Hasher for LastBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.write(&bytes[bytes.len().saturating_sub(32)..]);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
+    }
+}
 
 /// Signs and verifies access tokens. Times in tokens are whole seconds: `issued_at` and
 /// `expires_at` come back rounded down.
@@ -128,7 +159,7 @@ impl SignedTokens {
                 settings.remembered,
                 settings.remembered as u64,
                 UnitWeighter,
-                RandomState::new(),
+                BySignature(RandomState::new()),
                 DefaultLifecycle::default(),
             )
         });
@@ -186,14 +217,13 @@ impl AccessTokens for SignedTokens {
         if token.len() > LONGEST {
             return Err(REFUSED);
         }
-        let known = self.remembered.as_ref().map(|cache| (cache, Sha256::digest(token).into()));
-        if let Some((cache, digest)) = &known
-            && let Some(claims) = cache.get(digest)
+        if let Some(cache) = &self.remembered
+            && let Some(claims) = cache.get(token)
         {
             if is_in_time(&claims, now) {
                 return Ok(claims);
             }
-            cache.remove(digest);
+            cache.remove(token);
             return Err(REFUSED);
         }
         let claims = Arc::new(self.read(token).ok_or(REFUSED)?);
@@ -201,8 +231,8 @@ impl AccessTokens for SignedTokens {
             return Err(REFUSED);
         }
         // Only good ones are kept, so nobody can fill the memory with guesses.
-        if let Some((cache, digest)) = known {
-            cache.insert(digest, Arc::clone(&claims));
+        if let Some(cache) = &self.remembered {
+            cache.insert(token.into(), Arc::clone(&claims));
         }
         Ok(claims)
     }

@@ -79,6 +79,7 @@ contract!(
     a_panicking_load_frees_its_key,
     restarting_forgets_everything,
     absence_is_remembered_for_a_moment,
+    what_has_gone_is_not_served_from_before,
     what_is_about_to_expire_is_refreshed_behind_its_readers,
 );
 
@@ -325,6 +326,23 @@ async fn restarting_forgets_everything(subject: Subject) {
     subject.cache.restart(&[(TAG, next_event())]).await;
     assert_eq!(get(&subject, "a", &load).await.1, CacheOutcome::Miss);
     assert_eq!(get(&subject, "b", &load).await.1, CacheOutcome::Miss);
+}
+
+async fn what_has_gone_is_not_served_from_before(subject: Subject) {
+    let load = counting(&Arc::default());
+    get(&subject, "a", &load).await;
+    subject.clock.advance(Duration::from_secs(61));
+    // Served stale once more, while the refresh finds out.
+    let gone: Loader = Arc::new(|| Box::pin(async { Err(Error::NotFound("signal")) }));
+    let policy = policy();
+    let ask = || subject.cache.get_or_load(key("a"), &policy, Arc::clone(&gone));
+    let found_out = async {
+        while ask().await.is_ok() {
+            tokio::task::yield_now().await
+        }
+    };
+    timeout(Duration::from_secs(5), found_out).await.expect("it is gone");
+    assert!(matches!(ask().await, Err(Error::NotFound("signal"))));
 }
 
 async fn absence_is_remembered_for_a_moment(subject: Subject) {
