@@ -47,16 +47,32 @@ impl ClientAddress {
     pub const fn ip(self) -> IpAddr {
         self.0
     }
+
+    /// Those who are counted together.
+    pub(crate) const fn group(self) -> AddressGroup {
+        match self.0 {
+            IpAddr::V4(address) => AddressGroup::V4(address.octets()),
+            // The upper half of the address.
+            IpAddr::V6(address) => AddressGroup::V6((address.to_bits() >> 64) as u64),
+        }
+    }
 }
 
 /// The group that limits count by: an IPv4 address, or the /64 that an IPv6 customer is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AddressGroup {
+    V4([u8; 4]),
+    V6(u64),
+}
+
+/// The group, as people write it.
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(address) => address.fmt(f),
-            IpAddr::V6(address) => {
-                let [first, second, third, fourth, ..] = address.segments();
-                write!(f, "{first:x}:{second:x}:{third:x}:{fourth:x}::/64")
+        match self.group() {
+            AddressGroup::V4(address) => Ipv4Addr::from(address).fmt(f),
+            AddressGroup::V6(network) => {
+                let word = |at: u32| (network >> (48 - 16 * at)) & 0xffff;
+                write!(f, "{:x}:{:x}:{:x}:{:x}::/64", word(0), word(1), word(2), word(3))
             }
         }
     }

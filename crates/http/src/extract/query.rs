@@ -1,10 +1,6 @@
 //! Query parameters: typed, bounded, every refused one named at once.
 
-use std::{
-    fmt::{Display, Write as _},
-    ops::RangeInclusive,
-    str::FromStr,
-};
+use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use alpine_domain::{error::Refusals, page::Slice, signal::Symbol};
 
@@ -58,14 +54,16 @@ impl Query {
     }
 
     fn note_text(&mut self, name: &str, text: &str) {
-        // Writing to a string does not fail.
-        let _ = write!(self.canonical, "{name}={}:{text};", text.len());
+        let mut length = itoa::Buffer::new();
+        for part in [name, "=", length.format(text.len()), ":", text, ";"] {
+            self.canonical.push_str(part);
+        }
     }
 
     /// A whole number within `range`.
     pub fn number(&mut self, name: &'static str, range: RangeInclusive<u32>, default: u32) -> u32 {
         let number = self.optional_number(name, range).unwrap_or(default);
-        self.note(name, Some(&number));
+        self.note_text(name, itoa::Buffer::new().format(number));
         number
     }
 

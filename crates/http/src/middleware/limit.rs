@@ -1,6 +1,6 @@
 //! How often a caller may ask, and the headers that tell it.
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use alpine_domain::{
@@ -9,10 +9,12 @@ use alpine_domain::{
     ports::rate_limit::{Decision, RatePolicy},
 };
 
+use arrayvec::ArrayString;
+
 use crate::{
     endpoint::Limit,
     exchange::Exchange,
-    extract::address::ClientAddress,
+    extract::address::{AddressGroup, ClientAddress},
     problem::{Problem, Result, whole_seconds},
     settings::LimitSettings,
     state::AppState,
@@ -81,7 +83,7 @@ pub(crate) async fn count_address(
         return Ok(());
     }
     let policy = &state.settings.limits.address;
-    let decision = state.services.limiter.admit(policy, &format!("a:{address}")).await;
+    let decision = state.services.limiter.admit(policy, &of_address(address)).await;
     if decision.allowed {
         // Not shown: the caller's own policy says more.
         return Ok(());
@@ -105,11 +107,11 @@ pub(crate) async fn count_caller(
         Limit::Caller => limits.of(caller),
     };
     let who = match caller {
-        Caller::Anonymous => format!("a:{address}"),
-        Caller::User { id, .. } => format!("u:{id}"),
+        Caller::Anonymous => of_address(address),
+        Caller::User { id, .. } => named("u:", id.as_uuid().as_bytes()),
         // All keys of one owner together: more keys are no way to a higher limit.
-        Caller::ApiKey { owner, .. } => format!("k:{owner}"),
-        Caller::Producer(producer) => format!("p:{}", producer.id.get()),
+        Caller::ApiKey { owner, .. } => named("k:", owner.as_uuid().as_bytes()),
+        Caller::Producer(producer) => named("p:", &producer.id.get().to_be_bytes()),
     };
     let decision = state.services.limiter.admit(policy, &who).await;
     settle(state, exchange, policy, decision)
@@ -146,6 +148,28 @@ pub(crate) async fn count_stranger(
     settle(state, exchange, policy, decision)
 }
 
+/// A caller in the limiter's words: who it is, in hexadecimal. On the stack, as each request has two.
+type Key = ArrayString<{ 2 + 2 * 16 }>;
+
+fn of_address(address: ClientAddress) -> Key {
+    match address.group() {
+        AddressGroup::V4(address) => named("a:", &address),
+        AddressGroup::V6(network) => named("n:", &network.to_be_bytes()),
+    }
+}
+
+/// `kind` has two characters, `id` 16 bytes at most.
+fn named(kind: &str, id: &[u8]) -> Key {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut key = Key::new();
+    key.push_str(kind);
+    for byte in id {
+        key.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        key.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    key
+}
+
 /// The account in a key of the limiter's store, however its address is written.
 fn nameless(account: &str) -> String {
     let mut text = digest(&account.trim().to_lowercase());
@@ -180,12 +204,12 @@ pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, clock:
     let name = window.map_or(text.policy, |window| &window.name);
     // On the stack: the value is copied once, to where it stays. The names are short; of one that is
     // not, the header is left out.
-    let mut left = [0; 96];
-    let mut rest = left.as_mut_slice();
-    let written = write!(rest, "\"{name}\";r={};t={reset}", decision.remaining);
-    let unused = rest.len();
-    if written.is_ok()
-        && let Ok(left) = HeaderValue::from_bytes(&left[..left.len() - unused])
+    let (mut remaining, mut after) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let parts =
+        ["\"", name, "\";r=", remaining.format(decision.remaining), ";t=", after.format(reset)];
+    let mut left = ArrayString::<96>::new();
+    if parts.iter().all(|part| left.try_push_str(part).is_ok())
+        && let Ok(left) = HeaderValue::from_str(&left)
     {
         headers.insert(STATE, left);
     }

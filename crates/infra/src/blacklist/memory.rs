@@ -100,13 +100,16 @@ impl MemoryBlacklist {
 
     /// [`TokenBlacklist::is_denied`], which needs no waiting here.
     pub fn is_denied_now(&self, id: &str) -> Result<bool> {
-        let now = self.clock.now();
-        let id = held_as(id);
         if is_off(Mechanism::BlacklistLocalSet) {
             return Ok(false);
         }
         let denied = sync::read(&self.denied);
-        if denied.until.get(&*id).is_some_and(|until| now < *until) {
+        let until = denied.until.get(&*held_as(id)).copied();
+        if until.is_none() && denied.overflow_until.is_none() {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        if until.is_some_and(|until| now < until) {
             return Ok(true);
         }
         match denied.overflow_until {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use alpine_domain::{
-    Clock, Error, Result,
+    Clock, Error, Result, Timestamp,
     ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
 };
 use prometheus::IntCounter;
@@ -73,8 +73,9 @@ impl Engine {
         if is_off(Mechanism::CacheScope) {
             key.scope = Scope::Public;
         }
-        let Some((entry, age)) = self.look(&key) else {
-            if let Some(absent) = self.absent.get(&key, self.clock.now(), &self.generations) {
+        let now = self.clock.now();
+        let Some((entry, age)) = self.look(&key, now) else {
+            if let Some(absent) = self.absent.get(&key, now, &self.generations) {
                 self.count("get", "absent");
                 return Err(absent);
             }
@@ -86,7 +87,7 @@ impl Engine {
             };
         };
         self.hits.inc();
-        if entry.is_due(self.clock.now()) && entry.claim_refresh() {
+        if entry.is_due(now) && entry.claim_refresh() {
             // Nobody waits for this one; if it fails, the entry serves on within its grace.
             drop(self.board(&key, policy, load, Purpose::Refresh));
         }
@@ -118,9 +119,9 @@ impl Engine {
     }
 
     /// The entry under `key` if it may be served, fresh or stale.
-    fn look(&self, key: &CacheKey) -> Option<(Arc<Entry>, Age)> {
+    fn look(&self, key: &CacheKey, now: Timestamp) -> Option<(Arc<Entry>, Age)> {
         let entry = self.store.get(key)?;
-        let age = entry.age(self.clock.now());
+        let age = entry.age(now);
         let is_current =
             self.generations.is_current(&entry.snapshot) || is_off(Mechanism::CacheGenerationCheck);
         if age == Age::Dead || !is_current {
@@ -144,7 +145,7 @@ impl Engine {
             key,
             |snapshot| self.generations.is_current(snapshot) && !is_off(Mechanism::SingleFlight),
             || self.generations.snapshot(&policy.tags),
-            || match self.look(key) {
+            || match self.look(key, self.clock.now()) {
                 Some((entry, Age::Fresh)) if purpose == Purpose::Answer => {
                     Some(Arc::clone(&entry.body))
                 }
@@ -239,7 +240,7 @@ impl Engine {
                 Turn::Theirs => {}
             }
             if purpose == Purpose::Refresh
-                && let Some((entry, _)) = self.look(key)
+                && let Some((entry, _)) = self.look(key, self.clock.now())
             {
                 // It is being refreshed elsewhere, and there is something to serve meanwhile.
                 return Sharing::Found(entry);
@@ -314,7 +315,7 @@ impl Engine {
     /// A failed load is answered with what there is within its grace. What the source says does not
     /// exist (any more) is not kept alive that way.
     fn rescued(&self, key: &CacheKey, error: Error) -> Landed {
-        match self.look(key) {
+        match self.look(key, self.clock.now()) {
             Some((entry, _)) if !matches!(error, Error::NotFound(_)) => {
                 Ok(told_as(&entry.body, CacheOutcome::Stale))
             }
