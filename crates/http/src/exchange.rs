@@ -10,7 +10,7 @@ use actix_web::{
     HttpMessage as _, HttpRequest,
     http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue},
 };
-use alpine_domain::{Clock, ports::secrets::Randomness};
+use alpine_domain::{Clock, Timestamp, ports::secrets::Randomness};
 
 use crate::{app::Mounted, extract::accept, middleware::limit::Spent};
 
@@ -26,6 +26,8 @@ const MAX_REQUEST_ID: usize = 128;
 /// handler of one request, on one thread.
 pub struct Exchange {
     pub(crate) started: Instant,
+    /// The same moment, by the calendar.
+    pub(crate) began: Timestamp,
     request_id: HeaderValue,
     trace_id: [u8; 32],
     pub(crate) accepts_gzip: bool,
@@ -45,18 +47,20 @@ impl Exchange {
         clock: &dyn Clock,
         randomness: &dyn Randomness,
     ) -> Self {
+        let began = clock.now();
         let given_id = headers.get(REQUEST_ID).filter(|id| is_safe_id(id));
         let given_trace = headers.get(TRACEPARENT).and_then(trace_id_of);
         let (request_id, trace_id) = match (given_id, given_trace) {
             (Some(id), Some(trace)) => (id.clone(), trace),
             (id, trace) => {
-                let new = new_id(clock, randomness);
+                let new = new_id(began, randomness);
                 let id = id.cloned().unwrap_or_else(|| as_header(new));
                 (id, trace.unwrap_or_else(|| simple_hex(new)))
             }
         };
         Self {
             started: Instant::now(),
+            began,
             request_id,
             trace_id,
             accepts_gzip: headers
@@ -117,7 +121,7 @@ fn trace_id_of(value: &HeaderValue) -> Option<[u8; 32]> {
 }
 
 /// A UUID of version 7. Random bytes are fetched from the system for 64 ids at once.
-fn new_id(clock: &dyn Clock, randomness: &dyn Randomness) -> uuid::Uuid {
+fn new_id(now: Timestamp, randomness: &dyn Randomness) -> uuid::Uuid {
     thread_local! {
         static POOL: RefCell<([u8; 640], usize)> = const { RefCell::new(([0; 640], 640)) };
     }
@@ -130,7 +134,7 @@ fn new_id(clock: &dyn Clock, randomness: &dyn Randomness) -> uuid::Uuid {
         random.copy_from_slice(&pool[*used..*used + 10]);
         *used += random.len();
     });
-    let millis = u64::try_from(clock.now().micros() / 1_000).unwrap_or(0);
+    let millis = u64::try_from(now.micros() / 1_000).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
 }
 

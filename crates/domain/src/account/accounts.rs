@@ -349,8 +349,8 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<SignedIn> {
         let claims = AccessClaims {
-            subject: account.id.to_string(),
-            session: session.to_string(),
+            subject: account.id.as_uuid(),
+            session: session.as_uuid(),
             id: hex::encode(self.random::<16>()),
             generation: account.generation,
             issued_at: now,

@@ -56,12 +56,12 @@ impl Authenticator {
     /// [`Error::Unavailable`] when that cannot be told.
     pub async fn bearer(&self, token: &str) -> Result<Caller> {
         let claims = self.tokens.verify(token, self.clock.now())?;
-        if self.blacklist.is_denied(&claims.session).await? {
+        let mut session = uuid::Uuid::encode_buffer();
+        let session = claims.session.as_hyphenated().encode_lower(&mut session);
+        if self.blacklist.is_denied(session).await? {
             return Err(Error::Unauthenticated("the access token was revoked; sign in again"));
         }
-        let not_ours = |_| Error::Unauthenticated("the access token is not valid");
-        let id: UserId = claims.subject.parse().map_err(not_ours)?;
-        let session: SessionId = claims.session.parse().map_err(not_ours)?;
+        let (id, session) = (UserId::new(claims.subject), SessionId::new(claims.session));
         let standing = self.active_standing(id).await?;
         if claims.generation < standing.generation {
             return Err(Error::Unauthenticated("the access token was revoked; sign in again"));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::{Result, Timestamp};
 
@@ -43,10 +44,10 @@ pub trait PasswordHasher: Send + Sync {
 /// What an access token says. Subjects are ids, never e-mail addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessClaims {
-    /// Who: an id.
-    pub subject: String,
+    /// Who.
+    pub subject: Uuid,
     /// The session that the token belongs to; revoking it refuses all its tokens.
-    pub session: String,
+    pub session: Uuid,
     /// The token's own id (`jti`).
     pub id: String,
     /// The subject's generation: tokens below the current one are refused.

@@ -32,17 +32,23 @@ pub(crate) async fn serve(
     });
     // A request is routed once, so the cell is empty here.
     let _ = exchange.route.set(Rc::clone(&mounted));
-    let work =
-        pass(Rc::clone(&exchange), mounted, web::Data::clone(&state), request.clone(), payload);
-    let outcome = AssertUnwindSafe(work)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|panic| Err(of_panic(&*panic, &exchange)));
+    // One expression: in a variable the work would take its room twice in this future, and futures
+    // beyond a kilobyte are slow to allocate.
+    let outcome = AssertUnwindSafe(pass(
+        Rc::clone(&exchange),
+        mounted,
+        web::Data::clone(&state),
+        request.clone(),
+        payload,
+    ))
+    .catch_unwind()
+    .await
+    .unwrap_or_else(|panic| Err(of_panic(&*panic, &exchange)));
     let mut response = outcome.unwrap_or_else(|problem| {
         log_failure(&problem, &exchange);
         problem.respond(request.path(), exchange.request_id())
     });
-    limit::write_headers(response.headers_mut(), &exchange, &*state.services.clock);
+    limit::write_headers(response.headers_mut(), &exchange);
     response
 }
 

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use alpine_domain::{
-    Clock,
     account::{Caller, digest},
     ports::rate_limit::{Decision, RatePolicy},
 };
@@ -194,7 +193,7 @@ fn settle(
 
 /// Writes what the limiter said: the fields of draft-ietf-httpapi-ratelimit-headers, and the older
 /// ones, where `X-RateLimit-Reset` is in Unix seconds.
-pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, clock: &dyn Clock) {
+pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange) {
     let spent = exchange.spent.borrow();
     let Some(Spent { text: Some(text), decision }) = spent.as_ref() else {
         return;
@@ -216,7 +215,7 @@ pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, clock:
     headers.insert(POLICY, text.header.clone());
     headers.insert(OLD_LIMIT, decision.limit.into());
     headers.insert(OLD_REMAINING, decision.remaining.into());
-    headers.insert(OLD_RESET, clock.now().later(decision.reset_after).seconds().into());
+    headers.insert(OLD_RESET, exchange.began.later(decision.reset_after).seconds().into());
 }
 
 /// Each window is a policy of its own to the draft, so each has a name of its own.

@@ -43,12 +43,14 @@ impl AccessTokens for Plain {
     }
     fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<AccessClaims>> {
         let parts: Vec<&str> = token.split('.').collect();
-        let [subject, session, generation] = parts[..] else {
-            return Err(Error::Unauthenticated("the access token is not valid"));
+        let refused = Error::Unauthenticated("the access token is not valid");
+        let [subject, session, generation] = parts[..] else { return Err(refused) };
+        let (Ok(subject), Ok(session)) = (subject.parse(), session.parse()) else {
+            return Err(refused);
         };
         Ok(Arc::new(AccessClaims {
-            subject: subject.to_owned(),
-            session: session.to_owned(),
+            subject,
+            session,
             id: "token".to_owned(),
             generation: generation.parse().unwrap_or(-1),
             issued_at: now,

@@ -10,6 +10,7 @@
 use std::{collections::HashMap, hash::BuildHasherDefault, sync::Mutex};
 
 use alpine_domain::ports::rate_limit::Window;
+use smallvec::{SmallVec, smallvec};
 
 use super::{
     arithmetic::{Grid, Reading, Readings},
@@ -33,35 +34,54 @@ struct Bucket {
     own: u32,
 }
 
-/// One window's admissions: ascending, only those that count, and their sums.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// One window's admissions, only those that count, and their sums. The newest sub-bucket stands apart:
+/// most requests touch nothing else, and so no memory beyond the caller's entry.
+#[derive(Debug, Clone, Default)]
 struct Counts {
-    buckets: Vec<Bucket>,
+    /// Ascending.
+    older: Vec<Bucket>,
+    newest: Option<Bucket>,
+    /// The first of all.
+    oldest: i64,
     used: u32,
     own: u32,
 }
 
 impl Counts {
+    fn all(&self) -> impl Iterator<Item = &Bucket> {
+        self.older.iter().chain(&self.newest)
+    }
+
+    /// Forgets what is older than `oldest`.
     fn expire(&mut self, oldest: i64) {
-        if self.buckets.first().is_some_and(|bucket| bucket.index < oldest) {
-            self.buckets.retain(|bucket| bucket.index >= oldest);
+        if self.oldest < oldest && self.newest.is_some() {
+            self.older.retain(|bucket| bucket.index >= oldest);
+            self.newest.take_if(|bucket| bucket.index < oldest);
             self.add_up();
         }
     }
 
     fn add_up(&mut self) {
-        (self.used, self.own) = self.buckets.iter().fold((0_u32, 0_u32), |(used, own), bucket| {
+        let oldest = self.all().next().map_or(i64::MAX, |bucket| bucket.index);
+        self.oldest = oldest;
+        (self.used, self.own) = self.all().fold((0_u32, 0_u32), |(used, own), bucket| {
             (used.saturating_add(bucket.admitted), own.saturating_add(bucket.own))
         });
     }
 
     fn record(&mut self, index: i64, admitted: u32, own: u32) {
-        match self.buckets.last_mut() {
-            Some(last) if last.index >= index => {
-                last.admitted = last.admitted.saturating_add(admitted);
-                last.own = last.own.saturating_add(own);
+        match &mut self.newest {
+            Some(newest) if newest.index >= index => {
+                newest.admitted = newest.admitted.saturating_add(admitted);
+                newest.own = newest.own.saturating_add(own);
             }
-            _ => self.buckets.push(Bucket { index, admitted, own }),
+            newest => {
+                let next = Bucket { index, admitted, own };
+                match newest.replace(next) {
+                    Some(last) => self.older.push(last),
+                    None => self.oldest = index,
+                }
+            }
         }
         self.used = self.used.saturating_add(admitted);
         self.own = self.own.saturating_add(own);
@@ -69,16 +89,18 @@ impl Counts {
 
     /// Takes over another's counts where they are larger.
     fn fold(&mut self, other: &Self) {
-        for theirs in &other.buckets {
-            match self.buckets.binary_search_by_key(&theirs.index, |bucket| bucket.index) {
+        self.older.extend(self.newest.take());
+        for theirs in other.all() {
+            match self.older.binary_search_by_key(&theirs.index, |bucket| bucket.index) {
                 Ok(at) => {
-                    let mine = &mut self.buckets[at];
+                    let mine = &mut self.older[at];
                     mine.admitted = mine.admitted.max(theirs.admitted);
                     mine.own = mine.own.max(theirs.own);
                 }
-                Err(at) => self.buckets.insert(at, *theirs),
+                Err(at) => self.older.insert(at, *theirs),
             }
         }
+        self.newest = self.older.pop();
         self.add_up();
     }
 
@@ -86,14 +108,16 @@ impl Counts {
         // The sub-buckets that must end before one more fits.
         let mut surplus = (u64::from(self.used) + 1).saturating_sub(u64::from(limit));
         let mut retry_after = 0;
-        for bucket in &self.buckets {
-            if surplus == 0 {
-                break;
+        if surplus > 0 {
+            for bucket in self.all() {
+                surplus = surplus.saturating_sub(u64::from(bucket.admitted));
+                retry_after = grid.end_of(bucket.index) - now;
+                if surplus == 0 {
+                    break;
+                }
             }
-            surplus = surplus.saturating_sub(u64::from(bucket.admitted));
-            retry_after = grid.end_of(bucket.index) - now;
         }
-        let reset_after = self.buckets.last().map_or(0, |last| grid.end_of(last.index) - now);
+        let reset_after = self.newest.map_or(0, |newest| grid.end_of(newest.index) - now);
         Reading { used: self.used, retry_after, reset_after }
     }
 }
@@ -101,7 +125,7 @@ impl Counts {
 /// A caller's windows, in the order of the policy.
 #[derive(Debug, Clone)]
 pub(super) struct Usage {
-    windows: Box<[Counts]>,
+    windows: SmallVec<[Counts; 2]>,
     last: i64,
     /// Admissions that the shared store has not been told of.
     unsent: u32,
@@ -233,7 +257,7 @@ impl Shard {
 impl Usage {
     fn empty(windows: usize) -> Self {
         Self {
-            windows: vec![Counts::default(); windows].into(),
+            windows: smallvec![Counts::default(); windows],
             last: i64::MIN,
             unsent: 0,
             standing: None,

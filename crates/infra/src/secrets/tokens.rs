@@ -25,6 +25,7 @@ use quick_cache::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use uuid::Uuid;
 
 use crate::SettingsError;
 
@@ -99,8 +100,8 @@ struct Payload<'a> {
     iss: std::borrow::Cow<'a, str>,
     #[serde(borrow)]
     aud: std::borrow::Cow<'a, str>,
-    sub: String,
-    sid: String,
+    sub: Uuid,
+    sid: Uuid,
     jti: String,
     r#gen: i64,
     iat: i64,
@@ -197,8 +198,8 @@ impl AccessTokens for SignedTokens {
         let payload = Payload {
             iss: self.settings.issuer.as_str().into(),
             aud: self.settings.audience.as_str().into(),
-            sub: claims.subject.clone(),
-            sid: claims.session.clone(),
+            sub: claims.subject,
+            sid: claims.session,
             jti: claims.id.clone(),
             r#gen: claims.generation,
             iat: claims.issued_at.seconds(),

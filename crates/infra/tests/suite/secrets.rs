@@ -15,7 +15,7 @@ use crate::support::metrics;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt"}"#;
-const PAYLOAD: &str = r#"{"iss":"alpine","aud":"alpine-api","sub":"7","sid":"s1","jti":"t1","gen":3,"iat":1000,"exp":1900}"#;
+const PAYLOAD: &str = r#"{"iss":"alpine","aud":"alpine-api","sub":"00000000-0000-0000-0000-000000000007","sid":"00000000-0000-0000-0000-000000000001","jti":"t1","gen":3,"iat":1000,"exp":1900}"#;
 
 fn tokens() -> SignedTokens {
     SignedTokens::new(SigningKey::new(SECRET).unwrap(), TokenSettings::default())
@@ -27,8 +27,8 @@ fn at(seconds: i64) -> Timestamp {
 
 fn claims() -> AccessClaims {
     AccessClaims {
-        subject: "7".into(),
-        session: "s1".into(),
+        subject: uuid::Uuid::from_u128(7),
+        session: uuid::Uuid::from_u128(1),
         id: "t1".into(),
         generation: 3,
         issued_at: at(1_000),
@@ -109,7 +109,7 @@ fn odd_payloads_are_refused_even_with_our_signature() {
         (r#""aud":"alpine-api""#, r#""aud":"other""#),
         (r#""aud":"alpine-api""#, r#""aud":["alpine-api","other"]"#),
         (r#""jti":"t1","#, ""),
-        (r#""sub":"7""#, r#""sub":7"#),
+        (r#""sub":"00000000-0000-0000-0000-000000000007""#, r#""sub":7"#),
         (r#""gen":3"#, r#""gen":3,"exp":9000"#),
     ] {
         let payload = PAYLOAD.replacen(from, to, 1);
