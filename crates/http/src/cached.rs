@@ -14,6 +14,7 @@ use actix_web::{
     http::header::{
         CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
     },
+    web,
 };
 use alpine_domain::{
     Timestamp,
@@ -27,6 +28,7 @@ use serde::Serialize;
 use crate::{
     context::{Context, mime_json, to_json},
     problem::Result,
+    state::Services,
 };
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -68,7 +70,7 @@ impl Context {
         load: L,
     ) -> Result<HttpResponse>
     where
-        L: Fn() -> F + Send + Sync + 'static,
+        L: Fn(&Services) -> F + Send + Sync + 'static,
         F: Future<Output = alpine_domain::Result<Loaded>> + Send + 'static,
     {
         Ok(self.serve(&*self.entry(policy, scope, parameters, load).await?))
@@ -86,12 +88,16 @@ impl Context {
         load: L,
     ) -> Result<Arc<CachedBody>>
     where
-        L: Fn() -> F + Send + Sync + 'static,
+        L: Fn(&Services) -> F + Send + Sync + 'static,
         F: Future<Output = alpine_domain::Result<Loaded>> + Send + 'static,
     {
         let key = CacheKey { route: self.mounted.endpoint.name, scope, parameters };
-        let loader: Loader = Arc::new(move || Box::pin(load()));
         let cache = &self.state.services.cache;
+        if let Some(body) = cache.get(&key) {
+            return Ok(body);
+        }
+        let state = web::Data::clone(&self.state);
+        let loader: Loader = Arc::new(move || Box::pin(load(&state.services)));
         Ok(cache.get_or_load(key, &policy, loader).await?)
     }
 

@@ -33,10 +33,10 @@ use super::{
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Rounds; each measures every variant once
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rounds: u32,
     /// Milliseconds for which one variant is measured in one round
-    #[arg(long, value_name = "MS", default_value_t = 1_800, value_parser = clap::value_parser!(u64).range(50..=600_000))]
+    #[arg(long, value_name = "MS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(50..=600_000))]
     slice: u64,
     /// Keep-alive connections, each with one request under way
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
 /// Whether (b) keeps what is promised of it, where it was measured beside (a).
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     if cfg!(debug_assertions) {
-        return in_release_mode();
+        return as_released();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run_folder = tempfile::tempdir()?;
@@ -96,11 +96,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     Ok(judge(&rounds))
 }
 
-/// The same command, optimised: nobody serves with a debug build.
-fn in_release_mode() -> Result<bool> {
-    eprintln!("building in release mode");
+/// The same command, built as releases are: nobody serves with a debug build.
+fn as_released() -> Result<bool> {
+    eprintln!("building with the profile of releases, dist; the first time takes some minutes");
     let status = crate::cargo()
-        .args(["run", "--quiet", "--release", "--package", "xtask", "--"])
+        .args(["run", "--quiet", "--profile", "dist", "--package", "xtask", "--"])
         .args(std::env::args_os().skip(1))
         .status()
         .context("cannot start cargo")?;

@@ -47,6 +47,12 @@ pub struct Decision {
 /// Counts admissions. It always decides: an adapter whose store is away decides locally.
 #[async_trait]
 pub trait RateLimiter: Send + Sync {
+    /// Decides as [`admit`](Self::admit) does if that needs no waiting; else nothing has happened yet.
+    fn admit_now(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
+        let _ = (policy, caller);
+        None
+    }
+
     /// Admits or refuses one request of `caller` under `policy`. `caller` is opaque and is never
     /// logged nor used as a label.
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision;

@@ -33,10 +33,9 @@ fn request(context: &Context) -> Result<(RecordRequest, String)> {
 /// `GET performance/stats`.
 pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
     let (request, parameters) = request(&context)?;
-    let record = Arc::clone(&context.state.services.record);
     context
-        .cached(policy(&context), Scope::Public, parameters, move || {
-            let (record, request) = (Arc::clone(&record), request.clone());
+        .cached(policy(&context), Scope::Public, parameters, move |services| {
+            let (record, request) = (Arc::clone(&services.record), request.clone());
             async move { loaded(&StatisticsView::from(record.statistics(&request).await?), None) }
         })
         .await
@@ -45,10 +44,9 @@ pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
 /// `GET performance/equity-curve`.
 pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
     let (request, parameters) = request(&context)?;
-    let record = Arc::clone(&context.state.services.record);
     context
-        .cached(policy(&context), Scope::Public, parameters, move || {
-            let (record, request) = (Arc::clone(&record), request.clone());
+        .cached(policy(&context), Scope::Public, parameters, move |services| {
+            let (record, request) = (Arc::clone(&services.record), request.clone());
             async move { loaded(&EquityCurveView::from(record.equity_curve(&request).await?), None) }
         })
         .await
@@ -56,10 +54,9 @@ pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
 
 /// `GET symbols`.
 pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
-    let record = Arc::clone(&context.state.services.record);
     context
-        .cached(policy(&context), Scope::Public, String::new(), move || {
-            let record = Arc::clone(&record);
+        .cached(policy(&context), Scope::Public, String::new(), move |services| {
+            let record = Arc::clone(&services.record);
             async move { loaded(&SymbolsView::new(&record.symbols().await?), None) }
         })
         .await

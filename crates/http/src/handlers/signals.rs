@@ -36,10 +36,9 @@ pub(crate) async fn latest(context: Context) -> Result<HttpResponse> {
     };
     let parameters = query.finish()?;
     let viewer = context.viewer();
-    let catalogue = Arc::clone(&context.state.services.catalogue);
     context
-        .cached(policy(&context), group(viewer), parameters, move || {
-            let (catalogue, request) = (Arc::clone(&catalogue), request.clone());
+        .cached(policy(&context), group(viewer), parameters, move |services| {
+            let (catalogue, request) = (Arc::clone(&services.catalogue), request.clone());
             async move {
                 let listing = catalogue.latest(viewer, &request).await?;
                 loaded(&SignalViews(&listing.signals, &catalogue), listing.expires_at)
@@ -60,10 +59,9 @@ pub(crate) async fn subscribed(context: Context) -> Result<HttpResponse> {
     };
     let parameters = query.finish()?;
     let viewer = context.viewer();
-    let catalogue = Arc::clone(&context.state.services.catalogue);
     let entry = context
-        .entry(policy(&context), group(viewer), parameters, move || {
-            let (catalogue, request) = (Arc::clone(&catalogue), request.clone());
+        .entry(policy(&context), group(viewer), parameters, move |services| {
+            let (catalogue, request) = (Arc::clone(&services.catalogue), request.clone());
             async move {
                 let (page, expires_at) = catalogue.subscribed(viewer, &request).await?;
                 loaded(&SignalPage::new(&page, &catalogue, viewer.name()), expires_at)
@@ -106,10 +104,9 @@ pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
     let request = ListRequest::newest(query.number("limit", 1..=100, 20));
     let parameters = query.finish()?;
     let viewer = context.viewer();
-    let catalogue = Arc::clone(&context.state.services.catalogue);
     context
-        .cached(policy(&context), group(viewer), parameters, move || {
-            let (catalogue, request) = (Arc::clone(&catalogue), request.clone());
+        .cached(policy(&context), group(viewer), parameters, move |services| {
+            let (catalogue, request) = (Arc::clone(&services.catalogue), request.clone());
             async move {
                 let listing = catalogue.latest(viewer, &request).await?;
                 let view = LiveView {
@@ -135,10 +132,9 @@ pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
     };
     let parameters = query.finish()?;
     let viewer = context.viewer();
-    let catalogue = Arc::clone(&context.state.services.catalogue);
     context
-        .cached(policy(&context), group(viewer), parameters, move || {
-            let (catalogue, request) = (Arc::clone(&catalogue), request.clone());
+        .cached(policy(&context), group(viewer), parameters, move |services| {
+            let (catalogue, request) = (Arc::clone(&services.catalogue), request.clone());
             async move {
                 let listing = catalogue.history(viewer, &request).await?;
                 let rows: Vec<_> = listing.signals.iter().map(HistoryView::new).collect();

@@ -15,10 +15,9 @@ use crate::{cached::loaded, context::Context, problem::Result, views::ProfileVie
 pub(crate) async fn profile(context: Context) -> Result<HttpResponse> {
     let user = context.user()?;
     let policy = context.cache_policy(context.state.settings.cache.profile, [tags::account(user)]);
-    let accounts = Arc::clone(&context.state.services.accounts);
     context
-        .cached(policy, Scope::Principal(user.to_string()), String::new(), move || {
-            let accounts = Arc::clone(&accounts);
+        .cached(policy, Scope::Principal(user.to_string()), String::new(), move |services| {
+            let accounts = Arc::clone(&services.accounts);
             async move { loaded(&ProfileView::from(&accounts.profile(user).await?), None) }
         })
         .await

@@ -82,7 +82,7 @@ pub(crate) async fn count_address(
         return Ok(());
     }
     let policy = &state.settings.limits.address;
-    let decision = state.services.limiter.admit(policy, &of_address(address)).await;
+    let decision = admit(state, policy, &of_address(address)).await;
     if decision.allowed {
         // Not shown: the caller's own policy says more.
         return Ok(());
@@ -112,7 +112,7 @@ pub(crate) async fn count_caller(
         Caller::ApiKey { owner, .. } => named("k:", owner.as_uuid().as_bytes()),
         Caller::Producer(producer) => named("p:", &producer.id.get().to_be_bytes()),
     };
-    let decision = state.services.limiter.admit(policy, &who).await;
+    let decision = admit(state, policy, &who).await;
     settle(state, exchange, policy, decision)
 }
 
@@ -126,7 +126,7 @@ pub(crate) async fn count_attempt(
 ) -> Result<()> {
     let policy = &state.settings.limits.login_account;
     let who = format!("g:{}:{address}", nameless(account));
-    let decision = state.services.limiter.admit(policy, &who).await;
+    let decision = admit(state, policy, &who).await;
     if decision.allowed {
         return Ok(());
     }
@@ -140,11 +140,20 @@ pub(crate) async fn count_stranger(
     account: &str,
 ) -> Result<()> {
     let policy = &state.settings.limits.strangers;
-    let decision = state.services.limiter.admit(policy, &format!("s:{}", nameless(account))).await;
+    let decision = admit(state, policy, &format!("s:{}", nameless(account))).await;
     if decision.allowed {
         return Ok(());
     }
     settle(state, exchange, policy, decision)
+}
+
+/// Most decisions need no waiting, and then no room for it either.
+async fn admit(state: &AppState, policy: &RatePolicy, who: &str) -> Decision {
+    let limiter = &*state.services.limiter;
+    match limiter.admit_now(policy, who) {
+        Some(decision) => decision,
+        None => limiter.admit(policy, who).await,
+    }
 }
 
 /// A caller in the limiter's words: who it is, in hexadecimal. On the stack, as each request has two.

@@ -64,6 +64,21 @@ impl Engine {
         })
     }
 
+    /// A fresh body that is not due for a refresh.
+    pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<CachedBody>> {
+        if is_off(Mechanism::CacheScope) {
+            return None;
+        }
+        let now = self.clock.now();
+        let (entry, age) = self.look(key, now)?;
+        if age != Age::Fresh || entry.is_due(now) {
+            return None;
+        }
+        self.hits.inc();
+        self.fresh.inc();
+        Some(Arc::clone(&entry.body))
+    }
+
     pub(super) async fn get_or_load(
         self: &Arc<Self>,
         mut key: CacheKey,

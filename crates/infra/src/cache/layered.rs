@@ -35,6 +35,10 @@ impl LayeredCache {
 
 #[async_trait]
 impl ResponseCache for LayeredCache {
+    fn get(&self, key: &CacheKey) -> Option<Arc<CachedBody>> {
+        self.0.get(key)
+    }
+
     async fn get_or_load(
         &self,
         key: CacheKey,

@@ -30,6 +30,10 @@ impl MemoryCache {
 
 #[async_trait]
 impl ResponseCache for MemoryCache {
+    fn get(&self, key: &CacheKey) -> Option<Arc<CachedBody>> {
+        self.0.get(key)
+    }
+
     async fn get_or_load(
         &self,
         key: CacheKey,

@@ -133,9 +133,13 @@ impl Standing {
         }
     }
 
-    /// Counts a request, and answers it if the store has done so already.
-    pub(super) fn answer(&mut self, policy: &RatePolicy, life: i64, now: i64) -> Known {
+    /// Counts a request towards the caller's pace.
+    pub(super) fn keep_pace(&mut self, life: i64, now: i64) {
         self.pace.count(now, life);
+    }
+
+    /// Answers a request if the store has done so already.
+    pub(super) fn answer(&mut self, policy: &RatePolicy, now: i64) -> Known {
         if let Some(lease) = &mut self.lease
             && lease.left > 0
             && now < lease.until

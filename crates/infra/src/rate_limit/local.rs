@@ -152,48 +152,65 @@ impl<'a> Counting<'a> {
         })
     }
 
-    /// Answers from what is known here, or says what to ask the shared store.
+    /// Answers from what is known here, if that is enough.
+    pub(super) fn known(self, caller: &str, instances: NonZeroU32) -> Option<(Decision, Source)> {
+        let mark = self.counted.table.mark(caller);
+        self.with(mark, |view| self.answer(view, caller, instances))
+    }
+
+    /// The same, or says what to ask the shared store.
     pub(super) fn plan(
         self,
         caller: &str,
         instances: NonZeroU32,
     ) -> Result<Question<'a>, (Decision, Source)> {
-        let (policy, counted) = (self.policy, self.counted);
-        let mark = counted.table.mark(caller);
+        let mark = self.counted.table.mark(caller);
         self.with(mark, |view| {
+            if let Some(answered) = self.answer(view, caller, instances) {
+                return Err(answered);
+            }
             let now = view.now;
-            if view.has_own_room(&policy.windows, |w| own_part(policy, w, instances)) {
-                view.record_own();
-                let readings = view.readings(&policy.windows);
-                return Err((decision(&policy.windows, &readings, true), Source::OwnPart));
-            }
-            let is_full = !view.has_room(&policy.windows);
-            let standing = view
-                .usage
-                .standing
-                .get_or_insert_with(|| Box::new(Standing::of(CallerId::of(caller))));
-            let wasted = standing.expire(counted.longest, now);
-            if wasted > 0 {
-                counted.counters.lease_waste.inc_by(wasted.into());
-            }
-            match standing.answer(policy, counted.life, now) {
-                Known::Leased(decision) => {
-                    view.record();
-                    return Err((decision, Source::Lease));
-                }
-                Known::Refused(decision) => return Err((decision, Source::DeniedLocally)),
-                Known::Nothing if is_full && !is_off(Mechanism::LocalDenial) => {
-                    let readings = view.readings(&policy.windows);
-                    let refusal = decision(&policy.windows, &readings, false);
-                    return Err((refusal, Source::DeniedLocally));
-                }
-                Known::Nothing => {}
-            }
-            let wanted = standing.wanted(policy, instances.get(), now);
+            let standing = standing_of(view, caller);
+            standing.keep_pace(self.counted.life, now);
+            let wanted = standing.wanted(self.policy, instances.get(), now);
             let asked = Asked::by(standing, wanted);
             standing.asked(wanted);
             Ok(self.question(mark, view, asked))
         })
+    }
+
+    fn answer(
+        self,
+        view: &mut View<'_>,
+        caller: &str,
+        instances: NonZeroU32,
+    ) -> Option<(Decision, Source)> {
+        let (policy, counted, now) = (self.policy, self.counted, view.now);
+        if view.has_own_room(&policy.windows, |w| own_part(policy, w, instances)) {
+            view.record_own();
+            let readings = view.readings(&policy.windows);
+            return Some((decision(&policy.windows, &readings, true), Source::OwnPart));
+        }
+        let is_full = !view.has_room(&policy.windows);
+        let standing = standing_of(view, caller);
+        let wasted = standing.expire(counted.longest, now);
+        if wasted > 0 {
+            counted.counters.lease_waste.inc_by(wasted.into());
+        }
+        let answer = match standing.answer(policy, now) {
+            Known::Leased(decision) => (decision, Source::Lease),
+            Known::Refused(decision) => (decision, Source::DeniedLocally),
+            Known::Nothing if is_full && !is_off(Mechanism::LocalDenial) => {
+                let readings = view.readings(&policy.windows);
+                (decision(&policy.windows, &readings, false), Source::DeniedLocally)
+            }
+            Known::Nothing => return None,
+        };
+        standing_of(view, caller).keep_pace(counted.life, now);
+        if answer.1 == Source::Lease {
+            view.record();
+        }
+        Some(answer)
     }
 
     /// What the shared store has to hear about a caller of whom it was asked before, asking for
@@ -229,6 +246,11 @@ impl<'a> Counting<'a> {
         }
         result
     }
+}
+
+/// What the shared store has said of the caller so far.
+fn standing_of<'a>(view: &'a mut View<'_>, caller: &str) -> &'a mut Standing {
+    view.usage.standing.get_or_insert_with(|| Box::new(Standing::of(CallerId::of(caller))))
 }
 
 /// What a standing says of a question, before it is asked.

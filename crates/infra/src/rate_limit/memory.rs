@@ -25,12 +25,22 @@ impl MemoryRateLimiter {
     }
 }
 
-#[async_trait]
-impl RateLimiter for MemoryRateLimiter {
-    async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
+impl MemoryRateLimiter {
+    fn decide(&self, policy: &RatePolicy, caller: &str) -> Decision {
         let Some(counting) = self.0.of(policy) else { return refusal(policy) };
         let decision = counting.admit(&policy.windows, caller, false);
         counting.counted.counters.count(&decision, Source::Memory);
         decision
+    }
+}
+
+#[async_trait]
+impl RateLimiter for MemoryRateLimiter {
+    fn admit_now(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
+        Some(self.decide(policy, caller))
+    }
+
+    async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
+        self.decide(policy, caller)
     }
 }

@@ -298,6 +298,13 @@ fn word() -> String {
 
 #[async_trait]
 impl RateLimiter for RedisRateLimiter {
+    fn admit_now(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
+        let Some(counting) = self.shared.local.of(policy) else { return Some(refusal(policy)) };
+        let (decision, source) = counting.known(caller, self.shared.instances)?;
+        counting.counted.counters.count(&decision, source);
+        Some(decision)
+    }
+
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
         let Some(counting) = self.shared.local.of(policy) else { return refusal(policy) };
         let (decision, source) = self.decide(counting, caller).await;

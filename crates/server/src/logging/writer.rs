@@ -18,7 +18,7 @@ use std::{
 use tracing_subscriber::fmt::MakeWriter;
 
 /// How long lines gather before they are written.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(5);
 /// What the buffer keeps of its memory between two batches, in bytes.
 const KEPT: usize = 1024 * 1024;
 
