@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use alpine_domain::ports::rate_limit::RateLimiter;
-use alpine_testing::{Memory, own_redis};
+use alpine_testing::{FaultProxy, Memory, own_redis};
 use tokio::time::{sleep, timeout};
 
 use super::{admitted, limiter, policy, settings_for};
@@ -52,6 +52,33 @@ async fn invariant_09_crossing_a_restart_admits_less_than_one_extra_limit() {
     assert!(total < 200, "{total}");
     // Both have told what they know, so nothing was gained by the empty start.
     assert!(total <= 150, "{total}");
+}
+
+/// Some answers come in time, some too late, of which nobody knows whether they were counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invariant_09_a_redis_that_answers_around_its_deadline_admits_less_than_one_extra_limit() {
+    const LIMIT: u32 = 60;
+    let Some(redis) = own_redis(Memory::Lost) else { return };
+    let proxy = FaultProxy::before(&redis.url()).unwrap();
+    let mut settings = settings_for(&proxy.url(&redis.url()).unwrap());
+    settings.deadline = Duration::from_millis(30);
+    let instances =
+        [limiter(open(settings.clone()).await, 2, 0), limiter(open(settings).await, 2, 0)];
+    // Longer than the test: all of it is one interval.
+    let policy = policy(&[(60_000, LIMIT)]);
+    let mut total = 0;
+    for round in 0..60 {
+        // From far below the deadline to far beyond it and back, again and again.
+        let delay = Duration::from_millis([1, 12, 25, 30, 40, 20, 1, 1][round % 8]);
+        proxy.delay(delay / 2, delay / 2);
+        for instance in &instances {
+            total += admitted(instance, &policy, 4).await;
+        }
+        sleep(Duration::from_millis(25)).await;
+    }
+    eprintln!("{total} admitted of {LIMIT}");
+    assert!(total < 2 * LIMIT, "{total}");
+    assert!(total * 10 >= LIMIT * 9, "{total}");
 }
 
 #[tokio::test]

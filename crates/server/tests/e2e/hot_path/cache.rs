@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::{
     cluster::{Cluster, State, measured, until},
-    watch::Seeded,
+    watch::{Seeded, last_without},
 };
 use crate::support::{Answer, Client, Options, SignalBody, TestApp};
 
@@ -55,18 +55,19 @@ async fn invariant_06_a_new_signal_shows_on_every_instance_in_time() {
     let with = time_to_show(slow_poll, State::Up, 11, Duration::from_secs(5)).await;
     let without = time_to_show(at_once(), State::Killed, 3, Duration::from_secs(3)).await;
     let (Some(with), Some(without)) = (with, without) else { return };
-    eprintln!("with Redis after {with:?}, without after {without:?} (medians)");
-    assert!(with < Duration::from_millis(100), "{with:?}");
-    assert!(without < Duration::from_millis(1_200), "{without:?}");
+    eprintln!("with Redis after {with:?}, without after {without:?}");
+    // All but one: a busy machine may do something else for a moment.
+    assert!(with[with.len() - 2] < Duration::from_millis(100), "{with:?}");
+    assert!(without.iter().all(|time| *time < Duration::from_millis(1_200)), "{without:?}");
 }
 
-/// In what time a signal showed on all instances, the median of some; each within `patience`.
+/// How long signals did not show on every instance, in rising order; each within `patience`.
 async fn time_to_show(
     options: Options,
     state: State,
     rounds: u64,
     patience: Duration,
-) -> Option<Duration> {
+) -> Option<Vec<Duration>> {
     let mut cluster = Cluster::start(3, options).await?;
     let producer = producer(&cluster.apps[0]).await;
     cluster.enter(state).await;
@@ -74,15 +75,17 @@ async fn time_to_show(
     for n in 1..=rounds {
         publish(&producer, n, "70").await;
         let accepted = Instant::now();
+        let mut longest = Duration::ZERO;
         for app in &cluster.apps {
             let client = app.client();
-            let shows = async || newest(&client.get(LATEST).await) == n;
-            until(patience, "the signal shows", shows).await;
+            let shows = async || u16::from(newest(&client.get(LATEST).await) == n);
+            longest = longest.max(last_without(1, accepted, shows).await);
         }
-        times.push(accepted.elapsed());
+        assert!(longest < patience, "{longest:?}");
+        times.push(longest);
     }
     times.sort_unstable();
-    Some(times[times.len() / 2])
+    Some(times)
 }
 
 /// Follows how far an instance has come: the number of the newest signal whose event it has applied.

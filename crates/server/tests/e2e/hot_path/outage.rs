@@ -158,10 +158,54 @@ async fn invariant_08_a_silent_redis_delays_nobody_by_more_than_one_deadline_and
         assert_eq!(cluster.total("redis_failures_total", "").await, failures, "nobody asked");
     }
 
+    is_healthy_again(&mut cluster).await;
+    assert!(cluster.total("redis_transitions_total", "up").await >= 6);
+}
+
+/// The same at the deadline that is in force by default. What the machine itself does to requests is
+/// measured in the same run, while Redis answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_08_a_stopped_redis_adds_no_more_than_25_milliseconds() {
+    const DEADLINE: Duration = Duration::from_millis(25);
+    let options = limited()
+        .set("ALPINE__REDIS__DEADLINE", "25ms")
+        .set("ALPINE__RATE_LIMITS__ADDRESS__PER_MINUTE", "19000");
+    let Some(mut cluster) = Cluster::start(2, options).await else { return };
+    let token = cluster.account("busy@example.com", Tier::Elite).await.access_token;
+    let during = async |cluster: &mut Cluster, state: Option<State>| {
+        let load = Load::begin(cluster, &token);
+        sleep(Duration::from_millis(700)).await;
+        if let Some(state) = state {
+            cluster.enter(state).await;
+        }
+        sleep(Duration::from_millis(700)).await;
+        let seen = load.end().await.all();
+        assert!(seen.iter().all(|seen| seen.status == 200), "no request fails: {seen:?}");
+        let mut times: Vec<Duration> = seen.iter().map(Seen::took).collect();
+        times.sort_unstable();
+        eprintln!("{state:?}: {} requests, the longest {:?}", times.len(), times[times.len() - 1]);
+        times
+    };
+    let longest = |times: &[Duration]| times[times.len() - 1];
+    let usual = during(&mut cluster, None).await;
+    let opening = during(&mut cluster, Some(State::Stopped)).await;
+    assert!(longest(&opening) < DEADLINE + longest(&usual) * 2, "{:?}", longest(&opening));
+
+    cluster.until_redis_is(false).await;
+    let failures = cluster.total("redis_failures_total", "").await;
+    let open = during(&mut cluster, None).await;
+    assert_eq!(cluster.total("redis_failures_total", "").await, failures, "nobody asked");
+    let waited = open.iter().filter(|took| **took >= DEADLINE).count();
+    let usually = usual.iter().filter(|took| **took >= DEADLINE).count();
+    assert!(waited <= usually + open.len() / 50, "{waited} of {} have waited", open.len());
+    is_healthy_again(&mut cluster).await;
+}
+
+/// By itself, once Redis answers.
+async fn is_healthy_again(cluster: &mut Cluster) {
     cluster.enter(State::Up).await;
     for app in &cluster.apps {
         let healthy = async || app.client().get("/health").await.json()["status"] == "healthy";
         until(Duration::from_secs(10), "health says healthy", healthy).await;
     }
-    assert!(cluster.total("redis_transitions_total", "up").await >= 6);
 }

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use alpine_domain::{Timestamp, account::Tier};
 use serde_json::json;
 
-use super::cluster::{Cluster, State, until};
+use super::{
+    cluster::{Cluster, State},
+    watch::last_without,
+};
 use crate::support::{Options, TestApp};
 
-/// Δ, and what a loaded machine may add to a request.
+/// Δ.
 const PROMISED: Duration = Duration::from_secs(2);
-const SLACK: Duration = Duration::from_secs(1);
 
 async fn status(app: &TestApp, token: &str) -> u16 {
     app.client().with_token(token).get("auth/me").await.status.as_u16()
@@ -36,14 +38,21 @@ async fn invariant_04_after_a_logout_no_instance_accepts_the_token_whatever_beco
         sign_out(&cluster.apps[0], "auth/logout", &token).await;
         let committed = Instant::now();
         assert_eq!(status(&cluster.apps[0], &token).await, 401, "on the instance that served it");
-        for app in &cluster.apps[1..] {
-            let refused = async || status(app, &token).await == 401;
-            until(PROMISED + SLACK, "the token is refused", refused).await;
+        let [b, c] = [&cluster.apps[1], &cluster.apps[2]];
+        let (on_b, on_c) = tokio::join!(
+            last_without(401, committed, async || status(b, &token).await),
+            last_without(401, committed, async || status(c, &token).await),
+        );
+        eprintln!("accepted up to {on_b:?} and {on_c:?} after the logout");
+        assert!(
+            on_b.max(on_c) <= PROMISED,
+            "accepted in a request sent {:?} later",
+            on_b.max(on_c)
+        );
+        for app in [b, c] {
             assert_eq!(status(app, &token).await, 401, "once refused, always refused");
             assert_eq!(status(app, &kept).await, 200, "another session of the same account");
         }
-        eprintln!("refused everywhere after {:?}", committed.elapsed());
-        assert!(committed.elapsed() < PROMISED + SLACK, "{:?}", committed.elapsed());
         revoked.push(token);
     }
     assert_all_refused(&cluster, &revoked, &kept).await;
@@ -56,8 +65,8 @@ async fn invariant_09_neither_flushing_nor_restarting_anything_un_revokes_a_toke
     let token = cluster.apps[0].client().sign_in("ada@example.com").await.access_token;
     let revoked = [token];
     sign_out(&cluster.apps[0], "auth/logout", &revoked[0]).await;
-    let everywhere = async || status(&cluster.apps[1], &revoked[0]).await == 401;
-    until(PROMISED + SLACK, "it is refused everywhere", everywhere).await;
+    let elsewhere = async || status(&cluster.apps[1], &revoked[0]).await;
+    assert!(last_without(401, Instant::now(), elsewhere).await <= PROMISED);
 
     cluster.enter(State::Flushed).await;
     assert_all_refused(&cluster, &revoked, &kept).await;
@@ -106,10 +115,10 @@ async fn invariant_05_signing_out_everywhere_spares_who_signs_in_again_in_the_sa
         for app in [a, b] {
             assert_eq!(status(app, &after).await, 200, "issued after it, in the same second");
         }
-        let refused =
-            async || status(b, &before).await == 401 && status(b, &elsewhere).await == 401;
-        until(PROMISED + SLACK, "sessions from before are refused", refused).await;
-        assert!(committed.elapsed() < PROMISED + SLACK, "{:?}", committed.elapsed());
+        for from_before in [&before, &elsewhere] {
+            let ask = async || status(b, from_before).await;
+            assert!(last_without(401, committed, ask).await <= PROMISED);
+        }
         for app in [a, b] {
             assert_eq!(status(app, &after).await, 200, "and still good");
         }

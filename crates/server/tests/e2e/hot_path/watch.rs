@@ -44,6 +44,22 @@ impl Log {
     }
 }
 
+/// Sends requests one after the other until an answer has this status; says how long after `since` the
+/// last one was sent that had another. What a promise of "not later than" is about: a request's own
+/// time, on however busy a machine, does not count.
+pub async fn last_without(status: u16, since: Instant, ask: impl AsyncFn() -> u16) -> Duration {
+    let mut last = Duration::ZERO;
+    loop {
+        let sent = since.elapsed();
+        if ask().await == status {
+            return last;
+        }
+        last = sent;
+        assert!(last < Duration::from_secs(30), "no answer was {status} within {last:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// The most requests that were both sent and answered within any interval of `length`.
 pub fn most_within(seen: &[Seen], length: Duration) -> usize {
     let within = |first: &Seen| {
