@@ -116,8 +116,8 @@ impl InfraMetrics {
             )?,
             limit_decisions: on.counters(
                 "rate_limit_decisions_total",
-                "Where the rate limiter's decisions came from, by policy: lease, shared, \
-                 denied_locally, fallback or memory.",
+                "Where the rate limiter's decisions came from, by policy: own_part, lease, \
+                 shared, denied_locally, fallback or memory.",
                 &["policy", "source"],
             )?,
             limit_lease_waste: on.counters(
