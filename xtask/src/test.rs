@@ -113,12 +113,17 @@ fn runners(arguments: &Arguments) -> Vec<Command> {
 
 /// Runs a command, shows what it prints and counts the results in it.
 fn count(command: &mut Command, guard: &mut Guard) -> Result<(Tally, bool)> {
+    // With --no-capture nextest shows what each test binary says as well, which is in its own summary already.
+    let is_nextest = command.get_args().any(|argument| argument == "nextest");
+    let counts = |line: &str| !is_nextest || line.trim_start().starts_with("Summary");
     let mut child =
         guard.spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (on_stdout, on_stderr) = std::thread::scope(|scope| {
-        let stdout = scope.spawn(|| stdout.map_or(Ok(Tally::default()), |pipe| relay(pipe, false)));
-        let stderr = scope.spawn(|| stderr.map_or(Ok(Tally::default()), |pipe| relay(pipe, true)));
+        let stdout =
+            scope.spawn(|| stdout.map_or(Ok(Tally::default()), |pipe| relay(pipe, false, counts)));
+        let stderr =
+            scope.spawn(|| stderr.map_or(Ok(Tally::default()), |pipe| relay(pipe, true, counts)));
         (stdout.join(), stderr.join())
     });
     let status = child.wait()?;
@@ -131,7 +136,7 @@ fn count(command: &mut Command, guard: &mut Guard) -> Result<(Tally, bool)> {
     Ok((tally, status.success()))
 }
 
-fn relay(pipe: impl Read, to_stderr: bool) -> Result<Tally> {
+fn relay(pipe: impl Read, to_stderr: bool, counts: impl Fn(&str) -> bool) -> Result<Tally> {
     let mut tally = Tally::default();
     let mut line = Vec::new();
     let mut reader = BufReader::new(pipe);
@@ -141,7 +146,10 @@ fn relay(pipe: impl Read, to_stderr: bool) -> Result<Tally> {
         } else {
             std::io::stdout().write_all(&line)?;
         }
-        if let Some(found) = read_summary(&without_colours(&String::from_utf8_lossy(&line))) {
+        let plain = without_colours(&String::from_utf8_lossy(&line));
+        if counts(&plain)
+            && let Some(found) = read_summary(&plain)
+        {
             tally.passed += found.passed;
             tally.failed += found.failed;
         }
