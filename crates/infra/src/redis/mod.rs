@@ -26,13 +26,18 @@
 //! +mget +set +del +exists +evalsha +eval +script|load +time +hgetall +hdel +hset +hincrby
 //! +pexpire +pttl +xadd +xread +xrevrange` on the keys under the prefix.
 
+mod address;
 mod blocking;
 mod circuit;
+mod connection;
 mod handle;
 mod probe;
 mod settings;
+mod slots;
+mod source;
 
 pub(crate) use blocking::BlockingConnections;
+pub(crate) use connection::Connection;
 pub use handle::{Away, RedisHandle};
 pub use probe::RedisProbe;
 pub use settings::RedisSettings;
