@@ -29,8 +29,9 @@ pub mod proxy;
 pub mod servers;
 
 pub use gate::{
-    TestDatabase, own_postgres, own_redis, postgres_authority, postgres_url, redis_prefix,
+    TestDatabase, own_postgres, own_redis, own_redis_cluster, own_redis_sentinel,
+    postgres_authority, postgres_url, redis_cluster_url, redis_prefix, redis_sentinel_url,
     redis_url,
 };
 pub use proxy::FaultProxy;
-pub use servers::{Memory, Postgres, Redis, Servers};
+pub use servers::{Memory, Postgres, Redis, RedisCluster, SentinelRedis, Servers};
