@@ -14,3 +14,4 @@ mod rate_limit;
 mod redis_away;
 mod secrets;
 mod support;
+mod topology;
