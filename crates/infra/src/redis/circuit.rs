@@ -119,8 +119,10 @@ impl Shared {
     }
 
     fn take_into_use(&self) {
-        let before = self.state.send_replace(State::Closed);
+        // First: who is told that it is closed may ask at once, and a use that fails from then on opens
+        // it again.
         self.in_use.store(true, Ordering::Release);
+        let before = self.state.send_replace(State::Closed);
         self.metrics.breaker_state.set(State::Closed as i64);
         if before == State::Open {
             tracing::info!(address = self.settings.address(), "Redis is in use");

@@ -54,10 +54,9 @@ impl SentinelRedis {
         let set = Self { servers: [master, replica], sentinel, closed: port::free()? };
         set.wait_for("the replica follows, and the Sentinel knows it", || {
             let link = set.servers[1].command(&["INFO", "replication"])?;
-            let seen = set.sentinel.command(&["INFO", "sentinel"])?;
-            Ok(link.contains("master_link_status:up")
-                && seen.contains("status=ok")
-                && seen.contains("slaves=1"))
+            let seen = set.sentinel.command(&["SENTINEL", "REPLICAS", NAME])?;
+            // What it has not asked yet it would not promote.
+            Ok(link.contains("master_link_status:up") && seen.contains("master-link-status\nok"))
         })?;
         Ok(set)
     }
