@@ -34,9 +34,8 @@ const SUSPICIOUS_PAUSE: Duration = Duration::from_millis(5);
 const RECOVERY_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Brings a returned Redis up to date, over the connection given.
-pub(crate) type Recovery = Arc<
-    dyn Fn(Connection) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>> + Send + Sync,
->;
+pub(crate) type Recovery =
+    Arc<dyn Fn(Connection) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>> + Send + Sync>;
 
 /// The circuit between requests and Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

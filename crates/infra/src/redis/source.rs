@@ -106,9 +106,9 @@ impl Source {
     pub(super) async fn connect_waiting(&self) -> RedisResult<Waiting> {
         let client = match &self.kind {
             Kind::Server(client) => client.clone(),
-            Kind::Sentinel(sentinels) => sentinels
-                .last()
-                .ok_or((ErrorKind::Io, "no Sentinel has named a master yet"))?,
+            Kind::Sentinel(sentinels) => {
+                sentinels.last().ok_or((ErrorKind::Io, "no Sentinel has named a master yet"))?
+            }
             Kind::Cluster(cluster) => {
                 return in_time(cluster.connect_waiting()).await.map(Waiting::Cluster);
             }

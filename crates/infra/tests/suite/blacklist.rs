@@ -96,11 +96,8 @@ async fn the_copy_is_read_and_its_keys_tell_no_id(on: On) {
     // The cluster is looked at through its nodes.
     let mut found = Vec::new();
     for url in on.servers() {
-        let mut connection = redis::Client::open(url)
-            .unwrap()
-            .get_multiplexed_async_connection()
-            .await
-            .unwrap();
+        let mut connection =
+            redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
         let keys: Vec<String> = redis::cmd("KEYS")
             .arg(format!("{}:denied:*", settings.key_prefix))
             .query_async(&mut connection)

@@ -56,8 +56,7 @@ impl On {
 
 /// Asks the Sentinels of `redis+sentinel://host:port,…/name`.
 fn master_of(url: &str) -> String {
-    let (hosts, name) =
-        url.trim_start_matches("redis+sentinel://").split_once('/').unwrap();
+    let (hosts, name) = url.trim_start_matches("redis+sentinel://").split_once('/').unwrap();
     let sentinels = hosts.split(',').map(|host| format!("redis://{host}/")).collect();
     let mut client = redis::sentinel::SentinelClient::build(
         sentinels,

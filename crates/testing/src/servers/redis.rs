@@ -42,9 +42,7 @@ impl Redis {
     }
 
     /// Starts it with arguments of the caller's making, who is told the folder that it runs in.
-    pub(super) fn start_with(
-        arguments: impl Fn(&Path) -> Result<Vec<String>>,
-    ) -> Result<Self> {
+    pub(super) fn start_with(arguments: impl Fn(&Path) -> Result<Vec<String>>) -> Result<Self> {
         let program = install::redis()?;
         let mut guard = Guard::new()?;
         let folder = guard.folder()?;

@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{
-    port,
-    redis::{Memory, Redis},
-};
+use super::{port, redis::Redis};
 
 /// How long replica and Sentinel may take to find their places, and a failover at most.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,14 +26,8 @@ pub struct SentinelRedis {
 impl SentinelRedis {
     /// Starts all three and waits until the Sentinel would find a successor.
     pub fn start() -> Result<Self> {
-        let master = Redis::start(Memory::Lost)?;
+        let (master, replica) = (server()?, server()?);
         let port = master.port().to_string();
-        let replica = Redis::start(Memory::Lost)?;
-        for (name, value) in [("repl-diskless-sync-delay", "0"), ("repl-ping-replica-period", "1")]
-        {
-            master.command(&["CONFIG", "SET", name, value])?;
-            replica.command(&["CONFIG", "SET", name, value])?;
-        }
         replica.command(&["REPLICAOF", "127.0.0.1", &port])?;
         let sentinel = Redis::start_with(|folder| {
             // It writes to its file, and wants one of its own.
@@ -94,9 +85,24 @@ impl SentinelRedis {
                 return Ok(());
             }
             if started.elapsed() > TIMEOUT {
-                bail!("not after {TIMEOUT:?}: {what} ({result:?}); Sentinel at {}", self.sentinel.port());
+                bail!(
+                    "not after {TIMEOUT:?}: {what} ({result:?}); Sentinel at {}",
+                    self.sentinel.port()
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+fn server() -> Result<Redis> {
+    Redis::start_with(|_| {
+        let arguments = [
+            ["--save", ""],
+            ["--repl-diskless-sync-delay", "0"],
+            // At the end nobody waits until the other one has everything.
+            ["--shutdown-timeout", "0"],
+        ];
+        Ok(arguments.as_flattened().iter().map(|word| (*word).to_owned()).collect())
+    })
 }

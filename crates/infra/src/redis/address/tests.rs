@@ -38,10 +38,15 @@ fn credentials(info: &RedisConnectionInfo) -> (Option<&str>, Option<&str>) {
 
 #[test]
 fn a_sentinels_address_is_read() {
-    let address = sentinel("redis+sentinel://alpine:p%40ss%2Fw%3F@one:26380,[::1],10.0.0.3:1/my.m-1/3");
+    let address =
+        sentinel("redis+sentinel://alpine:p%40ss%2Fw%3F@one:26380,[::1],10.0.0.3:1/my.m-1/3");
     assert_eq!(
         hosts(&address.sentinels),
-        [("one".into(), 26_380, false), ("::1".into(), 26_379, false), ("10.0.0.3".into(), 1, false)]
+        [
+            ("one".into(), 26_380, false),
+            ("::1".into(), 26_379, false),
+            ("10.0.0.3".into(), 1, false)
+        ]
     );
     assert_eq!((address.master.as_str(), address.redis.db()), ("my.m-1", 3));
     assert_eq!(credentials(&address.redis), (Some("alpine"), Some("p@ss/w?")));

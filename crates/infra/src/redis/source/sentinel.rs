@@ -33,11 +33,7 @@ impl Sentinels {
             Some(master),
             SentinelServerType::Master,
         )?;
-        Ok(Self {
-            lookup: Mutex::new(lookup),
-            last: RwLock::new(None),
-            epoch: AtomicU64::new(0),
-        })
+        Ok(Self { lookup: Mutex::new(lookup), last: RwLock::new(None), epoch: AtomicU64::new(0) })
     }
 
     /// Asks them. Several at once, in their order; one counts only if the server it names says itself

@@ -8,7 +8,7 @@ use alpine_testing::{Redis, own_redis_cluster};
 use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
-use super::{PATIENCE, instance, policy, settings, wakes};
+use super::{PATIENCE, RIGHTS, instance, policy, set_user, settings, wakes};
 
 /// Enough that every node holds several of them.
 const CALLERS: u32 = 30;
@@ -18,7 +18,7 @@ fn caller(n: u32) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_a_dead_node_delays_nobody_and_what_it_forgot_is_charged_again() {
+async fn a_dead_node_delays_nobody_and_what_it_forgot_is_charged_again() {
     let Some(mut cluster) = own_redis_cluster() else { return };
     let settings = settings(&cluster.url());
     let (a, b) = (instance(settings.clone()).await, instance(settings).await);
@@ -62,7 +62,7 @@ async fn topology_a_dead_node_delays_nobody_and_what_it_forgot_is_charged_again(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_debts_in_many_slots_are_settled_before_a_cluster_is_used_again() {
+async fn debts_in_many_slots_are_settled_before_a_cluster_is_used_again() {
     let Some(mut cluster) = own_redis_cluster() else { return };
     let settings = settings(&cluster.url());
     let (a, b) = (instance(settings.clone()).await, instance(settings).await);
@@ -92,7 +92,7 @@ async fn topology_debts_in_many_slots_are_settled_before_a_cluster_is_used_again
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_a_slot_that_moves_is_followed() {
+async fn a_slot_that_moves_is_followed() {
     let Some(cluster) = own_redis_cluster() else { return };
     let settings = settings(&cluster.url());
     let prefix = settings.key_prefix.clone();
@@ -123,7 +123,7 @@ async fn topology_a_slot_that_moves_is_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_a_flushed_node_does_not_know_the_script_and_is_told() {
+async fn a_flushed_node_does_not_know_the_script_and_is_told() {
     let Some(cluster) = own_redis_cluster() else { return };
     let a = instance(settings(&cluster.url())).await;
     let policy = policy(10);
@@ -140,15 +140,22 @@ async fn topology_a_flushed_node_does_not_know_the_script_and_is_told() {
     assert_eq!(a.measured("rate_limit_fallbacks_total"), 0.0);
 }
 
+/// A user with the rights that the documentation of `alpine_infra::redis` lists, and no others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_a_cluster_may_ask_for_a_password() {
+async fn a_cluster_may_ask_for_a_user() {
     let Some(cluster) = own_redis_cluster() else { return };
     for node in &cluster.nodes {
-        node.command(&["CONFIG", "SET", "requirepass", "data&secret"]).unwrap();
+        let rights = format!("{RIGHTS} +cluster|slots +asking");
+        set_user(node, &format!("alpine on >data&secret ~alpine-test:* {rights}"));
+        set_user(node, "default off");
     }
-    let url = |password: &str| cluster.url().replace("://", &format!("://:{password}@"));
-    let good = instance(settings(&url("data%26secret"))).await;
-    assert_eq!(good.admit(&policy(3), "x", 5).await, 3);
+    let url = |password: &str| cluster.url().replace("://", &format!("://alpine:{password}@"));
+    let good = settings(&url("data%26secret"));
+    let (a, b) = (instance(good.clone()).await, instance(good).await);
+    for n in 0..CALLERS {
+        assert_eq!(a.admit(&policy(3), &caller(n), 5).await, 3);
+    }
+    wakes(&a, &b).await;
     let bad = RedisHandle::open(settings(&url("other")), crate::support::metrics()).unwrap();
     assert!(!bad.wait_until_in_use(Duration::from_secs(1)).await);
 }

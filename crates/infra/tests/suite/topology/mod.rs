@@ -23,7 +23,7 @@ use alpine_infra::{
     rate_limit::{LocalLimits, RedisRateLimiter, SharedLimits},
     redis::{RedisHandle, RedisProbe, RedisSettings},
 };
-use alpine_testing::redis_prefix;
+use alpine_testing::{Redis, redis_prefix};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::free_port;
@@ -33,6 +33,15 @@ const DEADLINE: Duration = Duration::from_millis(250);
 const PROMPT: Duration = Duration::from_millis(500);
 /// Everything comes back within this, failovers included.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What `alpine_infra::redis` says that a user needs everywhere.
+const RIGHTS: &str = "+ping +info +get +mget +set +del +exists +evalsha +eval +script|load +time \
+                      +hgetall +hdel +hset +hincrby +pexpire +pttl +xadd +xread +xrevrange";
+
+fn set_user(server: &Redis, rules: &str) {
+    let words: Vec<_> = ["ACL", "SETUSER"].into_iter().chain(rules.split_whitespace()).collect();
+    server.command(&words).unwrap();
+}
 
 /// One instance with all that uses Redis, over one handle.
 struct Instance {
@@ -57,8 +66,7 @@ async fn instance(settings: RedisSettings) -> Instance {
     let registry = prometheus::Registry::new();
     let metrics = InfraMetrics::register(&registry).unwrap();
     let redis = RedisHandle::open(settings, Arc::clone(&metrics)).unwrap();
-    let limits =
-        SharedLimits { local: LocalLimits::default(), instances: 2.try_into().unwrap() };
+    let limits = SharedLimits { local: LocalLimits::default(), instances: 2.try_into().unwrap() };
     let limiter = RedisRateLimiter::new(
         limits,
         redis.clone(),

@@ -7,7 +7,7 @@ use alpine_infra::redis::{RedisHandle, RedisSettings};
 use alpine_testing::{Redis, SentinelRedis, own_redis_sentinel};
 use tokio::time::sleep;
 
-use super::{PATIENCE, instance, policy, settings, wakes};
+use super::{PATIENCE, RIGHTS, instance, policy, set_user, settings, wakes};
 
 /// Makes the second server the master without the Sentinel's doing, which then does not know any.
 fn promote_the_second(redis: &SentinelRedis) {
@@ -26,7 +26,7 @@ fn number_of_keys(server: &Redis) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_a_killed_master_is_replaced_and_nobody_fails_meanwhile() {
+async fn a_killed_master_is_replaced_and_nobody_fails_meanwhile() {
     let Some(mut redis) = own_redis_sentinel() else { return };
     let settings = settings(&redis.url());
     let (a, b) = (instance(settings.clone()).await, instance(settings).await);
@@ -63,7 +63,7 @@ async fn topology_a_killed_master_is_replaced_and_nobody_fails_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_an_ordered_failover_is_followed() {
+async fn an_ordered_failover_is_followed() {
     let Some(redis) = own_redis_sentinel() else { return };
     let settings = settings(&redis.url());
     let (a, b) = (instance(settings.clone()).await, instance(settings).await);
@@ -84,7 +84,7 @@ async fn topology_an_ordered_failover_is_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_a_demoted_master_is_left_at_the_first_refused_write() {
+async fn a_demoted_master_is_left_at_the_first_refused_write() {
     let Some(redis) = own_redis_sentinel() else { return };
     let mut settings = settings(&redis.url());
     // So the background look does not get there first.
@@ -110,7 +110,7 @@ async fn topology_a_demoted_master_is_left_at_the_first_refused_write() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_a_master_that_its_sentinel_left_is_left_too() {
+async fn a_master_that_its_sentinel_left_is_left_too() {
     let Some(redis) = own_redis_sentinel() else { return };
     let settings = settings(&redis.url());
     let (a, b) = (instance(settings.clone()).await, instance(settings.clone()).await);
@@ -136,23 +136,26 @@ async fn topology_a_master_that_its_sentinel_left_is_left_too() {
     wakes(&fresh, &b).await;
 }
 
+/// Users with the rights that the documentation of `alpine_infra::redis` lists, and no others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn topology_servers_and_sentinels_have_passwords_of_their_own() {
+async fn servers_and_sentinels_have_users_of_their_own() {
     let Some(redis) = own_redis_sentinel() else { return };
-    redis.sentinel.command(&["SENTINEL", "SET", "mymaster", "auth-pass", "data&secret"]).unwrap();
     for server in &redis.servers {
-        server.command(&["CONFIG", "SET", "masterauth", "data&secret"]).unwrap();
-        server.command(&["CONFIG", "SET", "requirepass", "data&secret"]).unwrap();
+        set_user(server, &format!("alpine on >data&secret ~alpine-test:* {RIGHTS} +role +select"));
     }
-    redis.sentinel.command(&["ACL", "SETUSER", "default", "resetpass", ">watch/secret"]).unwrap();
+    set_user(&redis.sentinel, "watch on >watch/secret +role +sentinel|masters");
+    set_user(&redis.sentinel, "default off");
     let url = |data: &str, watch: &str| {
-        let url = redis.url().replace("://", &format!("://:{data}@"));
-        let settings = settings(&format!("{url}/1?sentinel_password={watch}"));
+        let url = redis.url().replace("://", &format!("://alpine:{data}@"));
+        let own = format!("sentinel_username=watch&sentinel_password={watch}");
+        let settings = settings(&format!("{url}/1?{own}"));
         assert!(!format!("{settings:?}").contains("secret"), "{settings:?}");
         settings
     };
-    let good = instance(url("data%26secret", "watch%2Fsecret")).await;
-    assert_eq!(good.admit(&policy(3), "x", 5).await, 3);
+    let good = url("data%26secret", "watch%2Fsecret");
+    let (a, b) = (instance(good.clone()).await, instance(good).await);
+    assert_eq!(a.admit(&policy(3), "x", 5).await, 3);
+    wakes(&a, &b).await;
     for (data, watch) in [("data%26secret", "other"), ("other", "watch%2Fsecret")] {
         let bad: RedisSettings = url(data, watch);
         let bad = RedisHandle::open(bad, crate::support::metrics()).unwrap();
