@@ -4,7 +4,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`servers`] | throw-away PostgreSQL and Redis: SIGKILL, SIGSTOP, restart, clean-up in any case |
+//! | [`servers`] | throw-away PostgreSQL and Redis, alone, behind a Sentinel and as a cluster: SIGKILL, SIGSTOP, restart, clean-up in any case |
 //! | [`proxy`] | a TCP proxy that delays, throttles, cuts, swallows and refuses on demand |
 //! | [`gate`] | the servers that tests share, and when a test may be skipped |
 //!

@@ -204,12 +204,19 @@ async fn watch_over(shared: &Shared) {
         () = sleep(shared.settings.poll_interval) => {
             if shared.ask(PROBE_DEADLINE).await.is_none() {
                 shared.suspect();
-            } else if shared.source.has_moved().await {
-                // It says that it is the master, too: asking it any further would tell nothing.
+                return;
+            }
+            shared.poll_memory().await;
+            // The Sentinels may take their time; a use that fails meanwhile is looked at first.
+            let has_moved = tokio::select! {
+                has_moved = shared.source.has_moved() => has_moved,
+                () = shared.look_now.notified() => false,
+            };
+            if has_moved {
+                tracing::info!("the Sentinels name another master of Redis");
+                // The old one says that it is the master, too: asking it any further tells nothing.
                 shared.give_up();
                 shared.reconnect().await;
-            } else {
-                shared.poll_memory().await;
             }
         }
         () = shared.look_now.notified() => {}
