@@ -1,6 +1,6 @@
 //! The cluster serves every slot and survives a restart of a node; the Sentinel finds a successor.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must panic")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must panic")]
 
 use std::{
     net::TcpStream,

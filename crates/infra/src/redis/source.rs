@@ -26,8 +26,8 @@ pub(super) struct Source {
 
 enum Kind {
     Server(Client),
-    Sentinel(Sentinels),
-    Cluster(Cluster),
+    Sentinel(Box<Sentinels>),
+    Cluster(Box<Cluster>),
 }
 
 /// A connection whose commands may wait on the server, and nobody else's with them.
@@ -49,9 +49,9 @@ impl Source {
     pub(super) fn new(settings: &RedisSettings) -> RedisResult<Self> {
         let kind = match &settings.address {
             RedisAddress::Server(url) => Kind::Server(Client::open(url.clone())?),
-            RedisAddress::Sentinel(address) => Kind::Sentinel(Sentinels::new(address)?),
+            RedisAddress::Sentinel(address) => Kind::Sentinel(Box::new(Sentinels::new(address)?)),
             RedisAddress::Cluster(address) => {
-                Kind::Cluster(Cluster::new(address, settings.connect_timeout)?)
+                Kind::Cluster(Box::new(Cluster::new(address, settings.connect_timeout)?))
             }
         };
         Ok(Self { kind, connect_timeout: settings.connect_timeout })

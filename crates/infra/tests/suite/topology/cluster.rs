@@ -119,7 +119,7 @@ async fn a_slot_that_moves_is_followed() {
     assert_eq!(total, 10);
     assert_eq!(to.command(&["EXISTS", &key]).unwrap(), "1");
     assert!(a.redis.is_in_use());
-    assert_eq!(a.measured("rate_limit_fallbacks_total"), 0.0);
+    assert!(a.measured("rate_limit_fallbacks_total") < 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -137,7 +137,7 @@ async fn a_flushed_node_does_not_know_the_script_and_is_told() {
     for n in 0..CALLERS {
         assert_eq!(a.admit(&policy, &caller(n), 10).await, 4);
     }
-    assert_eq!(a.measured("rate_limit_fallbacks_total"), 0.0);
+    assert!(a.measured("rate_limit_fallbacks_total") < 1.0);
 }
 
 /// A user with the rights that the documentation of `alpine_infra::redis` lists, and no others.
