@@ -24,10 +24,11 @@ pub(super) struct Source {
     connect_timeout: Duration,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one of them exists for each handle")]
 enum Kind {
     Server(Client),
-    Sentinel(Box<Sentinels>),
-    Cluster(Box<Cluster>),
+    Sentinel(Sentinels),
+    Cluster(Cluster),
 }
 
 /// A connection whose commands may wait on the server, and nobody else's with them.
@@ -49,9 +50,9 @@ impl Source {
     pub(super) fn new(settings: &RedisSettings) -> RedisResult<Self> {
         let kind = match &settings.address {
             RedisAddress::Server(url) => Kind::Server(Client::open(url.clone())?),
-            RedisAddress::Sentinel(address) => Kind::Sentinel(Box::new(Sentinels::new(address)?)),
+            RedisAddress::Sentinel(address) => Kind::Sentinel(Sentinels::new(address)?),
             RedisAddress::Cluster(address) => {
-                Kind::Cluster(Box::new(Cluster::new(address, settings.connect_timeout)?))
+                Kind::Cluster(Cluster::new(address, settings.connect_timeout)?)
             }
         };
         Ok(Self { kind, connect_timeout: settings.connect_timeout })

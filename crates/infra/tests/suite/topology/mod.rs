@@ -87,7 +87,7 @@ async fn instance(settings: RedisSettings) -> Instance {
 
 fn policy(limit: u32) -> RatePolicy {
     let window = Window { length: Duration::from_mins(1), limit };
-    RatePolicy { name: "test", windows: vec![window], strict: false }
+    RatePolicy { name: "test", windows: vec![window], is_coarse: false }
 }
 
 impl Instance {
