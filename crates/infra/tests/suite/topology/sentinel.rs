@@ -110,6 +110,23 @@ async fn a_demoted_master_is_left_at_the_first_refused_write() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demoted_master_is_noticed_although_nobody_writes() {
+    let Some(redis) = own_redis_sentinel() else { return };
+    let handle = RedisHandle::open(settings(&redis.url()), crate::support::metrics()).unwrap();
+    assert!(handle.wait_until_in_use(PATIENCE).await);
+    promote_the_second(&redis);
+    let second = redis.servers[1].port().to_string();
+    redis.servers[0].command(&["REPLICAOF", "127.0.0.1", &second]).unwrap();
+    let patience = tokio::time::Instant::now() + PATIENCE;
+    while handle.is_in_use() {
+        assert!(tokio::time::Instant::now() < patience, "a replica is used");
+        sleep(Duration::from_millis(20)).await;
+    }
+    tell_of_the_second(&redis);
+    assert!(handle.wait_until_in_use(PATIENCE).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_its_sentinel_left_is_left_too() {
     let Some(redis) = own_redis_sentinel() else { return };
     let settings = settings(&redis.url());
