@@ -4,7 +4,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`servers`] | throw-away PostgreSQL and Redis: SIGKILL, SIGSTOP, restart, clean-up in any case |
+//! | [`servers`] | throw-away PostgreSQL and Redis, alone, behind a Sentinel and as a cluster: SIGKILL, SIGSTOP, restart, clean-up in any case |
 //! | [`proxy`] | a TCP proxy that delays, throttles, cuts, swallows and refuses on demand |
 //! | [`gate`] | the servers that tests share, and when a test may be skipped |
 //!
@@ -29,8 +29,9 @@ pub mod proxy;
 pub mod servers;
 
 pub use gate::{
-    TestDatabase, own_postgres, own_redis, postgres_authority, postgres_url, redis_prefix,
+    TestDatabase, own_postgres, own_redis, own_redis_cluster, own_redis_sentinel,
+    postgres_authority, postgres_url, redis_cluster_url, redis_prefix, redis_sentinel_url,
     redis_url,
 };
 pub use proxy::FaultProxy;
-pub use servers::{Memory, Postgres, Redis, Servers};
+pub use servers::{Memory, Postgres, Redis, RedisCluster, SentinelRedis, Servers};

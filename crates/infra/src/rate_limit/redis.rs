@@ -5,9 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use ::redis::{
-    Cmd, ErrorKind, RedisResult, Script, ServerErrorKind, aio::ConnectionManager, cmd, pipe,
-};
+use ::redis::{Cmd, ErrorKind, RedisResult, Script, ServerErrorKind, cmd};
 use alpine_domain::{
     Clock,
     ports::{
@@ -26,7 +24,7 @@ use super::{
 use crate::{
     InfraMetrics,
     mutants::{Mechanism, is_off},
-    redis::RedisHandle,
+    redis::{Connection, RedisHandle},
     secrets::OsRandomness,
     sync,
 };
@@ -77,9 +75,14 @@ struct Shared {
     /// Names this instance in Redis.
     instance: String,
     prefix: String,
+    /// The script's text and its name in Redis.
+    code: String,
     script: Script,
-    /// A word that Redis keeps as long as it keeps anything.
-    memory: Mutex<Option<String>>,
+    /// Keys of words that Redis keeps as long as it keeps anything. On a cluster each master forgets for
+    /// itself, so there is one in each part of the slots. They are looked at when Redis comes back into
+    /// use; what is forgotten without that, by one node or by all, the script notices for each caller.
+    markers: Vec<String>,
+    memory: Mutex<Option<Vec<Option<String>>>>,
 }
 
 impl RedisRateLimiter {
@@ -91,12 +94,15 @@ impl RedisRateLimiter {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
+        let code = code();
         let shared = Arc::new(Shared {
             local: Local::new(limits.local, clock, Arc::clone(&metrics)),
             instances: limits.instances,
             instance: word(),
             prefix: redis.key("limit"),
-            script: script(),
+            script: Script::new(&code),
+            code,
+            markers: redis.everywhere("limit:memory"),
             memory: Mutex::default(),
         });
         let weak = Arc::downgrade(&shared);
@@ -144,30 +150,18 @@ impl Shared {
     }
 
     /// Before Redis is used (again): loads the script, and charges what was admitted meanwhile; if
-    /// Redis has lost its memory, all that this instance has admitted. Callers beyond a bound are
-    /// told of by their own next request.
-    async fn bring_up_to_date(&self, mut connection: ConnectionManager) -> RedisResult<()> {
-        self.script.load_async(&mut connection).await?;
-        let marker = format!("{}:memory", self.prefix);
-        let mut set = cmd("SET");
-        set.arg(&marker).arg(word()).arg("NX");
-        set.query_async::<Option<String>>(&mut connection).await?;
-        let found: Option<String> = cmd("GET").arg(&marker).query_async(&mut connection).await?;
-        let has_forgotten = {
-            let mut memory = sync::lock(&self.memory);
-            let has_forgotten = memory.is_some() && *memory != found;
-            *memory = found;
-            has_forgotten && !is_off(Mechanism::LossDetection)
-        };
+    /// Redis, or a part of it, has lost its memory, all that this instance has admitted. Callers
+    /// beyond a bound are told of by their own next request.
+    async fn bring_up_to_date(&self, mut connection: Connection) -> RedisResult<()> {
+        connection.load_script(&self.code).await?;
+        let has_forgotten = self.look_for_loss(&mut connection).await?;
         for (counting, callers) in self.local.to_tell(has_forgotten, MAX_TOLD) {
             for batch in callers.chunks(BATCH) {
                 let questions: Vec<_> =
                     batch.iter().filter_map(|mark| counting.report(*mark)).collect();
-                let mut pipeline = pipe();
-                for question in &questions {
-                    pipeline.add_command(self.words(question));
-                }
-                let answers: Vec<Vec<i64>> = pipeline.query_async(&mut connection).await?;
+                // Their keys are in different slots.
+                let calls: Vec<_> = questions.iter().map(|q| self.words(q)).collect();
+                let answers: Vec<Vec<i64>> = connection.query_all(&calls).await?;
                 for (question, answer) in questions.into_iter().zip(answers) {
                     if let Some(answer) = Answer::of(&answer, counting.policy.windows.len()) {
                         question.answered(answer.calls, 0, &answer.readings);
@@ -176,6 +170,29 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Whether one of the marked words is another one by now. Writes those that are missing.
+    async fn look_for_loss(&self, connection: &mut Connection) -> RedisResult<bool> {
+        let word = word();
+        let set = |marker| {
+            let mut set = cmd("SET");
+            set.arg(marker).arg(&word).arg("NX");
+            set
+        };
+        let get = |marker| {
+            let mut get = cmd("GET");
+            get.arg(marker);
+            get
+        };
+        let sets: Vec<_> = self.markers.iter().map(set).collect();
+        connection.query_all::<Option<String>>(&sets).await?;
+        let gets: Vec<_> = self.markers.iter().map(get).collect();
+        let found: Vec<Option<String>> = connection.query_all(&gets).await?;
+        let mut memory = sync::lock(&self.memory);
+        let has_forgotten = memory.as_ref().is_some_and(|known| *known != found);
+        *memory = Some(found);
+        Ok(has_forgotten && !is_off(Mechanism::LossDetection))
     }
 
     /// One key for all windows of a caller, so a cluster finds them in one slot.
@@ -239,14 +256,14 @@ impl Answer {
 impl RedisRateLimiter {
     async fn ask(&self, question: &Question<'_>) -> Option<Answer> {
         let call = &self.shared.words(question);
-        let script = &self.shared.script;
+        let code = &self.shared.code;
         let answer: Vec<i64> = self
             .redis
             .run(|mut c| async move {
                 match call.query_async(&mut c).await {
                     // Flushed or replaced since it was loaded.
                     Err(error) if error.kind() == NO_SCRIPT => {
-                        script.load_async(&mut c).await?;
+                        c.load_script(code).await?;
                         call.query_async(&mut c).await
                     }
                     other => other,
@@ -280,13 +297,13 @@ impl RedisRateLimiter {
     }
 }
 
-fn script() -> Script {
+fn code() -> String {
     let code = include_str!("admit.lua");
     if is_off(Mechanism::LimiterServerClock) {
         // The host's clock comes as the last argument.
-        return Script::new(&code.replace("redis.call('TIME')", "{ 0, ARGV[#ARGV] }"));
+        return code.replace("redis.call('TIME')", "{ 0, ARGV[#ARGV] }");
     }
-    Script::new(code)
+    code.to_owned()
 }
 
 /// Half a random UUID's worth of randomness, as text.

@@ -10,16 +10,13 @@ use std::{
     time::Duration,
 };
 
-use redis::{
-    Client, RedisResult,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::RedisResult;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, timeout},
 };
 
-use super::RedisSettings;
+use super::{Connection, RedisSettings, source::Source};
 use crate::{
     InfraMetrics,
     mutants::{Mechanism, is_off},
@@ -27,7 +24,7 @@ use crate::{
 };
 
 /// How long the background probe waits for an answer, and whoever asks for the state at most.
-const PROBE_DEADLINE: Duration = Duration::from_secs(1);
+pub(super) const PROBE_DEADLINE: Duration = Duration::from_secs(1);
 /// Answers within the request deadline, in a row, that put a lost Redis into use again.
 const ANSWERS_TO_CLOSE: u32 = 3;
 /// How often a Redis under suspicion is asked, each time for the request deadline at most.
@@ -37,11 +34,8 @@ const SUSPICIOUS_PAUSE: Duration = Duration::from_millis(5);
 const RECOVERY_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Brings a returned Redis up to date, over the connection given.
-pub(crate) type Recovery = Arc<
-    dyn Fn(ConnectionManager) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>>
-        + Send
-        + Sync,
->;
+pub(crate) type Recovery =
+    Arc<dyn Fn(Connection) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>> + Send + Sync>;
 
 /// The circuit between requests and Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,9 +59,12 @@ pub(super) enum Seen {
 
 /// What the handle and its probe share.
 pub(super) struct Shared {
-    pub(super) client: Client,
+    pub(super) source: Arc<Source>,
     pub(super) settings: RedisSettings,
-    pub(super) connection: RwLock<ConnectionManager>,
+    /// None until a master or a cluster was found for the first time.
+    pub(super) connection: RwLock<Option<Connection>>,
+    /// What the probe reads on a cluster: a key for each part of its slots, never written.
+    pub(super) probed: Vec<String>,
     /// Requests ask Redis only while this is true, which is while the circuit is closed.
     pub(super) in_use: AtomicBool,
     pub(super) state: watch::Sender<State>,
@@ -76,27 +73,6 @@ pub(super) struct Shared {
     pub(super) look_now: Notify,
     pub(super) seen: watch::Sender<Seen>,
     pub(super) metrics: Arc<InfraMetrics>,
-}
-
-pub(super) fn is_connection_fault(error: &redis::RedisError) -> bool {
-    error.is_io_error()
-        || error.is_timeout()
-        || error.is_connection_dropped()
-        || error.is_connection_refusal()
-        || error.is_unrecoverable_error()
-}
-
-pub(super) fn connect_lazily(
-    client: &Client,
-    settings: &RedisSettings,
-) -> RedisResult<ConnectionManager> {
-    // No retries: the probe drives reconnecting, and requests are under their own deadline.
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
-        .set_connection_timeout(Some(settings.connect_timeout))
-        .set_response_timeout(Some(PROBE_DEADLINE))
-        .set_pipeline_buffer_size(1_024);
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
 }
 
 impl Shared {
@@ -142,8 +118,10 @@ impl Shared {
     }
 
     fn take_into_use(&self) {
-        let before = self.state.send_replace(State::Closed);
+        // First: who is told that it is closed may ask at once, and a use that fails from then on opens
+        // it again.
         self.in_use.store(true, Ordering::Release);
+        let before = self.state.send_replace(State::Closed);
         self.metrics.breaker_state.set(State::Closed as i64);
         if before == State::Open {
             tracing::info!(address = self.settings.address(), "Redis is in use");
@@ -152,13 +130,21 @@ impl Shared {
         }
     }
 
+    pub(super) fn connection(&self) -> Option<Connection> {
+        sync::read(&self.connection).clone()
+    }
+
+    /// Whether `error` says that Redis had better not be used.
+    pub(super) fn is_lost(&self, error: &redis::RedisError) -> bool {
+        sync::read(&self.connection).as_ref().is_none_or(|connection| connection.is_lost(error))
+    }
+
     /// Asks once and says how long the answer took.
     async fn ask(&self, limit: Duration) -> Option<Duration> {
-        let mut connection = sync::read(&self.connection).clone();
+        let mut connection = self.connection()?;
         let started = Instant::now();
-        let ping = async move { redis::cmd("PING").query_async::<String>(&mut connection).await };
-        match timeout(limit, ping).await {
-            Ok(Ok(_)) => Some(started.elapsed()),
+        match timeout(limit, connection.ask(&self.probed)).await {
+            Ok(Ok(())) => Some(started.elapsed()),
             Ok(Err(_)) | Err(_) => None,
         }
     }
@@ -167,10 +153,10 @@ impl Shared {
     async fn recover(&self) -> bool {
         let recoveries = sync::lock(&self.recoveries).clone();
         for recovery in recoveries {
-            let connection = sync::read(&self.connection).clone();
+            let Some(connection) = self.connection() else { return false };
             match timeout(RECOVERY_DEADLINE, recovery(connection)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) if !is_connection_fault(&error) => {
+                Ok(Err(error)) if !self.is_lost(&error) => {
                     // It answers; what it refuses now it would refuse later as well.
                     tracing::debug!(%error, "Redis takes only part of what it missed");
                 }
@@ -180,32 +166,29 @@ impl Shared {
         true
     }
 
-    /// A connection whose other end went silent never reports a fault by itself; start anew.
-    fn replace_connection(&self) {
-        if let Ok(fresh) = connect_lazily(&self.client, &self.settings) {
-            *sync::write(&self.connection) = fresh;
+    /// A connection whose other end went silent never reports a fault by itself; start anew, from
+    /// whoever knows today's master or map of slots. While nobody does, the old one stays.
+    async fn reconnect(&self) {
+        match self.source.connect().await {
+            Ok(fresh) => *sync::write(&self.connection) = Some(fresh),
+            Err(error) => tracing::debug!(%error, "no way to Redis is known for now"),
         }
     }
 
     async fn poll_memory(&self) {
-        let mut connection = sync::read(&self.connection).clone();
-        let info = async move {
-            redis::cmd("INFO").arg("memory").query_async::<String>(&mut connection).await
-        };
+        let Some(mut connection) = self.connection() else { return };
         // A user without the right to INFO simply leaves the gauge where it was.
-        if let Ok(Ok(text)) = timeout(PROBE_DEADLINE, info).await {
-            let used = text
-                .lines()
-                .find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok());
-            if let Some(bytes) = used {
-                self.metrics.redis_memory.set(bytes);
-            }
+        if let Ok(Ok(Some(bytes))) = timeout(PROBE_DEADLINE, connection.memory_used()).await {
+            self.metrics.redis_memory.set(bytes);
         }
     }
 }
 
 /// The background probe: never a user's request finds out that Redis is back.
 pub(super) async fn keep_looking(shared: Arc<Shared>) {
+    if shared.connection().is_none() {
+        shared.reconnect().await;
+    }
     loop {
         match shared.state() {
             State::Closed => watch_over(&shared).await,
@@ -221,8 +204,19 @@ async fn watch_over(shared: &Shared) {
         () = sleep(shared.settings.poll_interval) => {
             if shared.ask(PROBE_DEADLINE).await.is_none() {
                 shared.suspect();
-            } else {
-                shared.poll_memory().await;
+                return;
+            }
+            shared.poll_memory().await;
+            // The Sentinels may take their time; a use that fails meanwhile is looked at first.
+            let has_moved = tokio::select! {
+                has_moved = shared.source.has_moved() => has_moved,
+                () = shared.look_now.notified() => false,
+            };
+            if has_moved {
+                tracing::info!("the Sentinels name another master of Redis");
+                // The old one says that it is the master, too: asking it any further tells nothing.
+                shared.give_up();
+                shared.reconnect().await;
             }
         }
         () = shared.look_now.notified() => {}
@@ -248,7 +242,7 @@ async fn examine(shared: &Shared) {
     }
     shared.seen.send_replace(Seen::Unreachable);
     shared.give_up();
-    shared.replace_connection();
+    shared.reconnect().await;
 }
 
 /// Looks until Redis has answered in time several times in a row, then brings it up to date.
@@ -269,7 +263,7 @@ async fn await_return(shared: &Shared) {
             None => {
                 good = 0;
                 shared.seen.send_replace(Seen::Unreachable);
-                shared.replace_connection();
+                shared.reconnect().await;
             }
         }
         // At start nothing was lost, so one good answer is enough.
@@ -280,7 +274,9 @@ async fn await_return(shared: &Shared) {
                 shared.take_into_use();
                 return;
             }
+            // Not all of it, perhaps: the next connection knows better who is there.
             good = 0;
+            shared.reconnect().await;
         }
         sleep(if good > 0 { interval / 5 } else { interval }).await;
     }

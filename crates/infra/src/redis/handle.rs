@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Client, RedisResult, aio::ConnectionManager};
+use redis::RedisResult;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -18,8 +18,11 @@ use tokio::{
 };
 
 use super::{
-    BlockingConnections, RedisSettings,
-    circuit::{Recovery, Seen, Shared, State, connect_lazily, is_connection_fault, keep_looking},
+    BlockingConnections, Connection, RedisSettings,
+    address::RedisAddress,
+    circuit::{Recovery, Seen, Shared, State, keep_looking},
+    slots::spread,
+    source::Source,
 };
 use crate::{
     InfraMetrics, SettingsError,
@@ -60,25 +63,21 @@ impl Drop for Owner {
 }
 
 impl RedisHandle {
-    /// A handle on the server that `settings` name, connecting in the background. Must be called
+    /// A handle on what `settings` name, connecting in the background. Must be called
     /// on a Tokio runtime.
     pub fn open(
         settings: RedisSettings,
         metrics: Arc<InfraMetrics>,
     ) -> Result<Self, SettingsError> {
-        let refused = |e: redis::RedisError| {
-            SettingsError::new(
-                "redis.url",
-                e.detail().unwrap_or("not usable").to_owned(),
-                "check scheme, host and TLS",
-            )
-        };
-        let client = Client::open(settings.url.clone()).map_err(refused)?;
-        let connection = connect_lazily(&client, &settings).map_err(refused)?;
-        let blocking = BlockingConnections::new(&client, &settings);
+        settings.check()?;
+        let source = Source::new(&settings).map_err(|e| RedisSettings::refused(&e))?;
+        let connection = source.at_once().map_err(|e| RedisSettings::refused(&e))?;
+        let source = Arc::new(source);
+        let blocking = BlockingConnections::new(Arc::clone(&source), &settings);
         metrics.breaker_state.set(State::Open as i64);
         let shared = Arc::new(Shared {
-            client,
+            source,
+            probed: spread(&format!("{}:probe", settings.key_prefix)),
             settings,
             connection: RwLock::new(connection),
             in_use: AtomicBool::new(false),
@@ -115,6 +114,16 @@ impl RedisHandle {
         format!("{}:{name}", self.0.shared.settings.key_prefix)
     }
 
+    /// Keys that meet everything that can forget by itself: `name`, or on a cluster one for each part
+    /// of its slots.
+    pub(crate) fn everywhere(&self, name: &str) -> Vec<String> {
+        let key = self.key(name);
+        match self.settings().address {
+            RedisAddress::Server(_) | RedisAddress::Sentinel(_) => vec![key],
+            RedisAddress::Cluster(_) => spread(&key),
+        }
+    }
+
     /// The settings in force.
     pub fn settings(&self) -> &RedisSettings {
         &self.0.shared.settings
@@ -135,14 +144,14 @@ impl RedisHandle {
     /// is for the background probe to find out.
     pub(crate) async fn run<T, F, Fut>(&self, f: F) -> Result<T, Away>
     where
-        F: FnOnce(ConnectionManager) -> Fut,
+        F: FnOnce(Connection) -> Fut,
         Fut: Future<Output = RedisResult<T>>,
     {
         let shared = &self.0.shared;
         if !self.is_in_use() {
             return Err(Away::NotInUse);
         }
-        let connection = sync::read(&shared.connection).clone();
+        let Some(connection) = shared.connection() else { return Err(Away::NotInUse) };
         let deadline = if is_off(Mechanism::RedisDeadline) {
             shared.settings.deadline.saturating_mul(1_000)
         } else {
@@ -150,7 +159,7 @@ impl RedisHandle {
         };
         let (reason, away) = match timeout(deadline, f(connection)).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) if is_connection_fault(&error) => ("connection", Away::Failed(error)),
+            Ok(Err(error)) if shared.is_lost(&error) => ("connection", Away::Failed(error)),
             Ok(Err(error)) => {
                 // The server answered: out of memory, a read-only replica, a missing right. That
                 // costs no waiting, so the circuit stays closed for what does work.

@@ -1,6 +1,9 @@
 //! Redis: one multiplexed connection under one deadline, a circuit that keeps requests off a dead
 //! server, and a small pool for what blocks.
 //!
+//! Behind the connection is one server, the master that Sentinels name, or a cluster, whose own client
+//! keeps one such connection to each node. Nobody but `source` and `connection` knows which.
+//!
 //! Ordinary commands go through one [`redis::aio::ConnectionManager`], since that is fastest: it sends
 //! what many requests ask for in one write, where a pool pays for a checkout each, and for a ping
 //! besides or else does not notice dead connections. On two cores, with 32 clients, one `GET` each
@@ -24,15 +27,23 @@
 //!
 //! Redis 7.0 or newer is needed, or a compatible server. A user of an ACL needs `+ping +info +get
 //! +mget +set +del +exists +evalsha +eval +script|load +time +hgetall +hdel +hset +hincrby
-//! +pexpire +pttl +xadd +xread +xrevrange` on the keys under the prefix.
+//! +pexpire +pttl +xadd +xread +xrevrange` on the keys under the prefix, and `+select` for another
+//! database than 0; behind Sentinels `+role`, so that a demoted master is noticed before it refuses a
+//! write; on a cluster `+cluster|slots +asking`. A user of the Sentinels' own needs `+role
+//! +sentinel|masters` there.
 
+mod address;
 mod blocking;
 mod circuit;
+mod connection;
 mod handle;
 mod probe;
 mod settings;
+mod slots;
+mod source;
 
 pub(crate) use blocking::BlockingConnections;
+pub(crate) use connection::Connection;
 pub use handle::{Away, RedisHandle};
 pub use probe::RedisProbe;
 pub use settings::RedisSettings;

@@ -4,14 +4,15 @@ use std::{fmt, time::Duration};
 
 use url::Url;
 
+use super::address::{KEY, RedisAddress};
 use crate::SettingsError;
 
 /// Settings of the Redis connection. `Debug` and errors hide the password.
 #[derive(Clone)]
 pub struct RedisSettings {
-    pub(super) url: Url,
+    pub(super) address: RedisAddress,
     /// Stands before every key and before a colon; default `alpine`. Installations that share one
-    /// server use different ones.
+    /// server use different ones. It has no braces: they would decide where a cluster keeps all keys.
     pub key_prefix: String,
     /// How long a request may wait for one use of Redis, everything included; default 25 ms.
     pub deadline: Duration,
@@ -26,22 +27,25 @@ pub struct RedisSettings {
     pub pool_size: u32,
 }
 
-const URL_REMEDY: &str =
-    "use redis://[user[:password]@]host[:port][/db], rediss:// for TLS, or unix:///path";
+const HOST_REMEDY: &str = "give the name or address of one server, and a port";
 
 impl RedisSettings {
-    /// Settings with the defaults for the server at `url`: `redis://`, `rediss://` (TLS) or
-    /// `unix://`, with user, password and database number in it as far as needed.
+    /// Settings with the defaults for what is at `url`, with user, password and database number in it
+    /// as far as needed:
+    ///
+    /// * `redis://`, `rediss://` (TLS) or `unix://`: one server.
+    /// * `redis+sentinel://[user[:password]@]host[:port],…/master[/db]`: the master that the Sentinels
+    ///   at these hosts (port 26379) name. User and password are the servers'; the Sentinels' own, if
+    ///   they ask for any, are the parameters `sentinel_username` and `sentinel_password`.
+    /// * `redis+cluster://[user[:password]@]host[:port],…`: the cluster that these nodes belong to.
+    ///
+    /// `rediss+sentinel` and `rediss+cluster` use TLS with all of them.
+    ///
+    /// # Errors
+    /// What is wrong with `url` and how it is written, without repeating any of it.
     pub fn new(url: &str) -> Result<Self, SettingsError> {
-        let parsed = Url::parse(url)
-            .map_err(|e| SettingsError::new("redis.url", e.to_string(), URL_REMEDY))?;
-        // Everything that can be wrong is found now, at start-up, without a connection.
-        redis::Client::open(parsed.clone()).map_err(|e| {
-            let problem = e.detail().unwrap_or("not a Redis address").to_owned();
-            SettingsError::new("redis.url", problem, URL_REMEDY)
-        })?;
         Ok(Self {
-            url: parsed,
+            address: RedisAddress::parse(url)?,
             key_prefix: "alpine".to_owned(),
             deadline: Duration::from_millis(25),
             connect_timeout: Duration::from_millis(500),
@@ -69,31 +73,43 @@ impl RedisSettings {
             host.to_owned()
         };
         let bad = |part: &str| {
-            SettingsError::new("redis.host", format!("{part} cannot be used"), URL_REMEDY)
+            SettingsError::new("redis.host", format!("{part} cannot be used"), HOST_REMEDY)
         };
         let mut url = Url::parse(&format!("{scheme}://{host}:{port}/{database}"))
-            .map_err(|e| SettingsError::new("redis.host", e.to_string(), URL_REMEDY))?;
+            .map_err(|e| SettingsError::new("redis.host", e.to_string(), HOST_REMEDY))?;
         // `Url` escapes both, so a password may hold any character.
         url.set_username(username.unwrap_or_default()).map_err(|()| bad("the user name"))?;
         url.set_password(password.filter(|p| !p.is_empty())).map_err(|()| bad("the password"))?;
         Self::new(url.as_str())
     }
 
-    /// The address without user and password, for logs.
+    /// The address without user, password and parameters, for logs.
     pub fn address(&self) -> String {
-        let mut shown = self.url.clone();
-        // Both fail only for addresses without a host (`unix:`), which carry neither.
-        let _ = shown.set_username("");
-        let _ = shown.set_password(None);
-        shown.set_query(None);
-        shown.into()
+        self.address.to_string()
+    }
+
+    /// Everything that can be wrong although its type allows it.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        if self.key_prefix.contains(['{', '}']) {
+            return Err(SettingsError::new(
+                "redis.key_prefix",
+                "braces would send all keys to one slot of a cluster",
+                "use letters, digits, '-', '_', '.' and ':'",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn refused(error: &redis::RedisError) -> SettingsError {
+        let problem = error.detail().unwrap_or("not usable").to_owned();
+        SettingsError::new(KEY, problem, "check scheme, host and TLS")
     }
 }
 
 impl fmt::Debug for RedisSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisSettings")
-            .field("url", &self.address())
+            .field("address", &self.address())
             .field("key_prefix", &self.key_prefix)
             .field("deadline", &self.deadline)
             .field("connect_timeout", &self.connect_timeout)
@@ -117,7 +133,8 @@ mod tests {
         assert!(!shown.contains("hunt"), "{shown}");
         assert!(!shown.contains("%40"), "{shown}");
         assert_eq!(settings.address(), "rediss://[::1]:6380/3");
-        let client = redis::Client::open(settings.url.clone()).unwrap();
+        let RedisAddress::Server(url) = settings.address else { panic!("one server") };
+        let client = redis::Client::open(url).unwrap();
         let info = client.get_connection_info().redis_settings();
         assert_eq!(info.password(), Some("hunt@r:/?#w"));
         assert_eq!(info.username(), Some("alpine"));
@@ -125,11 +142,15 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_address() {
-        for url in ["", "localhost", "http://localhost", "redis://localhost/x"] {
-            let error = RedisSettings::new(url).unwrap_err();
-            assert_eq!(error.key, "redis.url", "{url}");
-        }
+    fn refuses_braces_in_the_prefix() {
+        let mut settings = RedisSettings::new("redis://localhost/").unwrap();
+        assert!(settings.check().is_ok());
+        settings.key_prefix = "{alpine}".to_owned();
+        assert_eq!(settings.check().unwrap_err().key, "redis.key_prefix");
+    }
+
+    #[test]
+    fn an_empty_password_is_none() {
         assert!(RedisSettings::from_parts("localhost", 6379, None, Some(""), 0, false).is_ok());
     }
 }

@@ -8,7 +8,7 @@ use alpine_infra::blacklist::{
 };
 use tokio::time::{sleep, timeout};
 
-use crate::support::{metrics, open, shared_settings};
+use crate::support::{On, metrics, open};
 
 fn memory() -> Arc<dyn TokenBlacklist> {
     Arc::new(MemoryBlacklist::new(BlacklistSettings::default(), Arc::new(SystemClock), metrics()))
@@ -18,12 +18,12 @@ fn over(redis: alpine_infra::redis::RedisHandle) -> RedisBlacklist {
     RedisBlacklist::new(BlacklistSettings::default(), redis, Arc::new(SystemClock), metrics())
 }
 
-async fn on_redis() -> Option<Arc<dyn TokenBlacklist>> {
-    Some(Arc::new(over(open(shared_settings()?).await)))
+async fn on_redis(on: On) -> Option<Arc<dyn TokenBlacklist>> {
+    Some(Arc::new(over(open(on.settings()?).await)))
 }
 
-async fn mirrored() -> Option<Arc<dyn TokenBlacklist>> {
-    let redis = open(shared_settings()?).await;
+async fn mirrored(on: On) -> Option<Arc<dyn TokenBlacklist>> {
+    let redis = open(on.settings()?).await;
     let settings = BlacklistSettings::default();
     Some(Arc::new(MirroredBlacklist::new(settings, redis, Arc::new(SystemClock), metrics())))
 }
@@ -52,21 +52,31 @@ async fn refuses_until_its_end_on_memory() {
 
 #[tokio::test]
 async fn refuses_until_its_end_on_redis() {
-    if let Some(list) = on_redis().await {
-        refuses_until_its_end(list).await;
+    for on in On::ALL {
+        if let Some(list) = on_redis(on).await {
+            refuses_until_its_end(list).await;
+        }
     }
 }
 
 #[tokio::test]
 async fn refuses_until_its_end_when_mirrored() {
-    if let Some(list) = mirrored().await {
-        refuses_until_its_end(list).await;
+    for on in On::ALL {
+        if let Some(list) = mirrored(on).await {
+            refuses_until_its_end(list).await;
+        }
     }
 }
 
 #[tokio::test]
 async fn a_fresh_instance_reads_the_copy_and_its_keys_tell_no_id() {
-    let Some(settings) = shared_settings() else { return };
+    for on in On::ALL {
+        the_copy_is_read_and_its_keys_tell_no_id(on).await;
+    }
+}
+
+async fn the_copy_is_read_and_its_keys_tell_no_id(on: On) {
+    let Some(settings) = on.settings() else { return };
     let first = MirroredBlacklist::new(
         BlacklistSettings::default(),
         open(settings.clone()).await,
@@ -83,18 +93,23 @@ async fn a_fresh_instance_reads_the_copy_and_its_keys_tell_no_id() {
     })
     .await
     .unwrap();
-    let mut connection = redis::Client::open(std::env::var("ALPINE_TEST_REDIS_URL").unwrap())
-        .unwrap()
-        .get_multiplexed_async_connection()
-        .await
-        .unwrap();
-    let keys: Vec<String> = redis::cmd("KEYS")
-        .arg(format!("{}:denied:*", settings.key_prefix))
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    assert_eq!(keys.len(), 1);
-    assert!(!keys[0].contains("token-id-1"));
-    let life: i64 = redis::cmd("PTTL").arg(&keys[0]).query_async(&mut connection).await.unwrap();
-    assert!(life > 20_000 && life <= 30_001, "{life}");
+    // The cluster is looked at through its nodes.
+    let mut found = Vec::new();
+    for url in on.servers() {
+        let mut connection =
+            redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+        let keys: Vec<String> = redis::cmd("KEYS")
+            .arg(format!("{}:denied:*", settings.key_prefix))
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        for key in keys {
+            let life: i64 =
+                redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
+            assert!(life > 20_000 && life <= 30_001, "{life}");
+            found.push(key);
+        }
+    }
+    assert_eq!(found.len(), 1, "{on:?}");
+    assert!(!found[0].contains("token-id-1"));
 }

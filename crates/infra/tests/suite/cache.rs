@@ -19,7 +19,7 @@ use alpine_infra::cache::{CacheSettings, LayeredCache, MemoryCache};
 use bytes::Bytes;
 use tokio::{sync::Notify, time::timeout};
 
-use crate::support::{metrics, open, shared_settings};
+use crate::support::{On, metrics, open, shared_settings};
 
 /// A cache under test, and another instance beside it where there can be one.
 struct Subject {
@@ -41,8 +41,8 @@ fn memory() -> Subject {
     Subject { cache: Arc::new(cache), clock }
 }
 
-async fn layered() -> Option<Subject> {
-    let redis = open(shared_settings()?).await;
+async fn layered(on: On) -> Option<Subject> {
+    let redis = open(on.settings()?).await;
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
     let cache =
         LayeredCache::new(settings(), redis, Arc::<ManualClock>::clone(&clock), metrics()).unwrap();
@@ -56,10 +56,17 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $name() { super::$name(super::memory()).await; })*
         }
-        mod on_redis {
+        contract!(@layered on_redis, Server, $($name),*);
+        contract!(@layered on_sentinel, Sentinel, $($name),*);
+        contract!(@layered on_cluster, Cluster, $($name),*);
+    };
+    (@layered $module:ident, $on:ident, $($name:ident),*) => {
+        mod $module {
             $(#[tokio::test]
             async fn $name() {
-                if let Some(subject) = super::layered().await { super::$name(subject).await; }
+                if let Some(subject) = super::layered(super::On::$on).await {
+                    super::$name(subject).await;
+                }
             })*
         }
     };
@@ -415,8 +422,8 @@ async fn memory_is_bounded_in_bytes_and_entries() {
 }
 
 /// Two instances over one Redis.
-async fn pair() -> Option<[Subject; 2]> {
-    let settings = shared_settings()?;
+async fn pair(on: On) -> Option<[Subject; 2]> {
+    let settings = on.settings()?;
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
     let mut pair = Vec::new();
     for _ in 0..2 {
@@ -454,24 +461,30 @@ async fn get_from_redis(subject: &Subject, name: &str, wanted: &str) {
 
 #[tokio::test]
 async fn instances_share_entries_through_redis() {
-    let Some([a, b]) = pair().await else { return };
-    let count = Arc::default();
-    get(&a, "x", &counting(&count)).await;
-    get_from_redis(&b, "x", "body 1").await;
-    assert_eq!(count.load(Ordering::SeqCst), 1);
+    for on in On::ALL {
+        let Some([a, b]) = pair(on).await else { continue };
+        for name in ["x", "y", "z"] {
+            let count = Arc::default();
+            get(&a, name, &counting(&count)).await;
+            get_from_redis(&b, name, "body 1").await;
+            assert_eq!(count.load(Ordering::SeqCst), 1, "{on:?}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn what_one_instance_invalidates_no_other_finds_in_redis() {
-    let Some([a, b]) = pair().await else { return };
-    let count = Arc::default();
-    let load = counting(&count);
-    get(&a, "x", &load).await;
-    get_from_redis(&b, "x", "body 1").await;
-    let event = next_event();
-    a.cache.invalidate(&[TAG], event).await;
-    b.cache.invalidate(&[TAG], event).await;
-    assert_eq!(get(&b, "x", &load).await, ("body 2".into(), CacheOutcome::Miss));
+    for on in On::ALL {
+        let Some([a, b]) = pair(on).await else { continue };
+        let count = Arc::default();
+        let load = counting(&count);
+        get(&a, "x", &load).await;
+        get_from_redis(&b, "x", "body 1").await;
+        let event = next_event();
+        a.cache.invalidate(&[TAG], event).await;
+        b.cache.invalidate(&[TAG], event).await;
+        assert_eq!(get(&b, "x", &load).await, ("body 2".into(), CacheOutcome::Miss), "{on:?}");
+    }
 }
 
 #[tokio::test]

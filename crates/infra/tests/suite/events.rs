@@ -16,7 +16,7 @@ use alpine_infra::events::{Follower, FollowerSettings, MemoryBus, RedisBus};
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{metrics, open, shared_settings};
+use crate::support::{On, metrics, open};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -50,27 +50,42 @@ async fn wakes_once_for_several_calls_on_memory() {
     wakes_once_for_several_calls(Arc::new(MemoryBus::new())).await;
 }
 
-#[tokio::test]
-async fn wakes_once_for_several_calls_on_redis() {
-    let Some(settings) = shared_settings() else { return };
-    wakes_once_for_several_calls(Arc::new(RedisBus::new(open(settings).await))).await;
+async fn over_redis(on: On) {
+    let Some(settings) = on.settings() else { return };
+    wakes_once_for_several_calls(Arc::new(RedisBus::new(open(settings.clone()).await))).await;
+    instances_wake_each_other(
+        &RedisBus::new(open(settings.clone()).await),
+        &RedisBus::new(open(settings).await),
+    )
+    .await;
 }
 
-#[tokio::test]
-async fn instances_wake_each_other_through_redis() {
-    let Some(settings) = shared_settings() else { return };
-    let a = RedisBus::new(open(settings.clone()).await);
-    let b = RedisBus::new(open(settings).await);
-    drain(&a).await;
-    drain(&b).await;
-    for (from, to) in [(&a, &b), (&b, &a), (&a, &b)] {
+async fn instances_wake_each_other(a: &RedisBus, b: &RedisBus) {
+    drain(a).await;
+    drain(b).await;
+    for (from, to) in [(a, b), (b, a), (a, b)] {
         let asked = Instant::now();
         from.wake().await;
         assert!(is_woken(to, SOON).await);
         assert!(asked.elapsed() < Duration::from_secs(1), "slower than the poll");
-        drain(&a).await;
-        drain(&b).await;
+        drain(a).await;
+        drain(b).await;
     }
+}
+
+#[tokio::test]
+async fn instances_wake_each_other_through_redis() {
+    over_redis(On::Server).await;
+}
+
+#[tokio::test]
+async fn instances_wake_each_other_through_a_sentinels_master() {
+    over_redis(On::Sentinel).await;
+}
+
+#[tokio::test]
+async fn instances_wake_each_other_through_a_cluster() {
+    over_redis(On::Cluster).await;
 }
 
 /// A log in memory, and a handler that notes what it applied.

@@ -1,8 +1,9 @@
 //! One contract suite for each port, run on memory and on Redis, and what happens when Redis dies.
 //!
-//! Redis comes from `ALPINE_TEST_REDIS_URL`; tests share it under random key prefixes. Those that
-//! kill or stop a server start one of their own. Without either they say so and pass, except where
-//! `CI=true`.
+//! Redis comes from `ALPINE_TEST_REDIS_URL`, and behind a Sentinel and as a cluster from
+//! `ALPINE_TEST_REDIS_SENTINEL_URL` and `ALPINE_TEST_REDIS_CLUSTER_URL`; tests share it under random key
+//! prefixes. Those that kill or stop a server start one of their own. Without either they say so and
+//! pass, except where `CI=true`.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
@@ -14,3 +15,4 @@ mod rate_limit;
 mod redis_away;
 mod secrets;
 mod support;
+mod topology;

@@ -14,7 +14,7 @@ use alpine_infra::{
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{metrics, open, shared_settings};
+use crate::support::{On, metrics, open};
 
 fn policy(windows: &[(u64, u32)]) -> RatePolicy {
     RatePolicy {
@@ -35,8 +35,8 @@ fn memory() -> Arc<dyn RateLimiter> {
     ))
 }
 
-async fn shared() -> Option<Arc<dyn RateLimiter>> {
-    let redis = open(shared_settings()?).await;
+async fn shared(on: On) -> Option<Arc<dyn RateLimiter>> {
+    let redis = open(on.settings()?).await;
     Some(Arc::new(over(redis)))
 }
 
@@ -51,10 +51,17 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $name() { super::$name(super::memory()).await; })*
         }
-        mod on_redis {
+        contract!(@shared on_redis, Server, $($name),*);
+        contract!(@shared on_sentinel, Sentinel, $($name),*);
+        contract!(@shared on_cluster, Cluster, $($name),*);
+    };
+    (@shared $module:ident, $on:ident, $($name:ident),*) => {
+        mod $module {
             $(#[tokio::test]
             async fn $name() {
-                if let Some(subject) = super::shared().await { super::$name(subject).await; }
+                if let Some(subject) = super::shared(super::On::$on).await {
+                    super::$name(subject).await;
+                }
             })*
         }
     };
@@ -149,16 +156,21 @@ async fn room_comes_back(limiter: Arc<dyn RateLimiter>) {
 
 #[tokio::test]
 async fn two_instances_share_one_limit() {
-    let Some(settings) = shared_settings() else { return };
-    let a = over(open(settings.clone()).await);
-    let b = over(open(settings).await);
-    let policy = policy(&[(60_000, 7)]);
-    let mut admitted = 0;
-    for _ in 0..7 {
-        admitted += u32::from(a.admit(&policy, "x").await.allowed);
-        admitted += u32::from(b.admit(&policy, "x").await.allowed);
+    for on in On::ALL {
+        let Some(settings) = on.settings() else { continue };
+        let a = over(open(settings.clone()).await);
+        let b = over(open(settings).await);
+        let policy = policy(&[(60_000, 7)]);
+        // Several callers: on a cluster their keys are on different nodes.
+        for caller in ["v", "w", "x", "y", "z"] {
+            let mut admitted = 0;
+            for _ in 0..7 {
+                admitted += u32::from(a.admit(&policy, caller).await.allowed);
+                admitted += u32::from(b.admit(&policy, caller).await.allowed);
+            }
+            assert_eq!(admitted, 7, "{on:?}");
+        }
     }
-    assert_eq!(admitted, 7);
 }
 
 /// A limiter in memory whose clock is the test's.

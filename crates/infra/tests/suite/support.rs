@@ -6,19 +6,72 @@ use alpine_infra::{
     InfraMetrics,
     redis::{RedisHandle, RedisSettings},
 };
-use alpine_testing::{Memory, Redis, own_redis, redis_prefix, redis_url};
+use alpine_testing::{
+    Memory, Redis, own_redis, redis_cluster_url, redis_prefix, redis_sentinel_url, redis_url,
+};
 
 pub(crate) fn metrics() -> Arc<InfraMetrics> {
     InfraMetrics::register(&prometheus::Registry::new()).unwrap()
 }
 
-/// Settings for the shared server, under a new prefix. The deadline is generous: a busy machine must
-/// not make a contract test fall back.
+/// What is behind `redis.url`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum On {
+    Server,
+    Sentinel,
+    Cluster,
+}
+
+impl On {
+    pub(crate) const ALL: [Self; 3] = [Self::Server, Self::Sentinel, Self::Cluster];
+
+    /// Settings for the servers that the tests share, under a new prefix. The deadline is generous: a
+    /// busy machine must not make a contract test fall back.
+    pub(crate) fn settings(self) -> Option<RedisSettings> {
+        let url = match self {
+            Self::Server => redis_url(),
+            Self::Sentinel => redis_sentinel_url(),
+            Self::Cluster => redis_cluster_url(),
+        };
+        let mut settings = RedisSettings::new(&url?).unwrap();
+        settings.key_prefix = redis_prefix();
+        settings.deadline = Duration::from_secs(2);
+        Some(settings)
+    }
+
+    /// The addresses of the single servers that hold keys; through a Sentinel that is for it to say.
+    pub(crate) fn servers(self) -> Vec<String> {
+        match self {
+            Self::Server => redis_url().into_iter().collect(),
+            Self::Sentinel => vec![master_of(&redis_sentinel_url().unwrap())],
+            Self::Cluster => redis_cluster_url()
+                .unwrap()
+                .trim_start_matches("redis+cluster://")
+                .split(',')
+                .map(|node| format!("redis://{node}/"))
+                .collect(),
+        }
+    }
+}
+
+/// Asks the Sentinels of `redis+sentinel://host:port,…/name`.
+fn master_of(url: &str) -> String {
+    let (hosts, name) = url.trim_start_matches("redis+sentinel://").split_once('/').unwrap();
+    let sentinels = hosts.split(',').map(|host| format!("redis://{host}/")).collect();
+    let mut client = redis::sentinel::SentinelClient::build(
+        sentinels,
+        name.to_owned(),
+        None,
+        redis::sentinel::SentinelServerType::Master,
+    )
+    .unwrap();
+    let master = client.get_client().unwrap();
+    format!("redis://{}/", master.get_connection_info().addr())
+}
+
+/// Settings for the shared server.
 pub(crate) fn shared_settings() -> Option<RedisSettings> {
-    let mut settings = RedisSettings::new(&redis_url()?).unwrap();
-    settings.key_prefix = redis_prefix();
-    settings.deadline = Duration::from_secs(2);
-    Some(settings)
+    On::Server.settings()
 }
 
 pub(crate) async fn open(settings: RedisSettings) -> RedisHandle {

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use alpine_domain::{account::Secret, producer::ProducerName, signal::Strategy};
+use alpine_infra::redis::RedisSettings;
 use ipnet::IpNet;
 use url::Url;
 
@@ -196,11 +197,10 @@ impl Rules {
             "metrics.bind",
             "must differ from http.bind; leave it empty to share that",
         );
-        if let Some(url) = &config.redis.url {
-            let known = Url::parse(url.reveal())
-                .is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss") && url.has_host());
-            let remedy = "must be redis://[:password@]host:port/db, or rediss:// for TLS";
-            self.demand(known, "redis.url", remedy);
+        if let Some(url) = &config.redis.url
+            && let Err(error) = RedisSettings::new(url.reveal())
+        {
+            self.demand(false, error.key, &format!("{}; {}", error.problem, error.remedy));
         }
         let prefix = &config.redis.key_prefix;
         let plain = (1..=64).contains(&prefix.len())

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use alpine_infra::redis::RedisSettings;
 use toml::Value;
 use url::Url;
 
@@ -44,10 +45,21 @@ fn shown(key: &str, value: &Value) -> String {
     let text = match key {
         _ if is_secret && text.is_empty() => "(not set)".to_owned(),
         _ if is_secret => "(hidden)".to_owned(),
-        "database.url" | "redis.url" => without_password(text),
+        "database.url" => without_password(text),
+        "redis.url" => redis_without_password(text),
         _ => text.clone(),
     };
     Value::String(text).to_string()
+}
+
+/// Sentinel and Cluster name several hosts, which no URL may, so their own reader shows them.
+fn redis_without_password(text: &str) -> String {
+    let several = text.split_once("://").is_some_and(|(scheme, _)| scheme.contains('+'));
+    if several {
+        return RedisSettings::new(text)
+            .map_or_else(|_| "(hidden)".to_owned(), |settings| settings.address());
+    }
+    without_password(text)
 }
 
 /// A URL that may be shown. What cannot be read as one may hide a password anywhere.
@@ -79,6 +91,27 @@ fn without_password(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use crate::config::{Sources, read_layers};
+
+    #[test]
+    fn the_hosts_of_redis_show_and_its_secrets_do_not() {
+        for (url, shown) in [
+            (
+                "redis+sentinel://u:hunter2@a,b:1/m/3?sentinel_password=hunter2",
+                "redis+sentinel://a:26379,b:1/m/3",
+            ),
+            ("rediss+cluster://:hunter2@a:1,b:2", "rediss+cluster://a:1,b:2"),
+            ("redis+cluster://:hunter2@a:1,b:2/7", "(hidden)"),
+            ("redis+cluster://:hunt/er2@a", "(hidden)"),
+        ] {
+            let sources = Sources {
+                environment: [("REDIS_URL".to_owned(), url.to_owned())].into(),
+                ..Sources::default()
+            };
+            let text = read_layers(&sources).show();
+            assert!(text.contains(&format!("redis.url = \"{shown}\"")), "{text}");
+            assert!(!text.contains("hunt"), "{text}");
+        }
+    }
 
     #[test]
     fn secrets_never_show_and_origins_do() {

@@ -3,13 +3,13 @@
 //!
 //! The servers are shared by all tests of a run. Each test therefore works in a [`TestDatabase`] and
 //! under a [`redis_prefix`] of its own, and none of them kills the shared servers: for that there are
-//! [`own_redis`] and [`own_postgres`].
+//! [`own_redis`], [`own_redis_cluster`], [`own_redis_sentinel`] and [`own_postgres`].
 
 mod database;
 
 use std::path::PathBuf;
 
-use crate::servers::{Memory, Postgres, Redis, install};
+use crate::servers::{Memory, Postgres, Redis, RedisCluster, SentinelRedis, install};
 
 pub use database::TestDatabase;
 
@@ -19,6 +19,10 @@ pub const POSTGRES_URL: &str = "ALPINE_TEST_POSTGRES_URL";
 pub const POSTGRES_AUTHORITY: &str = "ALPINE_TEST_POSTGRES_CA";
 /// Variable with the URL of a throw-away Redis.
 pub const REDIS_URL: &str = "ALPINE_TEST_REDIS_URL";
+/// Variable with the URL of a throw-away Redis Cluster.
+pub const REDIS_CLUSTER_URL: &str = "ALPINE_TEST_REDIS_CLUSTER_URL";
+/// Variable with the URL of a throw-away Redis behind a Sentinel.
+pub const REDIS_SENTINEL_URL: &str = "ALPINE_TEST_REDIS_SENTINEL_URL";
 
 /// The superuser's URL of a throw-away PostgreSQL; `None`: skip the test.
 ///
@@ -36,6 +40,36 @@ pub fn postgres_authority() -> Option<PathBuf> {
 /// The URL of a throw-away Redis; keys begin with a [`redis_prefix`].
 pub fn redis_url() -> Option<String> {
     variable(REDIS_URL)
+}
+
+/// The URL of a throw-away Redis Cluster; keys begin with a [`redis_prefix`].
+pub fn redis_cluster_url() -> Option<String> {
+    variable(REDIS_CLUSTER_URL)
+}
+
+/// The URL of a throw-away Redis behind a Sentinel; keys begin with a [`redis_prefix`].
+pub fn redis_sentinel_url() -> Option<String> {
+    variable(REDIS_SENTINEL_URL)
+}
+
+/// A cluster for this test alone, to be killed and stopped node by node; `None`, or a panic, if Redis
+/// is not installed.
+///
+/// # Panics
+/// When it is installed and does not start.
+pub fn own_redis_cluster() -> Option<RedisCluster> {
+    allow(install::redis().map_err(|error| error.to_string()), is_ci())?;
+    Some(RedisCluster::start().expect("Redis is installed and starts as a cluster"))
+}
+
+/// A master, a replica and a Sentinel for this test alone; `None`, or a panic, if Redis is not
+/// installed.
+///
+/// # Panics
+/// When it is installed and does not start.
+pub fn own_redis_sentinel() -> Option<SentinelRedis> {
+    allow(install::redis().map_err(|error| error.to_string()), is_ci())?;
+    Some(SentinelRedis::start().expect("Redis is installed and starts behind a Sentinel"))
 }
 
 /// A Redis for this test alone, to be killed and stopped; `None`, or a panic, if it is not installed.

@@ -12,6 +12,8 @@ mod port;
 mod postgres;
 mod process;
 mod redis;
+mod redis_cluster;
+mod redis_sentinel;
 
 use std::{
     ffi::OsString,
@@ -23,33 +25,49 @@ use anyhow::{Context as _, Result, bail};
 pub use guard::Guard;
 pub use postgres::Postgres;
 pub use redis::{Memory, Redis};
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::SentinelRedis;
 
-/// Both servers, for a whole run of many tests.
+/// The servers for a whole run of many tests.
 pub struct Servers {
     /// The database.
     pub postgres: Postgres,
     /// The cache, which is empty after a restart.
     pub redis: Redis,
+    /// The same as a cluster.
+    pub redis_cluster: RedisCluster,
+    /// The same behind a Sentinel.
+    pub redis_sentinel: SentinelRedis,
     /// For the runner: stops what is started through it when the value goes.
     pub guard: Guard,
 }
 
 impl Servers {
-    /// Starts both and waits until they answer. Installs what is missing, where it may
+    /// Starts them and waits until they answer. Installs what is missing, where it may
     /// ([`install::find_or_install`]).
     pub fn start() -> Result<Self> {
         install::find_or_install()?;
         let redis = Redis::start(Memory::Lost)?;
-        Ok(Self { postgres: Postgres::start()?, redis, guard: Guard::new()? })
+        Ok(Self {
+            postgres: Postgres::start()?,
+            redis,
+            redis_cluster: RedisCluster::start()?,
+            redis_sentinel: SentinelRedis::start()?,
+            guard: Guard::new()?,
+        })
     }
 
     /// The environment by which tests find the servers, see [`gate`](crate::gate).
-    pub fn environment(&self) -> [(&'static str, OsString); 3] {
-        use crate::gate::{POSTGRES_AUTHORITY, POSTGRES_URL, REDIS_URL};
+    pub fn environment(&self) -> [(&'static str, OsString); 5] {
+        use crate::gate::{
+            POSTGRES_AUTHORITY, POSTGRES_URL, REDIS_CLUSTER_URL, REDIS_SENTINEL_URL, REDIS_URL,
+        };
         [
             (POSTGRES_URL, self.postgres.url().into()),
             (POSTGRES_AUTHORITY, self.postgres.authority().into()),
             (REDIS_URL, self.redis.url().into()),
+            (REDIS_CLUSTER_URL, self.redis_cluster.url().into()),
+            (REDIS_SENTINEL_URL, self.redis_sentinel.url().into()),
         ]
     }
 }
