@@ -24,8 +24,8 @@ use crate::{
 
 /// A request that passed the guard.
 pub struct Context {
-    /// Everything that is shared.
-    pub state: web::Data<AppState>,
+    /// Everything that is shared; counted by each worker for itself.
+    pub state: Rc<web::Data<AppState>>,
     /// The request's head.
     pub request: HttpRequest,
     /// Who sends it.

@@ -96,7 +96,7 @@ pub struct AppState {
     pub(crate) registry: Registry,
     pub(crate) health: Health,
     pub(crate) openapi: CachedBody,
-    pub(crate) policy_texts: Vec<Arc<PolicyText>>,
+    pub(crate) policy_texts: Vec<PolicyText>,
     pub(crate) hsts: Option<HeaderValue>,
     draining: AtomicBool,
 }

@@ -28,7 +28,6 @@ pub struct InfraMetrics {
     pub(crate) redis_failures: IntCounterVec,
     pub(crate) redis_hiccups: IntCounter,
     pub(crate) breaker_state: IntGauge,
-    pub(crate) limit_decisions: IntCounterVec,
     pub(crate) limit_lease_waste: IntCounterVec,
     pub(crate) blacklist_age: Gauge,
     pub(crate) hashes_waiting: IntGauge,
@@ -61,8 +60,9 @@ impl InfraMetrics {
             cache_entries: on.gauge("cache_entries", "Cached bodies in memory.")?,
             limit_requests: on.counters(
                 "rate_limit_requests_total",
-                "Decisions of the rate limiter, by policy and outcome: allowed or denied.",
-                &["policy", "outcome"],
+                "Decisions of the rate limiter, by policy, outcome (allowed or denied) and where they \
+                 came from: own_part, lease, shared, denied_locally, fallback or memory.",
+                &["policy", "outcome", "source"],
             )?,
             limit_exceeded: on.counters(
                 "rate_limit_exceeded_total",
@@ -113,12 +113,6 @@ impl InfraMetrics {
             breaker_state: on.gauge(
                 "redis_breaker_state",
                 "0 while requests use Redis, 1 while the probe examines a failure, 2 while it is away.",
-            )?,
-            limit_decisions: on.counters(
-                "rate_limit_decisions_total",
-                "Where the rate limiter's decisions came from, by policy: own_part, lease, \
-                 shared, denied_locally, fallback or memory.",
-                &["policy", "source"],
             )?,
             limit_lease_waste: on.counters(
                 "rate_limit_lease_waste_total",

@@ -187,7 +187,7 @@ fn without_cache(_: &Arc<Core>) -> Vec<Endpoint> {
         let state = Arc::clone(&state);
         Rc::new(move |mut context: Context| {
             let uncached = state.get_or_init(|| uncached(&context.state));
-            context.state = uncached.clone();
+            context.state = Rc::new(uncached.clone());
             inner(context)
         })
     })

@@ -108,6 +108,9 @@ fn as_problem(response: ServiceResponse, exchange: &Exchange) -> ServiceResponse
 
 /// Compresses what is worth it. Bodies from the cache come compressed already.
 fn compress(response: ServiceResponse, exchange: &Exchange, from: usize) -> ServiceResponse {
+    if !exchange.accepts_gzip || exchange.is_coding_final.get() {
+        return response;
+    }
     let is_large = match response.response().body().size() {
         BodySize::Sized(size) => size >= from as u64,
         BodySize::Stream => true,
@@ -121,10 +124,8 @@ fn compress(response: ServiceResponse, exchange: &Exchange, from: usize) -> Serv
             || kind.starts_with(b"application/problem+json")
             || kind.starts_with(b"application/javascript")
     });
-    let worth_it = exchange.accepts_gzip
-        && is_large
+    let worth_it = is_large
         && is_text
-        && !exchange.is_coding_final.get()
         && !response.headers().contains_key(CONTENT_ENCODING)
         && response.request().method() != Method::HEAD;
     if !worth_it {

@@ -37,7 +37,7 @@ pub(crate) async fn serve(
     let outcome = AssertUnwindSafe(pass(
         Rc::clone(&exchange),
         mounted,
-        web::Data::clone(&state),
+        Rc::clone(&state),
         request.clone(),
         payload,
     ))
@@ -48,14 +48,14 @@ pub(crate) async fn serve(
         log_failure(&problem, &exchange);
         problem.respond(request.path(), exchange.request_id())
     });
-    limit::write_headers(response.headers_mut(), &exchange);
+    limit::write_headers(response.headers_mut(), &exchange, &state);
     response
 }
 
 async fn pass(
     exchange: Rc<Exchange>,
     mounted: Rc<Mounted>,
-    state: web::Data<AppState>,
+    state: Rc<web::Data<AppState>>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse> {

@@ -28,11 +28,13 @@ pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, state: 
     headers.insert(REQUEST_ID, exchange.request_id_header());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(
-        PERMISSIONS_POLICY,
-        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
-    );
+    if is_page(headers) {
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(
+            PERMISSIONS_POLICY,
+            HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+        );
+    }
     // CORS decides who may read; this only keeps other pages from embedding.
     set_default(headers, RESOURCE_POLICY, HeaderValue::from_static("same-site"));
     set_default(headers, header::CONTENT_SECURITY_POLICY, CSP);
@@ -43,6 +45,12 @@ pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, state: 
     // until then.
     set_default(headers, CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     headers.append(VARY, vary(access));
+}
+
+/// Whether browsers show it as a document of its own: what OWASP's REST security cheat sheet asks for
+/// HTML only means nothing elsewhere.
+fn is_page(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
 }
 
 /// `Origin` for every answer, also to whoever sent none: a cache must not hand it to a page.

@@ -1,6 +1,6 @@
 //! How often a caller may ask, and the headers that tell it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use alpine_domain::{
@@ -27,7 +27,8 @@ const OLD_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// What the limiter said of a request.
 pub(crate) struct Spent {
-    text: Option<Arc<PolicyText>>,
+    /// Which of the state's policy texts tells of it.
+    text: Option<usize>,
     decision: Decision,
 }
 
@@ -44,7 +45,7 @@ struct WindowText {
 }
 
 impl PolicyText {
-    fn new(policy: &RatePolicy) -> Option<Arc<Self>> {
+    fn new(policy: &RatePolicy) -> Option<Self> {
         let windows: Vec<WindowText> = policy
             .windows
             .iter()
@@ -62,11 +63,11 @@ impl PolicyText {
             })
             .collect();
         let header = HeaderValue::try_from(items.join(", ")).ok()?;
-        Some(Arc::new(Self { policy: policy.name, header, windows }))
+        Some(Self { policy: policy.name, header, windows })
     }
 
     /// The texts of every policy.
-    pub(crate) fn all(limits: &LimitSettings) -> Vec<Arc<Self>> {
+    pub(crate) fn all(limits: &LimitSettings) -> Vec<Self> {
         limits.all().into_iter().filter_map(Self::new).collect()
     }
 }
@@ -195,18 +196,19 @@ fn settle(
         let wait = decision.retry_after.unwrap_or(Duration::from_secs(1));
         Problem::rate_limited(policy.name, wait)
     });
-    let text = state.policy_texts.iter().find(|text| text.policy == policy.name).cloned();
+    let text = state.policy_texts.iter().position(|text| text.policy == policy.name);
     exchange.spent.replace(Some(Spent { text, decision }));
     refusal.map_or(Ok(()), Err)
 }
 
 /// Writes what the limiter said: the fields of draft-ietf-httpapi-ratelimit-headers, and the older
 /// ones, where `X-RateLimit-Reset` is in Unix seconds.
-pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange) {
+pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, state: &AppState) {
     let spent = exchange.spent.borrow();
     let Some(Spent { text: Some(text), decision }) = spent.as_ref() else {
         return;
     };
+    let Some(text) = state.policy_texts.get(*text) else { return };
     let reset = whole_seconds(decision.reset_after);
     let window = text.windows.iter().find(|window| window.length == decision.window);
     let name = window.map_or(text.policy, |window| &window.name);

@@ -47,19 +47,20 @@ impl Source {
 /// The counters of one policy.
 pub(super) struct Counters {
     /// In the order of [`Source::ALL`].
-    by_source: [IntCounter; Source::ALL.len()],
-    allowed: IntCounter,
-    denied: IntCounter,
+    allowed: [IntCounter; Source::ALL.len()],
+    denied: [IntCounter; Source::ALL.len()],
     exceeded: IntCounter,
     pub(super) lease_waste: IntCounter,
 }
 
 impl Counters {
     pub(super) fn of(policy: &str, metrics: &InfraMetrics) -> Self {
-        let requests = |outcome| metrics.limit_requests.with_label_values(&[policy, outcome]);
+        let requests = |outcome| {
+            Source::ALL.map(|source| {
+                metrics.limit_requests.with_label_values(&[policy, outcome, source.name()])
+            })
+        };
         Self {
-            by_source: Source::ALL
-                .map(|source| metrics.limit_decisions.with_label_values(&[policy, source.name()])),
             allowed: requests("allowed"),
             denied: requests("denied"),
             exceeded: metrics.limit_exceeded.with_label_values(&[policy]),
@@ -68,11 +69,10 @@ impl Counters {
     }
 
     pub(super) fn count(&self, decision: &Decision, source: Source) {
-        self.by_source[source as usize].inc();
         if decision.allowed {
-            self.allowed.inc();
+            self.allowed[source as usize].inc();
         } else {
-            self.denied.inc();
+            self.denied[source as usize].inc();
             self.exceeded.inc();
         }
     }
