@@ -19,6 +19,7 @@
 //! |---|---|
 //! | [`signal`] | what a producer may say, who sees it and when, outcomes, statistics |
 //! | [`account`] | users, tiers, sessions, access and refresh tokens |
+//! | [`plan`] | what can be subscribed to, and its price |
 //! | [`producer`] | who may push signals in |
 //! | [`event`] | what one instance must tell the others |
 //! | [`ports`] | the traits that adapters implement, free of business |
@@ -30,6 +31,7 @@ pub mod event;
 pub mod json;
 mod memo;
 pub mod page;
+pub mod plan;
 pub mod ports;
 pub mod producer;
 pub mod signal;

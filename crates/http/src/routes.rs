@@ -10,7 +10,9 @@ use crate::{
         Access::{self, Bearer, BearerOrKey, Optional, Producer, Public},
         Endpoint, Limit,
     },
-    handlers::{api_keys, auth, docs, export, health, ingest, performance, signals, users},
+    handlers::{
+        api_keys, auth, docs, export, health, ingest, payments, performance, signals, users,
+    },
     problem::Result,
 };
 
@@ -63,6 +65,8 @@ pub fn table(settings: &HttpSettings) -> Vec<Endpoint> {
         e(GET, "performance/stats", "performance_stats", Optional, Limit::Caller, performance::statistics),
         e(GET, "performance/equity-curve", "equity_curve", Optional, Limit::Caller, performance::equity_curve),
         e(GET, "symbols", "symbols", Optional, Limit::Caller, performance::symbols),
+
+        e(GET, "payments/plans", "plans", Public, Limit::Caller, payments::plans),
 
         e(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Producer, ingest::submit),
         e(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Producer, ingest::submit_batch).taking_batches(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alpine_domain::{
     account::{Caller, Role, Tier},
+    plan::Plan,
     ports::rate_limit::{RatePolicy, Window},
 };
 use ipnet::IpNet;
@@ -36,6 +37,8 @@ pub struct HttpSettings {
     pub limits: LimitSettings,
     /// How long bodies are kept.
     pub cache: CacheSettings,
+    /// What can be subscribed to, lowest first.
+    pub plans: Vec<Plan>,
     /// How long a probe of `/health` may take before it counts as down.
     pub probe_timeout: Duration,
 }
@@ -55,6 +58,7 @@ impl Default for HttpSettings {
             serve_metrics: true,
             limits: LimitSettings::default(),
             cache: CacheSettings::default(),
+            plans: Vec::new(),
             probe_timeout: Duration::from_secs(2),
         }
     }

@@ -23,10 +23,12 @@ use prometheus::Registry;
 use crate::{
     HttpSettings,
     cached::fixed,
+    context::to_json,
     handlers::health::Health,
     metrics::Metrics,
     middleware::{headers, limit::PolicyText},
     openapi,
+    views::PlansView,
 };
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.
@@ -96,6 +98,7 @@ pub struct AppState {
     pub(crate) registry: Registry,
     pub(crate) health: Health,
     pub(crate) openapi: CachedBody,
+    pub(crate) plans: CachedBody,
     pub(crate) policy_texts: Vec<PolicyText>,
     pub(crate) hsts: Option<HeaderValue>,
     draining: AtomicBool,
@@ -115,6 +118,9 @@ impl AppState {
             metrics: Metrics::register(&registry)?,
             health: Health::new(services.probes.clone(), settings.probe_timeout),
             openapi: fixed(openapi::document_bytes(&settings))
+                .map_err(|error| unwritten(&error))?,
+            plans: to_json(&PlansView::new(&settings.plans))
+                .and_then(fixed)
                 .map_err(|error| unwritten(&error))?,
             policy_texts: PolicyText::all(&settings.limits),
             hsts: settings.hsts.and_then(headers::hsts),

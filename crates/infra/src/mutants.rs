@@ -60,6 +60,10 @@ pub enum Mechanism {
     FreshnessProof,
     /// Reading the log without having been woken.
     FollowerPoll,
+    /// The generation of a user in each token.
+    UserGeneration,
+    /// Believing proxies of ours only.
+    TrustedProxies,
 }
 
 /// A mechanism, the name that `ALPINE_MUTANT` takes, and the invariant that falls with it.
@@ -78,7 +82,7 @@ const fn switch(mechanism: Mechanism, name: &'static str, invariant: u8) -> Swit
 }
 
 /// Every switch there is.
-pub const MECHANISMS: [Switch; 26] = [
+pub const MECHANISMS: [Switch; 28] = [
     switch(Mechanism::LimiterLease, "limiter-lease", 1),
     switch(Mechanism::LocalDenial, "local-denial", 1),
     switch(Mechanism::OwnPart, "own-part", 1),
@@ -89,6 +93,7 @@ pub const MECHANISMS: [Switch; 26] = [
     switch(Mechanism::LimiterAllOrNothing, "limiter-all-or-nothing", 3),
     switch(Mechanism::BlacklistLocalSet, "blacklist-local-set", 4),
     switch(Mechanism::FreshnessProof, "freshness-proof", 4),
+    switch(Mechanism::UserGeneration, "user-generation", 5),
     switch(Mechanism::CacheGenerationCheck, "cache-generation-check", 6),
     switch(Mechanism::LoadRaceCheck, "load-race-check", 6),
     switch(Mechanism::SharedGenerations, "shared-generations", 6),
@@ -105,6 +110,7 @@ pub const MECHANISMS: [Switch; 26] = [
     switch(Mechanism::LimiterBound, "limiter-bound", 12),
     switch(Mechanism::BlacklistBound, "blacklist-bound", 12),
     switch(Mechanism::FollowerPoll, "follower-poll", 13),
+    switch(Mechanism::TrustedProxies, "trusted-proxies", 14),
 ];
 
 /// Whether `mechanism` is switched off: the constant `false` without the feature.

@@ -6,6 +6,7 @@ pub(crate) mod docs;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod ingest;
+pub(crate) mod payments;
 pub(crate) mod performance;
 pub(crate) mod signals;
 pub(crate) mod users;

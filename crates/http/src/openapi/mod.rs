@@ -277,6 +277,7 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
     let components = add::<views::StatisticsView>(components);
     let components = add::<views::EquityCurveView>(components);
     let components = add::<views::SymbolsView<'_>>(components);
+    let components = add::<views::PlansView<'_>>(components);
     let components = add::<crate::handlers::health::HealthView<'_>>(components);
     let components = add::<crate::handlers::health::StatusView>(components);
     let components = add::<crate::handlers::ingest::SyncHealth>(components);

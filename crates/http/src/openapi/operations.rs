@@ -188,6 +188,7 @@ pub(super) fn doc(name: &'static str) -> Doc {
     account(name)
         .or_else(|| signals(name))
         .or_else(|| record(name))
+        .or_else(|| payments(name))
         .or_else(|| producers(name))
         .or_else(|| operation(name))
         .unwrap_or_else(|| Doc::new("other", name, "Done."))
@@ -307,6 +308,16 @@ fn record(name: &str) -> Option<Doc> {
         "symbols" => {
             doc("Instruments with closed signals", "By name.").gives::<views::SymbolsView<'_>>()
         }
+        _ => return None,
+    })
+}
+
+fn payments(name: &str) -> Option<Doc> {
+    let doc = |summary, answer| Doc::new("payments", summary, answer);
+    Some(match name {
+        "plans" => doc("What can be subscribed to", "By price.")
+            .with(Extra::Validator)
+            .gives::<views::PlansView<'_>>(),
         _ => return None,
     })
 }

@@ -27,7 +27,10 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::SettingsError;
+use crate::{
+    SettingsError,
+    mutants::{Mechanism, is_off},
+};
 
 /// `typ` as RFC 9068 names it, so that no other token of this service passes for an access token.
 const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt"}"#;
@@ -183,7 +186,7 @@ impl SignedTokens {
             subject: payload.sub,
             session: payload.sid,
             id: payload.jti,
-            generation: payload.r#gen,
+            generation: if is_off(Mechanism::UserGeneration) { i64::MAX } else { payload.r#gen },
             issued_at: Timestamp::from_seconds(payload.iat),
             expires_at: Timestamp::from_seconds(payload.exp),
         })

@@ -3,7 +3,8 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use alpine_domain::{
-    account::{AccountSettings, Secret},
+    account::{AccountSettings, Secret, Tier},
+    plan::{Plan, UsdCents},
     ports::rate_limit::{RatePolicy, Window},
     signal::{ExpirySettings, View as DomainView, VisibilityPolicy},
 };
@@ -19,7 +20,12 @@ use alpine_infra::{
 };
 use alpine_persistence::DatabaseSettings;
 
-use crate::config::{Config, Limit, View, parse_network};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::{
+    config::{Config, Limit, View, parse_network},
+    mutants::{Mechanism, is_off},
+};
 
 pub(crate) fn database(config: &Config) -> DatabaseSettings {
     let given = &config.database;
@@ -155,11 +161,7 @@ pub(super) fn http(config: &Config) -> HttpSettings {
     let allow_credentials = !origins.iter().any(|origin| origin == "*");
     HttpSettings {
         cors: CorsSettings { origins, allow_credentials },
-        trusted_proxies: given
-            .trusted_proxies
-            .iter()
-            .filter_map(|text| parse_network(text))
-            .collect(),
+        trusted_proxies: trusted_proxies(&given.trusted_proxies),
         hsts: (!given.hsts.is_zero()).then_some(given.hsts),
         body_limit: given.body_limit,
         batch_body_limit: given.batch_body_limit,
@@ -173,10 +175,49 @@ pub(super) fn http(config: &Config) -> HttpSettings {
             profile: config.cache.profile_ttl,
             grace: config.cache.grace,
         },
+        plans: plans(config),
         // The adapters bound their probes themselves; this is for one that does not keep to it.
         probe_timeout: config.health.probe_timeout * 2,
         ..HttpSettings::default()
     }
+}
+
+fn trusted_proxies(given: &[String]) -> Vec<IpNet> {
+    if is_off(Mechanism::TrustedProxies) {
+        return [IpNet::from(Ipv4Net::default()), IpNet::from(Ipv6Net::default())].into();
+    }
+    given.iter().filter_map(|text| parse_network(text)).collect()
+}
+
+/// What each tier costs and brings, in the words of the rules in force.
+fn plans(config: &Config) -> Vec<Plan> {
+    let (views, limits, prices) = (&config.visibility, &config.rate_limits, &config.plans);
+    let plan = |tier: Tier, cents, view: View, limit: Limit| {
+        let mut features = vec![
+            if view.below > 100.0 {
+                "every signal".to_owned()
+            } else {
+                format!("signals below {} percent confidence", view.below)
+            },
+            if view.delay.is_zero() {
+                "as soon as they are published".to_owned()
+            } else {
+                format!("{} minutes after they are published", view.delay.as_secs().div_ceil(60))
+            },
+        ];
+        if config.rate_limits.enabled && limit.per_minute > 0 {
+            features.push(format!("{} requests a minute", limit.per_minute));
+        }
+        if tier == Tier::Elite {
+            features.push("API keys".to_owned());
+        }
+        Plan { tier, price: UsdCents::new(cents), features }
+    };
+    vec![
+        plan(Tier::Starter, prices.starter, views.starter, limits.starter),
+        plan(Tier::Pro, prices.pro, views.pro, limits.pro),
+        plan(Tier::Elite, prices.elite, views.elite, limits.elite),
+    ]
 }
 
 fn limits(config: &Config) -> LimitSettings {

@@ -235,6 +235,15 @@ mod tests {
     }
 
     #[test]
+    fn a_price_that_cannot_be_charged_is_refused() {
+        for price in ["0", "49", "100000000"] {
+            let error = with_environment(&[("ALPINE__PLANS__PRO", price)]).unwrap_err().to_string();
+            assert!(error.contains("plans.pro") && error.contains("US cents"), "{error}");
+        }
+        assert!(with_environment(&[("ALPINE__PLANS__PRO", "50")]).is_ok());
+    }
+
+    #[test]
     fn the_originals_names_work_and_ours_win() {
         let loaded = with_environment(&[
             ("DATABASE_URL", "postgresql://u:p@db/alpine"),

@@ -34,6 +34,7 @@ pub struct Config {
     pub producers: Producers,
     pub visibility: Visibility,
     pub signals: Signals,
+    pub plans: Plans,
     pub cache: Cache,
     pub health: Health,
     pub events: Events,
@@ -201,6 +202,15 @@ pub struct Signals {
     pub expiry_interval: Duration,
     #[serde(deserialize_with = "duration_table")]
     pub expires_after_by_strategy: BTreeMap<String, Duration>,
+}
+
+/// US cents a month.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plans {
+    pub starter: u32,
+    pub pro: u32,
+    pub elite: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,13 +1,13 @@
 //! Rules that a single value cannot tell: each broken one names its key and the remedy.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use alpine_domain::{account::Secret, producer::ProducerName, signal::Strategy};
 use alpine_infra::redis::RedisSettings;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Config, LogFormat, Profile};
+use super::{Config, LogFormat, Profile, model::Plans};
 
 /// Texts that stand in examples and tutorials, compared in lower case.
 const WELL_KNOWN: &[&str] = &[
@@ -87,6 +87,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     rules.database(config);
     rules.accounts(config);
     rules.signals(config);
+    rules.plans(config);
     rules.limits(config);
     rules.times(config);
     rules.0
@@ -294,6 +295,19 @@ impl Rules {
                 self.demand(false, &key, &format!("a strategy's name {reason}"));
             }
             self.demand(*horizon > Duration::ZERO, &key, "must be longer than 0s");
+        }
+    }
+
+    fn plans(&mut self, config: &Config) {
+        // docs.stripe.com/currencies, minimum and maximum charge amounts.
+        const CHARGEABLE: RangeInclusive<u32> = 50..=99_999_999;
+        let Plans { starter, pro, elite } = config.plans;
+        for (name, price) in [("starter", starter), ("pro", pro), ("elite", elite)] {
+            self.demand(
+                CHARGEABLE.contains(&price),
+                &format!("plans.{name}"),
+                "is in US cents, and must be 50 to 99999999: less or more cannot be charged",
+            );
         }
     }
 

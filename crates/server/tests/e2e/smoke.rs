@@ -1,6 +1,6 @@
 //! The main road once, from end to end, on every back end.
 
-use crate::support::{Backend, SignalBody, TestApp, backends};
+use crate::support::{Backend, Options, SignalBody, TestApp, backends};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,6 +19,44 @@ async fn health_and_the_banners_curl_answer() {
         }
         app.stop().await.unwrap();
     }
+}
+
+/// What is told is what is in force.
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_are_told_from_the_configuration_and_asked_about_before_they_are_sent_again() {
+    let options = Options::default()
+        .set("ALPINE__PLANS__PRO", "9950")
+        .set("ALPINE__RATE_LIMITS__ENABLED", "true");
+    let app = TestApp::spawn_with(&Backend::SqliteMemory, options).await;
+    let answer = app.client().get("payments/plans").await;
+    let plans = answer.expect(200);
+    let told: Vec<_> = plans["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|plan| (plan["tier"].as_str().unwrap(), plan["price"].as_f64(), &plan["price_cents"]))
+        .collect();
+    let cents = [json!(4_900), json!(9_950), json!(24_900)];
+    assert_eq!(
+        told,
+        [
+            ("starter", Some(49.0), &cents[0]),
+            ("pro", Some(99.5), &cents[1]),
+            ("elite", Some(249.0), &cents[2])
+        ]
+    );
+    assert_eq!(
+        plans["items"][1]["features"],
+        json!([
+            "signals below 95 percent confidence",
+            "as soon as they are published",
+            "100 requests a minute"
+        ])
+    );
+    assert_eq!(answer.header("cache-control"), "public, no-cache");
+    let request = app.client().request(reqwest::Method::GET, "payments/plans");
+    let request = request.header("If-None-Match", answer.header("etag"));
+    assert_eq!(app.client().send(request).await.status, 304);
 }
 
 #[tokio::test(flavor = "multi_thread")]
