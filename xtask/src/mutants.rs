@@ -105,6 +105,7 @@ const HOT_PATH: &[(&str, Suite, &str)] = &[
     ("limiter-bound", INFRA, "bounds::invariant_12_the_limiter_counts_a_bounded_number_of_callers"),
     ("blacklist-bound", INFRA, "bounds::invariant_12_the_blacklist_is_bounded_and_refuses_to_guess_beyond"),
     ("user-generation", E2E, "revocation::invariant_05_signing_out_everywhere_spares_who_signs_in_again_in_the_same_second"),
+    ("user-generation", E2E, "revocation::invariant_05_signing_everybody_out_spares_who_signs_in_again_in_the_same_second"),
     ("trusted-proxies", E2E, "addresses::invariant_14_the_rightmost_hop_that_no_proxy_of_ours_is_counts"),
     ("trusted-proxies", E2E, "addresses::invariant_14_nothing_is_believed_of_a_peer_that_is_no_proxy_of_ours"),
     ("follower-poll", INFRA, "blacklist::invariant_13_a_lost_wake_up_is_noticed_within_delta"),

@@ -47,6 +47,7 @@ impl EventHandler for Applier {
                 self.blacklist.deny(&session.to_string(), *until).await;
             }
             Event::AccountChanged { user } => self.standings.invalidate(*user),
+            Event::EverybodySignedOut => self.standings.clear(),
             Event::ProducersChanged | Event::ApiKeysChanged => self.authenticator.forget_keys(),
             Event::SignalPublished { .. }
             | Event::SignalClosed { .. }

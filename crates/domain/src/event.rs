@@ -37,6 +37,8 @@ pub enum Event {
         /// The user.
         user: UserId,
     },
+    /// The generation of every user was raised: each token issued before is refused.
+    EverybodySignedOut,
     /// A producer or its key changed.
     ProducersChanged,
     /// A user's API key was made or revoked.
@@ -56,6 +58,7 @@ impl Event {
             Self::SignalClosed { .. } => "signal_closed",
             Self::SessionRevoked { .. } => "session_revoked",
             Self::AccountChanged { .. } => "account_changed",
+            Self::EverybodySignedOut => "everybody_signed_out",
             Self::ProducersChanged => "producers_changed",
             Self::ApiKeysChanged => "api_keys_changed",
             Self::CacheInvalidated { .. } => "cache_invalidated",
@@ -82,9 +85,10 @@ impl Event {
             Self::SignalClosed { .. } => vec![tags::SIGNALS, tags::PERFORMANCE],
             Self::AccountChanged { user } => vec![tags::account(*user)],
             Self::CacheInvalidated { tags } => tags.clone(),
-            Self::SessionRevoked { .. } | Self::ProducersChanged | Self::ApiKeysChanged => {
-                Vec::new()
-            }
+            Self::SessionRevoked { .. }
+            | Self::EverybodySignedOut
+            | Self::ProducersChanged
+            | Self::ApiKeysChanged => Vec::new(),
         }
     }
 }

@@ -370,6 +370,24 @@ impl AccountStore for Accounts {
             .await
     }
 
+    async fn revoke_everybody(&self, now: Timestamp) -> Result<u64> {
+        self.0
+            .write("session_revoke_everybody", move |unit| {
+                let users = diesel::update(users::table)
+                    .set((
+                        users::generation.eq(users::generation + 1_i64),
+                        users::updated_at.eq(now.micros()),
+                    ))
+                    .execute(unit.conn)?;
+                diesel::update(sessions::table.filter(sessions::revoked_at.is_null()))
+                    .set(sessions::revoked_at.eq(now.micros()))
+                    .execute(unit.conn)?;
+                unit.log(now, Event::EverybodySignedOut);
+                Ok(users as u64)
+            })
+            .await
+    }
+
     async fn revoked_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<RevokedSession>> {
         self.0
             .read("session_revoked", move |conn| {

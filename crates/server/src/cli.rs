@@ -44,6 +44,12 @@ pub enum Command {
         #[command(subcommand)]
         action: Producer,
     },
+    /// End sessions
+    Sessions {
+        /// What to do.
+        #[command(subcommand)]
+        action: Sessions,
+    },
     /// Look at the settings
     Config {
         /// What to do.
@@ -115,6 +121,16 @@ pub enum Producer {
         #[arg(long)]
         simulated: bool,
     },
+}
+
+/// Of `sessions`.
+#[derive(Debug, Subcommand, Clone, Copy)]
+pub enum Sessions {
+    /// Sign everybody out, as after a leak
+    ///
+    /// No access or refresh token that was issued before is accepted any more, on no instance after two
+    /// seconds. Everybody may sign in again at once. API keys stay good.
+    RevokeAll,
 }
 
 /// Of `config`.

@@ -160,6 +160,10 @@ pub trait AccountStore: Send + Sync {
     /// new generation.
     async fn revoke_all(&self, user: UserId, now: Timestamp) -> Result<i64>;
 
+    /// The same for every user, in one transaction that logs `EverybodySignedOut`; says how many users
+    /// there are.
+    async fn revoke_everybody(&self, now: Timestamp) -> Result<u64>;
+
     /// Sessions whose denial has not run out at `now`: what the blacklist starts from. At most
     /// `limit`, those that run out last first.
     async fn revoked_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<RevokedSession>>;

@@ -129,6 +129,9 @@ impl AccountStore for Store {
     async fn revoke_all(&self, _: UserId, _: Timestamp) -> Result<i64> {
         unused()
     }
+    async fn revoke_everybody(&self, _: Timestamp) -> Result<u64> {
+        unused()
+    }
     async fn revoked_sessions(&self, _: Timestamp, _: u32) -> Result<Vec<RevokedSession>> {
         unused()
     }

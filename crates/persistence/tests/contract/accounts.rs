@@ -22,6 +22,7 @@ on_both!(
     expired_revoked_and_disabled_are_refused,
     ending_a_session_twice_changes_nothing,
     ending_all_sessions_raises_the_generation,
+    revoking_everybodys_sessions_raises_every_generation,
     an_account_knows_the_addresses_that_signed_in_to_it,
 );
 
@@ -178,6 +179,31 @@ async fn ending_all_sessions_raises_the_generation(bed: Bed) {
     assert!(matches!(answer, Refreshed::Rotated { .. }));
     let nobody = UserId::generate(at(0), random());
     assert!(matches!(bed.accounts.revoke_all(nobody, at(1)).await, Err(Error::NotFound(_))));
+}
+
+async fn revoking_everybodys_sessions_raises_every_generation(bed: Bed) {
+    let ada = bed.user("ada@example.com").await;
+    let bob = bed.user("bob@example.com").await;
+    bed.session(ada.id, "a1").await;
+    bed.session(bob.id, "b1").await;
+    bed.accounts.revoke_all(ada.id, at(1)).await.unwrap();
+    let head = bed.events.head().await.unwrap();
+    assert_eq!(bed.accounts.revoke_everybody(at(2)).await.unwrap(), 2);
+    for (user, generation) in [(ada.id, 2), (bob.id, 1)] {
+        let standing = bed.accounts.standing(user).await.unwrap().unwrap();
+        assert_eq!(standing.generation, generation);
+    }
+    let answer = bed.accounts.rotate_refresh("b1", "b2", at(3), at(100)).await.unwrap();
+    assert_eq!(answer, Refreshed::Refused);
+    let logged = bed.events.read_after(head, 10).await.unwrap();
+    assert_eq!(
+        logged.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(),
+        ["everybody_signed_out"]
+    );
+    // A session from afterwards is good.
+    bed.session(ada.id, "a2").await;
+    let answer = bed.accounts.rotate_refresh("a2", "a3", at(3), at(100)).await.unwrap();
+    assert!(matches!(answer, Refreshed::Rotated { .. }));
 }
 
 async fn an_account_knows_the_addresses_that_signed_in_to_it(bed: Bed) {

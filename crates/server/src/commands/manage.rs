@@ -1,4 +1,4 @@
-//! Administrators and producers, made on the machine itself.
+//! Administrators, producers and sessions, managed on the machine itself.
 
 use std::io::BufRead as _;
 
@@ -8,7 +8,7 @@ use prometheus::Registry;
 
 use crate::{
     application::{Core, Ports, explain},
-    cli::{Admin, Producer},
+    cli::{Admin, Producer, Sessions},
     config::Config,
 };
 
@@ -38,6 +38,15 @@ pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {
         let simulated = if producer.is_simulated { "simulated " } else { "" };
         println!("made the {simulated}producer {}", producer.name);
         println!("key, shown this once: {}", key.reveal());
+        Ok(())
+    })
+}
+
+pub(super) fn sessions(config: &Config, action: Sessions) -> Result<()> {
+    let Sessions::RevokeAll = action;
+    with_core(config, async |core: Core| {
+        let users = core.accounts.sign_out_everybody().await.map_err(explain)?;
+        println!("signed out all {users} users; instances refuse their tokens within two seconds");
         Ok(())
     })
 }

@@ -37,6 +37,7 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::Admin { action } => manage::admin(&usable(&sources)?, action),
         Command::Producer { action } => manage::producer(&usable(&sources)?, action),
+        Command::Sessions { action } => manage::sessions(&usable(&sources)?, action),
     }
 }
 
