@@ -46,7 +46,9 @@ pub(super) fn sessions(config: &Config, action: Sessions) -> Result<()> {
     let Sessions::RevokeAll = action;
     with_core(config, async |core: Core| {
         let users = core.accounts.sign_out_everybody().await.map_err(explain)?;
-        println!("signed out all {users} users; instances refuse their tokens within two seconds");
+        println!(
+            "signed everybody out (users: {users}); instances refuse their tokens within two seconds"
+        );
         Ok(())
     })
 }
