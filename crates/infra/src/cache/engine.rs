@@ -216,11 +216,8 @@ impl Engine {
         let (landed, entry) = match self.load(load).await {
             Ok(loaded) => self.landed(&key, &loaded, &policy, snapshot),
             Err(error) => {
-                if let Error::NotFound(_) = error
-                    && let Some(entry) = self.store.get(&key)
-                {
-                    // What was there before is not served for the rest of its time.
-                    self.store.remove(&key, &entry);
+                if let Error::NotFound(_) = error {
+                    self.drop_entry(&key, shared.as_ref()).await;
                 }
                 self.absent.note(&key, &error, &policy, &snapshot, self.clock.now());
                 (self.rescued(&key, error), None)
@@ -325,6 +322,17 @@ impl Engine {
         self.measure();
         self.count("set", "ok");
         true
+    }
+
+    /// What does not exist any more is not served for the rest of its time, on no level.
+    async fn drop_entry(&self, key: &CacheKey, shared: Option<&(&RedisLevel, Place)>) {
+        if let Some(entry) = self.store.get(key) {
+            self.store.remove(key, &entry);
+            self.measure();
+        }
+        if let Some((second, place)) = shared {
+            second.remove(place).await;
+        }
     }
 
     /// A failed load is answered with what there is within its grace. What the source says does not

@@ -139,6 +139,14 @@ impl RedisLevel {
         self.count("set_redis", &put);
     }
 
+    /// Deletes the entry at `place`.
+    pub(super) async fn remove(&self, place: &Place) {
+        let mut del = redis::cmd("DEL");
+        del.arg(&place.entry);
+        let gone = self.redis.run(|mut c| async move { del.query_async::<()>(&mut c).await }).await;
+        self.count("del_redis", &gone);
+    }
+
     /// Takes the lease of `place` for `life`, unless another instance has it.
     pub(super) async fn take_turn(&self, place: &Place, life: Duration) -> Turn {
         if is_off(Mechanism::LoadLease) {

@@ -350,6 +350,9 @@ async fn what_has_gone_is_not_served_from_before(subject: Subject) {
     };
     timeout(Duration::from_secs(5), found_out).await.unwrap();
     assert!(matches!(ask().await, Err(Error::NotFound("signal"))));
+    // Nor does it come back from another level once its absence is forgotten.
+    subject.clock.advance(Duration::from_secs(2));
+    assert!(matches!(ask().await, Err(Error::NotFound("signal"))));
 }
 
 async fn absence_is_remembered_for_a_moment(subject: Subject) {
