@@ -118,8 +118,8 @@ impl Shared {
     }
 
     fn take_into_use(&self) {
-        // First: who is told that it is closed may ask at once, and a use that fails from then on opens
-        // it again.
+        // First: who is told that it is closed may ask at once. A use that fails in between is noticed
+        // by the next one that does.
         self.in_use.store(true, Ordering::Release);
         let before = self.state.send_replace(State::Closed);
         self.metrics.breaker_state.set(State::Closed as i64);
