@@ -62,10 +62,19 @@ impl Clock for Skewed {
 }
 
 fn limiter(redis: RedisHandle, instances: u32, skew: i64) -> RedisRateLimiter {
+    measured_limiter(redis, instances, skew, registered().1)
+}
+
+fn measured_limiter(
+    redis: RedisHandle,
+    instances: u32,
+    skew: i64,
+    metrics: Arc<InfraMetrics>,
+) -> RedisRateLimiter {
     let limits =
         SharedLimits { local: LocalLimits::default(), instances: instances.try_into().unwrap() };
     let clock = Arc::new(Skewed(MonotonicClock::new(), skew));
-    RedisRateLimiter::new(limits, redis, clock, registered().1)
+    RedisRateLimiter::new(limits, redis, clock, metrics)
 }
 
 fn policy(windows: &[(u64, u32)]) -> RatePolicy {
