@@ -1,5 +1,6 @@
 //! Settings: layers, provenance, rules. `config/default.toml` explains every key.
 
+mod effective;
 mod layers;
 mod model;
 mod original;

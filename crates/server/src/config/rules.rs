@@ -7,7 +7,7 @@ use alpine_infra::redis::RedisSettings;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Config, LogFormat, Profile, model::Plans};
+use super::{Config, effective::is_postgres, model::Plans};
 
 /// Texts that stand in examples and tutorials, compared in lower case.
 const WELL_KNOWN: &[&str] = &[
@@ -29,53 +29,6 @@ const WELL_KNOWN: &[&str] = &[
 
 /// The remedy for every missing or weak secret.
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
-
-impl Config {
-    /// Whether this is the development profile.
-    pub fn is_development(&self) -> bool {
-        self.profile == Profile::Development
-    }
-
-    /// The database's URL; the embedded one in the data directory when none is given.
-    pub fn database_url(&self) -> Secret {
-        self.database.url.clone().unwrap_or_else(|| {
-            Secret::new(format!("sqlite:{}", self.data_dir.join("alpine.db").display()))
-        })
-    }
-
-    /// Whether the database is PostgreSQL.
-    pub fn uses_postgres(&self) -> bool {
-        is_postgres(self.database_url().reveal())
-    }
-
-    /// The origins that may call from a browser, exactly: the website, the production domain or, in
-    /// development, this machine, and those that are configured.
-    pub fn allowed_origins(&self) -> Vec<String> {
-        let mut origins = Vec::new();
-        let website = self.http.frontend_url.as_deref();
-        origins.extend(
-            website.and_then(|url| Some(Url::parse(url).ok()?.origin().ascii_serialization())),
-        );
-        if self.is_development() {
-            origins.extend(self.cors.development_origins.iter().cloned());
-        } else if let Some(domain) = &self.http.domain {
-            origins.push(format!("https://{domain}"));
-        }
-        origins.extend(self.cors.origins.iter().cloned());
-        let mut seen = std::collections::HashSet::new();
-        origins.retain(|origin| seen.insert(origin.clone()));
-        origins
-    }
-
-    /// Whether log lines are JSON.
-    pub fn logs_json(&self) -> bool {
-        match self.logging.format {
-            LogFormat::Json => true,
-            LogFormat::Compact => false,
-            LogFormat::Auto => !self.is_development(),
-        }
-    }
-}
 
 /// One sentence for each broken rule.
 pub(super) fn problems(config: &Config) -> Vec<String> {
@@ -411,10 +364,6 @@ fn weakness(secret: &str) -> Option<&'static str> {
     }
     let distinct: std::collections::HashSet<u8> = secret.bytes().collect();
     (distinct.len() < 8).then_some("it repeats few characters")
-}
-
-fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 /// A CIDR block, or a single address as a block of one.

@@ -1,0 +1,57 @@
+//! What follows from several settings together.
+
+use alpine_domain::account::Secret;
+use url::Url;
+
+use super::{Config, LogFormat, Profile};
+
+impl Config {
+    /// Whether this is the development profile.
+    pub fn is_development(&self) -> bool {
+        self.profile == Profile::Development
+    }
+
+    /// The database's URL; the embedded one in the data directory when none is given.
+    pub fn database_url(&self) -> Secret {
+        self.database.url.clone().unwrap_or_else(|| {
+            Secret::new(format!("sqlite:{}", self.data_dir.join("alpine.db").display()))
+        })
+    }
+
+    /// Whether the database is PostgreSQL.
+    pub fn uses_postgres(&self) -> bool {
+        is_postgres(self.database_url().reveal())
+    }
+
+    /// The origins that may call from a browser, exactly: the website, the production domain or, in
+    /// development, this machine, and those that are configured.
+    pub fn allowed_origins(&self) -> Vec<String> {
+        let mut origins = Vec::new();
+        let website = self.http.frontend_url.as_deref();
+        origins.extend(
+            website.and_then(|url| Some(Url::parse(url).ok()?.origin().ascii_serialization())),
+        );
+        if self.is_development() {
+            origins.extend(self.cors.development_origins.iter().cloned());
+        } else if let Some(domain) = &self.http.domain {
+            origins.push(format!("https://{domain}"));
+        }
+        origins.extend(self.cors.origins.iter().cloned());
+        let mut seen = std::collections::HashSet::new();
+        origins.retain(|origin| seen.insert(origin.clone()));
+        origins
+    }
+
+    /// Whether log lines are JSON.
+    pub fn logs_json(&self) -> bool {
+        match self.logging.format {
+            LogFormat::Json => true,
+            LogFormat::Compact => false,
+            LogFormat::Auto => !self.is_development(),
+        }
+    }
+}
+
+pub(super) fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
