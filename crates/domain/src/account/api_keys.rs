@@ -1,7 +1,7 @@
 //! Keys for users' programs: an elite subscriber's or an administrator's.
 
 use super::{
-    Accounts, ApiKey, ApiKeyId, NewApiKey, Role, Secret, Standing, Tier, UserId,
+    Accounts, ApiKey, ApiKeyId, NewApiKey, Role, Secret, Standing, UserId,
     authenticator::API_KEY_PREFIX, digest,
 };
 use crate::{Error, Result, Timestamp, error::Refusals};
@@ -23,7 +23,7 @@ impl Accounts {
         scopes: &[String],
         expires_at: Option<Timestamp>,
     ) -> Result<(ApiKey, Secret)> {
-        if standing.tier != Tier::Elite && standing.role != Role::Admin {
+        if !standing.tier.brings_api_keys() && standing.role != Role::Admin {
             return Err(Error::Forbidden("API keys come with the elite tier"));
         }
         let created_at = self.ports.clock.now();

@@ -76,6 +76,13 @@ word_enum!(
     }
 );
 
+impl Tier {
+    /// Whether its users may make API keys.
+    pub const fn brings_api_keys(self) -> bool {
+        matches!(self, Self::Elite)
+    }
+}
+
 word_enum!(
     /// What a user may do besides reading.
     Role, {

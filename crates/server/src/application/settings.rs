@@ -191,14 +191,13 @@ fn trusted_proxies(given: &[String]) -> Vec<IpNet> {
 
 /// What each tier costs and brings, in the words of the rules in force.
 fn plans(config: &Config) -> Vec<Plan> {
-    let (views, limits, prices) = (&config.visibility, &config.rate_limits, &config.plans);
-    let plan = |tier: Tier, cents, view: View, limit: Limit| {
+    let (views, limits, prices) = (visibility(config), &config.rate_limits, &config.plans);
+    let plan = |tier: Tier, cents, view: &DomainView, limit: Limit| {
         let mut features = vec![
-            if view.below > 100.0 {
-                "every signal".to_owned()
-            } else {
-                format!("signals below {} percent confidence", view.below)
-            },
+            view.below.map_or_else(
+                || "every signal".to_owned(),
+                |below| format!("signals below {below} percent confidence"),
+            ),
             if view.delay.is_zero() {
                 "as soon as they are published".to_owned()
             } else {
@@ -208,15 +207,15 @@ fn plans(config: &Config) -> Vec<Plan> {
         if config.rate_limits.enabled && limit.per_minute > 0 {
             features.push(format!("{} requests a minute", limit.per_minute));
         }
-        if tier == Tier::Elite {
+        if tier.brings_api_keys() {
             features.push("API keys".to_owned());
         }
         Plan { tier, price: UsdCents::new(cents), features }
     };
     vec![
-        plan(Tier::Starter, prices.starter, views.starter, limits.starter),
-        plan(Tier::Pro, prices.pro, views.pro, limits.pro),
-        plan(Tier::Elite, prices.elite, views.elite, limits.elite),
+        plan(Tier::Starter, prices.starter, &views.starter, limits.starter),
+        plan(Tier::Pro, prices.pro, &views.pro, limits.pro),
+        plan(Tier::Elite, prices.elite, &views.elite, limits.elite),
     ]
 }
 
