@@ -7,7 +7,6 @@ use alpine_domain::{
     account::{Caller, digest},
     ports::rate_limit::{Decision, RatePolicy},
 };
-
 use arrayvec::ArrayString;
 
 use crate::{
@@ -82,13 +81,7 @@ pub(crate) async fn count_address(
     if limit == Limit::None {
         return Ok(());
     }
-    let policy = &state.settings.limits.address;
-    let decision = admit(state, policy, &of_address(address)).await;
-    if decision.allowed {
-        // Not shown: the caller's own policy says more.
-        return Ok(());
-    }
-    settle(state, exchange, policy, decision)
+    count_unshown(state, exchange, &state.settings.limits.address, &of_address(address)).await
 }
 
 /// Counts a request of a caller against the policy of its class.
@@ -125,13 +118,8 @@ pub(crate) async fn count_attempt(
     address: &ClientAddress,
     account: &str,
 ) -> Result<()> {
-    let policy = &state.settings.limits.login_account;
     let who = format!("g:{}:{address}", nameless(account));
-    let decision = admit(state, policy, &who).await;
-    if decision.allowed {
-        return Ok(());
-    }
-    settle(state, exchange, policy, decision)
+    count_unshown(state, exchange, &state.settings.limits.login_account, &who).await
 }
 
 /// Counts one guess at an account's secret from any address that never signed in to it.
@@ -140,12 +128,19 @@ pub(crate) async fn count_stranger(
     exchange: &Exchange,
     account: &str,
 ) -> Result<()> {
-    let policy = &state.settings.limits.strangers;
-    let decision = admit(state, policy, &format!("s:{}", nameless(account))).await;
-    if decision.allowed {
-        return Ok(());
-    }
-    settle(state, exchange, policy, decision)
+    let who = format!("s:{}", nameless(account));
+    count_unshown(state, exchange, &state.settings.limits.strangers, &who).await
+}
+
+/// Counts against a policy that is told of in a refusal only: otherwise the caller's own says more.
+async fn count_unshown(
+    state: &AppState,
+    exchange: &Exchange,
+    policy: &RatePolicy,
+    who: &str,
+) -> Result<()> {
+    let decision = admit(state, policy, who).await;
+    if decision.allowed { Ok(()) } else { settle(state, exchange, policy, decision) }
 }
 
 /// Most decisions need no waiting, and then no room for it either.
