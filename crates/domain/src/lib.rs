@@ -17,7 +17,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`signal`] | what a producer may say, who sees it and when, outcomes, statistics |
+//! | [`signal`] | what a producer may say, who sees it and when, outcomes |
+//! | [`statistics`] | what the closed signals prove |
 //! | [`account`] | users, tiers, sessions, access and refresh tokens |
 //! | [`plan`] | what can be subscribed to, and its price |
 //! | [`producer`] | who may push signals in |
@@ -35,8 +36,9 @@ pub mod plan;
 pub mod ports;
 pub mod producer;
 pub mod signal;
+pub mod statistics;
+mod text_enum;
 pub mod time;
-mod words;
 
 pub use error::{Error, FieldError, Result};
 pub use time::{Clock, Timestamp};

@@ -75,6 +75,11 @@ impl Timestamp {
     }
 }
 
+/// So many days of 24 hours.
+pub(crate) const fn days(count: u32) -> Duration {
+    Duration::from_secs(count as u64 * 86_400)
+}
+
 fn micros_of(span: Duration) -> i64 {
     let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     seconds.saturating_mul(1_000_000).saturating_add(i64::from(span.subsec_micros()))

@@ -15,7 +15,8 @@ use alpine_domain::{
         rate_limit::RateLimiter,
         secrets::Randomness,
     },
-    signal::{Catalogue, Intake, Record},
+    signal::{Catalogue, Intake},
+    statistics::Performance,
 };
 use async_trait::async_trait;
 use prometheus::Registry;
@@ -73,7 +74,7 @@ pub struct Services {
     /// Signals for readers.
     pub catalogue: Arc<Catalogue>,
     /// Statistics over closed signals.
-    pub record: Arc<Record>,
+    pub performance: Arc<Performance>,
     /// Who may ask how often.
     pub limiter: Arc<dyn RateLimiter>,
     /// Bodies that were made before.

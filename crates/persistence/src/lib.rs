@@ -58,6 +58,7 @@ mod rows;
 mod schema;
 mod settings;
 mod signals;
+mod statistics;
 
 pub use accounts::Accounts;
 pub use api_keys::ApiKeys;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Email, FullName};
-use crate::{Timestamp, words::word_enum};
+use crate::{Timestamp, text_enum::text_enum};
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -62,7 +62,7 @@ uuid_id!(
     ApiKeyId
 );
 
-word_enum!(
+text_enum!(
     /// What a subscriber pays for, lowest first.
     Tier, {
         /// Every new account.
@@ -83,7 +83,7 @@ impl Tier {
     }
 }
 
-word_enum!(
+text_enum!(
     /// What a user may do besides reading.
     Role, {
         /// A subscriber.

@@ -1,16 +1,17 @@
 //! What readers ask for: latest, subscribed, live, history, one signal, export. Every answer goes
 //! through the reader's [`View`], so that no path shows more than another.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
-    Action, Signal, SignalId, SignalQuery, SignalState, SignalStatus, SignalStore, Symbol, View,
+    Action, Signal, SignalId, SignalQuery, SignalReader, SignalState, SignalStatus, Symbol, View,
     VisibilityPolicy,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
     account::Viewer,
     page::{Cursor, Page, Slice, TOTAL_CAP},
+    time::days,
 };
 
 /// Signals read from the store at once while exporting.
@@ -78,7 +79,7 @@ pub struct Export {
 
 /// Answers readers.
 pub struct Catalogue {
-    store: Arc<dyn SignalStore>,
+    store: Arc<dyn SignalReader>,
     clock: Arc<dyn Clock>,
     policy: VisibilityPolicy,
 }
@@ -86,7 +87,7 @@ pub struct Catalogue {
 impl Catalogue {
     /// A catalogue of `store` under `policy`.
     pub fn new(
-        store: Arc<dyn SignalStore>,
+        store: Arc<dyn SignalReader>,
         clock: Arc<dyn Clock>,
         policy: VisibilityPolicy,
     ) -> Self {
@@ -267,8 +268,4 @@ fn cursor_of(signal: &Signal) -> Cursor {
 
 fn at_most(limit: u32, rows: Option<u32>) -> u32 {
     rows.map_or(limit, |rows| limit.min(rows))
-}
-
-pub(super) const fn days(days: u32) -> Duration {
-    Duration::from_secs(days as u64 * 86_400)
 }

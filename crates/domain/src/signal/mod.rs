@@ -1,33 +1,25 @@
-//! Signals: what a producer may say, who sees it and when, how it ends, and what the record proves.
+//! Signals: what a producer may say, who sees it and when, and how it ends.
 
-mod batch;
 mod catalogue;
 mod expiry;
-mod fields;
 mod intake;
 mod model;
 mod number;
 mod outcome;
-mod reading;
-mod record;
 mod store;
 mod verification;
 mod visibility;
 
 pub use catalogue::{Catalogue, Export, HistoryRequest, ListRequest, Listing};
 pub use expiry::{Expiry, ExpirySettings};
-pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
+pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted, hashed_fields};
 pub use model::{
     Action, AssetType, ExternalId, NewSignal, Signal, SignalId, SignalStatus, Strategy, Symbol,
 };
+pub(crate) use number::steps_to_percent;
 pub use number::{Confidence, InvalidNumber, PnlPercent, Price};
 pub use outcome::{NewOutcome, Outcome, pnl_percent};
-pub use reading::hashed_fields;
-pub use record::{EquityCurve, EquityPoint, MAX_POINTS, Record, RecordRequest, Statistics};
-pub use store::{
-    Accepted, Aggregates, ClosedPoint, OutcomeRecorded, RecordFilter, SignalQuery, SignalState,
-    SignalStore, SymbolRecord,
-};
+pub use store::{Accepted, OutcomeRecorded, SignalQuery, SignalReader, SignalState, SignalStore};
 pub use verification::{HashForm, VerificationHash, canonical_text, hash_matches};
 pub use visibility::{View, VisibilityPolicy};
 

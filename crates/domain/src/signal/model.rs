@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{Confidence, Outcome, Price, VerificationHash};
-use crate::{Timestamp, producer::ProducerId, words::word_enum};
+use crate::{Timestamp, producer::ProducerId, text_enum::text_enum};
 
 /// A signal's number at Alpine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ checked_text!(
     |text| plain_text(text, 32)
 );
 
-word_enum!(
+text_enum!(
     /// Which way a signal bets.
     Action, {
         /// On a rising price.
@@ -102,7 +102,7 @@ word_enum!(
     }
 );
 
-word_enum!(
+text_enum!(
     /// How a signal stands.
     SignalStatus, {
         /// Not ended yet.

@@ -176,7 +176,7 @@ impl PnlPercent {
 
 /// A sum of steps as percent. Exact up to 2⁵³ steps, then the nearest double.
 #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is wanted")]
-pub(super) fn steps_to_percent(steps: i128) -> f64 {
+pub(crate) fn steps_to_percent(steps: i128) -> f64 {
     let scale = i128::from(PnlPercent::SCALE);
     (steps / scale) as f64 + (steps % scale) as f64 / PnlPercent::SCALE as f64
 }

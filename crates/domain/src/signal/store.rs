@@ -1,12 +1,12 @@
-//! What must be kept of signals. Every method is one unit of work: all of it happens, with its
-//! events in the log, or none of it.
+//! What must be kept of signals, and how it is read. Every method that writes is one unit of work: all
+//! of it happens, with its events in the log, or none of it.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{
-    Action, NewOutcome, NewSignal, Outcome, PnlPercent, Signal, SignalId, SignalStatus, Strategy,
+    Action, ExternalId, NewOutcome, NewSignal, Outcome, Signal, SignalId, SignalStatus, Strategy,
     Symbol,
 };
 use crate::{Result, Timestamp, page::Slice, producer::ProducerId};
@@ -80,59 +80,7 @@ impl SignalQuery {
     }
 }
 
-/// Which closed signals count.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RecordFilter {
-    /// Only this instrument.
-    pub symbol: Option<Symbol>,
-    /// Only this strategy.
-    pub strategy: Option<Strategy>,
-    /// Only signals accepted at or after this instant.
-    pub since: Option<Timestamp>,
-}
-
-/// Exact sums over closed signals that have a profit or loss.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Aggregates {
-    /// How many.
-    pub trades: u64,
-    /// How many of them are wins, `pnl > 0`.
-    pub wins: u64,
-    /// How many of them come from simulated producers.
-    pub simulated: u64,
-    /// The sum of all wins, in [`PnlPercent`] steps.
-    pub sum_of_wins: i128,
-    /// The sum of all others, in steps; zero or below.
-    pub sum_of_losses: i128,
-    /// The largest profit or loss.
-    pub largest: Option<PnlPercent>,
-    /// The smallest.
-    pub smallest: Option<PnlPercent>,
-}
-
-/// One closed signal on the way of the equity curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClosedPoint {
-    /// The signal; breaks ties of `closed_at`.
-    pub signal: SignalId,
-    /// When the position ended.
-    pub closed_at: Timestamp,
-    /// Its profit or loss.
-    pub pnl: PnlPercent,
-}
-
-/// What the record says about one instrument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SymbolRecord {
-    /// The instrument.
-    pub symbol: Symbol,
-    /// Closed signals with a profit or loss.
-    pub closed_signals: u64,
-    /// How many of them a simulated producer made up.
-    pub simulated_signals: u64,
-}
-
-/// Signals and their outcomes, kept durably and immutably.
+/// Takes signals in and closes them, durably and immutably.
 #[async_trait]
 pub trait SignalStore: Send + Sync {
     /// Stores each signal that is new, in one transaction, and logs one `SignalPublished` for each.
@@ -155,7 +103,11 @@ pub trait SignalStore: Send + Sync {
         horizons: &[(Strategy, Duration)],
         limit: u32,
     ) -> Result<Vec<SignalId>>;
+}
 
+/// Stored signals, as things were known at an instant.
+#[async_trait]
+pub trait SignalReader: Send + Sync {
     /// One slice of a list, as things were known at the query's `as_of`.
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>>;
 
@@ -169,7 +121,7 @@ pub trait SignalStore: Send + Sync {
     async fn find_external(
         &self,
         producer: ProducerId,
-        external_id: &super::ExternalId,
+        external_id: &ExternalId,
     ) -> Result<Option<Signal>>;
 
     /// When the newest signal of the query's result was accepted and when the next one will come into
@@ -178,20 +130,6 @@ pub trait SignalStore: Send + Sync {
 
     /// Whether any producer is a simulation, so that files need a column that tells.
     async fn has_simulations(&self) -> Result<bool>;
-
-    /// Sums over closed signals.
-    async fn aggregates(&self, filter: &RecordFilter) -> Result<Aggregates>;
-
-    /// At most `limit` closed signals in order of `(closed_at, signal)`, after the given position.
-    async fn closed_points(
-        &self,
-        filter: &RecordFilter,
-        after: Option<(Timestamp, SignalId)>,
-        limit: u32,
-    ) -> Result<Vec<ClosedPoint>>;
-
-    /// Every instrument that has a closed signal, by name; at most `limit`.
-    async fn symbols(&self, limit: u32) -> Result<Vec<SymbolRecord>>;
 }
 
 /// The outcome of a signal that expired at `now`.

@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use alpine_domain::{
     event::tags,
     ports::cache::{CachePolicy, Scope},
-    signal::RecordRequest,
+    statistics::PerformanceRequest,
 };
 
 use crate::{
@@ -20,9 +20,9 @@ fn policy(context: &Context) -> CachePolicy {
     context.cache_policy(context.state.settings.cache.performance, [tags::PERFORMANCE])
 }
 
-fn request(context: &Context) -> Result<(RecordRequest, String)> {
+fn request(context: &Context) -> Result<(PerformanceRequest, String)> {
     let mut query = context.query()?;
-    let request = RecordRequest {
+    let request = PerformanceRequest {
         symbol: query.symbol(),
         strategy: query.optional("strategy"),
         days: query.days(1..=3_650),
@@ -35,8 +35,8 @@ pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
     let (request, parameters) = request(&context)?;
     context
         .cached(policy(&context), Scope::Public, parameters, move |services| {
-            let (record, request) = (Arc::clone(&services.record), request.clone());
-            async move { loaded(&StatisticsView::from(record.statistics(&request).await?), None) }
+            let (performance, request) = (Arc::clone(&services.performance), request.clone());
+            async move { loaded(&StatisticsView::from(performance.statistics(&request).await?), None) }
         })
         .await
 }
@@ -46,8 +46,10 @@ pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
     let (request, parameters) = request(&context)?;
     context
         .cached(policy(&context), Scope::Public, parameters, move |services| {
-            let (record, request) = (Arc::clone(&services.record), request.clone());
-            async move { loaded(&EquityCurveView::from(record.equity_curve(&request).await?), None) }
+            let (performance, request) = (Arc::clone(&services.performance), request.clone());
+            async move {
+                loaded(&EquityCurveView::from(performance.equity_curve(&request).await?), None)
+            }
         })
         .await
 }
@@ -56,8 +58,8 @@ pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
 pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
     context
         .cached(policy(&context), Scope::Public, String::new(), move |services| {
-            let record = Arc::clone(&services.record);
-            async move { loaded(&SymbolsView::new(&record.symbols().await?), None) }
+            let performance = Arc::clone(&services.performance);
+            async move { loaded(&SymbolsView::new(&performance.symbols().await?), None) }
         })
         .await
 }

@@ -18,7 +18,8 @@ use alpine_domain::{
         Standings, Tier, UserId,
     },
     ports::health::Condition,
-    signal::{Catalogue, Intake, Record, VisibilityPolicy},
+    signal::{Catalogue, Intake, VisibilityPolicy},
+    statistics::Performance,
     time::ManualClock,
 };
 use bytes::Bytes;
@@ -107,7 +108,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         )),
         intake: Arc::new(Intake::new(store.clone(), clock.clone())),
         catalogue: Arc::new(Catalogue::new(store.clone(), clock.clone(), policy)),
-        record: Arc::new(Record::new(store.clone(), clock.clone())),
+        performance: Arc::new(Performance::new(store.clone(), clock.clone())),
         limiter: limiter.clone(),
         cache: cache.clone(),
         freshness: fresh.clone(),

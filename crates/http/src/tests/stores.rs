@@ -14,6 +14,7 @@ use alpine_domain::{
     page::Slice,
     producer::{Producer, ProducerId, ProducerName, ProducerStore},
     signal::*,
+    statistics::{Aggregates, ClosedPoint, PerformanceFilter, StatisticsStore, SymbolCounts},
 };
 use async_trait::async_trait;
 
@@ -226,6 +227,10 @@ impl SignalStore for Store {
     ) -> Result<Vec<SignalId>> {
         unused()
     }
+}
+
+#[async_trait]
+impl SignalReader for Store {
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
         self.check()?;
         self.lists.fetch_add(1, Ordering::SeqCst);
@@ -260,18 +265,22 @@ impl SignalStore for Store {
     async fn has_simulations(&self) -> Result<bool> {
         Ok(self.signals.lock().unwrap().iter().any(|signal| signal.content.is_simulated))
     }
-    async fn aggregates(&self, _: &RecordFilter) -> Result<Aggregates> {
+}
+
+#[async_trait]
+impl StatisticsStore for Store {
+    async fn aggregates(&self, _: &PerformanceFilter) -> Result<Aggregates> {
         Ok(Aggregates::default())
     }
     async fn closed_points(
         &self,
-        _: &RecordFilter,
+        _: &PerformanceFilter,
         _: Option<(Timestamp, SignalId)>,
         _: u32,
     ) -> Result<Vec<ClosedPoint>> {
         Ok(Vec::new())
     }
-    async fn symbols(&self, _: u32) -> Result<Vec<SymbolRecord>> {
+    async fn symbols(&self, _: u32) -> Result<Vec<SymbolCounts>> {
         Ok(Vec::new())
     }
 }

@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     Timestamp,
-    signal::{EquityCurve, Statistics, SymbolRecord},
+    statistics::{EquityCurve, Statistics, SymbolCounts},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -75,7 +75,7 @@ pub(crate) struct EquityPointView {
 
 impl From<EquityCurve> for EquityCurveView {
     fn from(curve: EquityCurve) -> Self {
-        let point = |point: &alpine_domain::signal::EquityPoint| EquityPointView {
+        let point = |point: &alpine_domain::statistics::EquityPoint| EquityPointView {
             closed_at: point.closed_at,
             cumulative_pct: point.cumulative_pct,
         };
@@ -107,8 +107,8 @@ pub(crate) struct SymbolView<'a> {
 }
 
 impl<'a> SymbolsView<'a> {
-    pub(crate) fn new(symbols: &'a [SymbolRecord]) -> Self {
-        let view = |record: &'a SymbolRecord| SymbolView {
+    pub(crate) fn new(symbols: &'a [SymbolCounts]) -> Self {
+        let view = |record: &'a SymbolCounts| SymbolView {
             symbol: record.symbol.as_str(),
             closed_signals: record.closed_signals,
             simulated_signals: record.simulated_signals,

@@ -1,9 +1,8 @@
 //! Signals and their outcomes.
 
 mod fragments;
+mod intake;
 mod query;
-mod record;
-mod write;
 
 use std::time::Duration;
 
@@ -12,8 +11,8 @@ use alpine_domain::{
     page::Slice,
     producer::ProducerId,
     signal::{
-        Accepted, Aggregates, ClosedPoint, ExternalId, NewOutcome, NewSignal, OutcomeRecorded,
-        RecordFilter, Signal, SignalId, SignalQuery, SignalStore, Strategy, SymbolRecord,
+        Accepted, ExternalId, NewOutcome, NewSignal, OutcomeRecorded, Signal, SignalId,
+        SignalQuery, SignalReader, SignalStore, Strategy,
     },
 };
 use async_trait::async_trait;
@@ -37,17 +36,21 @@ impl Signals {
     pub const fn new(database: Database) -> Self {
         Self(database)
     }
+
+    pub(crate) const fn database(&self) -> &Database {
+        &self.0
+    }
 }
 
 #[async_trait]
 impl SignalStore for Signals {
     async fn accept(&self, signals: Vec<NewSignal>) -> Result<Vec<Accepted>> {
-        self.0.write("signal_accept", move |unit| write::accept(unit, &signals)).await
+        self.0.write("signal_accept", move |unit| intake::accept(unit, &signals)).await
     }
 
     async fn record_outcome(&self, outcome: NewOutcome) -> Result<OutcomeRecorded> {
         self.0
-            .write("signal_record_outcome", move |unit| write::record_outcome(unit, &outcome))
+            .write("signal_record_outcome", move |unit| intake::record_outcome(unit, &outcome))
             .await
     }
 
@@ -61,11 +64,14 @@ impl SignalStore for Signals {
         let horizons = horizons.to_vec();
         self.0
             .write("signal_expire", move |unit| {
-                write::expire(unit, now, default_horizon, &horizons, limit)
+                intake::expire(unit, now, default_horizon, &horizons, limit)
             })
             .await
     }
+}
 
+#[async_trait]
+impl SignalReader for Signals {
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
         let query = query.clone();
         self.0.read("signal_list", move |conn| query::list(conn, &query, slice)).await
@@ -98,7 +104,7 @@ impl SignalStore for Signals {
         let external_id = external_id.clone();
         self.0
             .read("signal_find_external", move |conn| {
-                write::find_external(conn, producer.get(), &external_id)
+                intake::find_external(conn, producer.get(), &external_id)
             })
             .await
     }
@@ -115,28 +121,5 @@ impl SignalStore for Signals {
                 Ok(simulated.count().get_result::<i64>(conn)? > 0)
             })
             .await
-    }
-
-    async fn aggregates(&self, filter: &RecordFilter) -> Result<Aggregates> {
-        let filter = filter.clone();
-        self.0.read("record_aggregates", move |conn| record::aggregates(conn, &filter)).await
-    }
-
-    async fn closed_points(
-        &self,
-        filter: &RecordFilter,
-        after: Option<(Timestamp, SignalId)>,
-        limit: u32,
-    ) -> Result<Vec<ClosedPoint>> {
-        let filter = filter.clone();
-        self.0
-            .read("record_closed_points", move |conn| {
-                record::closed_points(conn, &filter, after, limit)
-            })
-            .await
-    }
-
-    async fn symbols(&self, limit: u32) -> Result<Vec<SymbolRecord>> {
-        self.0.read("record_symbols", move |conn| record::symbols(conn, limit)).await
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use alpine_domain::{
     Error,
-    signal::{Outcome, OutcomeRecorded, SignalStatus, SignalStore as _, Strategy},
+    signal::{
+        Outcome, OutcomeRecorded, SignalReader as _, SignalStatus, SignalStore as _, Strategy,
+    },
 };
 
 use crate::support::{Bed, at, on_both, outcome, signal};

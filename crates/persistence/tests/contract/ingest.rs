@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use alpine_domain::{
     page::Slice,
-    signal::{Accepted, SignalQuery, SignalStore as _, VerificationHash},
+    signal::{Accepted, SignalQuery, SignalReader as _, SignalStore as _, VerificationHash},
 };
 
 use crate::support::{Bed, at, on_both, signal};

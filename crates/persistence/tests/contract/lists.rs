@@ -2,7 +2,10 @@
 
 use alpine_domain::{
     page::{Cursor, Slice},
-    signal::{Signal, SignalId, SignalQuery, SignalState, SignalStatus, SignalStore as _},
+    signal::{
+        Signal, SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus,
+        SignalStore as _,
+    },
 };
 
 use crate::support::{Bed, at, on_both, outcome, signal};

@@ -16,5 +16,5 @@ mod lists;
 mod migrations;
 mod pool;
 mod producers;
-mod record;
+mod statistics;
 mod support;

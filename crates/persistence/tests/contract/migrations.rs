@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, thread};
 
-use alpine_domain::{Error, signal::SignalStore as _};
+use alpine_domain::{Error, signal::SignalReader as _};
 use alpine_persistence::{AnyConnection, DatabaseSettings, Migrator, backup, migrations::drift};
 use diesel::{
     Connection as _, PgConnection, QueryableByName, RunQueryDsl as _,

@@ -14,7 +14,8 @@ use alpine_domain::{
         secrets::Randomness,
     },
     producer::Producers,
-    signal::{Catalogue, Expiry, Intake, Record, SignalStore},
+    signal::{Catalogue, Expiry, Intake},
+    statistics::Performance,
 };
 use alpine_infra::{
     InfraMetrics,
@@ -43,7 +44,7 @@ pub struct Core {
     /// Signals for readers.
     pub catalogue: Arc<Catalogue>,
     /// Statistics over closed signals.
-    pub record: Arc<Record>,
+    pub performance: Arc<Performance>,
     /// Closes what was open for too long.
     pub expiry: Arc<Expiry>,
     /// The event log.
@@ -84,7 +85,7 @@ impl Core {
             Arc::new(persistence::Accounts::new(database.clone()));
         let api_keys = Arc::new(persistence::ApiKeys::new(database.clone()));
         let producer_store = Arc::new(persistence::Producers::new(database.clone()));
-        let signals: Arc<dyn SignalStore> = Arc::new(persistence::Signals::new(database.clone()));
+        let signals = Arc::new(persistence::Signals::new(database.clone()));
         let events: Arc<dyn EventLog> = Arc::new(persistence::Events::new(database.clone()));
 
         let tokens = Arc::new(signed_tokens(config)?);
@@ -130,7 +131,7 @@ impl Core {
             producers: Arc::new(producers),
             intake: Arc::new(Intake::new(signals.clone(), clock.clone())),
             catalogue: Arc::new(Catalogue::new(signals.clone(), clock.clone(), visibility)),
-            record: Arc::new(Record::new(signals.clone(), clock.clone())),
+            performance: Arc::new(Performance::new(signals.clone(), clock.clone())),
             expiry: Arc::new(Expiry::new(signals, clock.clone(), settings::expiry(config))),
             events,
             applier: Arc::new(applier),

@@ -279,7 +279,7 @@ fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
         authenticator: core.authenticator.clone(),
         intake: core.intake.clone(),
         catalogue: core.catalogue.clone(),
-        record: core.record.clone(),
+        performance: core.performance.clone(),
         limiter: core.limiter.clone(),
         cache: core.cache.clone(),
         freshness: Arc::new(LogFreshness(follower.clone())),

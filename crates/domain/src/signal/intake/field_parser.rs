@@ -8,12 +8,12 @@ use crate::{
 };
 
 /// A JSON object under examination.
-pub(super) struct Fields<'a> {
+pub(super) struct FieldParser<'a> {
     object: &'a JsonObject,
     pub(super) refusals: Refusals,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> FieldParser<'a> {
     pub(super) fn new(object: &'a JsonObject) -> Self {
         Self { object, refusals: Refusals::default() }
     }

@@ -1,6 +1,6 @@
 //! Closed lists of words, each the same in the API, in the database and in code.
 
-macro_rules! word_enum {
+macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident, { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -36,4 +36,4 @@ macro_rules! word_enum {
         }
     };
 }
-pub(crate) use word_enum;
+pub(crate) use text_enum;

@@ -1,26 +1,30 @@
-//! Reads what a producer sends, field by field, and checks it in every respect.
+//! Parses what a producer sends, field by field, and checks it in every respect.
 
 use std::time::Duration;
 
-use super::{
-    Action, NewOutcome, NewSignal, Price, SignalStatus,
-    fields::Fields,
-    hashed::{HashedFields, HashedValue},
-    number::Digits,
-    verification::{HashForm, VerificationHash, canonical_text, hash_matches},
+use super::field_parser::FieldParser;
+use crate::{
+    Error, Result, Timestamp,
+    json::JsonObject,
+    producer::Producer,
+    signal::{
+        Action, HashForm, NewOutcome, NewSignal, Price, SignalStatus, VerificationHash,
+        canonical_text, hash_matches,
+        hashed::{HashedFields, HashedValue},
+        number::Digits,
+    },
 };
-use crate::{Error, Result, Timestamp, json::JsonObject, producer::Producer};
 
 /// How far a producer's clock may be ahead of ours.
 const MAX_AHEAD: Duration = Duration::from_hours(1);
 
 /// Checks one signal in every respect.
-pub(super) fn read_signal(
+pub(super) fn parse_signal(
     object: &JsonObject,
     producer: &Producer,
     now: Timestamp,
 ) -> Result<NewSignal> {
-    let mut fields = Fields::new(object);
+    let mut fields = FieldParser::new(object);
     let external_id = fields.required_text("signal_id");
     let symbol = fields.required_text("symbol");
     let action = fields.required_text("action");
@@ -30,14 +34,14 @@ pub(super) fn read_signal(
     let confidence = fields.required_number("confidence");
     let strategy = fields.optional_text("strategy");
     let asset_type = fields.optional_text("asset_type");
-    let instant = read_instant(&mut fields, "timestamp", now);
+    let instant = parse_instant(&mut fields, "timestamp", now);
     let hash = fields.text_with_alias("sha256", "verification_hash");
     let data_source = fields.prose("data_source", 100);
     let reasoning = fields.prose("reasoning", 4_000);
     let regime = fields.prose("regime", 100);
     let consensus_agreement =
         fields.optional_number::<Digits>("consensus_agreement").map(|digits| digits.0);
-    let sources_count = read_count(&mut fields, "sources_count");
+    let sources_count = parse_count(&mut fields, "sources_count");
     if let (Some(action), Some(entry)) = (action, &entry_price) {
         check_sides(&mut fields, action, entry, target_price.as_ref(), stop_price.as_ref());
     }
@@ -152,12 +156,12 @@ fn optional_number(price: Option<&Price>) -> HashedValue<'_> {
 }
 
 /// A producer's time: to the letter, and as an instant not more than an hour ahead.
-fn read_instant(
-    fields: &mut Fields<'_>,
+fn parse_instant(
+    fields: &mut FieldParser<'_>,
     field: &'static str,
     now: Timestamp,
 ) -> Option<(String, Timestamp)> {
-    let instant = fields.required_text::<Instant>(field)?;
+    let instant = fields.required_text::<WrittenTime>(field)?;
     if instant.at > now.later(MAX_AHEAD) {
         fields.refusals.add(field, "lies more than an hour in the future");
         return None;
@@ -166,12 +170,12 @@ fn read_instant(
 }
 
 /// A time with the letters that it was written in.
-struct Instant {
+struct WrittenTime {
     letters: String,
     at: Timestamp,
 }
 
-impl std::str::FromStr for Instant {
+impl std::str::FromStr for WrittenTime {
     type Err = crate::time::InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -182,7 +186,7 @@ impl std::str::FromStr for Instant {
     }
 }
 
-fn read_count(fields: &mut Fields<'_>, field: &'static str) -> Option<i64> {
+fn parse_count(fields: &mut FieldParser<'_>, field: &'static str) -> Option<i64> {
     let digits = fields.number(field)?;
     let count = digits.parse::<u32>().map_err(|_| "must be a whole number, 0 or more");
     fields.refusals.check(field, count).map(i64::from)
@@ -190,7 +194,7 @@ fn read_count(fields: &mut Fields<'_>, field: &'static str) -> Option<i64> {
 
 /// A target lies on the winning side of the entry, a stop on the other.
 fn check_sides(
-    fields: &mut Fields<'_>,
+    fields: &mut FieldParser<'_>,
     action: Action,
     entry: &Price,
     target: Option<&Price>,
@@ -216,15 +220,15 @@ fn check_sides(
 }
 
 /// Checks one outcome in itself.
-pub(super) fn read_outcome(
+pub(super) fn parse_outcome(
     object: &JsonObject,
     producer: &Producer,
     now: Timestamp,
 ) -> Result<NewOutcome> {
-    let mut fields = Fields::new(object);
+    let mut fields = FieldParser::new(object);
     let external_id = fields.required_text("signal_id");
     let exit_price = fields.required_number("exit_price");
-    let instant = read_instant(&mut fields, "exit_timestamp", now);
+    let instant = parse_instant(&mut fields, "exit_timestamp", now);
     let status = fields.optional_text("status");
     if status == Some(SignalStatus::Open) {
         fields.refusals.add("status", "must be one of: target_hit stop_hit closed expired");
@@ -251,9 +255,9 @@ mod tests {
     use super::*;
     use crate::{json::Member, producer::ProducerId};
 
-    const EDGE: &str = include_str!("../../tests/data/edge-signals.jsonl");
-    const MALFORMED: &str = include_str!("../../tests/data/malformed-signals.jsonl");
-    const ARGO: &str = include_str!("../../tests/data/argo-signals.jsonl");
+    const EDGE: &str = include_str!("../../../tests/data/edge-signals.jsonl");
+    const MALFORMED: &str = include_str!("../../../tests/data/malformed-signals.jsonl");
+    const ARGO: &str = include_str!("../../../tests/data/argo-signals.jsonl");
 
     fn argo() -> Producer {
         Producer {
@@ -298,7 +302,7 @@ mod tests {
     fn every_edge_case_is_read_with_its_own_digits() {
         for case in cases(EDGE) {
             let body = object(case.body.get());
-            let signal = read_signal(&body, &argo(), now()).unwrap();
+            let signal = parse_signal(&body, &argo(), now()).unwrap();
             assert_eq!(signal.entry_price.as_str(), digits(&body, "entry_price"));
             assert_eq!(signal.confidence.as_str(), digits(&body, "confidence"));
             assert_eq!(body.member("timestamp"), Some(Member::Text(signal.timestamp)));
@@ -307,7 +311,7 @@ mod tests {
 
     #[test]
     fn every_real_signal_is_read() {
-        let read = |line: &str| read_signal(&object(line), &argo(), now()).is_ok();
+        let read = |line: &str| parse_signal(&object(line), &argo(), now()).is_ok();
         assert_eq!(ARGO.lines().filter(|line| read(line)).count(), 1_624);
     }
 
@@ -318,7 +322,7 @@ mod tests {
             if case.why == "missing" {
                 body = body.replace(&format!("\"{}\":", case.field), "\"left_out\":");
             }
-            let refused = read_signal(&object(&body), &argo(), now());
+            let refused = parse_signal(&object(&body), &argo(), now());
             let Err(Error::Invalid(errors) | Error::Malformed(errors)) = refused else {
                 panic!("{body} was not refused");
             };
@@ -331,7 +335,7 @@ mod tests {
     fn both_hash_forms_name_the_same_content() {
         let of = |id: &str| {
             let case = cases(EDGE).find(|case| case.body.get().contains(id)).unwrap();
-            read_signal(&object(case.body.get()), &argo(), now()).unwrap()
+            parse_signal(&object(case.body.get()), &argo(), now()).unwrap()
         };
         let full = of("EDGE-011");
         assert_eq!(
@@ -351,7 +355,7 @@ mod tests {
 
     #[test]
     fn every_refused_field_is_named_at_once() {
-        let Err(Error::Invalid(errors)) = read_signal(&object("{}"), &argo(), now()) else {
+        let Err(Error::Invalid(errors)) = parse_signal(&object("{}"), &argo(), now()) else {
             panic!()
         };
         let fields: Vec<&str> = errors.iter().map(|error| error.field).collect();

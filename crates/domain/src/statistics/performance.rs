@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{
-    Aggregates, PnlPercent, RecordFilter, SignalStore, Strategy, Symbol, SymbolRecord,
-    catalogue::days, number::steps_to_percent,
+use super::{Aggregates, PerformanceFilter, StatisticsStore, SymbolCounts};
+use crate::{
+    Clock, Result, Timestamp,
+    signal::{PnlPercent, Strategy, Symbol, steps_to_percent},
+    time::days,
 };
-use crate::{Clock, Result, Timestamp};
 
 /// Points of an equity curve at most; longer ones are thinned evenly and keep their last point.
 pub const MAX_POINTS: u64 = 2_000;
@@ -17,7 +18,7 @@ const MAX_SYMBOLS: u32 = 10_000;
 
 /// Which closed signals are asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct RecordRequest {
+pub struct PerformanceRequest {
     /// Only this instrument.
     pub symbol: Option<Symbol>,
     /// Only this strategy.
@@ -73,25 +74,25 @@ pub struct EquityCurve {
     pub simulated_points: u64,
 }
 
-/// Answers for the record.
-pub struct Record {
-    store: Arc<dyn SignalStore>,
+/// Answers how the closed signals did.
+pub struct Performance {
+    store: Arc<dyn StatisticsStore>,
     clock: Arc<dyn Clock>,
 }
 
-impl Record {
-    /// The record that `store` holds.
-    pub fn new(store: Arc<dyn SignalStore>, clock: Arc<dyn Clock>) -> Self {
+impl Performance {
+    /// The performance of what `store` holds.
+    pub fn new(store: Arc<dyn StatisticsStore>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
     }
 
     /// The statistics.
-    pub async fn statistics(&self, request: &RecordRequest) -> Result<Statistics> {
+    pub async fn statistics(&self, request: &PerformanceRequest) -> Result<Statistics> {
         Ok(Statistics::from(self.store.aggregates(&self.filter(request)).await?))
     }
 
     /// The equity curve.
-    pub async fn equity_curve(&self, request: &RecordRequest) -> Result<EquityCurve> {
+    pub async fn equity_curve(&self, request: &PerformanceRequest) -> Result<EquityCurve> {
         let filter = self.filter(request);
         let sums = self.store.aggregates(&filter).await?;
         let stride = sums.trades.div_ceil(MAX_POINTS).max(1);
@@ -122,12 +123,12 @@ impl Record {
     }
 
     /// Every instrument with a closed signal, by name.
-    pub async fn symbols(&self) -> Result<Vec<SymbolRecord>> {
+    pub async fn symbols(&self) -> Result<Vec<SymbolCounts>> {
         self.store.symbols(MAX_SYMBOLS).await
     }
 
-    fn filter(&self, request: &RecordRequest) -> RecordFilter {
-        RecordFilter {
+    fn filter(&self, request: &PerformanceRequest) -> PerformanceFilter {
+        PerformanceFilter {
             symbol: request.symbol.clone(),
             strategy: request.strategy.clone(),
             since: request.days.map(|count| self.clock.now().earlier(days(count))),

@@ -1,8 +1,9 @@
-//! What the record of closed signals proves.
+//! Statistics over closed signals.
 
 use alpine_domain::{
     producer::ProducerStore as _,
-    signal::{Aggregates, PnlPercent, RecordFilter, SignalStore as _, SymbolRecord},
+    signal::{PnlPercent, SignalStore as _},
+    statistics::{Aggregates, PerformanceFilter, StatisticsStore as _, SymbolCounts},
 };
 
 use crate::support::{Bed, at, on_both, outcome, signal};
@@ -23,7 +24,7 @@ async fn closed(bed: &Bed, id: &str, symbol: &str, price: &str, seconds: i64) {
 }
 
 async fn sums_are_exact_and_filtered(bed: Bed) {
-    let none = bed.signals.aggregates(&RecordFilter::default()).await.unwrap();
+    let none = bed.signals.aggregates(&PerformanceFilter::default()).await.unwrap();
     assert_eq!(none, Aggregates::default());
     closed(&bed, "1", "AAPL", "100.00000001", 10).await;
     closed(&bed, "2", "AAPL", "97.5", 20).await;
@@ -38,7 +39,7 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
     bed.store(vec![signal(&argo, "5", 5)]).await;
     bed.signals.expire(at(100), std::time::Duration::ZERO, &[], 9).await.unwrap();
 
-    let all = bed.signals.aggregates(&RecordFilter::default()).await.unwrap();
+    let all = bed.signals.aggregates(&PerformanceFilter::default()).await.unwrap();
     let expected = Aggregates {
         trades: 4,
         wins: 2,
@@ -49,10 +50,12 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
         smallest: Some(PnlPercent::from_steps(-250_000_000)),
     };
     assert_eq!(all, expected);
-    let symbol = RecordFilter { symbol: Some("AAPL".parse().unwrap()), ..RecordFilter::default() };
+    let symbol =
+        PerformanceFilter { symbol: Some("AAPL".parse().unwrap()), ..PerformanceFilter::default() };
     assert_eq!(bed.signals.aggregates(&symbol).await.unwrap().trades, 3);
     let strategy = Some("momentum".parse().unwrap());
-    let filter = RecordFilter { strategy, since: Some(at(20)), ..RecordFilter::default() };
+    let filter =
+        PerformanceFilter { strategy, since: Some(at(20)), ..PerformanceFilter::default() };
     assert_eq!(bed.signals.aggregates(&filter).await.unwrap().trades, 2);
 }
 
@@ -61,7 +64,7 @@ async fn sums_do_not_overflow(bed: Bed) {
     for n in 0..12 {
         closed(&bed, &format!("w{n}"), "AAPL", "8999999999", n).await;
     }
-    let sums = bed.signals.aggregates(&RecordFilter::default()).await.unwrap();
+    let sums = bed.signals.aggregates(&PerformanceFilter::default()).await.unwrap();
     assert_eq!(sums.sum_of_wins, 12 * 8_999_999_899 * i128::from(PnlPercent::SCALE));
     assert!(sums.sum_of_wins > i128::from(i64::MAX));
 }
@@ -70,7 +73,7 @@ async fn points_come_in_order_of_closing(bed: Bed) {
     closed(&bed, "b", "AAPL", "101", 20).await;
     closed(&bed, "a", "AAPL", "102", 10).await;
     closed(&bed, "c", "MSFT", "103", 20).await;
-    let filter = RecordFilter::default();
+    let filter = PerformanceFilter::default();
     let all = bed.signals.closed_points(&filter, None, 10).await.unwrap();
     let percents: Vec<_> = all.iter().map(|point| point.pnl.to_string()).collect();
     assert_eq!(percents, ["2", "1", "3"]);
@@ -91,7 +94,7 @@ async fn symbols_are_counted(bed: Bed) {
     let argo = bed.producer().await;
     bed.store(vec![signal(&argo, "open", 0)]).await;
     let symbols = bed.signals.symbols(10).await.unwrap();
-    let record = |symbol: &str, closed_signals| SymbolRecord {
+    let record = |symbol: &str, closed_signals| SymbolCounts {
         symbol: symbol.parse().unwrap(),
         closed_signals,
         simulated_signals: 0,

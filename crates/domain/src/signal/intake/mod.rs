@@ -1,11 +1,14 @@
 //! What producers push in: one signal, a batch, an outcome.
 
+mod batch;
+mod field_parser;
+mod parse;
+
 use std::sync::Arc;
 
-use super::{
-    Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore, batch,
-    reading::{read_outcome, read_signal},
-};
+use self::parse::{parse_outcome, parse_signal};
+pub use self::{batch::MAX_BATCH, parse::hashed_fields};
+use super::{Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore};
 use crate::{
     Clock, Error, FieldError, Result,
     error::{Conflict, ConflictKind},
@@ -13,8 +16,6 @@ use crate::{
     producer::Producer,
 };
 
-/// Lines of one batch at most.
-pub const MAX_BATCH: usize = 10_000;
 /// Lines that are checked before other work on the same thread gets its turn.
 const LINES_PER_TURN: usize = 64;
 
@@ -69,7 +70,7 @@ impl Intake {
     /// [`Error::Malformed`] for broken JSON or a hash that does not fit the content,
     /// [`Error::Invalid`] for values that break rules, [`Error::Conflict`] for an id that is taken.
     pub async fn submit(&self, producer: &Producer, body: &[u8]) -> Result<Submitted> {
-        let signal = read_signal(&JsonObject::parse(body)?, producer, self.clock.now())?;
+        let signal = parse_signal(&JsonObject::parse(body)?, producer, self.clock.now())?;
         let external_id = signal.external_id.clone();
         let accepted = self.store.accept(vec![signal]).await?;
         match accepted.first() {
@@ -104,7 +105,7 @@ impl Intake {
             }
             let object = JsonObject::parse(text);
             let external_id = object.as_ref().ok().and_then(claimed_id);
-            let outcome = match object.and_then(|object| read_signal(&object, producer, now)) {
+            let outcome = match object.and_then(|object| parse_signal(&object, producer, now)) {
                 Ok(signal) => {
                     good.push((results.len(), signal));
                     LineOutcome::Refused(Vec::new())
@@ -150,7 +151,7 @@ impl Intake {
     /// As [`submit`](Self::submit); [`Error::NotFound`] for an unknown signal; [`Error::Conflict`]
     /// when it was closed before in another way.
     pub async fn report_outcome(&self, producer: &Producer, body: &[u8]) -> Result<(Signal, bool)> {
-        let outcome = read_outcome(&JsonObject::parse(body)?, producer, self.clock.now())?;
+        let outcome = parse_outcome(&JsonObject::parse(body)?, producer, self.clock.now())?;
         match self.store.record_outcome(outcome).await? {
             OutcomeRecorded::Closed(signal) => Ok((signal, true)),
             OutcomeRecorded::Repeated(signal) => Ok((signal, false)),

@@ -1,9 +1,11 @@
-//! What the record of closed signals proves.
+//! Statistics over closed signals.
 
 use alpine_domain::{
     Result, Timestamp,
-    signal::{Aggregates, ClosedPoint, PnlPercent, RecordFilter, SignalId, SymbolRecord},
+    signal::{PnlPercent, SignalId},
+    statistics::{Aggregates, ClosedPoint, PerformanceFilter, StatisticsStore, SymbolCounts},
 };
+use async_trait::async_trait;
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _,
     dsl::{InnerJoin, IntoBoxed, count, sql},
@@ -11,15 +13,41 @@ use diesel::{
 };
 
 use crate::{
-    AnyConnection, Failure,
+    AnyConnection, Failure, Signals,
     connection::MultiBackend,
     rows::stored,
     schema::{outcomes, signals},
 };
 
+#[async_trait]
+impl StatisticsStore for Signals {
+    async fn aggregates(&self, filter: &PerformanceFilter) -> Result<Aggregates> {
+        let filter = filter.clone();
+        self.database().read("statistics_aggregates", move |conn| aggregates(conn, &filter)).await
+    }
+
+    async fn closed_points(
+        &self,
+        filter: &PerformanceFilter,
+        after: Option<(Timestamp, SignalId)>,
+        limit: u32,
+    ) -> Result<Vec<ClosedPoint>> {
+        let filter = filter.clone();
+        self.database()
+            .read("statistics_closed_points", move |conn| {
+                closed_points(conn, &filter, after, limit)
+            })
+            .await
+    }
+
+    async fn symbols(&self, limit: u32) -> Result<Vec<SymbolCounts>> {
+        self.database().read("statistics_symbols", move |conn| symbols(conn, limit)).await
+    }
+}
+
 type Closed<'a> = IntoBoxed<'a, InnerJoin<outcomes::table, signals::table>, MultiBackend>;
 
-fn closed(filter: &RecordFilter) -> Closed<'_> {
+fn closed(filter: &PerformanceFilter) -> Closed<'_> {
     let mut rows = outcomes::table
         .inner_join(signals::table)
         .into_boxed()
@@ -58,10 +86,7 @@ fn joined(percents: i64, rest: i64) -> i128 {
     i128::from(percents) * i128::from(PnlPercent::SCALE) + i128::from(rest)
 }
 
-pub(super) fn aggregates(
-    conn: &mut AnyConnection,
-    filter: &RecordFilter,
-) -> Result<Aggregates, Failure> {
+fn aggregates(conn: &mut AnyConnection, filter: &PerformanceFilter) -> Result<Aggregates, Failure> {
     let row: Sums = closed(filter)
         .select((
             diesel::dsl::count_star(),
@@ -93,9 +118,9 @@ pub(super) fn aggregates(
     })
 }
 
-pub(super) fn closed_points(
+fn closed_points(
     conn: &mut AnyConnection,
-    filter: &RecordFilter,
+    filter: &PerformanceFilter,
     after: Option<(Timestamp, SignalId)>,
     limit: u32,
 ) -> Result<Vec<ClosedPoint>, Failure> {
@@ -122,7 +147,7 @@ pub(super) fn closed_points(
     Ok(points.collect())
 }
 
-pub(super) fn symbols(conn: &mut AnyConnection, limit: u32) -> Result<Vec<SymbolRecord>, Failure> {
+fn symbols(conn: &mut AnyConnection, limit: u32) -> Result<Vec<SymbolCounts>, Failure> {
     let rows: Vec<(String, i64, i64)> = outcomes::table
         .inner_join(signals::table)
         .group_by(signals::symbol)
@@ -136,10 +161,10 @@ pub(super) fn symbols(conn: &mut AnyConnection, limit: u32) -> Result<Vec<Symbol
             ),
         ))
         .load(conn)?;
-    let records: Result<Vec<SymbolRecord>> = rows
+    let records: Result<Vec<SymbolCounts>> = rows
         .into_iter()
         .map(|(symbol, closed, simulated)| {
-            Ok(SymbolRecord {
+            Ok(SymbolCounts {
                 symbol: stored("signals.symbol", &symbol)?,
                 closed_signals: u64::try_from(closed).unwrap_or(0),
                 simulated_signals: u64::try_from(simulated).unwrap_or(0),

@@ -3,8 +3,10 @@
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::intake::MAX_BATCH;
 use crate::{Error, Result};
+
+/// Lines of one batch at most.
+pub const MAX_BATCH: usize = 10_000;
 
 /// One line of a batch: its number, from 1, and what stands in it.
 pub(super) type Line<'a> = (usize, &'a [u8]);

@@ -1,0 +1,9 @@
+//! What the closed signals prove: statistics, the equity curve, the instruments.
+
+mod performance;
+mod store;
+
+pub use performance::{
+    EquityCurve, EquityPoint, MAX_POINTS, Performance, PerformanceRequest, Statistics,
+};
+pub use store::{Aggregates, ClosedPoint, PerformanceFilter, StatisticsStore, SymbolCounts};
