@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     Clock, Result,
-    account::{AccountStore, Authenticator, Standings},
+    account::{AccountStates, AccountStore, Authenticator},
     event::{Event, tags},
     ports::{
         blacklist::TokenBlacklist,
@@ -24,7 +24,7 @@ pub struct Applier {
     /// Where denials are read from at the start.
     pub accounts: Arc<dyn AccountStore>,
     /// What users are now.
-    pub standings: Arc<Standings>,
+    pub states: Arc<AccountStates>,
     /// What keys stand for.
     pub authenticator: Arc<Authenticator>,
     /// Revoked sessions.
@@ -46,8 +46,8 @@ impl EventHandler for Applier {
             Event::SessionRevoked { session, until } => {
                 self.blacklist.deny(&session.to_string(), *until).await;
             }
-            Event::AccountChanged { user } => self.standings.invalidate(*user),
-            Event::EverybodySignedOut => self.standings.clear(),
+            Event::AccountChanged { user } => self.states.invalidate(*user),
+            Event::EverybodySignedOut => self.states.clear(),
             Event::ProducersChanged | Event::ApiKeysChanged => self.authenticator.forget_keys(),
             Event::SignalPublished { .. }
             | Event::SignalClosed { .. }
@@ -69,7 +69,7 @@ impl EventHandler for Applier {
         for revoked in self.accounts.revoked_sessions(self.clock.now(), MAX_DENIALS).await? {
             self.blacklist.deny(&revoked.session.to_string(), revoked.until).await;
         }
-        self.standings.clear();
+        self.states.clear();
         self.authenticator.forget_keys();
         self.cache.restart(&shared_generations(newest)).await;
         Ok(())

@@ -162,21 +162,19 @@ impl LimitSettings {
         match caller {
             Caller::Anonymous => &self.anonymous,
             Caller::Producer(_) => &self.producer,
-            Caller::User { standing, .. } | Caller::ApiKey { standing, .. }
-                if standing.role == Role::Admin =>
+            Caller::User { state, .. } | Caller::ApiKey { state, .. }
+                if state.role == Role::Admin =>
             {
                 &self.admin
             }
             // An owner who was downgraded keeps the keys but not their limit.
-            Caller::ApiKey { standing, .. } if standing.tier == Tier::Elite => &self.api_key,
-            Caller::User { standing, .. } | Caller::ApiKey { standing, .. } => {
-                match standing.tier {
-                    Tier::Free => &self.free,
-                    Tier::Starter => &self.starter,
-                    Tier::Pro => &self.pro,
-                    Tier::Elite => &self.elite,
-                }
-            }
+            Caller::ApiKey { state, .. } if state.tier == Tier::Elite => &self.api_key,
+            Caller::User { state, .. } | Caller::ApiKey { state, .. } => match state.tier {
+                Tier::Free => &self.free,
+                Tier::Starter => &self.starter,
+                Tier::Pro => &self.pro,
+                Tier::Elite => &self.elite,
+            },
         }
     }
 }

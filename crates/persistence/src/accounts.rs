@@ -3,8 +3,8 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{
-        Account, AccountStore, AddressDigest, Email, NewAccount, NewSession, ProfileChange,
-        Refreshed, RevokedSession, Role, SessionId, Standing, Tier, UserId,
+        Account, AccountState, AccountStore, AddressDigest, Email, NewAccount, NewSession,
+        ProfileChange, Refreshed, RevokedSession, Role, SessionId, Tier, UserId,
     },
     error::ConflictKind,
     event::Event,
@@ -187,7 +187,7 @@ impl AccountStore for Accounts {
             .await
     }
 
-    async fn standing(&self, id: UserId) -> Result<Option<Standing>> {
+    async fn state(&self, id: UserId) -> Result<Option<AccountState>> {
         self.0
             .read("account_standing", move |conn| {
                 let row: Option<(String, String, bool, i64)> = users::table
@@ -198,7 +198,7 @@ impl AccountStore for Accounts {
                 let Some((tier, role, is_active, generation)) = row else {
                     return Ok(None);
                 };
-                Ok(Some(Standing {
+                Ok(Some(AccountState {
                     tier: stored("users.tier", &tier)?,
                     role: stored("users.role", &role)?,
                     is_active,

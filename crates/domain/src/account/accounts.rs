@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Account, AccountStore, AddressDigest, ApiKeyStore, Email, FullName, NewAccount, NewPassword,
-    NewSession, ProfileChange, Refreshed, Role, Secret, SessionId, Standings, Tier, UserId, digest,
+    Account, AccountStates, AccountStore, AddressDigest, ApiKeyStore, Email, FullName, NewAccount,
+    NewPassword, NewSession, ProfileChange, Refreshed, Role, Secret, SessionId, Tier, UserId,
+    digest,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
@@ -72,7 +73,7 @@ pub struct AccountPorts {
     /// Refuses revoked sessions.
     pub blacklist: Arc<dyn TokenBlacklist>,
     /// Remembers what users are now.
-    pub standings: Arc<Standings>,
+    pub states: Arc<AccountStates>,
     /// Says what time it is.
     pub clock: Arc<dyn Clock>,
     /// Makes secrets.
@@ -213,7 +214,7 @@ impl Accounts {
     /// Ends every session of a user. Tokens issued afterwards are good, even in the same second.
     pub async fn sign_out_everywhere(&self, user: UserId) -> Result<()> {
         self.ports.store.revoke_all(user, self.ports.clock.now()).await?;
-        self.ports.standings.invalidate(user);
+        self.ports.states.invalidate(user);
         Ok(())
     }
 
@@ -225,7 +226,7 @@ impl Accounts {
     /// When the database is away.
     pub async fn sign_out_everybody(&self) -> Result<u64> {
         let users = self.ports.store.revoke_everybody(self.ports.clock.now()).await?;
-        self.ports.standings.clear();
+        self.ports.states.clear();
         Ok(users)
     }
 
@@ -253,7 +254,7 @@ impl Accounts {
         refusals.into_result()?;
         let change = ProfileChange { full_name, email };
         let account = self.ports.store.update_profile(user, change, self.ports.clock.now()).await?;
-        self.ports.standings.invalidate(user);
+        self.ports.states.invalidate(user);
         Ok(account)
     }
 
@@ -323,7 +324,7 @@ impl Accounts {
     ) -> Result<Account> {
         let now = self.ports.clock.now();
         let changed = self.ports.store.set_standing(account.id, tier, role, now).await?;
-        self.ports.standings.invalidate(account.id);
+        self.ports.states.invalidate(account.id);
         Ok(changed)
     }
 

@@ -1,7 +1,7 @@
 //! Keys for users' programs: an elite subscriber's or an administrator's.
 
 use super::{
-    Accounts, ApiKey, ApiKeyId, NewApiKey, Role, Secret, Standing, UserId,
+    AccountState, Accounts, ApiKey, ApiKeyId, NewApiKey, Role, Secret, UserId,
     authenticator::API_KEY_PREFIX, digest,
 };
 use crate::{Error, Result, Timestamp, error::Refusals};
@@ -18,12 +18,12 @@ impl Accounts {
     pub async fn create_api_key(
         &self,
         user: UserId,
-        standing: Standing,
+        state: AccountState,
         name: &str,
         scopes: &[String],
         expires_at: Option<Timestamp>,
     ) -> Result<(ApiKey, Secret)> {
-        if !standing.tier.brings_api_keys() && standing.role != Role::Admin {
+        if !state.tier.brings_api_keys() && state.role != Role::Admin {
             return Err(Error::Forbidden("API keys come with the elite tier"));
         }
         let created_at = self.ports.clock.now();

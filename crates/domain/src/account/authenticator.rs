@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ApiKey, ApiKeyStore, Caller, SessionId, Standing, Standings, UserId, digest};
+use super::{AccountState, AccountStates, ApiKey, ApiKeyStore, Caller, SessionId, UserId, digest};
 use crate::{
     Clock, Error, Result,
     memo::Memo,
@@ -28,7 +28,7 @@ enum Holder {
 pub struct Authenticator {
     tokens: Arc<dyn AccessTokens>,
     blacklist: Arc<dyn TokenBlacklist>,
-    standings: Arc<Standings>,
+    states: Arc<AccountStates>,
     api_keys: Arc<dyn ApiKeyStore>,
     producers: Arc<dyn ProducerStore>,
     clock: Arc<dyn Clock>,
@@ -40,13 +40,13 @@ impl Authenticator {
     pub fn new(
         tokens: Arc<dyn AccessTokens>,
         blacklist: Arc<dyn TokenBlacklist>,
-        standings: Arc<Standings>,
+        states: Arc<AccountStates>,
         api_keys: Arc<dyn ApiKeyStore>,
         producers: Arc<dyn ProducerStore>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let holders = Memo::new(KEY_CAPACITY);
-        Self { tokens, blacklist, standings, api_keys, producers, clock, holders }
+        Self { tokens, blacklist, states, api_keys, producers, clock, holders }
     }
 
     /// The caller with this access token (RFC 6750).
@@ -62,11 +62,11 @@ impl Authenticator {
             return Err(Error::Unauthenticated("the access token was revoked; sign in again"));
         }
         let (id, session) = (UserId::new(claims.subject), SessionId::new(claims.session));
-        let standing = self.active_standing(id).await?;
-        if claims.generation < standing.generation {
+        let state = self.active_state(id).await?;
+        if claims.generation < state.generation {
             return Err(Error::Unauthenticated("the access token was revoked; sign in again"));
         }
-        Ok(Caller::User { id, session, standing })
+        Ok(Caller::User { id, session, state })
     }
 
     /// The caller with this key, a user's or a producer's.
@@ -83,8 +83,8 @@ impl Authenticator {
                 if api_key.expires_at.is_some_and(|end| end <= self.clock.now()) {
                     return Err(UNKNOWN_KEY);
                 }
-                let standing = self.active_standing(api_key.owner).await?;
-                Ok(Caller::ApiKey { key: api_key.id, owner: api_key.owner, standing })
+                let state = self.active_state(api_key.owner).await?;
+                Ok(Caller::ApiKey { key: api_key.id, owner: api_key.owner, state })
             }
         }
     }
@@ -110,10 +110,10 @@ impl Authenticator {
         Ok(holder)
     }
 
-    async fn active_standing(&self, user: UserId) -> Result<Standing> {
-        let standing = self.standings.of(user).await?;
-        standing
-            .filter(|standing| standing.is_active)
+    async fn active_state(&self, user: UserId) -> Result<AccountState> {
+        let state = self.states.of(user).await?;
+        state
+            .filter(|state| state.is_active)
             .ok_or(Error::Unauthenticated("the account is disabled or gone"))
     }
 }

@@ -6,7 +6,7 @@ mod api_keys;
 mod authenticator;
 mod credentials;
 mod model;
-mod standings;
+mod states;
 mod store;
 
 pub use accounts::{AccountPorts, AccountSettings, Accounts, SignedIn};
@@ -14,9 +14,9 @@ pub use addresses::AddressDigest;
 pub use authenticator::{API_KEY_PREFIX, Authenticator};
 pub use credentials::{Email, FullName, NewPassword, Secret, digest};
 pub use model::{
-    Account, ApiKey, ApiKeyId, Caller, Role, SessionId, Standing, Tier, UserId, Viewer,
+    Account, AccountState, ApiKey, ApiKeyId, Caller, Role, SessionId, Tier, UserId, Viewer,
 };
-pub use standings::Standings;
+pub use states::AccountStates;
 pub use store::{
     AccountStore, ApiKeyStore, NewAccount, NewApiKey, NewSession, ProfileChange, Refreshed,
     RevokedSession,

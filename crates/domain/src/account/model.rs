@@ -120,7 +120,7 @@ pub struct Account {
 
 /// What every authenticated request needs to know of a user, and nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct AccountState {
     /// The user's tier.
     pub tier: Tier,
     /// The user's role.
@@ -131,7 +131,7 @@ pub struct Standing {
     pub generation: i64,
 }
 
-impl From<&Account> for Standing {
+impl From<&Account> for AccountState {
     fn from(account: &Account) -> Self {
         Self {
             tier: account.tier,
@@ -176,7 +176,7 @@ pub enum Caller {
         /// The session of the token.
         session: SessionId,
         /// What the user is now, not when the token was issued.
-        standing: Standing,
+        state: AccountState,
     },
     /// A user's program, with an API key.
     ApiKey {
@@ -185,7 +185,7 @@ pub enum Caller {
         /// Its owner.
         owner: UserId,
         /// What the owner is now.
-        standing: Standing,
+        state: AccountState,
     },
     /// A producer of signals, with its key.
     Producer(crate::producer::Producer),
@@ -196,9 +196,9 @@ impl Caller {
     pub const fn viewer(&self) -> Viewer {
         match self {
             Self::Anonymous | Self::Producer(_) => Viewer::Anonymous,
-            Self::User { standing, .. } | Self::ApiKey { standing, .. } => match standing.role {
+            Self::User { state, .. } | Self::ApiKey { state, .. } => match state.role {
                 Role::Admin => Viewer::Admin,
-                Role::User => Viewer::Subscriber(standing.tier),
+                Role::User => Viewer::Subscriber(state.tier),
             },
         }
     }

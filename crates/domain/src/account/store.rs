@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::{
-    Account, AddressDigest, ApiKey, ApiKeyId, Email, FullName, Role, SessionId, Standing, Tier,
+    Account, AccountState, AddressDigest, ApiKey, ApiKeyId, Email, FullName, Role, SessionId, Tier,
     UserId,
 };
 use crate::{Result, Timestamp};
@@ -100,7 +100,7 @@ pub trait AccountStore: Send + Sync {
     async fn account(&self, id: UserId) -> Result<Option<Account>>;
 
     /// What requests need to know of the account.
-    async fn standing(&self, id: UserId) -> Result<Option<Standing>>;
+    async fn state(&self, id: UserId) -> Result<Option<AccountState>>;
 
     /// Changes the profile and logs `AccountChanged`.
     ///

@@ -7,7 +7,7 @@ use actix_web::{
         header::{HeaderValue, LOCATION},
     },
 };
-use alpine_domain::account::{Caller, Role, Standing, Tier};
+use alpine_domain::account::{AccountState, Caller, Role, Tier};
 
 use crate::{
     context::{Context, not_found},
@@ -15,17 +15,17 @@ use crate::{
     views::{ApiKeyView, ApiKeysView, NewApiKeyView},
 };
 
-fn standing(context: &Context) -> Result<Standing> {
+fn state(context: &Context) -> Result<AccountState> {
     match context.caller {
-        Caller::User { standing, .. } => Ok(standing),
+        Caller::User { state, .. } => Ok(state),
         _ => Err(Problem::unauthenticated(Challenge::Bearer, "sign in first")),
     }
 }
 
 /// `GET users/api-keys`.
 pub(crate) async fn list(context: Context) -> Result<HttpResponse> {
-    let standing = standing(&context)?;
-    if standing.tier != Tier::Elite && standing.role != Role::Admin {
+    let state = state(&context)?;
+    if state.tier != Tier::Elite && state.role != Role::Admin {
         return Err(Problem::new(&problem::FORBIDDEN, "API keys come with the elite tier"));
     }
     let keys = context.state.services.accounts.list_api_keys(context.user()?).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn list(context: Context) -> Result<HttpResponse> {
 
 /// `POST users/api-keys`. The key itself is shown in this answer and never again.
 pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
-    let (user, standing) = (context.user()?, standing(&context)?);
+    let (user, state) = (context.user()?, state(&context)?);
     let mut fields = context.json().await?;
     let name = fields.text("name");
     let scopes = fields.optional_texts("scopes").unwrap_or_else(|| vec!["signals:read".to_owned()]);
@@ -45,7 +45,7 @@ pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
         .state
         .services
         .accounts
-        .create_api_key(user, standing, &name, &scopes, expires_at)
+        .create_api_key(user, state, &name, &scopes, expires_at)
         .await?;
     let view = NewApiKeyView { details: ApiKeyView::from(&key), key: secret.reveal() };
     let mut answer = context.answer(StatusCode::CREATED, &view)?;

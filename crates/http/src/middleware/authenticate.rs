@@ -58,9 +58,7 @@ fn permit(caller: Caller, access: Access) -> Result<Caller> {
         | (Access::Bearer, Caller::User { .. })
         | (Access::BearerOrKey, Caller::User { .. } | Caller::ApiKey { .. })
         | (Access::Producer, Caller::Producer(_)) => Ok(caller),
-        (Access::Admin, Caller::User { standing, .. }) if standing.role == Role::Admin => {
-            Ok(caller)
-        }
+        (Access::Admin, Caller::User { state, .. }) if state.role == Role::Admin => Ok(caller),
         (Access::Admin, Caller::User { .. }) => forbidden("only administrators may do this"),
         (Access::Producer, Caller::ApiKey { .. }) => {
             forbidden("this is a user's API key; only a producer's key may push signals")
@@ -162,7 +160,7 @@ fn api_key(request: &HttpRequest) -> Result<Option<&str>> {
 pub(crate) const fn kind(caller: &Caller) -> &'static str {
     match caller {
         Caller::Anonymous => "anonymous",
-        Caller::User { standing, .. } => match standing.role {
+        Caller::User { state, .. } => match state.role {
             Role::Admin => "admin",
             Role::User => "user",
         },

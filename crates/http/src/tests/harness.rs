@@ -14,8 +14,8 @@ use actix_web::{
 use alpine_domain::{
     Timestamp,
     account::{
-        Account, AccountPorts, AccountSettings, Accounts, Authenticator, Role, SessionId,
-        Standings, Tier, UserId,
+        Account, AccountPorts, AccountSettings, AccountStates, Accounts, Authenticator, Role,
+        SessionId, Tier, UserId,
     },
     ports::health::Condition,
     signal::{Catalogue, Intake, VisibilityPolicy},
@@ -81,7 +81,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
     let limiter = Arc::new(Limiter::default());
     let fresh = Arc::new(Switch(AtomicBool::new(true)));
     let (database, redis) = (part("database", true), part("redis", false));
-    let standings = Arc::new(Standings::new(store.clone(), 100));
+    let states = Arc::new(AccountStates::new(store.clone(), 100));
     let blacklist = Arc::new(Blacklist::default());
     let randomness = Arc::new(Counting::default());
     let ports = AccountPorts {
@@ -90,7 +90,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         hasher: Arc::new(Plain),
         tokens: Arc::new(Plain),
         blacklist: blacklist.clone(),
-        standings: standings.clone(),
+        states: states.clone(),
         clock: clock.clone(),
         randomness: randomness.clone(),
     };
@@ -101,7 +101,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         authenticator: Arc::new(Authenticator::new(
             Arc::new(Plain),
             blacklist,
-            standings,
+            states,
             store.clone(),
             store.clone(),
             clock.clone(),

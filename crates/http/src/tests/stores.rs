@@ -79,8 +79,8 @@ impl AccountStore for Store {
     async fn account(&self, id: UserId) -> Result<Option<Account>> {
         Ok(self.account_where(|account| account.id == id).map(|(account, _)| account))
     }
-    async fn standing(&self, id: UserId) -> Result<Option<Standing>> {
-        Ok(self.account(id).await?.as_ref().map(Standing::from))
+    async fn state(&self, id: UserId) -> Result<Option<AccountState>> {
+        Ok(self.account(id).await?.as_ref().map(AccountState::from))
     }
     async fn update_profile(
         &self,

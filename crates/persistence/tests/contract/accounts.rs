@@ -3,8 +3,8 @@
 use alpine_domain::{
     Error,
     account::{
-        AccountStore as _, AddressDigest, ProfileChange, Refreshed, RevokedSession, Role, Secret,
-        SessionId, Standing, Tier, UserId,
+        AccountState, AccountStore as _, AddressDigest, ProfileChange, Refreshed, RevokedSession,
+        Role, Secret, SessionId, Tier, UserId,
     },
     error::ConflictKind,
     event::Event,
@@ -32,8 +32,8 @@ async fn accounts_read_back_and_addresses_are_unique(bed: Bed) {
     let email = "ada@example.com".parse().unwrap();
     let (account, hash) = bed.accounts.credentials(&email).await.unwrap().unwrap();
     assert_eq!((account, hash.as_str()), (created.clone(), "hash"));
-    let standing = bed.accounts.standing(created.id).await.unwrap();
-    assert_eq!(standing, Some(Standing::from(&created)));
+    let state = bed.accounts.state(created.id).await.unwrap();
+    assert_eq!(state, Some(AccountState::from(&created)));
 
     match bed.accounts.create(new_account("ada@example.com")).await {
         Err(Error::Conflict(conflict)) => assert_eq!(conflict.kind, ConflictKind::EmailTaken),
@@ -169,8 +169,8 @@ async fn ending_all_sessions_raises_the_generation(bed: Bed) {
     bed.session(bob.id, "b1").await;
     assert_eq!(bed.accounts.revoke_all(ada.id, at(1)).await.unwrap(), 1);
     assert_eq!(bed.accounts.revoke_all(ada.id, at(2)).await.unwrap(), 2);
-    let standing = bed.accounts.standing(ada.id).await.unwrap().unwrap();
-    assert_eq!(standing.generation, 2);
+    let state = bed.accounts.state(ada.id).await.unwrap().unwrap();
+    assert_eq!(state.generation, 2);
     for token in ["a1", "a2"] {
         let answer = bed.accounts.rotate_refresh(token, "x", at(3), at(100)).await.unwrap();
         assert_eq!(answer, Refreshed::Refused);
@@ -190,8 +190,8 @@ async fn revoking_everybodys_sessions_raises_every_generation(bed: Bed) {
     let head = bed.events.head().await.unwrap();
     assert_eq!(bed.accounts.revoke_everybody(at(2)).await.unwrap(), 2);
     for (user, generation) in [(ada.id, 2), (bob.id, 1)] {
-        let standing = bed.accounts.standing(user).await.unwrap().unwrap();
-        assert_eq!(standing.generation, generation);
+        let state = bed.accounts.state(user).await.unwrap().unwrap();
+        assert_eq!(state.generation, generation);
     }
     let answer = bed.accounts.rotate_refresh("b1", "b2", at(3), at(100)).await.unwrap();
     assert_eq!(answer, Refreshed::Refused);

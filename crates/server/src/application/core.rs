@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alpine_domain::{
     Clock,
-    account::{AccountPorts, AccountStore, Accounts, Authenticator, Standings},
+    account::{AccountPorts, AccountStates, AccountStore, Accounts, Authenticator},
     applier::Applier,
     ports::{
         blacklist::TokenBlacklist,
@@ -92,11 +92,11 @@ impl Core {
         let hasher =
             Arc::new(Argon2Hasher::new(settings::passwords(config), infra_metrics.clone())?);
         let capacity = config.accounts.standing_cache;
-        let standings = Arc::new(Standings::new(account_store.clone(), capacity));
+        let states = Arc::new(AccountStates::new(account_store.clone(), capacity));
         let authenticator = Arc::new(Authenticator::new(
             tokens.clone(),
             blacklist.clone(),
-            standings.clone(),
+            states.clone(),
             api_keys.clone(),
             producer_store.clone(),
             clock.clone(),
@@ -108,7 +108,7 @@ impl Core {
                 hasher,
                 tokens,
                 blacklist: blacklist.clone(),
-                standings: standings.clone(),
+                states: states.clone(),
                 clock: clock.clone(),
                 randomness: randomness.clone(),
             },
@@ -116,7 +116,7 @@ impl Core {
         );
         let applier = Applier {
             accounts: account_store.clone(),
-            standings,
+            states,
             authenticator: authenticator.clone(),
             blacklist: blacklist.clone(),
             cache: cache.clone(),
