@@ -47,8 +47,8 @@ impl TokenBlacklist for MirroredBlacklist {
         let (redis, id, now) = (self.redis.clone(), id.to_owned(), self.clock.now());
         tokio::spawn(async move {
             let _permit = permit;
-            if let Err(away) = write(&redis, &id, until, now).await {
-                tracing::debug!(%away, "a revocation was not copied to Redis");
+            if let Err(error) = write(&redis, &id, until, now).await {
+                tracing::debug!(%error, "a revocation was not copied to Redis");
             }
         });
     }

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{BlacklistSettings, MemoryBlacklist};
 use crate::{
     InfraMetrics,
-    redis::{Away, RedisHandle},
+    redis::{RedisHandle, RedisUnavailable},
 };
 
 /// Refused ids in Redis: keys are hashes of the ids, their lives end with the tokens'. What this
@@ -50,7 +50,7 @@ impl TokenBlacklist for RedisBlacklist {
         self.redis
             .run(|mut c| async move { exists.query_async::<bool>(&mut c).await })
             .await
-            .map_err(|away| Error::unavailable("the list of revoked tokens", away))
+            .map_err(|error| Error::unavailable("the list of revoked tokens", error))
     }
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn write(
     id: &str,
     until: Timestamp,
     now: Timestamp,
-) -> Result<(), Away> {
+) -> Result<(), RedisUnavailable> {
     // A key that ends a millisecond late costs nothing, one that ends early a hole.
     let Ok(life) = u64::try_from(until.since(now).as_micros().div_ceil(1_000)) else {
         return Ok(());

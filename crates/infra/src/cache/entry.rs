@@ -1,4 +1,4 @@
-//! One stored body, with everything that sending it needs computed once.
+//! A stored body, with what sending it needs (gzip, `ETag`) computed once.
 
 use std::{
     io::Write,
@@ -20,54 +20,58 @@ use sha2::{Digest, Sha256};
 use super::generations::Snapshot;
 use crate::mutants::{Mechanism, is_off};
 
-/// Bodies up to this many bytes are not worth compressing.
-const WORTH_COMPRESSING: usize = 1_024;
-/// What an entry costs beside its bytes: key, maps, pointers, generously.
+/// Bodies of up to this many bytes are not compressed: it would save next to nothing.
+const LONGEST_UNCOMPRESSED: usize = 1_024;
+/// Bytes that an entry takes beside its bodies (key, maps, pointers), an upper estimate.
 const OVERHEAD: usize = 512;
 
-/// The part of its TTL after which an entry is refreshed behind its readers.
+/// The part of its TTL after which an entry is refreshed in the background.
 const REFRESH_AT: f64 = 0.8;
-/// How soon another refresh may be tried after one that brought nothing.
+/// The least time between the starts of two refreshes of one entry.
 const RETRY_REFRESH: Duration = Duration::from_millis(250);
 
-/// A stored body, the times between which it may be served, and what it was loaded under.
+/// A stored body, the times between which it may be served, and its tags' generations.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Ready for a hit.
+    /// As it is served on a hit.
     pub(super) body: Arc<CachedBody>,
     pub(super) loaded_at: Timestamp,
-    /// Not served from then on, whatever happens.
-    pub(super) dead_at: Timestamp,
+    /// Never served from then on.
+    pub(super) expires_at: Timestamp,
     pub(super) snapshot: Snapshot,
-    /// From then on the next reader has it refreshed.
+    /// From then on a reader starts a refresh.
     due_at: Timestamp,
-    /// When a refresh was last begun, in milliseconds since the process' first, plus one; 0: never.
+    /// When the last refresh started: milliseconds since the first one of the process, plus one; 0:
+    /// none was started.
     refreshed: AtomicU64,
 }
 
-/// What an entry is good for at some instant.
+/// How an entry may be used at some instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
+    /// Served.
     Fresh,
+    /// Served while a new one is loaded, or when loading fails.
     Stale,
-    Dead,
+    /// Not served.
+    Expired,
 }
 
 impl Entry {
-    /// Prepares a loaded body. `part` (0 to 1) of the TTL is taken off, as jitter.
+    /// Makes an entry of a loaded body. The TTL is shortened by the part `jitter`, 0 to 1.
     pub(super) fn new(
         loaded: &Loaded,
         policy: &CachePolicy,
         now: Timestamp,
-        part: f64,
+        jitter: f64,
         snapshot: Snapshot,
     ) -> Self {
-        let ttl = policy.ttl.mul_f64((1.0 - part).clamp(0.0, 1.0));
+        let ttl = policy.ttl.mul_f64((1.0 - jitter).clamp(0.0, 1.0));
         let mut fresh_until = now.later(ttl);
-        let mut dead_at = fresh_until.later(policy.grace);
+        let mut expires_at = fresh_until.later(policy.grace);
         if let Some(end) = loaded.expires_at {
             fresh_until = fresh_until.min(end);
-            dead_at = dead_at.min(end);
+            expires_at = expires_at.min(end);
         }
         let body = CachedBody {
             body: loaded.body.clone(),
@@ -76,34 +80,34 @@ impl Entry {
             outcome: CacheOutcome::Hit,
             fresh_until,
         };
-        Self::of(body, now, dead_at, snapshot)
+        Self::of(body, now, expires_at, snapshot)
     }
 
     pub(super) fn of(
         body: CachedBody,
         loaded_at: Timestamp,
-        dead_at: Timestamp,
+        expires_at: Timestamp,
         snapshot: Snapshot,
     ) -> Self {
         let due_at = loaded_at.later(body.fresh_until.since(loaded_at).mul_f64(REFRESH_AT));
         Self {
             body: Arc::new(body),
             loaded_at,
-            dead_at,
+            expires_at,
             snapshot,
             due_at,
             refreshed: AtomicU64::new(0),
         }
     }
 
-    /// How the entry stands at `now`. A clock that was set back behind the load makes the age
-    /// unknowable, so such an entry is dead.
+    /// How the entry may be used at `now`. When the clock was set back to before the load, the age is
+    /// unknown, and the entry counts as expired.
     pub(super) fn age(&self, now: Timestamp) -> Age {
         if is_off(Mechanism::TtlGraceBound) {
             return if now < self.body.fresh_until { Age::Fresh } else { Age::Stale };
         }
-        if now < self.loaded_at || now >= self.dead_at {
-            Age::Dead
+        if now < self.loaded_at || now >= self.expires_at {
+            Age::Expired
         } else if now < self.body.fresh_until {
             Age::Fresh
         } else {
@@ -112,11 +116,11 @@ impl Entry {
     }
 
     /// Whether it should be refreshed at `now`.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+    pub(super) fn is_due_for_refresh(&self, now: Timestamp) -> bool {
         now >= self.due_at
     }
 
-    /// Whether the caller, of all that find the entry due, should have it refreshed: one in a while.
+    /// Whether the caller is the one to start a refresh: of all callers, one in [`RETRY_REFRESH`].
     pub(super) fn claim_refresh(&self) -> bool {
         static FIRST: OnceLock<Instant> = OnceLock::new();
         let passed = FIRST.get_or_init(Instant::now).elapsed().as_millis();
@@ -130,7 +134,7 @@ impl Entry {
             .is_ok()
     }
 
-    /// Bytes in memory, book-keeping included.
+    /// Bytes in memory, overhead included.
     pub(super) fn size(&self) -> u64 {
         let gzip = self.body.gzip.as_ref().map_or(0, Bytes::len);
         (self.body.body.len() + gzip + OVERHEAD) as u64
@@ -138,12 +142,12 @@ impl Entry {
 
     /// The time for which Redis may keep it.
     pub(super) fn life(&self, now: Timestamp) -> Duration {
-        self.dead_at.since(now)
+        self.expires_at.since(now)
     }
 }
 
-/// The same body, told as another outcome.
-pub(super) fn told_as(body: &CachedBody, outcome: CacheOutcome) -> Arc<CachedBody> {
+/// The same body with another outcome.
+pub(super) fn with_outcome(body: &CachedBody, outcome: CacheOutcome) -> Arc<CachedBody> {
     Arc::new(CachedBody {
         body: body.body.clone(),
         gzip: body.gzip.clone(),
@@ -153,15 +157,15 @@ pub(super) fn told_as(body: &CachedBody, outcome: CacheOutcome) -> Arc<CachedBod
     })
 }
 
-/// A strong validator: half a SHA-256 is plenty against accident and malice.
+/// A strong validator: the first 16 bytes of the body's SHA-256, in hexadecimal digits and quotes.
 pub(super) fn etag(body: &[u8]) -> String {
     let digest = Sha256::digest(body);
     format!("\"{}\"", hex::encode(&digest[..16]))
 }
 
-/// The body under gzip, if that is worth it.
+/// The body under gzip, if that is smaller.
 pub(super) fn compressed(body: &Bytes) -> Option<Bytes> {
-    if body.len() <= WORTH_COMPRESSING {
+    if body.len() <= LONGEST_UNCOMPRESSED {
         return None;
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 2), Compression::new(6));
@@ -210,7 +214,7 @@ mod tests {
         let end = Timestamp::from_seconds(1_010);
         let entry = Entry::new(&loaded("x", Some(end)), &policy(), now, 0.0, Snapshot::default());
         assert_eq!(entry.age(Timestamp::from_seconds(1_009)), Age::Fresh);
-        assert_eq!(entry.age(end), Age::Dead);
+        assert_eq!(entry.age(end), Age::Expired);
     }
 
     #[test]
@@ -219,7 +223,7 @@ mod tests {
         let entry = Entry::new(&loaded("x", None), &policy(), now, 0.1, Snapshot::default());
         assert_eq!(entry.body.fresh_until, Timestamp::from_seconds(1_054));
         assert_eq!(entry.age(Timestamp::from_seconds(1_083)), Age::Stale);
-        assert_eq!(entry.age(Timestamp::from_seconds(1_084)), Age::Dead);
-        assert_eq!(entry.age(Timestamp::from_seconds(999)), Age::Dead);
+        assert_eq!(entry.age(Timestamp::from_seconds(1_084)), Age::Expired);
+        assert_eq!(entry.age(Timestamp::from_seconds(999)), Age::Expired);
     }
 }

@@ -1,4 +1,4 @@
-//! Tags with generations: what was invalidated when, as far as this instance knows.
+//! The generation of each tag: it changes when the tag is invalidated.
 
 use std::{
     collections::HashMap,
@@ -17,14 +17,14 @@ use crate::{
     sync,
 };
 
-/// Tags are counted in so many slots. Two that share one are invalidated together, now and then once
-/// too often; in return the memory is fixed, however many accounts there are.
+/// Slots that tags are hashed into. Two tags in one slot are invalidated together, which costs a miss
+/// now and then; in return the memory is fixed, however many accounts there are.
 const SLOTS: usize = 65_536;
 /// How long a change of this instance keeps its tags off the shared level, unless its event comes
 /// first. By then the event was applied, or this instance says that it is not fresh.
 const DISTRUST: Duration = Duration::from_secs(2);
 
-/// What some tags were at one instant.
+/// The generations of some tags at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Snapshot {
     everything: u64,
@@ -43,9 +43,9 @@ struct Shared {
 
 /// The current generations.
 ///
-/// The order of two steps matters: whoever invalidates raises the logged generation before the slot,
-/// whoever takes a snapshot reads the slots before the logged ones. So a snapshot that is current
-/// never holds an outdated logged generation.
+/// The order of two steps matters: an invalidation raises the logged generation before the slot, and a
+/// snapshot reads the slots before the logged generations. So a current snapshot never holds an
+/// outdated logged generation.
 #[derive(Debug)]
 pub(super) struct Generations {
     everything: AtomicU64,
@@ -97,9 +97,9 @@ impl Generations {
                 Some(known) if at <= known.generation => {}
                 Some(known) => {
                     *known = Shared { generation: at, distrusted_until: None };
-                    self.move_on(tag);
+                    self.bump(tag);
                 }
-                None => self.move_on(tag),
+                None => self.bump(tag),
             }
         }
     }
@@ -111,7 +111,7 @@ impl Generations {
             if let Some(known) = shared.get_mut(tag) {
                 known.distrusted_until = Instant::now().checked_add(DISTRUST);
             }
-            self.move_on(tag);
+            self.bump(tag);
         }
     }
 
@@ -140,7 +140,7 @@ impl Generations {
             .collect()
     }
 
-    fn move_on(&self, tag: &Tag) {
+    fn bump(&self, tag: &Tag) {
         self.slots[self.slot(tag)].fetch_add(1, Ordering::SeqCst);
     }
 

@@ -1,9 +1,9 @@
 //! Cached response bodies: one entry with bytes, gzip and `ETag`.
 //!
-//! Both adapters are one engine: entries in memory, tags with generations, one load per key at a
-//! time. [`LayeredCache`] adds Redis behind the memory, asked and filled by the one load of a miss;
-//! a hit never leaves the process. Entries are refreshed behind their readers from four fifths of
-//! their TTL on, and served past it, within a bound, while that goes on or fails.
+//! [`BodyCache`] keeps entries in memory, and in Redis behind it where that is configured: a miss asks
+//! Redis and fills it, a hit never leaves the process. One load per key runs at a time. Entries are
+//! refreshed in the background from four fifths of their TTL on, and served past it, within the
+//! policy's grace, while that goes on or fails.
 //!
 //! What is invalidated is never served again, by four rules:
 //! * an entry remembers its tags' generations as they were *before* its load, and is servable only
@@ -14,22 +14,21 @@
 //!   is current, so nothing that it forgets or brings back can;
 //! * where the generation of a tag is unknown, or about to change, Redis is not asked.
 //!
-//! One load per key over all instances: whoever finds no entry in Redis takes a lease there that ends
-//! by itself; the others look again until the entry or the lease has come, and load themselves when
-//! neither has by the deadline of a load.
+//! One load per key runs over all instances: an instance that finds no entry in Redis takes a lease
+//! there, which expires by itself. The others look again until they find the entry or get the lease,
+//! and load for themselves when neither happened within the deadline of a load.
 
-mod absent;
+mod adapter;
+mod encoding;
 mod engine;
 mod entry;
-mod flight;
 mod generations;
-mod layered;
-mod memory;
-mod record;
+mod loading;
+mod negative;
 mod redis_level;
 mod settings;
+mod single_flight;
 mod store;
 
-pub use layered::LayeredCache;
-pub use memory::MemoryCache;
+pub use adapter::BodyCache;
 pub use settings::CacheSettings;

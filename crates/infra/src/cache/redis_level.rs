@@ -13,44 +13,44 @@ use redis::Script;
 use sha2::{Digest, Sha256};
 
 use super::{
+    encoding::{self, DIGEST},
     entry::Entry,
     generations::Snapshot,
-    record::{self, DIGEST},
 };
 use crate::{
     InfraMetrics,
     mutants::{Mechanism, is_off},
-    redis::{Away, RedisHandle},
+    redis::{RedisHandle, RedisUnavailable},
     secrets::OsRandomness,
 };
 
-/// Entries are shared for so long at most, whatever their policy. It is well below the time for which
-/// the log keeps rows, so that an entry never outlives the row that ended its generation.
+/// How long Redis keeps an entry at most, whatever its policy. It is well below the time for which the
+/// event log keeps rows, so an entry never outlives the row that ended its generation.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
 
-/// Where the entry of one key under the generations of one instant is kept.
+/// The names in Redis for one cache key under the generations of one instant.
 ///
-/// The generations are part of the name: an instance that has applied an event never even looks where
-/// older entries are. So nothing has to be deleted, and nothing that Redis forgets, keeps for too long
-/// or finds again in an old dump can bring an invalidated body back.
+/// The generations are part of the name: an instance that has applied an event never looks up older
+/// entries. So nothing has to be deleted, and nothing that Redis loses, keeps for too long or restores
+/// from an old dump can bring an invalidated body back.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct SharedKey {
     digest: [u8; DIGEST],
     entry: String,
     lease: String,
 }
 
-/// What became of asking for the lease of a place.
-pub(super) enum Turn {
-    /// This instance loads; nobody else does until the lease is given back or ends by itself.
-    Mine(Lease),
-    /// Another instance is loading.
-    Theirs,
-    /// Redis is away: everybody loads.
-    Nobodys,
+/// The result of asking for the lease of an entry.
+pub(super) enum LeaseAttempt {
+    /// This instance loads; no other one does until the lease is released or expires.
+    Acquired(Lease),
+    /// Another instance holds it, and loads.
+    HeldElsewhere,
+    /// Redis is not in use: every instance loads for itself.
+    Unavailable,
 }
 
-/// The right to load on behalf of all instances. Dropping it gives it back.
+/// The right to load an entry on behalf of all instances. Dropping it releases it.
 pub(super) struct Lease {
     redis: RedisHandle,
     key: String,
@@ -58,6 +58,7 @@ pub(super) struct Lease {
     release: Arc<Script>,
 }
 
+/// Entries and leases in Redis.
 pub(super) struct RedisLevel {
     redis: RedisHandle,
     release: Arc<Script>,
@@ -66,7 +67,7 @@ pub(super) struct RedisLevel {
 
 impl RedisLevel {
     pub(super) fn new(redis: RedisHandle, metrics: Arc<InfraMetrics>) -> Self {
-        // Whoever was so slow that its lease ended must not give back somebody else's.
+        // An instance whose lease has expired must not release the next holder's.
         let release = Script::new(
             "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
              return 0",
@@ -74,9 +75,9 @@ impl RedisLevel {
         Self { redis, release: Arc::new(release), metrics }
     }
 
-    /// The place of `key`, if it may be shared: bodies of one principal never leave the process, and
-    /// other tags than shared ones have no generation that all instances agree on.
-    pub(super) fn place(&self, key: &CacheKey, snapshot: &Snapshot) -> Option<Place> {
+    /// The names for `key`, or `None` if it may not be shared: bodies of one principal never leave the
+    /// process, and only shared tags have a generation that is the same on all instances.
+    pub(super) fn shared_key(&self, key: &CacheKey, snapshot: &Snapshot) -> Option<SharedKey> {
         if matches!(key.scope, Scope::Principal(_)) || !self.redis.is_in_use() {
             return None;
         }
@@ -90,23 +91,23 @@ impl RedisLevel {
         let digest: [u8; DIGEST] = hash.finalize().into();
         let name = hex::encode(digest);
         // The braces keep both in one slot of a cluster.
-        Some(Place {
+        Some(SharedKey {
             digest,
             entry: self.redis.key(&format!("cache:{{{name}}}:body")),
             lease: self.redis.key(&format!("cache:{{{name}}}:lease")),
         })
     }
 
-    /// The entry at `place`, whatever its age.
+    /// The entry under `key`, whatever its age.
     pub(super) async fn fetch(
         &self,
-        place: &Place,
+        key: &SharedKey,
         policy: &CachePolicy,
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Option<Entry> {
         let mut get = redis::pipe();
-        get.cmd("GET").arg(&place.entry).cmd("PTTL").arg(&place.entry);
+        get.cmd("GET").arg(&key.entry).cmd("PTTL").arg(&key.entry);
         let got = self
             .redis
             .run(|mut c| async move { get.query_async::<(Option<Vec<u8>>, i64)>(&mut c).await })
@@ -115,8 +116,8 @@ impl RedisLevel {
         let (bytes, left) = got.ok()?;
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         let entry = bytes
-            .and_then(|bytes| record::decode(bytes, &place.digest))
-            .map(|kept| kept.into_entry(snapshot.clone(), policy, now, left));
+            .and_then(|bytes| encoding::decode(bytes, &key.digest))
+            .map(|entry| entry.into_entry(snapshot.clone(), policy, now, left));
         let level =
             if entry.is_some() { &self.metrics.cache_hits } else { &self.metrics.cache_misses };
         level.with_label_values(&["redis"]).inc();
@@ -124,7 +125,7 @@ impl RedisLevel {
     }
 
     /// Stores an entry for the other instances.
-    pub(super) async fn put(&self, place: &Place, entry: &Entry, now: Timestamp) {
+    pub(super) async fn put(&self, key: &SharedKey, entry: &Entry, now: Timestamp) {
         let life = entry.life(now).min(LONGEST_LIFE);
         let Ok(millis) = u64::try_from(life.as_millis()) else {
             return;
@@ -133,30 +134,30 @@ impl RedisLevel {
             return;
         }
         let mut set = redis::cmd("SET");
-        set.arg(&place.entry).arg(record::encode(entry, &place.digest, now.later(life)));
+        set.arg(&key.entry).arg(encoding::encode(entry, &key.digest, now.later(life)));
         set.arg("PX").arg(millis);
         let put = self.redis.run(|mut c| async move { set.query_async::<()>(&mut c).await }).await;
         self.count("set_redis", &put);
     }
 
-    /// Deletes the entry at `place`.
-    pub(super) async fn remove(&self, place: &Place) {
+    /// Deletes the entry under `key`.
+    pub(super) async fn remove(&self, key: &SharedKey) {
         let mut del = redis::cmd("DEL");
-        del.arg(&place.entry);
+        del.arg(&key.entry);
         let gone = self.redis.run(|mut c| async move { del.query_async::<()>(&mut c).await }).await;
         self.count("del_redis", &gone);
     }
 
-    /// Takes the lease of `place` for `life`, unless another instance has it.
-    pub(super) async fn take_turn(&self, place: &Place, life: Duration) -> Turn {
+    /// Takes the lease of `key` for `life`, unless another instance holds it.
+    pub(super) async fn acquire_lease(&self, key: &SharedKey, life: Duration) -> LeaseAttempt {
         if is_off(Mechanism::LoadLease) {
-            return Turn::Nobodys;
+            return LeaseAttempt::Unavailable;
         }
         let mut owner = [0; 16];
         OsRandomness.fill(&mut owner);
         let owner = hex::encode(owner);
         let mut set = redis::cmd("SET");
-        set.arg(&place.lease).arg(&owner).arg("NX").arg("PX");
+        set.arg(&key.lease).arg(&owner).arg("NX").arg("PX");
         set.arg(u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1));
         let took = self
             .redis
@@ -164,23 +165,23 @@ impl RedisLevel {
             .await;
         self.count("lease", &took);
         match took {
-            Ok(Some(_)) => Turn::Mine(Lease {
+            Ok(Some(_)) => LeaseAttempt::Acquired(Lease {
                 redis: self.redis.clone(),
-                key: place.lease.clone(),
+                key: key.lease.clone(),
                 owner,
                 release: Arc::clone(&self.release),
             }),
-            Ok(None) => Turn::Theirs,
-            Err(_) => Turn::Nobodys,
+            Ok(None) => LeaseAttempt::HeldElsewhere,
+            Err(_) => LeaseAttempt::Unavailable,
         }
     }
 
-    fn count<T>(&self, operation: &str, result: &Result<T, Away>) {
+    fn count<T>(&self, operation: &str, result: &Result<T, RedisUnavailable>) {
         let outcome = match result {
             Ok(_) => "ok",
-            Err(Away::NotInUse) => "away",
-            Err(Away::Deadline) => "deadline",
-            Err(Away::Failed(_)) => "error",
+            Err(RedisUnavailable::NotInUse) => "away",
+            Err(RedisUnavailable::Deadline) => "deadline",
+            Err(RedisUnavailable::Failed(_)) => "error",
         };
         self.metrics.cache_operations.with_label_values(&[operation, outcome]).inc();
     }
@@ -197,7 +198,7 @@ impl Drop for Lease {
             let mut call = release.key(key);
             call.arg(owner);
             let call = &call;
-            // Lost or late, it ends by itself.
+            // If this fails, the lease expires by itself.
             let _ = redis.run(|mut c| async move { call.invoke_async::<i64>(&mut c).await }).await;
         });
     }

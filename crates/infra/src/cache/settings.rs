@@ -7,7 +7,7 @@ use crate::SettingsError;
 /// Bounds of a cache in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CacheSettings {
-    /// Bytes of bodies, compressed copies and book-keeping at most; default 64 MiB.
+    /// Bytes of bodies, compressed copies and overhead at most; default 64 MiB.
     pub max_bytes: u64,
     /// Entries at most; default 100,000.
     pub max_entries: u64,

@@ -14,23 +14,23 @@ use crate::{
     mutants::{Mechanism, is_off},
 };
 
-/// Weighs an entry so that one sum bounds both: no entry weighs less than its share of the bytes
-/// when the cache is full of the smallest ones.
+/// The weight of an entry, by which one sum bounds bytes and number: its bytes, and no less than the
+/// bytes of the whole cache divided by the greatest number of entries.
 #[derive(Debug, Clone)]
-struct Weigh {
+struct EntryWeighter {
     least: u64,
 }
 
-impl Weighter<CacheKey, Arc<Entry>> for Weigh {
+impl Weighter<CacheKey, Arc<Entry>> for EntryWeighter {
     fn weight(&self, key: &CacheKey, entry: &Arc<Entry>) -> u64 {
         (entry.size() + key.parameters.len() as u64).max(self.least)
     }
 }
 
 type Entries =
-    Cache<CacheKey, Arc<Entry>, Weigh, RandomState, DefaultLifecycle<CacheKey, Arc<Entry>>>;
+    Cache<CacheKey, Arc<Entry>, EntryWeighter, RandomState, DefaultLifecycle<CacheKey, Arc<Entry>>>;
 
-/// The entries. What is asked for seldom goes first (S3-FIFO, as `quick_cache` implements it).
+/// The entries. Those that are read seldom are evicted first (S3-FIFO, as `quick_cache` implements it).
 #[derive(Debug)]
 pub(super) struct Store(Entries);
 
@@ -53,7 +53,7 @@ impl Store {
             })
             .build()
             .map_err(|e| bad(e.to_string()))?;
-        let weigh = Weigh { least: settings.max_bytes.div_ceil(settings.max_entries) };
+        let weigh = EntryWeighter { least: settings.max_bytes.div_ceil(settings.max_entries) };
         Ok(Self(Cache::with_options(
             options,
             weigh,

@@ -72,7 +72,7 @@ impl FollowState {
 pub struct Follower {
     settings: FollowerSettings,
     state: watch::Receiver<FollowState>,
-    wanted: Arc<Notify>,
+    read_now: Arc<Notify>,
     metrics: Arc<InfraMetrics>,
     task: JoinHandle<()>,
 }
@@ -90,11 +90,11 @@ impl Follower {
         metrics: Arc<InfraMetrics>,
     ) -> Self {
         let (sender, state) = watch::channel(FollowState { position: None, fresh_at: None });
-        let wanted = Arc::new(Notify::new());
+        let read_now = Arc::new(Notify::new());
         let reader =
             Reader { settings, log, handler, state: sender, metrics: Arc::clone(&metrics) };
-        let task = tokio::spawn(reader.follow(bus, Arc::clone(&wanted)));
-        Self { settings, state, wanted, metrics, task }
+        let task = tokio::spawn(reader.follow(bus, Arc::clone(&read_now)));
+        Self { settings, state, read_now, metrics, task }
     }
 
     /// Returns once this instance has applied every row that was visible some instant no longer ago
@@ -108,7 +108,7 @@ impl Follower {
         }
         let deadline = Instant::now() + self.settings.catch_up_deadline;
         let mut state = self.state.clone();
-        self.wanted.notify_one();
+        self.read_now.notify_one();
         let fresh = state.wait_for(|state| self.is_fresh_in(state));
         match timeout_at(deadline, fresh).await {
             Ok(Ok(_)) => Ok(()),
@@ -154,7 +154,7 @@ impl Drop for Follower {
     }
 }
 
-/// The side that reads.
+/// The task that reads the log.
 struct Reader {
     settings: FollowerSettings,
     log: Arc<dyn EventLog>,
@@ -164,7 +164,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn follow(self, bus: Arc<dyn EventBus>, wanted: Arc<Notify>) {
+    async fn follow(self, bus: Arc<dyn EventBus>, read_now: Arc<Notify>) {
         let mut failing = false;
         loop {
             let result = self.catch_up().await;
@@ -179,7 +179,7 @@ impl Reader {
             tokio::select! {
                 () = sleep(self.settings.poll_interval), if !is_off(Mechanism::FollowerPoll) => {}
                 () = bus.woken() => {}
-                () = wanted.notified() => {}
+                () = read_now.notified() => {}
             }
             if failing {
                 // However many requests want freshness, a failing log is asked ten times a second.

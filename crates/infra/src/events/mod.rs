@@ -1,13 +1,13 @@
 //! Following the event log.
 //!
 //! The log itself is rows in the database ([`EventLog`](alpine_domain::ports::events::EventLog)).
-//! [`Follower`] reads it in order on every instance and knows how fresh this instance is; a bus only
-//! wakes it earlier than its poll would.
+//! [`Follower`] reads it in order on every instance and knows how fresh this instance is; a wake bus
+//! only makes it read earlier than its poll would, and carries no events.
 
 mod follower;
-mod memory;
-mod redis;
+mod memory_wake_bus;
+mod redis_wake_bus;
 
 pub use follower::{FollowState, Follower, FollowerSettings};
-pub use memory::MemoryBus;
-pub use redis::RedisBus;
+pub use memory_wake_bus::MemoryWakeBus;
+pub use redis_wake_bus::RedisWakeBus;

@@ -5,18 +5,22 @@
 //! length L, however requests are timed; the price is that a caller who spent everything at once
 //! waits up to L + L/k.
 //!
-//! [`MemoryRateLimiter`] serves one instance. [`RedisRateLimiter`] counts for all of them with one
-//! script call by the server's clock, and keeps a local limiter warm for the time that Redis is away.
+//! [`MemoryRateLimiter`] is the in-memory limiter, for one instance. [`RedisRateLimiter`] counts for all
+//! instances, with one script call by the server's clock. It counts in memory too, and decides by that
+//! while Redis is away.
 
-mod arithmetic;
-mod caller;
-mod counters;
-mod lease;
-mod local;
-mod memory;
-mod redis;
-mod table;
+mod caller_id;
+mod caller_table;
+mod debit_script;
+mod memory_limiter;
+mod pending_debit;
+mod policy_counts;
+mod policy_metrics;
+mod redis_limiter;
+mod remote_answers;
+mod window_counts;
+mod windows;
 
-pub use local::LocalLimits;
-pub use memory::MemoryRateLimiter;
-pub use redis::{RedisRateLimiter, SharedLimits};
+pub use memory_limiter::MemoryRateLimiter;
+pub use policy_counts::LocalLimits;
+pub use redis_limiter::{RedisRateLimiter, SharedLimits};

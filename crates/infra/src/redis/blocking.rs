@@ -1,4 +1,4 @@
-//! Connections for commands that wait on the server.
+//! A pool of connections for commands that block on the server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,36 +6,36 @@ use bb8_redis::bb8::{ManageConnection, Pool, PooledConnection, RunError};
 use redis::{ErrorKind, RedisError};
 
 use super::{
-    RedisSettings,
-    source::{Source, Waiting},
+    connector::{BlockingConnection, Connector},
+    settings::RedisSettings,
 };
 
-/// A bb8 pool. bb8-redis's own manager does not fit: its connections end every answer after half a
-/// second, which is what a waiting command is meant to take, and it never reports one as broken.
+/// A bb8 pool. bb8-redis's own manager does not fit: its connections time out after half a second, less
+/// than a blocking command takes, and it never reports one as broken.
 pub(crate) struct BlockingConnections(Pool<Manager>);
 
-pub(crate) struct Manager(Arc<Source>);
+pub(crate) struct Manager(Arc<Connector>);
 
-/// A connection, and whether its last command failed. A failed one is thrown away, since an answer
-/// may still be under way on it.
-pub(crate) struct WaitingConnection {
-    inner: Waiting,
-    source: Arc<Source>,
-    /// The source's when it was made.
+/// A connection, and whether its last command failed. A failed one is closed, since an answer may still
+/// arrive on it.
+pub(crate) struct PooledBlockingConnection {
+    inner: BlockingConnection,
+    connector: Arc<Connector>,
+    /// The connector's epoch when the connection was made.
     epoch: u64,
     broken: bool,
 }
 
-impl WaitingConnection {
-    /// Runs `cmd`, for at most `limit`. Fails on a server that is the master no more: nobody writes
-    /// there what is waited for.
+impl PooledBlockingConnection {
+    /// Runs `cmd`, for at most `limit`. Fails when another server has become the master: nobody writes
+    /// to this one any more.
     pub(crate) async fn wait_for<T: redis::FromRedisValue>(
         &mut self,
         cmd: &redis::Cmd,
         limit: Duration,
     ) -> Result<T, RedisError> {
         self.broken = true;
-        if self.source.epoch() != self.epoch {
+        if self.connector.epoch() != self.epoch {
             return Err((ErrorKind::Io, "another server is the master now").into());
         }
         let reply = tokio::time::timeout(limit, self.inner.query(cmd))
@@ -47,14 +47,14 @@ impl WaitingConnection {
 }
 
 impl ManageConnection for Manager {
-    type Connection = WaitingConnection;
+    type Connection = PooledBlockingConnection;
     type Error = RedisError;
 
     async fn connect(&self) -> Result<Self::Connection, Self::Error> {
-        let source = Arc::clone(&self.0);
-        let epoch = source.epoch();
-        let inner = source.connect_waiting().await?;
-        Ok(WaitingConnection { inner, source, epoch, broken: false })
+        let connector = Arc::clone(&self.0);
+        let epoch = connector.epoch();
+        let inner = connector.connect_blocking().await?;
+        Ok(PooledBlockingConnection { inner, connector, epoch, broken: false })
     }
 
     async fn is_valid(&self, connection: &mut Self::Connection) -> Result<(), Self::Error> {
@@ -67,13 +67,13 @@ impl ManageConnection for Manager {
 }
 
 impl BlockingConnections {
-    pub(super) fn new(source: Arc<Source>, settings: &RedisSettings) -> Self {
-        // Unchecked: connects on first use, so a server that is away holds nothing up.
+    pub(super) fn new(connector: Arc<Connector>, settings: &RedisSettings) -> Self {
+        // Unchecked: it connects on first use, so a server that is away delays nothing.
         let pool = Pool::builder()
             .max_size(settings.pool_size.max(1))
             .connection_timeout(settings.connect_timeout.saturating_mul(2))
             .test_on_check_out(false)
-            .build_unchecked(Manager(source));
+            .build_unchecked(Manager(connector));
         Self(pool)
     }
 

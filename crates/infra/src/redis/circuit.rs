@@ -16,25 +16,27 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Connection, RedisSettings, source::Source};
+use super::{
+    connection::Connection,
+    connector::Connector,
+    settings::{PROBE_DEADLINE, RedisSettings},
+};
 use crate::{
     InfraMetrics,
     mutants::{Mechanism, is_off},
     sync,
 };
 
-/// How long the background probe waits for an answer, and whoever asks for the state at most.
-pub(super) const PROBE_DEADLINE: Duration = Duration::from_secs(1);
-/// Answers within the request deadline, in a row, that put a lost Redis into use again.
+/// Consecutive answers within the request deadline that close an open circuit.
 const ANSWERS_TO_CLOSE: u32 = 3;
-/// How often a Redis under suspicion is asked, each time for the request deadline at most.
-const SUSPICIOUS_LOOKS: u32 = 4;
-const SUSPICIOUS_PAUSE: Duration = Duration::from_millis(5);
-/// How long bringing a returned Redis up to date may take.
+/// Probes of a suspect Redis, each for the request deadline at most, before the circuit opens.
+const SUSPECT_PROBES: u32 = 4;
+const SUSPECT_PAUSE: Duration = Duration::from_millis(5);
+/// How long one recovery hook may take.
 const RECOVERY_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Brings a returned Redis up to date, over the connection given.
-pub(crate) type Recovery =
+/// Brings a Redis that is back up to date, over the given connection.
+pub(crate) type RecoveryHook =
     Arc<dyn Fn(Connection) -> Pin<Box<dyn Future<Output = RedisResult<()>> + Send>> + Send + Sync>;
 
 /// The circuit between requests and Redis.
@@ -42,15 +44,15 @@ pub(crate) type Recovery =
 pub(super) enum State {
     /// Requests use Redis.
     Closed = 0,
-    /// A use has failed; the probe is finding out what that means.
+    /// A use has failed. Requests do not use Redis while the probe finds out why.
     Suspect = 1,
-    /// Redis is away.
+    /// Requests do not use Redis.
     Open = 2,
 }
 
-/// What the background probe saw last.
+/// The result of the last probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum ProbeResult {
     Nothing,
     Answering,
     Slow,
@@ -59,19 +61,19 @@ pub(super) enum Seen {
 
 /// What the handle and its probe share.
 pub(super) struct Shared {
-    pub(super) source: Arc<Source>,
+    pub(super) connector: Arc<Connector>,
     pub(super) settings: RedisSettings,
-    /// None until a master or a cluster was found for the first time.
+    /// `None` until a master or a cluster was found for the first time.
     pub(super) connection: RwLock<Option<Connection>>,
-    /// What the probe reads on a cluster: a key for each part of its slots, never written.
-    pub(super) probed: Vec<String>,
+    /// The keys that the probe reads on a cluster: one in each part of the slots, never written.
+    pub(super) probe_keys: Vec<String>,
     /// Requests ask Redis only while this is true, which is while the circuit is closed.
     pub(super) in_use: AtomicBool,
     pub(super) state: watch::Sender<State>,
     pub(super) was_used: AtomicBool,
-    pub(super) recoveries: Mutex<Vec<Recovery>>,
-    pub(super) look_now: Notify,
-    pub(super) seen: watch::Sender<Seen>,
+    pub(super) recovery_hooks: Mutex<Vec<RecoveryHook>>,
+    pub(super) probe_now: Notify,
+    pub(super) last_probe: watch::Sender<ProbeResult>,
     pub(super) metrics: Arc<InfraMetrics>,
 }
 
@@ -80,7 +82,7 @@ impl Shared {
         *self.state.borrow()
     }
 
-    /// Takes Redis out of use until the probe has looked.
+    /// Takes Redis out of use until the probe has found out what is wrong.
     pub(super) fn suspect(&self) {
         if is_off(Mechanism::Breaker) {
             return;
@@ -96,11 +98,11 @@ impl Shared {
             self.in_use.store(false, Ordering::Release);
             self.metrics.breaker_state.set(State::Suspect as i64);
             self.metrics.redis_hiccups.inc();
-            self.look_now.notify_one();
+            self.probe_now.notify_one();
         }
     }
 
-    fn give_up(&self) {
+    fn open(&self) {
         if is_off(Mechanism::Breaker) {
             return;
         }
@@ -117,9 +119,9 @@ impl Shared {
         self.metrics.redis_transitions.with_label_values(&["down"]).inc();
     }
 
-    fn take_into_use(&self) {
-        // First: who is told that it is closed may ask at once. A use that fails in between is noticed
-        // by the next one that does.
+    fn close(&self) {
+        // First: whoever sees the circuit closed may use Redis at once. A use that fails in between is
+        // noticed by the next one.
         self.in_use.store(true, Ordering::Release);
         let before = self.state.send_replace(State::Closed);
         self.metrics.breaker_state.set(State::Closed as i64);
@@ -134,30 +136,30 @@ impl Shared {
         sync::read(&self.connection).clone()
     }
 
-    /// Whether `error` says that Redis had better not be used.
+    /// Whether `error` means that requests should not use Redis.
     pub(super) fn is_lost(&self, error: &redis::RedisError) -> bool {
         sync::read(&self.connection).as_ref().is_none_or(|connection| connection.is_lost(error))
     }
 
-    /// Asks once and says how long the answer took.
+    /// Probes once. Returns how long the answer took, `None` if there was none.
     async fn ask(&self, limit: Duration) -> Option<Duration> {
         let mut connection = self.connection()?;
         let started = Instant::now();
-        match timeout(limit, connection.ask(&self.probed)).await {
+        match timeout(limit, connection.ask(&self.probe_keys)).await {
             Ok(Ok(())) => Some(started.elapsed()),
             Ok(Err(_)) | Err(_) => None,
         }
     }
 
-    /// Brings a Redis that has answered, and may have lost everything, up to date.
+    /// Runs the recovery hooks on a Redis that answers and may have lost everything. Whether they ran.
     async fn recover(&self) -> bool {
-        let recoveries = sync::lock(&self.recoveries).clone();
-        for recovery in recoveries {
+        let recovery_hooks = sync::lock(&self.recovery_hooks).clone();
+        for recovery in recovery_hooks {
             let Some(connection) = self.connection() else { return false };
             match timeout(RECOVERY_DEADLINE, recovery(connection)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) if !self.is_lost(&error) => {
-                    // It answers; what it refuses now it would refuse later as well.
+                    // It answers. What it refuses now it would refuse later as well.
                     tracing::debug!(%error, "Redis takes only part of what it missed");
                 }
                 Ok(Err(_)) | Err(_) => return false,
@@ -166,10 +168,10 @@ impl Shared {
         true
     }
 
-    /// A connection whose other end went silent never reports a fault by itself; start anew, from
-    /// whoever knows today's master or map of slots. While nobody does, the old one stays.
+    /// Makes a new connection, to the present master or by the present map of slots: a connection whose
+    /// other end went silent never reports a fault by itself. Keeps the old one if that fails.
     async fn reconnect(&self) {
-        match self.source.connect().await {
+        match self.connector.connect().await {
             Ok(fresh) => *sync::write(&self.connection) = Some(fresh),
             Err(error) => tracing::debug!(%error, "no way to Redis is known for now"),
         }
@@ -184,22 +186,22 @@ impl Shared {
     }
 }
 
-/// The background probe: never a user's request finds out that Redis is back.
-pub(super) async fn keep_looking(shared: Arc<Shared>) {
+/// The background probe. Only it closes the circuit; no request tries whether Redis is back.
+pub(super) async fn run_probe(shared: Arc<Shared>) {
     if shared.connection().is_none() {
         shared.reconnect().await;
     }
     loop {
         match shared.state() {
-            State::Closed => watch_over(&shared).await,
-            State::Suspect => examine(&shared).await,
-            State::Open => await_return(&shared).await,
+            State::Closed => probe_closed(&shared).await,
+            State::Suspect => probe_suspect(&shared).await,
+            State::Open => probe_open(&shared).await,
         }
     }
 }
 
-/// Looks now and then whether a Redis that nobody uses is still there.
-async fn watch_over(shared: &Shared) {
+/// Probes every `poll_interval`, so that a Redis which no request uses is noticed as well.
+async fn probe_closed(shared: &Shared) {
     tokio::select! {
         () = sleep(shared.settings.poll_interval) => {
             if shared.ask(PROBE_DEADLINE).await.is_none() {
@@ -207,74 +209,75 @@ async fn watch_over(shared: &Shared) {
                 return;
             }
             shared.poll_memory().await;
-            // The Sentinels may take their time; a use that fails meanwhile is looked at first.
-            let has_moved = tokio::select! {
-                has_moved = shared.source.has_moved() => has_moved,
-                () = shared.look_now.notified() => false,
+            // The Sentinels may take long; a use that fails meanwhile goes first.
+            let has_new_master = tokio::select! {
+                has_new_master = shared.connector.has_new_master() => has_new_master,
+                () = shared.probe_now.notified() => false,
             };
-            if has_moved {
+            if has_new_master {
                 tracing::info!("the Sentinels name another master of Redis");
-                // The old one says that it is the master, too: asking it any further tells nothing.
-                shared.give_up();
+                // The old one says that it is the master, too. Probing it any longer proves nothing.
+                shared.open();
                 shared.reconnect().await;
             }
         }
-        () = shared.look_now.notified() => {}
+        () = shared.probe_now.notified() => {}
     }
 }
 
-/// A hiccup, or the end? Nobody uses Redis until that is clear, so it is asked at once and often. Even
-/// a hiccup may have been a restart, and something was decided locally meanwhile.
-async fn examine(shared: &Shared) {
+/// Probes at once and often whether a failed use was an exception; no request uses Redis until that is
+/// known. The hooks run in any case: Redis may have restarted, and requests were decided locally.
+async fn probe_suspect(shared: &Shared) {
     let mut good = 0;
-    for _ in 0..SUSPICIOUS_LOOKS {
+    for _ in 0..SUSPECT_PROBES {
         if shared.ask(shared.settings.deadline).await.is_none() {
             good = 0;
-            sleep(SUSPICIOUS_PAUSE).await;
+            sleep(SUSPECT_PAUSE).await;
             continue;
         }
         good += 1;
-        // One prompt answer may have been luck.
+        // One prompt answer may be chance.
         if good >= 2 && shared.recover().await {
-            shared.take_into_use();
+            shared.close();
             return;
         }
     }
-    shared.seen.send_replace(Seen::Unreachable);
-    shared.give_up();
+    shared.last_probe.send_replace(ProbeResult::Unreachable);
+    shared.open();
     shared.reconnect().await;
 }
 
-/// Looks until Redis has answered in time several times in a row, then brings it up to date.
-async fn await_return(shared: &Shared) {
+/// Probes until Redis has answered in time several times in a row, then runs the hooks and closes the
+/// circuit.
+async fn probe_open(shared: &Shared) {
     let interval = shared.settings.probe_interval;
     let mut good = 0;
     loop {
         match shared.ask(PROBE_DEADLINE).await {
             Some(took) if took <= shared.settings.deadline => {
-                shared.seen.send_replace(Seen::Answering);
+                shared.last_probe.send_replace(ProbeResult::Answering);
                 good += 1;
             }
-            // The first answer on a new connection includes connecting; the next one tells.
+            // The first answer on a new connection includes connecting.
             Some(_) => {
                 good = 0;
-                shared.seen.send_replace(Seen::Slow);
+                shared.last_probe.send_replace(ProbeResult::Slow);
             }
             None => {
                 good = 0;
-                shared.seen.send_replace(Seen::Unreachable);
+                shared.last_probe.send_replace(ProbeResult::Unreachable);
                 shared.reconnect().await;
             }
         }
-        // At start nothing was lost, so one good answer is enough.
+        // At the start nothing was lost, so one answer is enough.
         let is_first = !shared.was_used.load(Ordering::Relaxed);
         if good >= ANSWERS_TO_CLOSE || (is_first && good > 0) {
             if shared.recover().await {
                 shared.was_used.store(true, Ordering::Relaxed);
-                shared.take_into_use();
+                shared.close();
                 return;
             }
-            // Not all of it, perhaps: the next connection knows better who is there.
+            // Part of it may be away. A new connection looks the masters up again.
             good = 0;
             shared.reconnect().await;
         }

@@ -1,4 +1,4 @@
-//! The connection that uses of Redis are given.
+//! The shared connection.
 
 use std::collections::HashMap;
 
@@ -70,7 +70,7 @@ impl Connection {
                 }
                 pipeline.query_async(one).await
             }
-            // The nodes answer at the same time, and the cluster client sorts out who is asked what.
+            // The cluster client routes each command; the nodes work at the same time.
             Self::Cluster(cluster) => {
                 try_join_all(commands.iter().map(|command| {
                     let mut cluster = cluster.clone();
@@ -81,14 +81,14 @@ impl Connection {
         }
     }
 
-    /// Makes a script known to every server that may be asked to run it. One that joins later says
-    /// that it does not know the script.
+    /// Loads a script into every server that may have to run it. One that joins later answers
+    /// `NOSCRIPT`.
     pub(crate) async fn load_script(&mut self, code: &str) -> RedisResult<()> {
         let mut load = cmd("SCRIPT");
         load.arg("LOAD").arg(code);
         match self {
             Self::Server(one) | Self::Master(one) => load.exec_async(one).await,
-            // The client's own routing includes the replicas, and one that is away would fail it.
+            // The client's own routing includes replicas, of which one that is away would fail it.
             Self::Cluster(cluster) => {
                 let masters = RoutingInfo::MultiNode((
                     MultipleNodeRoutingInfo::AllMasters,
@@ -99,15 +99,15 @@ impl Connection {
         }
     }
 
-    /// Whether what is needed answers: the server, a server that is the master indeed, or the masters
-    /// of all the slots that `keys` lie in.
+    /// Probes what is needed: the server, a server that says it is the master, or the masters of all the
+    /// slots of `keys`.
     pub(super) async fn ask(&mut self, keys: &[String]) -> RedisResult<()> {
         match self {
             Self::Server(one) => cmd("PING").exec_async(one).await,
             Self::Master(one) => match cmd("ROLE").query_async::<Role>(one).await {
                 Ok(Role::Primary { .. }) => Ok(()),
                 Ok(_) => Err((ErrorKind::Io, "the server is no master any more").into()),
-                // A user without that right learns it from the first refused write.
+                // A user without that right notices a demoted master by the first refused write.
                 Err(error) if error.kind() == ServerErrorKind::NoPerm.into() => {
                     cmd("PING").exec_async(one).await
                 }
@@ -125,7 +125,7 @@ impl Connection {
         }
     }
 
-    /// Whether `error` says that requests had better leave this connection alone.
+    /// Whether `error` means that requests should not use this connection.
     pub(super) fn is_lost(&self, error: &RedisError) -> bool {
         is_connection_fault(error)
             || match self {
@@ -163,7 +163,7 @@ impl Connection {
     }
 }
 
-/// Whether the connection itself is at fault, not what was asked.
+/// Whether the connection failed, not the command.
 pub(super) fn is_connection_fault(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()

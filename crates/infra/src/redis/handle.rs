@@ -1,4 +1,4 @@
-//! The one connection and its deadline.
+//! The handle through which everything uses Redis: one shared connection, one deadline.
 
 use std::{
     fmt,
@@ -18,11 +18,13 @@ use tokio::{
 };
 
 use super::{
-    BlockingConnections, Connection, RedisSettings,
     address::RedisAddress,
-    circuit::{Recovery, Seen, Shared, State, keep_looking},
+    blocking::BlockingConnections,
+    circuit::{ProbeResult, RecoveryHook, Shared, State, run_probe},
+    connection::Connection,
+    connector::Connector,
+    settings::RedisSettings,
     slots::spread,
-    source::Source,
 };
 use crate::{
     InfraMetrics, SettingsError,
@@ -30,10 +32,10 @@ use crate::{
     sync,
 };
 
-/// Why a use of Redis gave nothing. After a deadline the outcome is unknown: the command may still
-/// take effect.
+/// Why a use of Redis failed. After a deadline the outcome is unknown: the command may still take
+/// effect.
 #[derive(Debug, thiserror::Error)]
-pub enum Away {
+pub enum RedisUnavailable {
     /// The circuit is open: Redis was not asked.
     #[error("Redis is not in use for now")]
     NotInUse,
@@ -70,25 +72,25 @@ impl RedisHandle {
         metrics: Arc<InfraMetrics>,
     ) -> Result<Self, SettingsError> {
         settings.check()?;
-        let source = Source::new(&settings).map_err(|e| RedisSettings::refused(&e))?;
-        let connection = source.at_once().map_err(|e| RedisSettings::refused(&e))?;
-        let source = Arc::new(source);
-        let blocking = BlockingConnections::new(Arc::clone(&source), &settings);
+        let connector = Connector::new(&settings).map_err(|e| RedisSettings::refused(&e))?;
+        let connection = connector.connect_lazily().map_err(|e| RedisSettings::refused(&e))?;
+        let connector = Arc::new(connector);
+        let blocking = BlockingConnections::new(Arc::clone(&connector), &settings);
         metrics.breaker_state.set(State::Open as i64);
         let shared = Arc::new(Shared {
-            source,
-            probed: spread(&format!("{}:probe", settings.key_prefix)),
+            connector,
+            probe_keys: spread(&format!("{}:probe", settings.key_prefix)),
             settings,
             connection: RwLock::new(connection),
             in_use: AtomicBool::new(false),
             state: watch::Sender::new(State::Open),
             was_used: AtomicBool::new(false),
-            recoveries: Mutex::default(),
-            look_now: Notify::new(),
-            seen: watch::Sender::new(Seen::Nothing),
+            recovery_hooks: Mutex::default(),
+            probe_now: Notify::new(),
+            last_probe: watch::Sender::new(ProbeResult::Nothing),
             metrics,
         });
-        let probe = tokio::spawn(keep_looking(Arc::clone(&shared)));
+        let probe = tokio::spawn(run_probe(Arc::clone(&shared)));
         Ok(Self(Arc::new(Owner { shared, blocking, probe })))
     }
 
@@ -97,16 +99,16 @@ impl RedisHandle {
         self.0.shared.in_use.load(Ordering::Acquire)
     }
 
-    /// Waits until Redis is in use (`true`), or for `patience` (`false`).
+    /// Waits until Redis is in use, for `patience` at most. Whether it is.
     pub async fn wait_until_in_use(&self, patience: Duration) -> bool {
         let mut changes = self.0.shared.state.subscribe();
         let closed = changes.wait_for(|state| *state == State::Closed);
         matches!(timeout(patience, closed).await, Ok(Ok(_)))
     }
 
-    /// Has `recovery` run before Redis is used, the first time and whenever it comes back.
-    pub(crate) fn before_use(&self, recovery: Recovery) {
-        sync::lock(&self.0.shared.recoveries).push(recovery);
+    /// Runs `hook` before Redis is used, the first time and whenever it is back.
+    pub(crate) fn on_recovery(&self, hook: RecoveryHook) {
+        sync::lock(&self.0.shared.recovery_hooks).push(hook);
     }
 
     /// The full name of a key: prefix, colon, `name`.
@@ -114,9 +116,9 @@ impl RedisHandle {
         format!("{}:{name}", self.0.shared.settings.key_prefix)
     }
 
-    /// Keys that meet everything that can forget by itself: `name`, or on a cluster one for each part
-    /// of its slots.
-    pub(crate) fn everywhere(&self, name: &str) -> Vec<String> {
+    /// `name` as one key, or on a cluster as one key in each 32nd of the slots, so that every master has
+    /// at least one of them.
+    pub(crate) fn keys_for_all_slots(&self, name: &str) -> Vec<String> {
         let key = self.key(name);
         match self.settings().address {
             RedisAddress::Server(_) | RedisAddress::Sentinel(_) => vec![key],
@@ -139,38 +141,40 @@ impl RedisHandle {
 
     /// Runs one use of Redis under the deadline: reconnecting, sending and the answer included.
     ///
-    /// The first use that fails takes Redis out of use at once, for all: whoever had begun waits for
-    /// the rest of its own deadline, and nobody after it. Whether that was a hiccup or the end of it
-    /// is for the background probe to find out.
-    pub(crate) async fn run<T, F, Fut>(&self, f: F) -> Result<T, Away>
+    /// The first use that fails takes Redis out of use at once, for everybody. Uses that had begun wait
+    /// for the rest of their own deadlines; those after it do not wait. The background probe finds out
+    /// whether Redis is away.
+    pub(crate) async fn run<T, F, Fut>(&self, f: F) -> Result<T, RedisUnavailable>
     where
         F: FnOnce(Connection) -> Fut,
         Fut: Future<Output = RedisResult<T>>,
     {
         let shared = &self.0.shared;
         if !self.is_in_use() {
-            return Err(Away::NotInUse);
+            return Err(RedisUnavailable::NotInUse);
         }
-        let Some(connection) = shared.connection() else { return Err(Away::NotInUse) };
+        let Some(connection) = shared.connection() else { return Err(RedisUnavailable::NotInUse) };
         let deadline = if is_off(Mechanism::RedisDeadline) {
             shared.settings.deadline.saturating_mul(1_000)
         } else {
             shared.settings.deadline
         };
-        let (reason, away) = match timeout(deadline, f(connection)).await {
+        let (reason, failure) = match timeout(deadline, f(connection)).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) if shared.is_lost(&error) => ("connection", Away::Failed(error)),
-            Ok(Err(error)) => {
-                // The server answered: out of memory, a read-only replica, a missing right. That
-                // costs no waiting, so the circuit stays closed for what does work.
-                shared.metrics.redis_failures.with_label_values(&["reply"]).inc();
-                return Err(Away::Failed(error));
+            Ok(Err(error)) if shared.is_lost(&error) => {
+                ("connection", RedisUnavailable::Failed(error))
             }
-            Err(_) => ("deadline", Away::Deadline),
+            Ok(Err(error)) => {
+                // The server answered, so nobody waited: a missing right, for example. What works is
+                // used on.
+                shared.metrics.redis_failures.with_label_values(&["reply"]).inc();
+                return Err(RedisUnavailable::Failed(error));
+            }
+            Err(_) => ("deadline", RedisUnavailable::Deadline),
         };
         shared.metrics.redis_failures.with_label_values(&[reason]).inc();
         shared.suspect();
-        Err(away)
+        Err(failure)
     }
 }
 

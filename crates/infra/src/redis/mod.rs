@@ -2,7 +2,7 @@
 //! server, and a small pool for what blocks.
 //!
 //! Behind the connection is one server, the master that Sentinels name, or a cluster, whose own client
-//! keeps one such connection to each node. Nobody but `source` and `connection` knows which.
+//! keeps one such connection to each node. Nobody but `connector` and `connection` knows which.
 //!
 //! Ordinary commands go through one [`redis::aio::ConnectionManager`], since that is fastest: it sends
 //! what many requests ask for in one write, where a pool pays for a checkout each, and for a ping
@@ -17,13 +17,13 @@
 //! | bb8, 8 connections, no ping | 110,000 | 0.41 | 0.3 ms |
 //! | bb8, 32 connections, ping on checkout | 67,000 | 0.25 | 1.3 ms |
 //!
-//! Waiting commands (`XREAD BLOCK`) would hold everybody else up there, so they have connections of
+//! BlockingConnection commands (`XREAD BLOCK`) would hold everybody else up there, so they have connections of
 //! their own, pooled by bb8.
 //!
-//! A use that fails takes Redis out of use for everybody at once, so a request waits for one deadline
-//! at most and those after it not at all. The probe then asks several times within some milliseconds:
-//! after a hiccup Redis is used again without further ado; else it is away, which is logged, shown on
-//! `/health` and measured, until it has answered promptly several times and was brought up to date.
+//! A use that fails takes Redis out of use for everybody at once: a request waits for one deadline at
+//! most, and those after it not at all. The probe then asks several times within some milliseconds. If
+//! Redis answers, it is used again. If not, the circuit opens, which is logged, shown on `/health` and
+//! measured, until Redis has answered promptly several times and the recovery hooks have run.
 //!
 //! Redis 7.0 or newer is needed, or a compatible server. A user of an ACL needs `+ping +info +get
 //! +mget +set +del +exists +evalsha +eval +script|load +time +hgetall +hdel +hset +hincrby
@@ -36,14 +36,13 @@ mod address;
 mod blocking;
 mod circuit;
 mod connection;
+mod connector;
 mod handle;
-mod probe;
+mod health_probe;
 mod settings;
 mod slots;
-mod source;
 
-pub(crate) use blocking::BlockingConnections;
 pub(crate) use connection::Connection;
-pub use handle::{Away, RedisHandle};
-pub use probe::RedisProbe;
+pub use handle::{RedisHandle, RedisUnavailable};
+pub use health_probe::RedisProbe;
 pub use settings::RedisSettings;

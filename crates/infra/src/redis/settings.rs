@@ -27,6 +27,9 @@ pub struct RedisSettings {
     pub pool_size: u32,
 }
 
+/// How long the background probe waits for an answer.
+pub(super) const PROBE_DEADLINE: Duration = Duration::from_secs(1);
+
 const HOST_REMEDY: &str = "give the name or address of one server, and a port";
 
 impl RedisSettings {

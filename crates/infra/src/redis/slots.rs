@@ -1,4 +1,4 @@
-//! Keys spread over the slots of a cluster.
+//! Keys in all parts of a cluster's slots.
 
 /// Hash tags, each in its own 32nd of the 16,384 slots, in their order. Keys under all of them meet
 /// every master that owns such a part; one of more than 32 masters may be missed.
@@ -7,7 +7,7 @@ const TAGS: [u8; 32] = [
     13, 110, 22, 0, 62, 71, 53, 40,
 ];
 
-/// `name` under every tag.
+/// One key for each hash tag.
 pub(super) fn spread(name: &str) -> Vec<String> {
     TAGS.iter().map(|tag| format!("{name}:{{{tag}}}")).collect()
 }

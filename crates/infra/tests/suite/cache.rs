@@ -15,7 +15,7 @@ use alpine_domain::{
     },
     time::ManualClock,
 };
-use alpine_infra::cache::{CacheSettings, LayeredCache, MemoryCache};
+use alpine_infra::cache::{BodyCache, CacheSettings};
 use bytes::Bytes;
 use tokio::{sync::Notify, time::timeout};
 
@@ -37,7 +37,8 @@ fn settings() -> CacheSettings {
 
 fn memory() -> Subject {
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
-    let cache = MemoryCache::new(settings(), Arc::<ManualClock>::clone(&clock), metrics()).unwrap();
+    let cache =
+        BodyCache::in_memory(settings(), Arc::<ManualClock>::clone(&clock), metrics()).unwrap();
     Subject { cache: Arc::new(cache), clock }
 }
 
@@ -45,7 +46,8 @@ async fn layered(on: On) -> Option<Subject> {
     let redis = open(on.settings()?).await;
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
     let cache =
-        LayeredCache::new(settings(), redis, Arc::<ManualClock>::clone(&clock), metrics()).unwrap();
+        BodyCache::with_redis(settings(), redis, Arc::<ManualClock>::clone(&clock), metrics())
+            .unwrap();
     cache.restart(&SHARED).await;
     Some(Subject { cache: Arc::new(cache), clock })
 }
@@ -403,7 +405,7 @@ async fn memory_is_bounded_in_bytes_and_entries() {
     let settings =
         CacheSettings { max_bytes: 1 << 20, max_entries: 500, max_body: 64 << 10, ..settings() };
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
-    let cache = MemoryCache::new(settings, clock, metrics).unwrap();
+    let cache = BodyCache::in_memory(settings, clock, metrics).unwrap();
     for n in 0..3_000_usize {
         let size = if n % 2 == 0 { 10 } else { 20_000 };
         let load: Loader = Arc::new(move || {
@@ -431,7 +433,7 @@ async fn pair(on: On) -> Option<[Subject; 2]> {
     let mut pair = Vec::new();
     for _ in 0..2 {
         let redis = open(settings.clone()).await;
-        let cache = LayeredCache::new(
+        let cache = BodyCache::with_redis(
             self::settings(),
             redis,
             Arc::<ManualClock>::clone(&clock),
@@ -501,7 +503,7 @@ async fn garbage_in_redis_is_a_miss() {
         redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
     let fresh = async |handle| {
         let clock = Arc::clone(&clock);
-        let cache = LayeredCache::new(
+        let cache = BodyCache::with_redis(
             self::settings(),
             handle,
             Arc::<ManualClock>::clone(&clock),

@@ -12,7 +12,7 @@ use alpine_domain::{
     Error, Result, Timestamp,
     ports::events::{EventBus, EventHandler, EventLog, LoggedEvent},
 };
-use alpine_infra::events::{Follower, FollowerSettings, MemoryBus, RedisBus};
+use alpine_infra::events::{Follower, FollowerSettings, MemoryWakeBus, RedisWakeBus};
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -47,20 +47,20 @@ async fn wakes_once_for_several_calls(bus: Arc<dyn EventBus>) {
 
 #[tokio::test]
 async fn wakes_once_for_several_calls_on_memory() {
-    wakes_once_for_several_calls(Arc::new(MemoryBus::new())).await;
+    wakes_once_for_several_calls(Arc::new(MemoryWakeBus::new())).await;
 }
 
 async fn over_redis(on: On) {
     let Some(settings) = on.settings() else { return };
-    wakes_once_for_several_calls(Arc::new(RedisBus::new(open(settings.clone()).await))).await;
+    wakes_once_for_several_calls(Arc::new(RedisWakeBus::new(open(settings.clone()).await))).await;
     instances_wake_each_other(
-        &RedisBus::new(open(settings.clone()).await),
-        &RedisBus::new(open(settings).await),
+        &RedisWakeBus::new(open(settings.clone()).await),
+        &RedisWakeBus::new(open(settings).await),
     )
     .await;
 }
 
-async fn instances_wake_each_other(a: &RedisBus, b: &RedisBus) {
+async fn instances_wake_each_other(a: &RedisWakeBus, b: &RedisWakeBus) {
     drain(a).await;
     drain(b).await;
     for (from, to) in [(a, b), (b, a), (a, b)] {
@@ -172,12 +172,12 @@ impl EventHandler for Fake {
     }
 }
 
-fn follow(fake: &Arc<Fake>, settings: FollowerSettings) -> (Follower, Arc<MemoryBus>) {
-    let bus = Arc::new(MemoryBus::new());
+fn follow(fake: &Arc<Fake>, settings: FollowerSettings) -> (Follower, Arc<MemoryWakeBus>) {
+    let bus = Arc::new(MemoryWakeBus::new());
     let follower = Follower::start(
         settings,
         Arc::<Fake>::clone(fake),
-        Arc::<MemoryBus>::clone(&bus),
+        Arc::<MemoryWakeBus>::clone(&bus),
         Arc::<Fake>::clone(fake),
         metrics(),
     );

@@ -16,8 +16,8 @@ use alpine_domain::{
 use alpine_infra::{
     MonotonicClock,
     blacklist::{BlacklistSettings, MirroredBlacklist, RedisBlacklist},
-    cache::{CacheSettings, LayeredCache},
-    events::RedisBus,
+    cache::{BodyCache, CacheSettings},
+    events::RedisWakeBus,
     rate_limit::{LocalLimits, RedisRateLimiter, SharedLimits},
     redis::{RedisHandle, RedisProbe, RedisSettings},
 };
@@ -32,7 +32,7 @@ const PROMPT: Duration = Duration::from_millis(250);
 /// Everything that uses Redis, over one handle.
 struct Parts {
     redis: RedisHandle,
-    cache: LayeredCache,
+    cache: BodyCache,
     limiter: RedisRateLimiter,
     mirrored: MirroredBlacklist,
     remote: RedisBlacklist,
@@ -46,7 +46,7 @@ async fn parts(redis: RedisHandle) -> Parts {
 async fn parts_at(redis: RedisHandle, at: i64) -> Parts {
     let clock = || Arc::new(SystemClock);
     let cache =
-        LayeredCache::new(CacheSettings::default(), redis.clone(), clock(), metrics()).unwrap();
+        BodyCache::with_redis(CacheSettings::default(), redis.clone(), clock(), metrics()).unwrap();
     cache.restart(&[(TAG, at)]).await;
     let limits = SharedLimits { local: LocalLimits::default(), ..SharedLimits::default() };
     let steady = Arc::new(MonotonicClock::new());
@@ -169,7 +169,7 @@ async fn absent_at_boot_delays_nothing() {
     let settings = RedisSettings::new(&format!("redis://127.0.0.1:{}/", free_port())).unwrap();
     let started = Instant::now();
     let parts = parts(RedisHandle::open(settings, metrics()).unwrap()).await;
-    let bus = RedisBus::new(parts.redis.clone());
+    let bus = RedisWakeBus::new(parts.redis.clone());
     assert_eq!(cached(&parts, "a", "one").await, ("one".into(), CacheOutcome::Miss));
     assert!(parts.limiter.admit(&policy(3), "x").await.allowed);
     bus.wake().await;

@@ -14,8 +14,8 @@ use alpine_domain::{
 use alpine_infra::{
     InfraMetrics,
     blacklist::{MemoryBlacklist, MirroredBlacklist},
-    cache::{LayeredCache, MemoryCache},
-    events::{MemoryBus, RedisBus},
+    cache::BodyCache,
+    events::{MemoryWakeBus, RedisWakeBus},
     rate_limit::{MemoryRateLimiter, RedisRateLimiter},
     redis::{RedisHandle, RedisProbe},
 };
@@ -61,7 +61,7 @@ impl Adapters {
         steady: &Arc<dyn Clock>,
         metrics: &Arc<InfraMetrics>,
     ) -> anyhow::Result<Self> {
-        let cache = LayeredCache::new(
+        let cache = BodyCache::with_redis(
             settings::cache(config),
             redis.clone(),
             Arc::clone(clock),
@@ -83,7 +83,7 @@ impl Adapters {
             cache: Arc::new(cache),
             limiter: Arc::new(limiter),
             blacklist: Arc::new(blacklist),
-            bus: Arc::new(RedisBus::new(redis.clone())),
+            bus: Arc::new(RedisWakeBus::new(redis.clone())),
             redis_probe: RedisProbe::new(Some(redis.clone())),
         })
     }
@@ -95,7 +95,7 @@ impl Adapters {
         metrics: &Arc<InfraMetrics>,
     ) -> anyhow::Result<Self> {
         let cache =
-            MemoryCache::new(settings::cache(config), Arc::clone(clock), Arc::clone(metrics))?;
+            BodyCache::in_memory(settings::cache(config), Arc::clone(clock), Arc::clone(metrics))?;
         let limiter = MemoryRateLimiter::new(
             settings::limiter(config).local,
             Arc::clone(steady),
@@ -110,7 +110,7 @@ impl Adapters {
             cache: Arc::new(cache),
             limiter: Arc::new(limiter),
             blacklist: Arc::new(blacklist),
-            bus: Arc::new(MemoryBus::new()),
+            bus: Arc::new(MemoryWakeBus::new()),
             redis_probe: RedisProbe::new(None),
         })
     }

@@ -19,7 +19,7 @@ use alpine_domain::{
 };
 use alpine_infra::{
     blacklist::{BlacklistSettings, MirroredBlacklist},
-    events::{Follower, FollowerSettings, MemoryBus},
+    events::{Follower, FollowerSettings, MemoryWakeBus},
     redis::{RedisHandle, RedisSettings},
 };
 use alpine_testing::{FaultProxy, Memory, own_redis};
@@ -123,7 +123,7 @@ impl Instance {
         let follower = Follower::start(
             FollowerSettings { fresh_for: DELTA, ..FollowerSettings::default() },
             Arc::<Log>::clone(log),
-            Arc::new(MemoryBus::new()),
+            Arc::new(MemoryWakeBus::new()),
             Arc::new(handler),
             metrics(),
         );

@@ -14,7 +14,7 @@ use alpine_domain::{
 };
 use alpine_infra::{
     blacklist::{BlacklistSettings, MemoryBlacklist},
-    cache::{CacheSettings, MemoryCache},
+    cache::{BodyCache, CacheSettings},
     rate_limit::{LocalLimits, MemoryRateLimiter},
 };
 
@@ -29,7 +29,7 @@ async fn invariant_12_the_cache_stays_within_its_bytes_and_entries() {
         max_body: 64 << 10,
         ..CacheSettings::default()
     };
-    let cache = MemoryCache::new(settings, Arc::new(SystemClock), metrics).unwrap();
+    let cache = BodyCache::in_memory(settings, Arc::new(SystemClock), metrics).unwrap();
     let policy = CachePolicy {
         ttl: Duration::from_mins(1),
         grace: Duration::ZERO,

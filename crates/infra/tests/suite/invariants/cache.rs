@@ -18,7 +18,7 @@ use alpine_domain::{
     time::{ManualClock, SystemClock},
 };
 use alpine_infra::{
-    cache::{CacheSettings, LayeredCache, MemoryCache},
+    cache::{BodyCache, CacheSettings},
     redis::{RedisHandle, RedisSettings},
 };
 use alpine_testing::{Memory, own_redis};
@@ -38,13 +38,13 @@ fn settings() -> CacheSettings {
     CacheSettings { jitter: 0.0, load_deadline: LOAD_DEADLINE, ..CacheSettings::default() }
 }
 
-async fn instance(redis: RedisHandle, clock: Arc<dyn Clock>, newest: i64) -> Arc<LayeredCache> {
-    let cache = LayeredCache::new(settings(), redis, clock, metrics()).unwrap();
+async fn instance(redis: RedisHandle, clock: Arc<dyn Clock>, newest: i64) -> Arc<BodyCache> {
+    let cache = BodyCache::with_redis(settings(), redis, clock, metrics()).unwrap();
     cache.restart(&[(TAG, newest)]).await;
     Arc::new(cache)
 }
 
-async fn instances(settings: &RedisSettings, count: usize) -> Vec<Arc<LayeredCache>> {
+async fn instances(settings: &RedisSettings, count: usize) -> Vec<Arc<BodyCache>> {
     let mut all = Vec::new();
     for _ in 0..count {
         all.push(instance(open(settings.clone()).await, Arc::new(SystemClock), 0).await);
@@ -73,7 +73,7 @@ fn reading(stored: &Arc<AtomicI64>) -> Loader {
     })
 }
 
-async fn get(cache: &LayeredCache, load: &Loader) -> String {
+async fn get(cache: &BodyCache, load: &Loader) -> String {
     let got = cache.get_or_load(key("a"), &policy(), Arc::clone(load)).await.unwrap();
     String::from_utf8(got.body.to_vec()).unwrap()
 }
@@ -204,7 +204,7 @@ fn slow(count: &Arc<AtomicUsize>) -> Loader {
     })
 }
 
-async fn readers(all: &[Arc<LayeredCache>], each: usize, load: &Loader) {
+async fn readers(all: &[Arc<BodyCache>], each: usize, load: &Loader) {
     let mut calls = Vec::new();
     for _ in 0..each {
         for cache in all {
@@ -285,7 +285,7 @@ proptest! {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let cache = MemoryCache::new(settings(), Arc::new(SystemClock), metrics()).unwrap();
+            let cache = BodyCache::in_memory(settings(), Arc::new(SystemClock), metrics()).unwrap();
             for (scope, parameters) in keys.iter().chain(&keys) {
                 let wanted = format!("{scope:?} {parameters}");
                 let load: Loader = {

@@ -19,7 +19,7 @@ use alpine_domain::{
 use alpine_infra::{
     InfraMetrics, MonotonicClock,
     blacklist::{BlacklistSettings, MirroredBlacklist},
-    events::RedisBus,
+    events::RedisWakeBus,
     rate_limit::{LocalLimits, RedisRateLimiter, SharedLimits},
     redis::{RedisHandle, RedisProbe, RedisSettings},
 };
@@ -48,7 +48,7 @@ struct Instance {
     redis: RedisHandle,
     limiter: RedisRateLimiter,
     list: MirroredBlacklist,
-    bus: RedisBus,
+    bus: RedisWakeBus,
     registry: prometheus::Registry,
 }
 
@@ -79,7 +79,7 @@ async fn instance(settings: RedisSettings) -> Instance {
         Arc::new(SystemClock),
         metrics,
     );
-    let bus = RedisBus::new(redis.clone());
+    let bus = RedisWakeBus::new(redis.clone());
     let instance = Instance { redis, limiter, list, bus, registry };
     instance.until_in_use().await;
     instance

@@ -8,7 +8,7 @@ use redis::{
     cluster_async::ClusterConnection,
 };
 
-use crate::redis::{address::ClusterAddress, circuit::PROBE_DEADLINE};
+use crate::redis::{address::ClusterAddress, settings::PROBE_DEADLINE};
 
 /// One retry, since following a redirection (MOVED, ASK) is one. Requests are under their own
 /// deadline, whatever happens in there.
@@ -42,8 +42,8 @@ impl Cluster {
         self.client.get_async_connection().await
     }
 
-    /// The same without an end to how long an answer may take.
-    pub(super) async fn connect_waiting(&self) -> RedisResult<ClusterConnection> {
+    /// The same without a limit to how long an answer may take.
+    pub(super) async fn connect_blocking(&self) -> RedisResult<ClusterConnection> {
         self.waiting.get_async_connection().await
     }
 }

@@ -1,4 +1,4 @@
-//! The limiter of one process.
+//! The in-memory limiter, for one instance.
 
 use std::sync::Arc;
 
@@ -9,27 +9,27 @@ use alpine_domain::{
 use async_trait::async_trait;
 
 use super::{
-    counters::Source,
-    local::{Local, LocalLimits, refusal},
+    policy_counts::{LocalCounts, LocalLimits, refusal},
+    policy_metrics::DecisionSource,
 };
 use crate::InfraMetrics;
 
 /// A limiter that counts in memory, bounded by [`LocalLimits`].
-pub struct MemoryRateLimiter(Local);
+pub struct MemoryRateLimiter(LocalCounts);
 
 impl MemoryRateLimiter {
     /// A limiter that has counted nothing yet. Give it a clock that never steps, a
     /// [`MonotonicClock`](crate::MonotonicClock) outside tests.
     pub fn new(limits: LocalLimits, clock: Arc<dyn Clock>, metrics: Arc<InfraMetrics>) -> Self {
-        Self(Local::new(limits, clock, metrics))
+        Self(LocalCounts::new(limits, clock, metrics))
     }
 }
 
 impl MemoryRateLimiter {
     fn decide(&self, policy: &RatePolicy, caller: &str) -> Decision {
-        let Some(counting) = self.0.of(policy) else { return refusal(policy) };
-        let decision = counting.admit(&policy.windows, caller, false);
-        counting.counted.counters.count(&decision, Source::Memory);
+        let Some(limiter) = self.0.of(policy) else { return refusal(policy) };
+        let decision = limiter.admit(&policy.windows, caller, false);
+        limiter.counts.metrics.count(&decision, DecisionSource::Memory);
         decision
     }
 }

@@ -1,34 +1,34 @@
-//! The two names of a caller: one for this process, one for Redis.
+//! The two ids of a caller: one in this process, one in Redis.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use sha2::{Digest, Sha256};
 
-/// A caller as one table knows it: 128 bits of hashes that are keyed at random, so that nobody can
-/// choose a caller that meets another, nor crowd one shard or cell; and no address stays in memory.
+/// A caller in one table: 128 bits of hashes with random keys. So nobody can choose a caller that
+/// collides with another one or crowds one shard or cell, and no address stays in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Mark(u64, u64);
+pub(super) struct LocalCallerId(u64, u64);
 
-/// Marks the callers of one table.
-pub(super) struct Marker([RandomState; 2]);
+/// Makes the ids of the callers of one table.
+pub(super) struct LocalHasher([RandomState; 2]);
 
-impl Marker {
+impl LocalHasher {
     pub(super) fn new() -> Self {
         Self([RandomState::new(), RandomState::new()])
     }
 
-    pub(super) fn mark(&self, caller: &str) -> Mark {
+    pub(super) fn id(&self, caller: &str) -> LocalCallerId {
         let [first, second] = &self.0;
-        Mark(first.hash_one(caller), second.hash_one(caller))
+        LocalCallerId(first.hash_one(caller), second.hash_one(caller))
     }
 }
 
-impl Mark {
+impl LocalCallerId {
     pub(super) fn shard(self, shards: usize) -> usize {
         to_index(self.1, shards)
     }
 
-    /// By other bits than those that chose the shard.
+    /// Uses other bits than [`shard`](Self::shard).
     pub(super) fn cell(self, cells: usize) -> usize {
         to_index(self.1 << 32, cells)
     }
@@ -39,17 +39,17 @@ fn to_index(hash: u64, len: usize) -> usize {
     (((hash >> 32) * len as u64) >> 32) as usize
 }
 
-impl Hash for Mark {
+impl Hash for LocalCallerId {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.0);
     }
 }
 
-/// Takes a [`Mark`] for the hash that it is.
+/// The hasher of a map of [`LocalCallerId`]: such an id is a hash already.
 #[derive(Default)]
-pub(super) struct AsItIs(u64);
+pub(super) struct IdentityHasher(u64);
 
-impl Hasher for AsItIs {
+impl Hasher for IdentityHasher {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
@@ -65,12 +65,12 @@ impl Hasher for AsItIs {
     }
 }
 
-/// A caller as Redis knows it, from every instance: half a SHA-256, which keeps addresses and ids of
-/// people out of it. Two callers that share one would share a limit, which nobody can bring about.
+/// A caller in Redis, the same from every instance: half a SHA-256, which keeps addresses and users' ids
+/// out of Redis. Two callers with one id would share a limit; nobody can find two such callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CallerId([u8; 16]);
+pub(super) struct RedisCallerId([u8; 16]);
 
-impl CallerId {
+impl RedisCallerId {
     pub(super) fn of(caller: &str) -> Self {
         let mut half = [0; 16];
         half.copy_from_slice(&Sha256::digest(caller.as_bytes())[..16]);

@@ -1,4 +1,4 @@
-//! The arithmetic of windows, shared by both limiters. All times are microseconds.
+//! Windows and their sub-buckets, for both limiters. All times are microseconds.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use smallvec::SmallVec;
 
 use crate::mutants::{Mechanism, is_off};
 
-/// How a window is cut.
+/// The sub-buckets that a window is divided into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Grid {
+pub(super) struct SubBuckets {
     /// The length of a sub-bucket.
     pub(super) step: i64,
     /// Sub-buckets in a window.
     pub(super) steps: i64,
 }
 
-impl Grid {
+impl SubBuckets {
     pub(super) fn of(length: Duration) -> Self {
         let steps = if length <= Duration::from_mins(10) { 12 } else { 60 };
         let length = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
         // Rounded up: sub-buckets together are never shorter than the window.
         let step = (length / steps + i64::from(length % steps != 0)).max(1);
-        // The one that is partly outside counts as well, hence one more than the window holds.
+        // The one that is partly outside the window counts as well: steps + 1 sub-buckets count.
         Self {
             step,
             steps: if is_off(Mechanism::LimiterTrailingBucket) { steps - 1 } else { steps },
@@ -38,15 +38,15 @@ impl Grid {
         bucket.saturating_sub(self.steps)
     }
 
-    /// When `bucket` stops counting.
+    /// When `bucket` stops policy_counts.
     pub(super) fn end_of(self, bucket: i64) -> i64 {
         (bucket + self.steps + 1).saturating_mul(self.step)
     }
 }
 
-/// What a window looks like after a decision.
+/// A window after a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct WindowState {
     /// Admissions that count now.
     pub(super) used: u32,
     /// Until one more would be admitted; 0 if it would be now.
@@ -56,17 +56,17 @@ pub(super) struct Reading {
 }
 
 /// One for each window, in the order of the policy; policies have two as a rule.
-pub(super) type Readings = SmallVec<[Reading; 2]>;
+pub(super) type WindowStates = SmallVec<[WindowState; 2]>;
 
-/// Says it in the port's words. `readings` stand in the order of `windows`, after the decision.
-pub(super) fn decision(windows: &[Window], readings: &[Reading], allowed: bool) -> Decision {
-    let pairs = || windows.iter().zip(readings);
+/// Says it in the port's script_call. `states` stand in the order of `windows`, after the decision.
+pub(super) fn decision(windows: &[Window], states: &[WindowState], allowed: bool) -> Decision {
+    let pairs = || windows.iter().zip(states);
     let told = if allowed {
         pairs().min_by_key(|(w, r)| w.limit.saturating_sub(r.used))
     } else {
         pairs().max_by_key(|(_, r)| r.retry_after)
     };
-    let Some((window, reading)) = told else {
+    let Some((window, state)) = told else {
         // A policy without windows limits nothing.
         return Decision {
             allowed: true,
@@ -77,13 +77,13 @@ pub(super) fn decision(windows: &[Window], readings: &[Reading], allowed: bool) 
             retry_after: None,
         };
     };
-    let retry_after = span(reading.retry_after).max(Duration::from_secs(1));
+    let retry_after = span(state.retry_after).max(Duration::from_secs(1));
     Decision {
         allowed,
         limit: window.limit,
         window: window.length,
-        remaining: if allowed { window.limit.saturating_sub(reading.used) } else { 0 },
-        reset_after: span(reading.reset_after),
+        remaining: if allowed { window.limit.saturating_sub(state.used) } else { 0 },
+        reset_after: span(state.reset_after),
         retry_after: (!allowed).then_some(retry_after),
     }
 }
@@ -99,12 +99,12 @@ mod tests {
     #[test]
     fn sub_buckets_cover_the_window() {
         for micros in [1_u64, 11, 13, 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_007] {
-            let grid = Grid::of(Duration::from_micros(micros));
-            assert!(grid.step * grid.steps >= i64::try_from(micros).unwrap());
+            let sub_buckets = SubBuckets::of(Duration::from_micros(micros));
+            assert!(sub_buckets.step * sub_buckets.steps >= i64::try_from(micros).unwrap());
         }
-        let minute = Grid::of(Duration::from_mins(1));
+        let minute = SubBuckets::of(Duration::from_mins(1));
         assert_eq!((minute.step, minute.steps), (5_000_000, 12));
-        let hour = Grid::of(Duration::from_hours(1));
+        let hour = SubBuckets::of(Duration::from_hours(1));
         assert_eq!((hour.step, hour.steps), (60_000_000, 60));
     }
 }

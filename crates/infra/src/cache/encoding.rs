@@ -1,4 +1,4 @@
-//! How an entry is written into Redis. Reading trusts nothing: whatever does not check out is a miss.
+//! The bytes of an entry in Redis. What does not decode is a miss.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ use super::{
     generations::Snapshot,
 };
 
-/// Names the format; another version is another name.
+/// Names the version of the format.
 const MAGIC: &[u8; 8] = b"alpine-2";
 pub(super) const DIGEST: usize = 32;
 const HEADER: usize = MAGIC.len() + DIGEST + 4 * 8 + 2 * 4;
 
-/// An entry as it was read. All times are those of the clock that wrote it.
+/// A decoded entry. Its times are by the clock of the instance that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct DecodedEntry {
     loaded_at: Timestamp,
     fresh_until: Timestamp,
-    dead_at: Timestamp,
-    /// When Redis drops it.
-    dropped_at: Timestamp,
+    expires_at: Timestamp,
+    /// When the key in Redis expires.
+    redis_expires_at: Timestamp,
     body: Bytes,
     gzip: Option<Bytes>,
 }
 
-impl Kept {
-    /// The entry for this process, at `now`, when Redis will keep it for `left`.
+impl DecodedEntry {
+    /// The entry for this process, at `now`, when the key in Redis expires in `left`.
     ///
-    /// Hosts' clocks may differ by seconds, so its age is taken from how long Redis has kept it, or
-    /// from the clocks if that says more. The reader's own policy bounds its life as well, in case
-    /// that an instance with other settings wrote it.
+    /// Hosts' clocks may differ by seconds. So the age is the time for which Redis has kept the key, or
+    /// what the clocks say if that is more. The reader's own policy bounds the entry's life as well,
+    /// since an instance with other settings may have written it.
     pub(super) fn into_entry(
         self,
         snapshot: Snapshot,
@@ -44,11 +44,11 @@ impl Kept {
         now: Timestamp,
         left: Duration,
     ) -> Entry {
-        let by_redis = self.dropped_at.since(self.loaded_at).saturating_sub(left);
+        let by_redis = self.redis_expires_at.since(self.loaded_at).saturating_sub(left);
         let age = by_redis.max(now.since(self.loaded_at));
         let loaded_at = now.earlier(age);
         let ttl = self.fresh_until.since(self.loaded_at).min(policy.ttl);
-        let life = self.dead_at.since(self.loaded_at).min(policy.ttl + policy.grace);
+        let life = self.expires_at.since(self.loaded_at).min(policy.ttl + policy.grace);
         let etag = etag(&self.body);
         let body = CachedBody {
             body: self.body,
@@ -63,13 +63,13 @@ impl Kept {
 
 /// The entry as bytes: header, body, gzip, and a digest of all of it. `place` names its key and
 /// generations.
-pub(super) fn encode(entry: &Entry, place: &[u8; DIGEST], dropped_at: Timestamp) -> Vec<u8> {
+pub(super) fn encode(entry: &Entry, place: &[u8; DIGEST], redis_expires_at: Timestamp) -> Vec<u8> {
     let body = &entry.body.body;
     let gzip = entry.body.gzip.as_deref().unwrap_or_default();
     let mut out = BytesMut::with_capacity(HEADER + body.len() + gzip.len() + DIGEST);
     out.put_slice(MAGIC);
     out.put_slice(place);
-    for at in [entry.loaded_at, entry.body.fresh_until, entry.dead_at, dropped_at] {
+    for at in [entry.loaded_at, entry.body.fresh_until, entry.expires_at, redis_expires_at] {
         out.put_i64(at.micros());
     }
     // Bodies are bounded far below four gigabytes; a longer one would fail to decode, as a miss.
@@ -83,7 +83,7 @@ pub(super) fn encode(entry: &Entry, place: &[u8; DIGEST], dropped_at: Timestamp)
 }
 
 /// The entry, if `bytes` are whole and belong to `place`.
-pub(super) fn decode(bytes: Vec<u8>, place: &[u8; DIGEST]) -> Option<Kept> {
+pub(super) fn decode(bytes: Vec<u8>, place: &[u8; DIGEST]) -> Option<DecodedEntry> {
     let mut rest = Bytes::from(bytes);
     if rest.len() < HEADER + DIGEST {
         return None;
@@ -96,7 +96,7 @@ pub(super) fn decode(bytes: Vec<u8>, place: &[u8; DIGEST]) -> Option<Kept> {
         return None;
     }
     let mut at = || Timestamp::from_micros(rest.get_i64());
-    let (loaded_at, fresh_until, dead_at, dropped_at) = (at(), at(), at(), at());
+    let (loaded_at, fresh_until, expires_at, redis_expires_at) = (at(), at(), at(), at());
     let body_length = rest.get_u32() as usize;
     let gzip_length = rest.get_u32() as usize;
     if body_length.checked_add(gzip_length)? != rest.len() {
@@ -104,7 +104,7 @@ pub(super) fn decode(bytes: Vec<u8>, place: &[u8; DIGEST]) -> Option<Kept> {
     }
     let body = rest.split_to(body_length);
     let gzip = (gzip_length > 0).then_some(rest);
-    Some(Kept { loaded_at, fresh_until, dead_at, dropped_at, body, gzip })
+    Some(DecodedEntry { loaded_at, fresh_until, expires_at, redis_expires_at, body, gzip })
 }
 
 #[cfg(test)]
@@ -144,21 +144,21 @@ mod tests {
         assert_eq!(kept.body, long.as_bytes());
         assert!(kept.gzip.is_some());
         assert_eq!(kept.fresh_until, Timestamp::from_seconds(1_060));
-        assert_eq!(kept.dead_at, Timestamp::from_seconds(1_090));
+        assert_eq!(kept.expires_at, Timestamp::from_seconds(1_090));
         assert!(decode(written("[]"), &[9; 32]).is_none());
     }
 
     #[test]
     fn its_age_does_not_depend_on_the_readers_clock_being_right() {
         // Ten seconds old by both.
-        assert_eq!(read_at(1_010, 80).dead_at, Timestamp::from_seconds(1_090));
+        assert_eq!(read_at(1_010, 80).expires_at, Timestamp::from_seconds(1_090));
         // The reader's clock is five seconds behind the writer's.
-        assert_eq!(read_at(1_005, 80).dead_at, Timestamp::from_seconds(1_085));
-        assert_eq!(read_at(995, 90).dead_at, Timestamp::from_seconds(1_085));
+        assert_eq!(read_at(1_005, 80).expires_at, Timestamp::from_seconds(1_085));
+        assert_eq!(read_at(995, 90).expires_at, Timestamp::from_seconds(1_085));
         // Five seconds ahead: it ages early, never late.
-        assert_eq!(read_at(1_015, 80).dead_at, Timestamp::from_seconds(1_090));
+        assert_eq!(read_at(1_015, 80).expires_at, Timestamp::from_seconds(1_090));
         // A key that Redis would keep for ever is none of ours.
-        assert_eq!(read_at(1_001, 0).age(Timestamp::from_seconds(1_001)), Age::Dead);
+        assert_eq!(read_at(1_001, 0).age(Timestamp::from_seconds(1_001)), Age::Expired);
     }
 
     proptest! {

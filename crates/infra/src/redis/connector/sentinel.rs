@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::{redis::address::SentinelAddress, sync};
 
-/// Sentinels, and whom they named last.
+/// Sentinels, and the master that they named last.
 pub(super) struct Sentinels {
     lookup: Mutex<SentinelClient>,
     last: RwLock<Option<Client>>,
@@ -36,8 +36,8 @@ impl Sentinels {
         Ok(Self { lookup: Mutex::new(lookup), last: RwLock::new(None), epoch: AtomicU64::new(0) })
     }
 
-    /// Asks them. Several at once, in their order; one counts only if the server it names says itself
-    /// that it is a master.
+    /// Asks the Sentinels, in their order. An answer counts only if the named server itself says that it
+    /// is a master.
     pub(super) async fn find(&self) -> RedisResult<Client> {
         let found = self.lookup.lock().await.async_get_client().await?;
         let mut last = sync::write(&self.last);
@@ -49,12 +49,12 @@ impl Sentinels {
         Ok(found)
     }
 
-    /// Whom they named last.
+    /// The master that they named last.
     pub(super) fn last(&self) -> Option<Client> {
         sync::read(&self.last).clone()
     }
 
-    /// How often that changed.
+    /// How often the named master changed.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }

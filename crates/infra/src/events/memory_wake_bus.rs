@@ -1,14 +1,14 @@
-//! The bus of one process.
+//! Wake-ups within one process.
 
 use alpine_domain::ports::events::EventBus;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-/// Wakes the one follower of this process. A wake-up nobody waits for yet is kept; several are one.
+/// Wakes the follower of this process. A wake-up that nobody waits for yet is kept; several become one.
 #[derive(Debug, Default)]
-pub struct MemoryBus(Notify);
+pub struct MemoryWakeBus(Notify);
 
-impl MemoryBus {
+impl MemoryWakeBus {
     /// A bus that has woken nobody yet.
     pub fn new() -> Self {
         Self::default()
@@ -16,7 +16,7 @@ impl MemoryBus {
 }
 
 #[async_trait]
-impl EventBus for MemoryBus {
+impl EventBus for MemoryWakeBus {
     async fn wake(&self) {
         self.0.notify_one();
     }

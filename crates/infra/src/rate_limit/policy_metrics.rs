@@ -1,4 +1,4 @@
-//! What the metrics say of one policy, resolved once.
+//! The metrics of one policy, resolved once.
 
 use alpine_domain::ports::rate_limit::Decision;
 use prometheus::IntCounter;
@@ -7,8 +7,8 @@ use crate::InfraMetrics;
 
 /// Where a decision came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The limiter of one process.
+pub(super) enum DecisionSource {
+    /// The in-memory limiter.
     Memory,
     /// This instance's own part of a coarse policy.
     OwnPart,
@@ -16,13 +16,13 @@ pub(super) enum Source {
     Lease,
     /// The shared store, asked for this request.
     Shared,
-    /// Known to be refused, without asking.
+    /// A refusal that is known here, without asking the shared store.
     DeniedLocally,
-    /// This process, since the shared store is away.
+    /// The counts of this process, since the shared store is away.
     Fallback,
 }
 
-impl Source {
+impl DecisionSource {
     const ALL: [Self; 6] = [
         Self::Memory,
         Self::OwnPart,
@@ -44,19 +44,19 @@ impl Source {
     }
 }
 
-/// The counters of one policy.
-pub(super) struct Counters {
-    /// In the order of [`Source::ALL`].
-    allowed: [IntCounter; Source::ALL.len()],
-    denied: [IntCounter; Source::ALL.len()],
+/// The metrics of one policy.
+pub(super) struct PolicyMetrics {
+    /// In the order of [`DecisionSource::ALL`].
+    allowed: [IntCounter; DecisionSource::ALL.len()],
+    denied: [IntCounter; DecisionSource::ALL.len()],
     exceeded: IntCounter,
     pub(super) lease_waste: IntCounter,
 }
 
-impl Counters {
+impl PolicyMetrics {
     pub(super) fn of(policy: &str, metrics: &InfraMetrics) -> Self {
         let requests = |outcome| {
-            Source::ALL.map(|source| {
+            DecisionSource::ALL.map(|source| {
                 metrics.limit_requests.with_label_values(&[policy, outcome, source.name()])
             })
         };
@@ -68,7 +68,7 @@ impl Counters {
         }
     }
 
-    pub(super) fn count(&self, decision: &Decision, source: Source) {
+    pub(super) fn count(&self, decision: &Decision, source: DecisionSource) {
         if decision.allowed {
             self.allowed[source as usize].inc();
         } else {

@@ -1,15 +1,15 @@
-//! How Redis is doing, for `/health`.
+//! The state of Redis, for `/health`.
 
 use alpine_domain::ports::health::{Condition, Probe, Report};
 use async_trait::async_trait;
 
 use super::{
-    RedisHandle,
-    circuit::{Seen, State},
+    circuit::{ProbeResult, State},
+    handle::RedisHandle,
 };
 
-/// Reports what the background probe knows; asking costs nothing and never waits. Not essential:
-/// every use of Redis has a fallback.
+/// Reports what the background probe found last; reading that never waits. Not essential: every use of
+/// Redis has a fallback.
 #[derive(Debug)]
 pub struct RedisProbe(Option<RedisHandle>);
 
@@ -38,15 +38,17 @@ impl Probe for RedisProbe {
             return Report { condition: Condition::Up, detail: None };
         }
         if *redis.shared().state.borrow() == State::Suspect {
-            let detail = "answered late; being looked at, local fallbacks are used";
+            let detail = "a use failed and is being examined; local fallbacks are used";
             return Report { condition: Condition::Degraded, detail: Some(detail.to_owned()) };
         }
-        let seen = *redis.shared().seen.borrow();
-        let (condition, detail) = match seen {
-            Seen::Nothing => (Condition::Down, "not reached yet; local fallbacks are used"),
-            Seen::Answering => (Condition::Degraded, "back, and about to be used again"),
-            Seen::Slow => (Condition::Degraded, "too slow; local fallbacks are used"),
-            Seen::Unreachable => (Condition::Down, "not reachable; local fallbacks are used"),
+        let last_probe = *redis.shared().last_probe.borrow();
+        let (condition, detail) = match last_probe {
+            ProbeResult::Nothing => (Condition::Down, "not reached yet; local fallbacks are used"),
+            ProbeResult::Answering => (Condition::Degraded, "back, and about to be used again"),
+            ProbeResult::Slow => (Condition::Degraded, "too slow; local fallbacks are used"),
+            ProbeResult::Unreachable => {
+                (Condition::Down, "not reachable; local fallbacks are used")
+            }
         };
         Report { condition, detail: Some(detail.to_owned()) }
     }

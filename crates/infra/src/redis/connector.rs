@@ -1,4 +1,4 @@
-//! The one place where connections are made, of either kind and from any address.
+//! Makes all connections, shared and blocking ones, to every kind of address.
 
 mod cluster;
 mod sentinel;
@@ -13,13 +13,17 @@ use redis::{
 use tokio::time::timeout;
 
 use self::{cluster::Cluster, sentinel::Sentinels};
-use super::{Connection, RedisSettings, address::RedisAddress, circuit::PROBE_DEADLINE};
+use super::{
+    address::RedisAddress,
+    connection::Connection,
+    settings::{PROBE_DEADLINE, RedisSettings},
+};
 
 /// How long finding a master or a cluster's nodes may take, in the background, all hosts included.
 const SEARCH_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Where connections come from.
-pub(super) struct Source {
+/// Makes connections to what `redis.url` names.
+pub(super) struct Connector {
     kind: Kind,
     connect_timeout: Duration,
 }
@@ -31,13 +35,13 @@ enum Kind {
     Cluster(Cluster),
 }
 
-/// A connection whose commands may wait on the server, and nobody else's with them.
-pub(super) enum Waiting {
+/// A connection for commands that block on the server. Other commands do not share it.
+pub(super) enum BlockingConnection {
     One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
-impl Waiting {
+impl BlockingConnection {
     pub(super) async fn query<T: FromRedisValue>(&mut self, cmd: &redis::Cmd) -> RedisResult<T> {
         match self {
             Self::One(one) => cmd.query_async(one).await,
@@ -46,7 +50,7 @@ impl Waiting {
     }
 }
 
-impl Source {
+impl Connector {
     pub(super) fn new(settings: &RedisSettings) -> RedisResult<Self> {
         let kind = match &settings.address {
             RedisAddress::Server(url) => Kind::Server(Client::open(url.clone())?),
@@ -58,8 +62,8 @@ impl Source {
         Ok(Self { kind, connect_timeout: settings.connect_timeout })
     }
 
-    /// A connection that needs no search; it connects when it is used.
-    pub(super) fn at_once(&self) -> RedisResult<Option<Connection>> {
+    /// A connection that connects when it is used; `None` where a master or nodes must be found first.
+    pub(super) fn connect_lazily(&self) -> RedisResult<Option<Connection>> {
         match &self.kind {
             Kind::Server(client) => self.lazily(client).map(|one| Some(Connection::Server(one))),
             Kind::Sentinel(_) | Kind::Cluster(_) => Ok(None),
@@ -71,31 +75,32 @@ impl Source {
         match &self.kind {
             Kind::Server(client) => self.lazily(client).map(Connection::Server),
             Kind::Sentinel(sentinels) => {
-                // No Sentinel knows a master now; the last one may still be it, which its role tells.
-                let client = match in_time(sentinels.find()).await {
+                // No Sentinel names a master now. The last one may still be it; its role will show.
+                let client = match within_deadline(sentinels.find()).await {
                     Ok(client) => client,
                     Err(error) => sentinels.last().ok_or(error)?,
                 };
                 self.lazily(&client).map(Connection::Master)
             }
-            Kind::Cluster(cluster) => in_time(cluster.connect()).await.map(Connection::Cluster),
+            Kind::Cluster(cluster) => {
+                within_deadline(cluster.connect()).await.map(Connection::Cluster)
+            }
         }
     }
 
-    /// Whether the Sentinels name another master by now than the one connected to. One that was cut
-    /// off from them, but not from us, does not know that it is none any more. While no Sentinel
-    /// answers, nothing has changed.
-    pub(super) async fn has_moved(&self) -> bool {
+    /// Whether the Sentinels name another master than the connected one. A master that is cut off from
+    /// them, but not from us, does not know that it was replaced. `false` while no Sentinel answers.
+    pub(super) async fn has_new_master(&self) -> bool {
         match &self.kind {
             Kind::Sentinel(sentinels) => {
                 let before = sentinels.epoch();
-                in_time(sentinels.find()).await.is_ok() && sentinels.epoch() != before
+                within_deadline(sentinels.find()).await.is_ok() && sentinels.epoch() != before
             }
             Kind::Server(_) | Kind::Cluster(_) => false,
         }
     }
 
-    /// Changes with the master, so that waiting connections to another one can be told.
+    /// Changes with the master, so that blocking connections to another one are recognised.
     pub(super) fn epoch(&self) -> u64 {
         match &self.kind {
             Kind::Sentinel(sentinels) => sentinels.epoch(),
@@ -103,21 +108,26 @@ impl Source {
         }
     }
 
-    /// A connection of its own for commands that wait.
-    pub(super) async fn connect_waiting(&self) -> RedisResult<Waiting> {
+    /// A connection of its own for commands that block.
+    pub(super) async fn connect_blocking(&self) -> RedisResult<BlockingConnection> {
         let client = match &self.kind {
             Kind::Server(client) => client.clone(),
             Kind::Sentinel(sentinels) => {
                 sentinels.last().ok_or((ErrorKind::Io, "no Sentinel has named a master yet"))?
             }
             Kind::Cluster(cluster) => {
-                return in_time(cluster.connect_waiting()).await.map(Waiting::Cluster);
+                return within_deadline(cluster.connect_blocking())
+                    .await
+                    .map(BlockingConnection::Cluster);
             }
         };
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(None);
-        client.get_multiplexed_async_connection_with_config(&config).await.map(Waiting::One)
+        client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map(BlockingConnection::One)
     }
 
     fn lazily(&self, client: &Client) -> RedisResult<ConnectionManager> {
@@ -131,7 +141,7 @@ impl Source {
     }
 }
 
-async fn in_time<T>(search: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+async fn within_deadline<T>(search: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
     match timeout(SEARCH_DEADLINE, search).await {
         Ok(found) => found,
         Err(_) => Err((ErrorKind::Io, "nobody answered in time").into()),

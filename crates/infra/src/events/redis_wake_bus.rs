@@ -1,4 +1,4 @@
-//! The bus of several instances: a short stream in Redis that everybody waits on.
+//! Wake-ups between instances, over a short stream in Redis. It carries no events.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,21 +9,21 @@ use tokio::{sync::Notify, task::JoinHandle, time::sleep};
 
 use crate::redis::RedisHandle;
 
-/// How long one wait on the server lasts; also how soon a silent connection is noticed.
+/// How long one `XREAD` blocks; a silent connection is noticed after it.
 const BLOCK: Duration = Duration::from_secs(2);
 /// The pause after a failed read, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Wakes followers on every instance. A stream rather than publish and subscribe: what was added
-/// while a reader reconnects is still found. Waking the own process needs no Redis.
-pub struct RedisBus {
+/// Wakes the follower of every instance. A stream rather than publish and subscribe: a reader that
+/// reconnects finds what was added meanwhile. Waking the own process needs no Redis.
+pub struct RedisWakeBus {
     local: Arc<Notify>,
     outgoing: Arc<Notify>,
     tasks: [JoinHandle<()>; 2],
 }
 
-impl RedisBus {
+impl RedisWakeBus {
     /// A bus over `redis`, connecting in the background. Must be called on a Tokio runtime.
     pub fn new(redis: RedisHandle) -> Self {
         let local = Arc::new(Notify::new());
@@ -36,7 +36,7 @@ impl RedisBus {
     }
 }
 
-impl Drop for RedisBus {
+impl Drop for RedisWakeBus {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -45,7 +45,7 @@ impl Drop for RedisBus {
 }
 
 #[async_trait]
-impl EventBus for RedisBus {
+impl EventBus for RedisWakeBus {
     async fn wake(&self) {
         self.local.notify_one();
         self.outgoing.notify_one();
@@ -60,19 +60,19 @@ fn stream_key(redis: &RedisHandle) -> String {
     redis.key("wake")
 }
 
-/// Passes wake-ups on, one at a time: those that come meanwhile become one.
+/// Sends wake-ups, one at a time: those that come meanwhile become one.
 async fn send(redis: RedisHandle, outgoing: Arc<Notify>) {
     let mut add = cmd("XADD");
-    // The newest entries only: each says the same.
+    // A few entries are enough: all are the same.
     add.arg(stream_key(&redis)).arg(&["MAXLEN", "~", "16", "*", "w", "1"]);
     loop {
         outgoing.notified().await;
         let add = &add;
         // A lost wake-up costs the others their poll interval, nothing else.
-        if let Err(away) =
+        if let Err(error) =
             redis.run(|mut c| async move { add.query_async::<String>(&mut c).await }).await
         {
-            tracing::debug!(%away, "other instances were not woken");
+            tracing::debug!(%error, "other instances were not woken");
         }
     }
 }
@@ -88,7 +88,7 @@ async fn receive(redis: RedisHandle, local: Arc<Notify>) {
                 tracing::debug!(%error, "waiting for wake-ups failed");
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                // Whatever was missed meanwhile, or lost with the server's memory.
+                // Wake-ups may have been missed meanwhile, or lost with the server's memory.
                 last = None;
                 local.notify_one();
             }
@@ -96,8 +96,8 @@ async fn receive(redis: RedisHandle, local: Arc<Notify>) {
     }
 }
 
-/// Waits once. The position comes from the server first: `$` on every call would miss what is added
-/// between two of them.
+/// Waits once. The first position is that of the newest entry: `$` on every call would miss what is
+/// added between two calls.
 async fn listen(
     redis: &RedisHandle,
     key: &str,

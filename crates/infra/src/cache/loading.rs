@@ -1,0 +1,247 @@
+//! The load of a missing or old entry: from Redis, or from the source, which one instance at a time
+//! asks.
+
+use std::{sync::Arc, time::Duration};
+
+use alpine_domain::{
+    Error, Result,
+    ports::cache::{CacheKey, CacheOutcome, CachePolicy, Loaded, Loader},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    engine::Engine,
+    entry::{Age, Entry, with_outcome},
+    generations::Snapshot,
+    redis_level::{Lease, LeaseAttempt, RedisLevel, SharedKey},
+    single_flight::{Leader, LoadResult, Role},
+};
+use crate::mutants::{Mechanism, is_off};
+
+/// The pause between two look-ups of an entry that another instance is loading: the first one, doubled
+/// up to the longest one.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
+
+/// What a load is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A caller waits for the body.
+    Answer,
+    /// The old entry is served meanwhile.
+    Refresh,
+}
+
+/// One entry of the Redis level, as one load sees it.
+struct SharedEntry<'a> {
+    redis: &'a RedisLevel,
+    key: &'a SharedKey,
+    policy: &'a CachePolicy,
+    snapshot: &'a Snapshot,
+}
+
+/// What the Redis level says about an entry.
+enum SharedLookup {
+    Found(Arc<Entry>),
+    /// This instance loads. It holds the lease, unless Redis is away or waiting took too long.
+    Load(Option<Lease>),
+}
+
+impl Engine {
+    /// Joins the load of `key` or starts it. A load runs on a task of its own, so a caller that goes
+    /// away does not end it for the others.
+    pub(super) fn start_or_join_load(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        policy: &CachePolicy,
+        load: Loader,
+        purpose: Purpose,
+    ) -> Role {
+        let mut role = self.loads.join_or_lead(
+            key,
+            |snapshot| self.generations.is_current(snapshot) && !is_off(Mechanism::SingleFlight),
+            || self.generations.snapshot(&policy.tags),
+            || match self.look_up(key, self.clock.now()) {
+                Some((entry, Age::Fresh)) if purpose == Purpose::Answer => {
+                    Some(Arc::clone(&entry.body))
+                }
+                _ => None,
+            },
+        );
+        if let Role::Leader(leader, _) = &mut role
+            && let Some(leader) = leader.take()
+        {
+            let engine = Arc::clone(self);
+            let (key, policy) = (key.clone(), policy.clone());
+            tokio::spawn(async move { engine.run_load(leader, key, policy, load, purpose).await });
+        }
+        role
+    }
+
+    async fn run_load(
+        self: Arc<Self>,
+        leader: Leader,
+        key: CacheKey,
+        policy: CachePolicy,
+        load: Loader,
+        purpose: Purpose,
+    ) {
+        let snapshot = leader.load.snapshot.clone();
+        let shared = self
+            .redis
+            .as_ref()
+            .and_then(|redis| redis.shared_key(&key, &snapshot).map(|shared| (redis, shared)));
+        let mut lease = None;
+        if let Some((redis, shared_key)) = &shared {
+            let shared =
+                SharedEntry { redis, key: shared_key, policy: &policy, snapshot: &snapshot };
+            match self.fetch_or_lease(&shared, &key, purpose).await {
+                SharedLookup::Found(entry) => {
+                    let is_stale = entry.age(self.clock.now()) == Age::Stale;
+                    let outcome = if is_stale { CacheOutcome::Stale } else { CacheOutcome::Hit };
+                    let body = with_outcome(&entry.body, outcome);
+                    self.store_if_current(&key, entry);
+                    leader.finish(Ok(body));
+                    if is_stale {
+                        drop(self.start_or_join_load(&key, &policy, load, Purpose::Refresh));
+                    }
+                    return;
+                }
+                SharedLookup::Load(taken) => lease = taken,
+            }
+        }
+        let (result, entry) = match self.ask_source(load).await {
+            Ok(loaded) => self.store_loaded(&key, &loaded, &policy, snapshot),
+            Err(error) => {
+                if let Error::NotFound(_) = error {
+                    self.drop_entry(&key, shared.as_ref()).await;
+                }
+                self.negative.insert(&key, &error, &policy, &snapshot, self.clock.now());
+                (self.stale_or_error(&key, error), None)
+            }
+        };
+        leader.finish(result);
+        if let (Some((redis, shared_key)), Some(entry)) = (&shared, entry) {
+            redis.put(shared_key, &entry, self.clock.now()).await;
+        }
+        // Released after the entry was written: whoever takes the lease next finds the entry.
+        drop(lease);
+    }
+
+    /// Fetches the entry from Redis, or takes the lease to load it. Waits for another instance that
+    /// holds the lease, for `load_deadline` at most.
+    async fn fetch_or_lease(
+        &self,
+        shared: &SharedEntry<'_>,
+        key: &CacheKey,
+        purpose: Purpose,
+    ) -> SharedLookup {
+        let deadline = Instant::now() + self.settings.load_deadline;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(entry) = self.fetch(shared, purpose).await {
+                return SharedLookup::Found(entry);
+            }
+            match shared.redis.acquire_lease(shared.key, self.settings.load_deadline).await {
+                LeaseAttempt::Unavailable => return SharedLookup::Load(None),
+                LeaseAttempt::Acquired(lease) => {
+                    // Another instance may have stored the entry and released the lease between the
+                    // fetch and the lease.
+                    return match self.fetch(shared, purpose).await {
+                        Some(entry) => SharedLookup::Found(entry),
+                        None => SharedLookup::Load(Some(lease)),
+                    };
+                }
+                LeaseAttempt::HeldElsewhere => {}
+            }
+            if purpose == Purpose::Refresh
+                && let Some((entry, _)) = self.look_up(key, self.clock.now())
+            {
+                // Another instance refreshes it, and the old entry can be served meanwhile.
+                return SharedLookup::Found(entry);
+            }
+            let is_outdated = !self.generations.is_current(shared.snapshot);
+            if Instant::now() >= deadline || is_outdated {
+                return SharedLookup::Load(None);
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// The entry in Redis, if it serves the purpose: for an answer it must be servable, for a refresh
+    /// it must not be due for a refresh itself.
+    async fn fetch(&self, shared: &SharedEntry<'_>, purpose: Purpose) -> Option<Arc<Entry>> {
+        let now = self.clock.now();
+        let entry = shared.redis.fetch(shared.key, shared.policy, shared.snapshot, now).await?;
+        let is_good = match purpose {
+            Purpose::Answer => entry.age(now) != Age::Expired,
+            Purpose::Refresh => entry.age(now) == Age::Fresh && !entry.is_due_for_refresh(now),
+        };
+        is_good.then(|| Arc::new(entry))
+    }
+
+    async fn ask_source(&self, load: Loader) -> Result<Loaded> {
+        let deadline = if is_off(Mechanism::LoadDeadline) {
+            self.settings.load_deadline.saturating_mul(1_000)
+        } else {
+            self.settings.load_deadline
+        };
+        let result = match timeout(deadline, load()).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(Error::unavailable("the data source", elapsed)),
+        };
+        self.count("load", if result.is_ok() { "ok" } else { "error" });
+        result
+    }
+
+    fn store_loaded(
+        &self,
+        key: &CacheKey,
+        loaded: &Loaded,
+        policy: &CachePolicy,
+        mut snapshot: Snapshot,
+    ) -> (LoadResult, Option<Arc<Entry>>) {
+        if is_off(Mechanism::LoadRaceCheck) {
+            snapshot = self.generations.snapshot(&policy.tags);
+        }
+        let now = self.clock.now();
+        let entry = Arc::new(Entry::new(loaded, policy, now, self.random_jitter(), snapshot));
+        let body = with_outcome(&entry.body, CacheOutcome::Miss);
+        let is_stored = entry.age(now) == Age::Fresh
+            && loaded.body.len() <= self.settings.max_body
+            && self.store_if_current(key, Arc::clone(&entry));
+        (Ok(body), is_stored.then_some(entry))
+    }
+
+    /// Removes what the source says does not exist any more, from memory and from Redis.
+    async fn drop_entry(&self, key: &CacheKey, shared: Option<&(&RedisLevel, SharedKey)>) {
+        if let Some(entry) = self.store.get(key) {
+            self.store.remove(key, &entry);
+            self.measure();
+        }
+        if let Some((redis, shared_key)) = shared {
+            redis.remove(shared_key).await;
+        }
+    }
+
+    /// A failed load is answered with the old entry, within its grace; "not found" never is.
+    fn stale_or_error(&self, key: &CacheKey, error: Error) -> LoadResult {
+        match self.look_up(key, self.clock.now()) {
+            Some((entry, _)) if !matches!(error, Error::NotFound(_)) => {
+                Ok(with_outcome(&entry.body, CacheOutcome::Stale))
+            }
+            _ => Err(Arc::new(error)),
+        }
+    }
+
+    /// The part of a TTL to take off this time: 0 to `settings.jitter`.
+    fn random_jitter(&self) -> f64 {
+        let mut bytes = [0; 4];
+        // Without randomness there is only no jitter.
+        if getrandom::fill(&mut bytes).is_err() {
+            return 0.0;
+        }
+        self.settings.jitter * f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+    }
+}

@@ -1,0 +1,267 @@
+//! The limiter on Redis, for several instances.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+};
+
+use ::redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, cmd};
+use alpine_domain::{
+    Clock,
+    ports::{
+        rate_limit::{Decision, RateLimiter, RatePolicy, Window},
+        secrets::Randomness as _,
+    },
+};
+use async_trait::async_trait;
+
+use super::{
+    caller_id::RedisCallerId,
+    debit_script::{CallContext, DebitAnswer, DebitScript},
+    pending_debit::PendingDebit,
+    policy_counts::{LocalCounts, LocalLimits, PolicyLimiter, own_part, refusal},
+    policy_metrics::DecisionSource,
+};
+use crate::{
+    InfraMetrics,
+    mutants::{Mechanism, is_off},
+    redis::{Connection, RedisHandle},
+    secrets::OsRandomness,
+    sync,
+};
+
+/// Callers that are reported to Redis before it is used again, at most. The others are reported by
+/// their own next request.
+const MAX_REPORTED: usize = 10_000;
+/// Callers that are reported in one pipeline.
+const BATCH: usize = 200;
+const NO_SCRIPT: ErrorKind = ErrorKind::Server(ServerErrorKind::NoScript);
+
+/// Settings of the limiter on Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedLimits {
+    /// Bounds of the counts in memory, by which the limiter decides while Redis is away.
+    pub local: LocalLimits,
+    /// How many instances share the limits; default 1. While Redis is away each admits its part of a
+    /// limit, and at least one request a window.
+    pub instances: NonZeroU32,
+}
+
+impl Default for SharedLimits {
+    fn default() -> Self {
+        Self { local: LocalLimits::default(), instances: NonZeroU32::MIN }
+    }
+}
+
+/// A limiter that counts in Redis, by the server's clock, with at most one script call a request.
+///
+/// * A caller that asks often is granted several admissions at once, a lease, which its following
+///   requests use without a call. A lease lives for a second at most and is charged as if all of it
+///   were used at its end, so no interval ever holds more than the limit.
+/// * A refusal is remembered until the moment at which Redis says that it can change.
+/// * Every admission is counted in memory too. So the counts are there when Redis goes away, and what
+///   is admitted meanwhile is charged when Redis is back. When Redis has forgotten a caller, which
+///   the script notices by the number of calls that it has counted for each instance, everything
+///   that this instance has admitted is charged anew in the same call.
+///
+/// A call that ran into the deadline may have been counted by Redis as well as here: admissions can be
+/// lost to a caller that way, never gained.
+pub struct RedisRateLimiter {
+    redis: RedisHandle,
+    shared: Arc<Shared>,
+    metrics: Arc<InfraMetrics>,
+}
+
+/// What requests and the recovery of Redis use.
+struct Shared {
+    local: LocalCounts,
+    instances: NonZeroU32,
+    /// The id of this instance in Redis.
+    instance: String,
+    key_prefix: String,
+    script: DebitScript,
+    /// Keys of random values by which this instance notices that Redis has lost its memory. On a
+    /// cluster each master loses its own, so there is one key in each part of the slots. They are read
+    /// when Redis comes back into use. A loss in between is noticed by the script, for each caller.
+    loss_markers: Vec<String>,
+    /// The values of the markers when they were last read.
+    marker_values: Mutex<Option<Vec<Option<String>>>>,
+}
+
+impl RedisRateLimiter {
+    /// A limiter over `redis`. `clock` is for the counts in memory; use a
+    /// [`MonotonicClock`](crate::MonotonicClock) outside tests.
+    pub fn new(
+        limits: SharedLimits,
+        redis: RedisHandle,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<InfraMetrics>,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            local: LocalCounts::new(limits.local, clock, Arc::clone(&metrics)),
+            instances: limits.instances,
+            instance: random_text(),
+            key_prefix: redis.key("limit"),
+            script: DebitScript::new(),
+            loss_markers: redis.keys_for_all_slots("limit:memory"),
+            marker_values: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&shared);
+        redis.on_recovery(Arc::new(move |connection| {
+            let shared = weak.upgrade();
+            Box::pin(async move {
+                match shared {
+                    Some(shared) => shared.bring_up_to_date(connection).await,
+                    None => Ok(()),
+                }
+            })
+        }));
+        Self { redis, shared, metrics }
+    }
+}
+
+impl Shared {
+    fn call(&self, debit: &PendingDebit<'_>) -> Cmd {
+        let policy = debit.limiter.policy;
+        let limit = |window: &Window| {
+            let own_part = own_part(policy, window, self.instances);
+            window.limit - own_part.saturating_mul(self.instances.get())
+        };
+        let context = CallContext {
+            key: self.key(policy, debit.redis_id),
+            instance: &self.instance,
+            limits: policy.windows.iter().map(limit).collect(),
+            now: self.local.now(),
+        };
+        self.script.call(debit, &context)
+    }
+
+    /// Runs before Redis is used (again): loads the script, and charges the admissions that Redis
+    /// lacks. If Redis, or a part of it, has lost its memory, that is all admissions of this instance.
+    async fn bring_up_to_date(&self, mut connection: Connection) -> RedisResult<()> {
+        connection.load_script(&self.script.text).await?;
+        let has_lost_memory = self.check_for_loss(&mut connection).await?;
+        for (limiter, callers) in self.local.callers_to_report(has_lost_memory, MAX_REPORTED) {
+            for batch in callers.chunks(BATCH) {
+                let debits: Vec<_> = batch.iter().filter_map(|id| limiter.report(*id)).collect();
+                // Their keys are in different slots.
+                let calls: Vec<_> = debits.iter().map(|debit| self.call(debit)).collect();
+                let answers: Vec<Vec<i64>> = connection.query_all(&calls).await?;
+                for (debit, answer) in debits.into_iter().zip(answers) {
+                    let windows = limiter.policy.windows.len();
+                    if let Some(answer) = DebitAnswer::read(&answer, windows) {
+                        debit.answered(answer.calls, 0, &answer.states);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a marker has another value than when it was last read. Writes those that are missing.
+    async fn check_for_loss(&self, connection: &mut Connection) -> RedisResult<bool> {
+        let value = random_text();
+        let set = |marker| {
+            let mut set = cmd("SET");
+            set.arg(marker).arg(&value).arg("NX");
+            set
+        };
+        let get = |marker| {
+            let mut get = cmd("GET");
+            get.arg(marker);
+            get
+        };
+        let sets: Vec<_> = self.loss_markers.iter().map(set).collect();
+        connection.query_all::<Option<String>>(&sets).await?;
+        let gets: Vec<_> = self.loss_markers.iter().map(get).collect();
+        let found: Vec<Option<String>> = connection.query_all(&gets).await?;
+        let mut values = sync::lock(&self.marker_values);
+        let has_lost_memory = values.as_ref().is_some_and(|known| *known != found);
+        *values = Some(found);
+        Ok(has_lost_memory && !is_off(Mechanism::LossDetection))
+    }
+
+    /// One key for all windows of a caller, so on a cluster they are in one slot.
+    fn key(&self, policy: &RatePolicy, id: RedisCallerId) -> String {
+        format!("{}:{}:{{{}}}", self.key_prefix, policy.name, id.hex())
+    }
+
+    /// This instance's part of every limit.
+    fn fallback_share(&self, windows: &[Window]) -> Vec<Window> {
+        if is_off(Mechanism::FallbackShare) {
+            return windows.to_vec();
+        }
+        windows
+            .iter()
+            .map(|w| Window { length: w.length, limit: (w.limit / self.instances).max(1) })
+            .collect()
+    }
+}
+
+impl RedisRateLimiter {
+    async fn send(&self, debit: &PendingDebit<'_>) -> Option<DebitAnswer> {
+        let call = &self.shared.call(debit);
+        let text = &self.shared.script.text;
+        let numbers: Vec<i64> = self
+            .redis
+            .run(|mut c| async move {
+                match call.query_async(&mut c).await {
+                    // The scripts were flushed, or this server is another one.
+                    Err(error) if error.kind() == NO_SCRIPT => {
+                        c.load_script(text).await?;
+                        call.query_async(&mut c).await
+                    }
+                    other => other,
+                }
+            })
+            .await
+            .ok()?;
+        let answer = DebitAnswer::read(&numbers, debit.limiter.policy.windows.len());
+        if answer.is_none() {
+            self.metrics.redis_failures.with_label_values(&["reply"]).inc();
+            tracing::error!(?numbers, "the rate limiter's script gave an answer of another form");
+        }
+        answer
+    }
+
+    async fn decide(&self, limiter: PolicyLimiter<'_>, caller: &str) -> (Decision, DecisionSource) {
+        let shared = &*self.shared;
+        let debit = match limiter.decide_or_debit(caller, shared.instances) {
+            Err(decided) => return decided,
+            Ok(debit) => debit,
+        };
+        if let Some(DebitAnswer { admitted, calls, states }) = self.send(&debit).await {
+            return (debit.answered(calls, admitted, &states), DecisionSource::Shared);
+        }
+        // Gives back what it took, so that the local decision adds to it.
+        drop(debit);
+        let share = shared.fallback_share(&limiter.policy.windows);
+        let owing = !is_off(Mechanism::DebtAfterOutage);
+        self.metrics.limit_fallbacks.inc();
+        (limiter.admit(&share, caller, owing), DecisionSource::Fallback)
+    }
+}
+
+/// 64 random bits in hexadecimal digits.
+fn random_text() -> String {
+    let mut bytes = [0; 8];
+    OsRandomness.fill(&mut bytes);
+    hex::encode(bytes)
+}
+
+#[async_trait]
+impl RateLimiter for RedisRateLimiter {
+    fn admit_now(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
+        let Some(limiter) = self.shared.local.of(policy) else { return Some(refusal(policy)) };
+        let (decision, source) = limiter.decide_locally(caller, self.shared.instances)?;
+        limiter.counts.metrics.count(&decision, source);
+        Some(decision)
+    }
+
+    async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
+        let Some(limiter) = self.shared.local.of(policy) else { return refusal(policy) };
+        let (decision, source) = self.decide(limiter, caller).await;
+        limiter.counts.metrics.count(&decision, source);
+        decision
+    }
+}
