@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`servers`] | throw-away PostgreSQL and Redis, alone, behind a Sentinel and as a cluster: SIGKILL, SIGSTOP, restart, clean-up in any case |
 //! | [`proxy`] | a TCP proxy that delays, throttles, cuts, swallows and refuses on demand |
-//! | [`gate`] | the servers that tests share, and when a test may be skipped |
+//! | [`fixtures`] | the servers that tests share, and when a test may be skipped |
 //!
 //! ```no_run
 //! use alpine_testing::{FaultProxy, Memory, own_redis};
@@ -24,11 +24,11 @@
 //! ```
 #![expect(clippy::expect_used, reason = "a test that cannot be set up must panic, saying why")]
 
-pub mod gate;
+pub mod fixtures;
 pub mod proxy;
 pub mod servers;
 
-pub use gate::{
+pub use fixtures::{
     TestDatabase, own_postgres, own_redis, own_redis_cluster, own_redis_sentinel,
     postgres_authority, postgres_url, redis_cluster_url, redis_prefix, redis_sentinel_url,
     redis_url,

@@ -21,7 +21,7 @@ use tokio::{
 
 use super::{
     Counters,
-    fault::{Allowance, Direction, Fault, State},
+    fault::{CutBudget, Direction, Fault, State},
 };
 
 /// Of each chunk that is read at once.
@@ -52,7 +52,7 @@ enum End {
 /// then the count, at last the sign that the epoch has one connection less.
 pub(super) struct Connection {
     client: TcpStream,
-    line: Line,
+    link: Link,
 }
 
 impl Connection {
@@ -63,28 +63,28 @@ impl Connection {
         let open = OpenCount(Arc::clone(&context.counters));
         Self {
             client,
-            line: Line { context, has_lost: AtomicBool::new(false), _open: open, epoch },
+            link: Link { context, has_lost: AtomicBool::new(false), _open: open, epoch },
         }
     }
 
     /// Carries bytes until one side, or a fault, ends it.
     pub(super) async fn serve(self) {
-        let Self { mut client, line } = self;
+        let Self { mut client, link } = self;
         let end = tokio::select! {
             biased;
-            () = line.is_cut() => End::Reset,
-            end = line.carry(&mut client) => end,
+            () = link.is_cut() => End::Reset,
+            end = link.carry(&mut client) => end,
         };
         match end {
             End::Reset => reset_on_drop(&client),
             End::Closed => tokio::select! {
                 biased;
-                () = line.is_cut() => reset_on_drop(&client),
+                () = link.is_cut() => reset_on_drop(&client),
                 () = close(&mut client) => {}
             },
         }
         drop(client);
-        drop(line);
+        drop(link);
     }
 }
 
@@ -98,7 +98,7 @@ impl Drop for OpenCount {
 }
 
 /// What both directions of a connection know.
-struct Line {
+struct Link {
     context: Context,
     /// Whether a black hole has swallowed anything, after which the connection must not go on.
     has_lost: AtomicBool,
@@ -106,7 +106,7 @@ struct Line {
     epoch: Arc<()>,
 }
 
-impl Line {
+impl Link {
     async fn carry(&self, client: &mut TcpStream) -> End {
         if self.fault().0 == Fault::BlackHole {
             return self.swallow(client).await;
@@ -129,7 +129,7 @@ impl Line {
         };
         let end = tokio::select! {
             biased;
-            () = self.is_beyond_repair() => End::Reset,
+            () = self.must_reset() => End::Reset,
             ended = both => ended.err().unwrap_or(End::Closed),
         };
         if matches!(end, End::Reset) {
@@ -143,7 +143,7 @@ impl Line {
         let mut buffer = vec![0; CHUNK_BYTES];
         self.has_lost.store(true, Ordering::SeqCst);
         tokio::select! {
-            () = self.is_beyond_repair() => {}
+            () = self.must_reset() => {}
             () = async {
                 while let Ok(read @ 1..) = client.read(&mut buffer).await {
                     count(&self.context.counters.swallowed, read);
@@ -173,10 +173,10 @@ impl Line {
             }
         };
         let write = async {
-            let mut allowance = Allowance::default();
+            let mut budget = CutBudget::default();
             while let Some((arrived, bytes)) = chunks.recv().await {
-                self.is_due(arrived, direction).await;
-                self.deliver(&mut writer, &bytes, direction, &mut allowance).await?;
+                self.wait_until_due(arrived, direction).await;
+                self.deliver(&mut writer, &bytes, direction, &mut budget).await?;
             }
             self.until(|state| state.fault() != Fault::BlackHole).await;
             writer.shutdown().await.map_err(|_| End::Reset)
@@ -190,7 +190,7 @@ impl Line {
         writer: &mut WriteHalf<'_>,
         mut rest: &[u8],
         direction: Direction,
-        allowance: &mut Allowance,
+        budget: &mut CutBudget,
     ) -> Result<(), End> {
         let counters = &self.context.counters;
         let delivered = match direction {
@@ -212,7 +212,7 @@ impl Line {
                     usize::try_from(piece).unwrap_or(usize::MAX).min(rest.len())
                 }
                 Fault::CutAfter { bytes } if direction == Direction::ToClient => {
-                    let left = allowance.left(changes, bytes);
+                    let left = budget.left(changes, bytes);
                     usize::try_from(left).unwrap_or(usize::MAX).min(rest.len())
                 }
                 _ => rest.len(),
@@ -220,7 +220,7 @@ impl Line {
             let (now, later) = rest.split_at(length);
             writer.write_all(now).await.map_err(|_| End::Reset)?;
             count(delivered, now.len());
-            if matches!(fault, Fault::CutAfter { .. }) && allowance.spend(now.len()) {
+            if matches!(fault, Fault::CutAfter { .. }) && budget.spend(now.len()) {
                 return Err(End::Closed);
             }
             rest = later;
@@ -241,7 +241,7 @@ impl Line {
     }
 
     /// Returns when the black hole has gone and has kept something.
-    async fn is_beyond_repair(&self) {
+    async fn must_reset(&self) {
         self.until(|state| {
             self.has_lost.load(Ordering::SeqCst) && state.fault() != Fault::BlackHole
         })
@@ -249,7 +249,7 @@ impl Line {
     }
 
     /// Returns when something that arrived then may go on now; a new fault counts at once.
-    async fn is_due(&self, arrived: Instant, direction: Direction) {
+    async fn wait_until_due(&self, arrived: Instant, direction: Direction) {
         let mut state = self.context.state.clone();
         loop {
             let due = arrived + state.borrow_and_update().delay(direction);

@@ -65,12 +65,12 @@ impl State {
 
 /// How many bytes of answers still pass before the cut.
 #[derive(Default)]
-pub(super) struct Allowance {
+pub(super) struct CutBudget {
     changes: u64,
     left: Option<u64>,
 }
 
-impl Allowance {
+impl CutBudget {
     /// Begins anew when the fault was set anew.
     pub(super) fn left(&mut self, changes: u64, bytes: u64) -> u64 {
         if self.changes != changes {
@@ -79,7 +79,7 @@ impl Allowance {
         *self.left.get_or_insert(bytes)
     }
 
-    /// Whether nothing is left. A direction that was never given an allowance has none to spend.
+    /// Whether nothing is left. A direction that was never given a budget has none to spend.
     pub(super) fn spend(&mut self, bytes: usize) -> bool {
         let Some(left) = &mut self.left else {
             return false;

@@ -21,13 +21,13 @@ const MAX_CONNECTIONS: usize = 1_024;
 const BACKLOG: u32 = 1_024;
 
 /// A port that stays ours while nobody listens on it: this socket is bound to it and never listens.
-pub(super) struct Place {
+pub(super) struct ReservedPort {
     address: SocketAddr,
     #[expect(dead_code, reason = "it is enough that the socket exists")]
     bound: TcpSocket,
 }
 
-impl Place {
+impl ReservedPort {
     pub(super) fn reserve() -> io::Result<Self> {
         let bound = shared_socket()?;
         bound.bind(any_port())?;
@@ -54,7 +54,7 @@ fn shared_socket() -> io::Result<TcpSocket> {
 }
 
 /// Serves until a socket call fails.
-pub(super) async fn run(place: Place, mut context: Context) -> io::Result<()> {
+pub(super) async fn run(port: ReservedPort, mut context: Context) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut listener: Option<TcpListener> = None;
     let mut epoch = Arc::clone(context.state.borrow().epoch());
@@ -70,7 +70,7 @@ pub(super) async fn run(place: Place, mut context: Context) -> io::Result<()> {
             listener = None;
         }
         if fault != Fault::Refuse && listener.is_none() {
-            listener = Some(place.listen()?);
+            listener = Some(port.listen()?);
         }
         context.counters.applied.store(changes, Ordering::SeqCst);
 

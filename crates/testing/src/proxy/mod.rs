@@ -46,18 +46,18 @@ impl FaultProxy {
         let counters = Arc::new(Counters::default());
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let place = {
+        let port = {
             let _inside = runtime.enter();
-            listener::Place::reserve()?
+            listener::ReservedPort::reserve()?
         };
-        let address = place.address();
+        let address = port.address();
         let context =
             connection::Context { target, state: states, counters: Arc::clone(&counters) };
         let thread = std::thread::Builder::new().name("fault-proxy".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     _ = stopped => {}
-                    result = listener::run(place, context) => {
+                    result = listener::run(port, context) => {
                         // The caller sees a closed port; this says why.
                         if let Err(error) = result {
                             eprintln!("the fault proxy on {address} has ended: {error}");

@@ -5,12 +5,12 @@
 //! removed: see [`Guard`].
 
 pub mod certificate;
-mod family;
 mod guard;
 pub mod install;
 mod port;
 mod postgres;
 mod process;
+mod process_tree;
 mod redis;
 mod redis_cluster;
 mod redis_sentinel;
@@ -57,9 +57,9 @@ impl Servers {
         })
     }
 
-    /// The environment by which tests find the servers, see [`gate`](crate::gate).
+    /// The environment by which tests find the servers, see [`fixtures`](crate::fixtures).
     pub fn environment(&self) -> [(&'static str, OsString); 5] {
-        use crate::gate::{
+        use crate::fixtures::{
             POSTGRES_AUTHORITY, POSTGRES_URL, REDIS_CLUSTER_URL, REDIS_SENTINEL_URL, REDIS_URL,
         };
         [

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{family, guard::Guard};
+use super::{guard::Guard, process_tree};
 
 /// How long a server may take until it answers.
 const START_TIMEOUT: Duration = Duration::from_mins(1);
@@ -67,13 +67,13 @@ impl Process {
         let leader = child.id();
         // While it stands still, no new member can appear between the look-up and the kill.
         signal(leader, Signal::STOP);
-        until(|| !family::is_running(leader)).context("the server does not stop")?;
-        let members = family::descendants(leader)?;
+        until(|| !process_tree::is_running(leader)).context("the server does not stop")?;
+        let members = process_tree::descendants(leader)?;
         for &member in members.iter().chain([&leader]) {
             signal(member, Signal::KILL);
         }
         child.wait()?;
-        until(|| !members.iter().any(|&member| family::exists(member)))
+        until(|| !members.iter().any(|&member| process_tree::exists(member)))
             .context("descendants of the server survive SIGKILL")?;
         self.guard.forget(&child)?;
         for member in self.stopped.drain(..) {
@@ -86,8 +86,8 @@ impl Process {
     pub(super) fn stop(&mut self) -> Result<()> {
         let leader = self.child.as_ref().context("the server is not running")?.id();
         signal(leader, Signal::STOP);
-        until(|| !family::is_running(leader)).context("the server does not stop")?;
-        for member in family::descendants(leader)? {
+        until(|| !process_tree::is_running(leader)).context("the server does not stop")?;
+        for member in process_tree::descendants(leader)? {
             if !self.stopped.contains(&member) {
                 // The guard must know it, since a stopped backend does not see its parent end.
                 self.guard.adopt(member)?;
@@ -95,7 +95,7 @@ impl Process {
             }
             signal(member, Signal::STOP);
         }
-        until(|| !self.stopped.iter().any(|&member| family::is_running(member)))
+        until(|| !self.stopped.iter().any(|&member| process_tree::is_running(member)))
             .context("descendants of the server do not stop")
     }
 

@@ -1,4 +1,4 @@
-//! Who descends from a process, and in which state: from `/proc`, or from `ps` where there is none.
+//! The descendants of a process and their states, from `/proc`, or from `ps` where there is none.
 
 use std::{path::Path, process::Command};
 
