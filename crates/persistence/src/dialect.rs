@@ -66,13 +66,14 @@ pub(crate) fn insert_new_outcomes(
     Ok(stored)
 }
 
-/// Inserts a producer unless its name is taken; says whether it did.
+/// Inserts a producer unless its name or its key is taken; says whether it did. No column is named:
+/// a concurrent insert may collide on either first, and a collision elsewhere would abort the
+/// transaction.
 pub(crate) fn insert_new_producer(
     conn: &mut AnyConnection,
     row: &NewProducerRow<'_>,
 ) -> Result<bool, Failure> {
-    let insert =
-        insert_into(producers::table).values(row).on_conflict(producers::name).do_nothing();
+    let insert = insert_into(producers::table).values(row).on_conflict_do_nothing();
     let rows = match conn {
         AnyConnection::Postgres(conn) => insert.execute(conn)?,
         AnyConnection::Sqlite(conn) => insert.execute(conn)?,

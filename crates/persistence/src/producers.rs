@@ -29,11 +29,17 @@ impl Producers {
     }
 }
 
+const KEY_TAKEN: &str = "another producer has this key; give each producer its own";
+
 fn by_name(conn: &mut AnyConnection, name: &ProducerName) -> Result<ProducerRow, Failure> {
-    Ok(producers::table.filter(producers::name.eq(name.as_str())).first(conn)?)
+    let row = producers::table.filter(producers::name.eq(name.as_str())).first(conn);
+    // Producers are never deleted: one that could not be inserted and has no row under its name
+    // collided on its key.
+    row.optional()?.ok_or_else(|| Error::conflict(ConflictKind::ProducerExists, KEY_TAKEN).into())
 }
 
-/// Inserts the producer unless its name is taken; its row, and whether it is new.
+/// Inserts the producer unless its name is taken; its row, and whether it is new. Fails with a
+/// conflict if another name has the key.
 fn insert(
     unit: &mut Unit<'_>,
     name: &ProducerName,
@@ -99,11 +105,7 @@ impl ProducerStore for Producers {
                     producers::is_simulated.eq(is_simulated),
                     producers::is_active.eq(is_active),
                 ));
-                unique_as(
-                    update.execute(unit.conn),
-                    ConflictKind::ProducerExists,
-                    "another producer has this key; give each producer its own",
-                )?;
+                unique_as(update.execute(unit.conn), ConflictKind::ProducerExists, KEY_TAKEN)?;
                 unit.log(now, Event::ProducersChanged);
                 Ok(by_name(unit.conn, &name)?.producer()?)
             })

@@ -1,17 +1,22 @@
 //! Producers and their keys.
 
+use std::sync::Arc;
+
 use alpine_domain::{
     Error,
     error::ConflictKind,
     producer::{ProducerId, ProducerStore as _},
 };
+use alpine_persistence::Producers;
+use tokio::sync::Barrier;
 
 use crate::support::{Bed, at, on_both};
 
 on_both!(
     producers_are_made_once_and_found_by_key,
     a_configured_key_takes_effect_once,
-    three_instances_ensure_the_same_producer,
+    many_instances_ensure_the_same_producers,
+    a_key_belongs_to_one_producer,
 );
 
 async fn producers_are_made_once_and_found_by_key(bed: Bed) {
@@ -47,18 +52,50 @@ async fn a_configured_key_takes_effect_once(bed: Bed) {
     assert!(matches!(shared, Err(Error::Conflict(_))), "{shared:?}");
 }
 
-async fn three_instances_ensure_the_same_producer(bed: Bed) {
-    let instances: Vec<_> = (0..3)
-        .map(|_| {
-            let producers = bed.producers.clone();
-            tokio::spawn(async move {
-                producers.ensure(&"argo".parse().unwrap(), "k", false, at(0)).await.unwrap()
+/// Each instance has a pool of its own, and all start at the same moment, many times: none may fail,
+/// whichever unique column its insert collides on.
+async fn many_instances_ensure_the_same_producers(bed: Bed) {
+    const INSTANCES: usize = 6;
+    const ROUNDS: usize = 25;
+    let instances: Vec<_> = (0..INSTANCES).map(|_| Producers::new(bed.another(|_| ()))).collect();
+    for producers in &instances {
+        producers.list().await.unwrap();
+    }
+    for round in 0..ROUNDS {
+        let start = Arc::new(Barrier::new(INSTANCES));
+        let starting: Vec<_> = instances
+            .iter()
+            .map(|producers| {
+                let (producers, start) = (producers.clone(), Arc::clone(&start));
+                tokio::spawn(async move {
+                    start.wait().await;
+                    let name = format!("producer{round}").parse().unwrap();
+                    producers.ensure(&name, &format!("key {round}"), false, at(0)).await
+                })
             })
-        })
-        .collect();
-    for instance in instances {
-        instance.await.unwrap();
+            .collect();
+        for instance in starting {
+            let producer = instance.await.unwrap().unwrap();
+            assert_eq!(producer.name.as_str(), format!("producer{round}"));
+        }
+    }
+    assert_eq!(bed.producers.list().await.unwrap().len(), ROUNDS);
+    assert_eq!(bed.kinds().await, vec!["producers_changed"; ROUNDS], "each was made once");
+}
+
+/// Two names that race for one key: one gets it, the other is told so.
+async fn a_key_belongs_to_one_producer(bed: Bed) {
+    bed.producers.create(&"argo".parse().unwrap(), "k", false, at(0)).await.unwrap();
+    let zeus = "zeus".parse().unwrap();
+    for refused in [
+        bed.producers.create(&zeus, "k", false, at(1)).await,
+        bed.producers.ensure(&zeus, "k", false, at(1)).await,
+    ] {
+        let Err(Error::Conflict(conflict)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(conflict.kind, ConflictKind::ProducerExists);
+        assert_eq!(conflict.detail, "another producer has this key; give each producer its own");
     }
     assert_eq!(bed.producers.list().await.unwrap().len(), 1);
-    assert_eq!(bed.kinds().await, ["producers_changed"]);
 }
