@@ -1,11 +1,12 @@
 //! Project chores behind `cargo xtask`; `cargo xtask help` lists them.
+//!
+//! This crate must not depend on the application: whoever runs the tests would compile it twice. What
+//! needs it is the crate `alpine-tools`, which the chores call through cargo.
 
-mod bench;
 mod check;
-mod feed;
-mod migrate;
 mod mutants;
 mod test;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -28,11 +29,11 @@ enum Chore {
     /// Switch one mechanism off at a time and show that the tests named after it notice
     Mutants(mutants::Arguments),
     /// Move the database's schema forward or back
-    Migrate(migrate::Arguments),
+    Migrate(tools::Arguments),
     /// Replay a file of signals or outcomes through the API of a running server
-    Feed(feed::Arguments),
+    Feed(tools::Arguments),
     /// Measure what a request costs
-    Bench(bench::Arguments),
+    Bench(tools::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,9 +41,9 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Check(arguments) => Ok(check::run(&arguments)),
         Chore::Mutants(arguments) => mutants::run(&arguments),
-        Chore::Migrate(arguments) => migrate::run(&arguments),
-        Chore::Feed(arguments) => feed::run(&arguments),
-        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Migrate(arguments) => tools::run("migrate", &arguments),
+        Chore::Feed(arguments) => tools::run("feed", &arguments),
+        Chore::Bench(arguments) => tools::run("bench", &arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! `cargo xtask mutants`: proves that tests depend on the mechanisms that they are named after.
 //!
-//! Each mechanism can be switched off ([`alpine_server::mutants`] names them all). A test that passes all
+//! Each mechanism can be switched off (`alpine_infra::mutants` names them all). A test that passes all
 //! the same proves nothing about it: the mutant has survived, and the chore fails.
 
 use std::{
@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alpine_server::mutants::{MECHANISMS, Switch};
 use alpine_testing::servers::{Guard, Servers};
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::Message;
@@ -138,15 +137,11 @@ impl Test {
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let Subject::HotPath = arguments.subject;
     let only = arguments.only.as_deref().unwrap_or_default();
-    let chosen: Vec<(Switch, Test)> = HOT_PATH
+    let chosen: Vec<(&str, Test)> = HOT_PATH
         .iter()
         .filter(|(mechanism, ..)| mechanism.contains(only))
-        .map(|(mechanism, suite, name)| {
-            let switch = MECHANISMS.iter().find(|switch| switch.name == *mechanism);
-            let switch = switch.with_context(|| format!("there is no mechanism {mechanism}"))?;
-            Ok((*switch, Test { suite: *suite, name }))
-        })
-        .collect::<Result<_>>()?;
+        .map(|(mechanism, suite, name)| (*mechanism, Test { suite: *suite, name }))
+        .collect();
     if chosen.is_empty() {
         bail!("no mechanism is named like `{only}`");
     }
@@ -154,19 +149,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let binaries = build()?;
     let mut bench = Bench { binaries, servers: Servers::start()?, unchanged: BTreeMap::new() };
     let mut all_noticed = true;
-    println!(
-        "{:>2}  {:<24} {:<6} {:<9} {:<9} test",
-        "", "mechanism", "suite", "with it", "without"
-    );
-    for (switch, test) in chosen {
+    println!("{:<24} {:<6} {:<9} {:<9} test", "mechanism", "suite", "with it", "without");
+    for (mechanism, test) in chosen {
         let with = bench.passes_unchanged(test)?;
-        let without = bench.run(test, Some(switch.name))?;
+        let without = bench.run(test, Some(mechanism))?;
         let is_noticed = with && !without;
         all_noticed &= is_noticed;
         println!(
-            "{:>2}  {:<24} {:<6} {:<9} {:<9} {}{}",
-            switch.invariant,
-            switch.name,
+            "{mechanism:<24} {:<6} {:<9} {:<9} {}{}",
             test.suite.name(),
             if with { "passes" } else { "FAILS" },
             if without { "PASSES" } else { "fails" },
@@ -273,14 +263,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mechanism_has_a_test_and_every_test_a_mechanism_of_its_invariant() {
-        for switch in MECHANISMS {
-            let tests = HOT_PATH.iter().filter(|(mechanism, ..)| *mechanism == switch.name);
-            assert!(tests.count() > 0, "no test depends on {}", switch.name);
-        }
+    fn every_test_is_named_after_an_invariant() {
         for (mechanism, _, test) in HOT_PATH {
-            assert!(MECHANISMS.iter().any(|switch| switch.name == *mechanism), "{mechanism}");
-            assert!(test.contains("::invariant_"), "{test}");
+            assert!(test.contains("::invariant_"), "{mechanism}: {test}");
         }
     }
 }

@@ -3,8 +3,6 @@
 mod dependencies;
 mod layers;
 mod licence;
-mod migrations;
-mod openapi;
 mod tools;
 
 use std::time::Instant;
@@ -32,8 +30,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("deny", tools::deny),
     ("clippy", tools::clippy),
     ("docs", tools::docs),
-    ("openapi", openapi::check),
-    ("migrations", migrations::check),
+    ("openapi", tools::openapi),
+    ("migrations", tools::migrations),
 ];
 
 fn names() -> Vec<&'static str> {

@@ -1,4 +1,4 @@
-//! Checks that a tool of the toolchain does.
+//! Checks that are programs of their own: of the toolchain, or of the crate `alpine-tools`.
 
 use std::process::{Command, Stdio};
 
@@ -41,7 +41,15 @@ pub(super) fn deny() -> Result<String> {
     run(crate::cargo().args(["deny", "--log-level", "error", "check"]))
 }
 
-/// Runs a command quietly; what it printed is told only when it fails.
+pub(super) fn openapi() -> Result<String> {
+    run(crate::tools::command().args(["check", "openapi"]))
+}
+
+pub(super) fn migrations() -> Result<String> {
+    run(crate::tools::command().args(["check", "migrations"]))
+}
+
+/// Runs a command and returns what it wrote to standard output; the rest is told only when it fails.
 fn run(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
@@ -54,5 +62,5 @@ fn run(command: &mut Command) -> Result<String> {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    Ok(String::new())
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }

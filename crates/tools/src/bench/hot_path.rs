@@ -99,8 +99,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 /// The same command, built as releases are: nobody serves with a debug build.
 fn as_released() -> Result<bool> {
     eprintln!("building with the profile of releases, dist; the first time takes some minutes");
-    let status = crate::cargo()
-        .args(["run", "--quiet", "--profile", "dist", "--package", "xtask", "--"])
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .current_dir(crate::root())
+        .args(["run", "--quiet", "--profile", "dist", "--package", "alpine-tools", "--"])
         .args(std::env::args_os().skip(1))
         .status()
         .context("cannot start cargo")?;

@@ -1,0 +1,60 @@
+//! The chores of `cargo xtask` that need the application. They are a crate of their own, so that
+//! `cargo xtask test` and the checks of source text start without compiling it.
+
+mod bench;
+mod check;
+mod feed;
+mod migrate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "Project chores of Alpine",
+    version
+)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Move the database's schema forward or back
+    Migrate(migrate::Arguments),
+    /// Replay a file of signals or outcomes through the API of a running server
+    Feed(feed::Arguments),
+    /// Measure what a request costs
+    Bench(bench::Arguments),
+    /// One check of `cargo xtask check`
+    #[command(hide = true)]
+    Check(check::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().chore {
+        Chore::Migrate(arguments) => migrate::run(&arguments),
+        Chore::Feed(arguments) => feed::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Check(arguments) => check::run(&arguments),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        // The chore itself has said what did not hold.
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root, two folders above this crate.
+fn root() -> &'static std::path::Path {
+    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.ancestors().nth(2).unwrap_or(own)
+}
