@@ -72,7 +72,18 @@ fn is_away(error: &DieselError) -> bool {
         || says(error, AWAY)
 }
 
+/// The database refused what it was given: no other connection, and no repetition, would change that.
+fn is_refusal(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(..) | DieselError::SerializationError(_))
+        && !is_away(error)
+}
+
 impl Failure {
+    /// Whether the database refused the data, as opposed to being away or busy.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.database().is_some_and(is_refusal)
+    }
+
     pub(crate) fn database(&self) -> Option<&DieselError> {
         match self {
             Self::Database(error) => Some(error),

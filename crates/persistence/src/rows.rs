@@ -229,6 +229,13 @@ pub(crate) struct NewSignalRow<'a> {
     created_at: i64,
 }
 
+impl<'a> NewSignalRow<'a> {
+    /// The producer and its own id of the signal.
+    pub(crate) const fn key(&self) -> (i64, &'a str) {
+        (self.producer_id, self.external_id)
+    }
+}
+
 impl<'a> From<&'a NewSignal> for NewSignalRow<'a> {
     fn from(signal: &'a NewSignal) -> Self {
         Self {

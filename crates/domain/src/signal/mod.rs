@@ -1,18 +1,20 @@
 //! Signals: what a producer may say, who sees it and when, and how it ends.
 
 mod catalogue;
+mod content_hash;
 mod expiry;
 mod intake;
 mod model;
 mod number;
 mod outcome;
+mod python;
 mod store;
 mod verification;
 mod visibility;
 
 pub use catalogue::{Catalogue, Export, HistoryRequest, ListRequest, Listing};
 pub use expiry::{Expiry, ExpirySettings};
-pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted, hashed_fields};
+pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
 pub use model::{
     Action, AssetType, ExternalId, NewSignal, Signal, SignalId, SignalStatus, Strategy, Symbol,
 };

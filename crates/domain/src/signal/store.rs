@@ -20,6 +20,8 @@ pub enum Accepted {
     Duplicate(SignalId),
     /// Other content stands under the same producer and id; nothing was changed.
     Conflict(SignalId),
+    /// The database refused this one, a defect that was logged; the others are stored all the same.
+    Refused,
 }
 
 /// What became of a reported outcome.

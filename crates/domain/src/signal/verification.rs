@@ -1,10 +1,12 @@
 //! The producer's hash: SHA-256 over the text that Python's `json.dumps(obj, sort_keys=True)` gives for
-//! nine keys.
+//! nine keys. [`HashForm`] says which three texts are taken.
 
 use std::{fmt, str::FromStr};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+
+use super::python;
 
 /// SHA-256, 64 lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -41,13 +43,28 @@ impl fmt::Display for VerificationHash {
     }
 }
 
-/// Which of the two texts producers hash.
+/// Which of three texts a producer hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HashForm {
     /// All nine keys, `null` when missing, numbers as floats.
     Full,
     /// Of older producers: missing keys left out, integers kept.
     Old,
+    /// `json.dumps` of what the producer holds: all nine keys, `null` when missing, integers kept.
+    Plain,
+}
+
+impl HashForm {
+    /// Every form, the usual one first.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Old, Self::Plain];
+
+    const fn keeps_missing(self) -> bool {
+        matches!(self, Self::Full | Self::Plain)
+    }
+
+    const fn keeps_integers(self) -> bool {
+        matches!(self, Self::Old | Self::Plain)
+    }
 }
 
 /// A value under one of the nine keys, as the producer sent it.
@@ -88,17 +105,22 @@ pub struct HashedFields<'a>(pub [(&'static str, HashedValue<'a>); 9]);
 pub fn canonical_text(fields: &HashedFields<'_>, form: HashForm) -> String {
     let mut text = String::from("{");
     for (key, value) in &fields.0 {
-        if matches!((value, form), (HashedValue::Missing, HashForm::Old)) {
+        if matches!(value, HashedValue::Missing) && !form.keeps_missing() {
             continue;
         }
         if text.len() > 1 {
             text.push_str(", ");
         }
-        push_json_string(&mut text, key);
+        python::push_string(&mut text, key);
         text.push_str(": ");
         match value {
-            HashedValue::Text(value) => push_json_string(&mut text, value),
-            HashedValue::Number(literal) => push_number(&mut text, literal, form),
+            HashedValue::Text(value) => python::push_string(&mut text, value),
+            HashedValue::Number(literal)
+                if form.keeps_integers() && python::is_integer(literal) =>
+            {
+                python::push_integer(&mut text, literal);
+            }
+            HashedValue::Number(literal) => python::push_as_float(&mut text, literal),
             HashedValue::Missing => text.push_str("null"),
         }
     }
@@ -106,89 +128,9 @@ pub fn canonical_text(fields: &HashedFields<'_>, form: HashForm) -> String {
     text
 }
 
-/// Whether `hash` is the hash of `fields` in either form.
+/// Whether `hash` is the hash of `fields` in any form.
 pub fn hash_matches(fields: &HashedFields<'_>, hash: &VerificationHash) -> bool {
-    [HashForm::Full, HashForm::Old]
+    HashForm::ALL
         .into_iter()
         .any(|form| VerificationHash::of(&canonical_text(fields, form)) == *hash)
-}
-
-/// `json.dumps` with `ensure_ascii`: everything above ASCII as `\uXXXX`, in UTF-16.
-fn push_json_string(text: &mut String, value: &str) {
-    text.push('"');
-    for c in value.chars() {
-        match c {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            ' '..='~' => text.push(c),
-            _ => {
-                let mut units = [0; 2];
-                let escapes =
-                    c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
-                text.extend(escapes);
-            }
-        }
-    }
-    text.push('"');
-}
-
-/// A number as Python writes it back: an integer stays one in the old form, anything else is a float.
-fn push_number(text: &mut String, literal: &str, form: HashForm) {
-    let is_integer = !literal.contains(['.', 'e', 'E']);
-    match literal.parse::<f64>() {
-        Ok(value) if form == HashForm::Full || !is_integer => text.push_str(&python_float(value)),
-        _ => text.push_str(literal),
-    }
-}
-
-/// Python's `repr(float)`: the shortest digits that read back, scientific below 1e-4 and from 1e16.
-fn python_float(value: f64) -> String {
-    let scientific = format!("{value:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else {
-        return scientific;
-    };
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value != 0.0 && !(-4..16).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs());
-    }
-    let plain = value.to_string();
-    if plain.contains('.') { plain } else { plain + ".0" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn floats_print_as_in_python() {
-        for (value, text) in [
-            (1e-5, "1e-05"),
-            (1e16, "1e+16"),
-            (1e15, "1000000000000000.0"),
-            (100.0, "100.0"),
-            (0.0001, "0.0001"),
-            (0.1, "0.1"),
-            (1e-7, "1e-07"),
-            (0.0, "0.0"),
-            (-2.5, "-2.5"),
-            (123_456_789.123_456_79, "123456789.12345679"),
-            (1.5e300, "1.5e+300"),
-            (2.225_073_858_507_201_4e-308, "2.2250738585072014e-308"),
-        ] {
-            assert_eq!(python_float(value), text);
-        }
-    }
-
-    #[test]
-    fn strings_are_escaped_as_in_python() {
-        let mut text = String::new();
-        push_json_string(&mut text, "naïve \"μ\" \\ \t🚀\u{7f}");
-        assert_eq!(text, r#""na\u00efve \"\u03bc\" \\ \t\ud83d\ude80\u007f""#);
-    }
 }

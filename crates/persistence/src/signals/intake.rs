@@ -1,7 +1,7 @@
 //! What happens to signals: accepted, closed, expired.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     time::Duration,
 };
 
@@ -10,12 +10,12 @@ use alpine_domain::{
     event::Event,
     signal::{
         Accepted, ExternalId, NewOutcome, NewSignal, Outcome, OutcomeRecorded, Signal, SignalId,
-        Strategy,
+        Strategy, VerificationHash,
     },
 };
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
-    OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+    BoolExpressionMethods as _, Connection as _, ExpressionMethods as _,
+    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
 };
 
 use crate::{
@@ -29,6 +29,9 @@ use crate::{
 /// Ids for each look-up, well below the parameters that a statement may have.
 const CHUNK: usize = 500;
 
+/// Signals of one call that the database may refuse before all of them are given up.
+const MAX_REFUSED: usize = 1_000;
+
 /// A producer and its own id of a signal.
 type Key = (i64, String);
 
@@ -36,11 +39,24 @@ fn key_of(signal: &NewSignal) -> Key {
     (signal.producer.get(), signal.external_id.as_str().to_owned())
 }
 
-/// The stored signals under these keys, with the hash of what they say.
-fn stored_under(
-    conn: &mut AnyConnection,
-    keys: &[Key],
-) -> Result<HashMap<Key, (SignalId, String)>, Failure> {
+/// A stored signal under an offered key.
+struct Known {
+    id: SignalId,
+    /// The hash of what it says, as it is stored.
+    hash: String,
+    /// The same by today's text, where that was asked for.
+    hash_anew: Option<VerificationHash>,
+}
+
+impl Known {
+    fn says_the_same(&self, offered: &NewSignal) -> bool {
+        self.hash == offered.content_hash.as_str()
+            || self.hash_anew.as_ref() == Some(&offered.content_hash)
+    }
+}
+
+/// The stored signals under these keys.
+fn stored_under(conn: &mut AnyConnection, keys: &[Key]) -> Result<HashMap<Key, Known>, Failure> {
     let mut by_producer: HashMap<i64, Vec<&str>> = HashMap::new();
     for (producer, external_id) in keys {
         by_producer.entry(*producer).or_default().push(external_id);
@@ -53,16 +69,57 @@ fn stored_under(
                 .filter(signals::external_id.eq_any(chunk.iter().copied()))
                 .select((signals::id, signals::external_id, signals::content_hash))
                 .load(conn)?;
-            found.extend(
-                rows.into_iter()
-                    .map(|(id, external, hash)| ((producer, external), (SignalId::new(id), hash))),
-            );
+            found.extend(rows.into_iter().map(|(id, external, hash)| {
+                let known = Known { id: SignalId::new(id), hash, hash_anew: None };
+                ((producer, external), known)
+            }));
         }
     }
     Ok(found)
 }
 
+/// Stores the signals whose key is new with few statements; fails as a whole when the database refuses
+/// one of them.
 pub(super) fn accept(unit: &mut Unit<'_>, offered: &[NewSignal]) -> Result<Vec<Accepted>, Failure> {
+    accept_with(unit, offered, |conn, rows| {
+        Ok((dialect::insert_new_signals(conn, rows)?, HashSet::new()))
+    })
+}
+
+/// The same with a savepoint for each signal: those that the database refuses leave the others alone.
+///
+/// # Errors
+/// The refusal, once more than [`MAX_REFUSED`] were refused: then it is not for what a signal says.
+pub(super) fn accept_singly(
+    unit: &mut Unit<'_>,
+    offered: &[NewSignal],
+) -> Result<Vec<Accepted>, Failure> {
+    accept_with(unit, offered, |conn, rows| {
+        let (mut stored, mut refused) = (Vec::with_capacity(rows.len()), HashSet::new());
+        for row in rows {
+            let alone = std::slice::from_ref(row);
+            match conn.transaction(|conn| dialect::insert_new_signals(conn, alone)) {
+                Ok(new) => stored.extend(new),
+                Err(error) if error.is_refusal() && refused.len() < MAX_REFUSED => {
+                    let (producer, external_id) = row.key();
+                    tracing::error!(producer, external_id, %error, "the database refuses a signal");
+                    refused.insert((producer, external_id.to_owned()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((stored, refused))
+    })
+}
+
+/// What was inserted, as `(id, producer, external id)`, and the keys that were refused.
+type Inserted = (Vec<(i64, i64, String)>, HashSet<Key>);
+
+fn accept_with(
+    unit: &mut Unit<'_>,
+    offered: &[NewSignal],
+    insert: impl FnOnce(&mut AnyConnection, &[NewSignalRow<'_>]) -> Result<Inserted, Failure>,
+) -> Result<Vec<Accepted>, Failure> {
     // The first of each key is offered to the database; the constraint there decides.
     let mut firsts: HashMap<Key, usize> = HashMap::with_capacity(offered.len());
     let mut rows = Vec::with_capacity(offered.len());
@@ -72,23 +129,22 @@ pub(super) fn accept(unit: &mut Unit<'_>, offered: &[NewSignal]) -> Result<Vec<A
             rows.push(NewSignalRow::from(signal));
         }
     }
-    let new: HashMap<Key, SignalId> = dialect::insert_new_signals(unit.conn, &rows)?
+    let (new, refused) = insert(unit.conn, &rows)?;
+    let new: HashMap<Key, SignalId> = new
         .into_iter()
         .map(|(id, producer, external)| ((producer, external), SignalId::new(id)))
         .collect();
-    let known: Vec<Key> = firsts.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
-    let known = stored_under(unit.conn, &known)?;
+    let is_known = |key: &&Key| !new.contains_key(*key) && !refused.contains(*key);
+    let known: Vec<Key> = firsts.keys().filter(is_known).cloned().collect();
+    let mut known = stored_under(unit.conn, &known)?;
+    hash_anew(unit.conn, &mut known, offered)?;
 
     let mut answers = Vec::with_capacity(offered.len());
     for (index, signal) in offered.iter().enumerate() {
         let key = key_of(signal);
         let first = firsts.get(&key).copied().unwrap_or(index);
-        let judge = |id, hash: &str| {
-            if hash == signal.content_hash.as_str() {
-                Accepted::Duplicate(id)
-            } else {
-                Accepted::Conflict(id)
-            }
+        let judge = |id, is_same| {
+            if is_same { Accepted::Duplicate(id) } else { Accepted::Conflict(id) }
         };
         answers.push(match (new.get(&key), known.get(&key)) {
             (Some(id), _) if first == index => {
@@ -96,8 +152,9 @@ pub(super) fn accept(unit: &mut Unit<'_>, offered: &[NewSignal]) -> Result<Vec<A
                 unit.log(signal.created_at, event);
                 Accepted::Stored(*id)
             }
-            (Some(id), _) => judge(*id, offered[first].content_hash.as_str()),
-            (None, Some((id, hash))) => judge(*id, hash),
+            (Some(id), _) => judge(*id, offered[first].content_hash == signal.content_hash),
+            (None, Some(known)) => judge(known.id, known.says_the_same(signal)),
+            (None, None) if refused.contains(&key) => Accepted::Refused,
             (None, None) => {
                 let text = "a signal was neither stored nor found";
                 return Err(Error::internal(text).into());
@@ -105,6 +162,30 @@ pub(super) fn accept(unit: &mut Unit<'_>, offered: &[NewSignal]) -> Result<Vec<A
         });
     }
     Ok(answers)
+}
+
+/// Where a stored hash differs from what is offered, an older release may have written it from another
+/// text: hashes those stored signals by today's text.
+fn hash_anew(
+    conn: &mut AnyConnection,
+    known: &mut HashMap<Key, Known>,
+    offered: &[NewSignal],
+) -> Result<(), Failure> {
+    let differs =
+        |signal: &&NewSignal| known.get(&key_of(signal)).is_some_and(|k| !k.says_the_same(signal));
+    let keys: HashSet<Key> = offered.iter().filter(differs).map(key_of).collect();
+    let ids: Vec<i64> = keys.iter().filter_map(|key| Some(known.get(key)?.id.get())).collect();
+    for chunk in ids.chunks(CHUNK) {
+        let rows: Vec<SignalRow> =
+            signals::table.filter(signals::id.eq_any(chunk.iter().copied())).load(conn)?;
+        // What cannot be read keeps the hash that it has.
+        for signal in rows.into_iter().filter_map(|row| row.signal(None).ok()) {
+            if let Some(known) = known.get_mut(&key_of(&signal.content)) {
+                known.hash_anew = Some(signal.content.computed_content_hash());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One signal by the producer's id, with whatever outcome it has.

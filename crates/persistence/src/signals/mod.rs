@@ -4,7 +4,13 @@ mod fragments;
 mod intake;
 mod query;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use alpine_domain::{
     Result, Timestamp,
@@ -45,7 +51,24 @@ impl Signals {
 #[async_trait]
 impl SignalStore for Signals {
     async fn accept(&self, signals: Vec<NewSignal>) -> Result<Vec<Accepted>> {
-        self.0.write("signal_accept", move |unit| intake::accept(unit, &signals)).await
+        let signals = Arc::new(signals);
+        let was_refused = Arc::new(AtomicBool::new(false));
+        let (offered, refused) = (Arc::clone(&signals), Arc::clone(&was_refused));
+        let answers = self
+            .0
+            .write("signal_accept", move |unit| {
+                let answers = intake::accept(unit, &offered);
+                refused.store(matches!(&answers, Err(e) if e.is_refusal()), Ordering::Relaxed);
+                answers
+            })
+            .await;
+        if !was_refused.load(Ordering::Relaxed) {
+            return answers;
+        }
+        // Nothing was stored. Once more, so that each signal stands or falls by itself.
+        self.0
+            .write("signal_accept_singly", move |unit| intake::accept_singly(unit, &signals))
+            .await
     }
 
     async fn record_outcome(&self, outcome: NewOutcome) -> Result<OutcomeRecorded> {

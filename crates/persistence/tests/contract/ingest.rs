@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use alpine_domain::{
     page::Slice,
-    signal::{Accepted, SignalQuery, SignalReader as _, SignalStore as _, VerificationHash},
+    signal::{
+        Accepted, NewSignal, SignalQuery, SignalReader as _, SignalStore as _, VerificationHash,
+    },
 };
 
 use crate::support::{Bed, at, on_both, signal};
@@ -13,6 +15,8 @@ on_both!(
     a_signal_comes_back_to_the_letter,
     duplicates_and_conflicts_are_told_apart,
     the_same_id_twice_in_one_call_is_judged_like_two_calls,
+    a_repeat_is_known_by_what_it_says_whatever_hash_an_older_release_stored,
+    a_signal_that_the_database_refuses_leaves_the_others_alone,
     ids_are_unique_for_each_producer,
     concurrent_batches_store_each_signal_once,
     ten_thousand_signals_take_seconds_not_minutes,
@@ -79,6 +83,43 @@ async fn the_same_id_twice_in_one_call_is_judged_like_two_calls(bed: Bed) {
         panic!("{answers:?}");
     };
     assert_eq!((id, id), (second, third));
+}
+
+async fn a_repeat_is_known_by_what_it_says_whatever_hash_an_older_release_stored(bed: Bed) {
+    let argo = bed.producer().await;
+    let mut old = signal(&argo, "SIG-1", 0);
+    old.content_hash = VerificationHash::of("the text of an older release");
+    let id = bed.store(vec![old.clone()]).await[0];
+    let mut repeat = signal(&argo, "SIG-1", 50);
+    repeat.content_hash = repeat.computed_content_hash();
+    let mut other = NewSignal { reasoning: None, ..repeat.clone() };
+    other.content_hash = other.computed_content_hash();
+    let answers = bed.signals.accept(vec![repeat, other, old]).await.unwrap();
+    let expected = [Accepted::Duplicate(id), Accepted::Conflict(id), Accepted::Duplicate(id)];
+    assert_eq!(answers, expected);
+}
+
+async fn a_signal_that_the_database_refuses_leaves_the_others_alone(bed: Bed) {
+    let argo = bed.producer().await;
+    bed.refuse_signals_named("BAD").await;
+    let named = |id: &str| signal(&argo, id, 0);
+    let first = bed.store(vec![named("SIG-1")]).await[0];
+    let offered = vec![named("SIG-0"), named("BAD"), named("SIG-1"), named("BAD"), named("SIG-2")];
+    let answers = bed.signals.accept(offered).await.unwrap();
+    let [Accepted::Stored(a), Accepted::Refused, known, Accepted::Refused, Accepted::Stored(b)] =
+        answers[..]
+    else {
+        panic!("{answers:?}");
+    };
+    assert_eq!(known, Accepted::Duplicate(first));
+    for (id, name) in [(a, "SIG-0"), (b, "SIG-2")] {
+        assert_eq!(bed.signals.find(id).await.unwrap().unwrap().content, named(name));
+    }
+    assert_eq!(
+        bed.kinds().await.iter().filter(|kind| *kind == "signal_published").count(),
+        3,
+        "one event for each stored signal"
+    );
 }
 
 async fn ids_are_unique_for_each_producer(bed: Bed) {

@@ -155,6 +155,19 @@ impl Bed {
             .map_err(|error| format!("{error:?}"))
     }
 
+    /// From now on the database refuses signals with this id.
+    pub(crate) async fn refuse_signals_named(&self, external_id: &str) {
+        let sql = if self.is_postgres() {
+            format!("ALTER TABLE signals ADD CHECK (external_id <> '{external_id}')")
+        } else {
+            format!(
+                "CREATE TRIGGER refusing BEFORE INSERT ON signals WHEN NEW.external_id = '{external_id}' \
+                 BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
+            )
+        };
+        self.execute(&sql).await.unwrap();
+    }
+
     pub(crate) async fn producer(&self) -> Producer {
         let name = "argo".parse().unwrap();
         self.producers.ensure(&name, "key of argo", false, at(0)).await.unwrap()

@@ -6,8 +6,8 @@ mod parse;
 
 use std::sync::Arc;
 
+pub use self::batch::MAX_BATCH;
 use self::parse::{parse_outcome, parse_signal};
-pub use self::{batch::MAX_BATCH, parse::hashed_fields};
 use super::{Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore};
 use crate::{
     Clock, Error, FieldError, Result,
@@ -85,6 +85,7 @@ impl Intake {
                 format!("signal_id {external_id} is taken by a signal with other content"),
                 *id,
             )),
+            Some(Accepted::Refused) => Err(Error::internal("the database refused a signal")),
             None => Err(Error::internal("the store gave no answer for a signal")),
         }
     }
@@ -140,6 +141,10 @@ impl Intake {
                 Accepted::Stored(id) => LineOutcome::Stored(id),
                 Accepted::Duplicate(id) => LineOutcome::Duplicate(id),
                 Accepted::Conflict(id) => LineOutcome::Conflict(id),
+                Accepted::Refused => LineOutcome::Refused(vec![FieldError::new(
+                    "body",
+                    "could not be stored, through no fault that we know of; it was logged here",
+                )]),
             };
         }
         Ok(())

@@ -8,9 +8,7 @@ use crate::{
     json::JsonObject,
     producer::Producer,
     signal::{
-        Action, HashForm, NewOutcome, NewSignal, Price, SignalStatus, VerificationHash,
-        canonical_text, hash_matches,
-        hashed::{HashedFields, HashedValue},
+        Action, NewOutcome, NewSignal, Price, SignalStatus, VerificationHash, hash_matches,
         number::Digits,
     },
 };
@@ -101,58 +99,15 @@ pub(super) fn parse_signal(
 /// Checks the hash that was sent and keeps, beside it, the hash of the full form.
 fn verify(signal: &mut NewSignal) -> Result<()> {
     let sent = signal.content_hash.clone();
-    let fields = hashed_fields(signal);
-    if !hash_matches(&fields, &sent) {
+    if !hash_matches(&signal.hashed_fields(), &sent) {
         return Err(Error::malformed(
             "sha256",
             "does not match the content: SHA-256 over the nine keys as Python's json.dumps(…, sort_keys=True) writes them",
         ));
     }
-    let canonical = canonical_text(&fields, HashForm::Full);
-    signal.content_hash = VerificationHash::of(&(canonical + &unhashed_text(signal)));
+    signal.content_hash = signal.computed_content_hash();
     signal.hash = sent;
     Ok(())
-}
-
-/// What a signal says beside the nine hashed keys. With it, two signals that share an id are told apart
-/// by everything that they say.
-fn unhashed_text(signal: &NewSignal) -> String {
-    let count = signal.sources_count.map(|count| count.to_string());
-    let members = [
-        Some(signal.asset_type.as_str()),
-        signal.data_source.as_deref(),
-        signal.reasoning.as_deref(),
-        signal.regime.as_deref(),
-        signal.consensus_agreement.as_deref(),
-        count.as_deref(),
-    ];
-    // Debug output quotes and escapes, so that no two lists share a text.
-    format!("{members:?}")
-}
-
-/// The nine hashed values of a signal, in the producer's own digits and letters.
-pub fn hashed_fields(signal: &NewSignal) -> HashedFields<'_> {
-    HashedFields([
-        ("action", HashedValue::Text(signal.action.as_str())),
-        ("confidence", HashedValue::Number(signal.confidence.as_str())),
-        ("entry_price", HashedValue::Number(signal.entry_price.as_str())),
-        ("signal_id", HashedValue::Text(signal.external_id.as_str())),
-        ("stop_price", optional_number(signal.stop_price.as_ref())),
-        (
-            "strategy",
-            signal
-                .strategy
-                .as_ref()
-                .map_or(HashedValue::Missing, |s| HashedValue::Text(s.as_str())),
-        ),
-        ("symbol", HashedValue::Text(signal.symbol.as_str())),
-        ("target_price", optional_number(signal.target_price.as_ref())),
-        ("timestamp", HashedValue::Text(&signal.timestamp)),
-    ])
-}
-
-fn optional_number(price: Option<&Price>) -> HashedValue<'_> {
-    price.map_or(HashedValue::Missing, |price| HashedValue::Number(price.as_str()))
 }
 
 /// A producer's time: to the letter, and as an instant not more than an hour ahead.
@@ -253,7 +208,11 @@ pub(super) fn parse_outcome(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{json::Member, producer::ProducerId};
+    use crate::{
+        json::Member,
+        producer::ProducerId,
+        signal::{HashForm, canonical_text},
+    };
 
     const EDGE: &str = include_str!("../../../tests/data/edge-signals.jsonl");
     const MALFORMED: &str = include_str!("../../../tests/data/malformed-signals.jsonl");
@@ -340,17 +299,13 @@ mod tests {
         let full = of("EDGE-011");
         assert_eq!(
             full.hash,
-            VerificationHash::of(&canonical_text(&hashed_fields(&full), HashForm::Full))
+            VerificationHash::of(&canonical_text(&full.hashed_fields(), HashForm::Full))
         );
         let old = of("EDGE-013");
         assert_eq!(
             old.hash,
-            VerificationHash::of(&canonical_text(&hashed_fields(&old), HashForm::Old))
+            VerificationHash::of(&canonical_text(&old.hashed_fields(), HashForm::Old))
         );
-        let same = NewSignal { external_id: full.external_id.clone(), ..full.clone() };
-        assert_eq!(unhashed_text(&same), unhashed_text(&full));
-        let other = NewSignal { reasoning: Some("another".to_owned()), ..full.clone() };
-        assert_ne!(unhashed_text(&other), unhashed_text(&full));
     }
 
     #[test]

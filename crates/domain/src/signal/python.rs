@@ -1,0 +1,228 @@
+//! Texts and numbers as CPython's `json.dumps` writes them, since producers hash that text.
+
+/// A string with `ensure_ascii`, Python's default: everything beyond printable ASCII as `\uXXXX`, in UTF-16.
+pub(super) fn push_string(text: &mut String, value: &str) {
+    text.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            '\u{8}' => text.push_str("\\b"),
+            '\u{c}' => text.push_str("\\f"),
+            ' '..='~' => text.push(c),
+            _ => {
+                let mut units = [0; 2];
+                let escapes =
+                    c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}"));
+                text.extend(escapes);
+            }
+        }
+    }
+    text.push('"');
+}
+
+/// Whether Python reads this JSON number as an `int`.
+pub(super) fn is_integer(literal: &str) -> bool {
+    !literal.contains(['.', 'e', 'E'])
+}
+
+/// A JSON number that Python read as an `int`, written again: there is no negative zero.
+pub(super) fn push_integer(text: &mut String, literal: &str) {
+    text.push_str(if literal == "-0" { "0" } else { literal });
+}
+
+/// A JSON number as `float`: what `float(int)` gives for an integer, which knows no negative zero.
+pub(super) fn push_as_float(text: &mut String, literal: &str) {
+    match literal.parse::<f64>() {
+        Ok(value) if is_integer(literal) => push_float(text, value + 0.0),
+        Ok(value) => push_float(text, value),
+        // No number of a checked signal comes here; the text then matches no hash.
+        Err(_) => text.push_str(literal),
+    }
+}
+
+/// `repr(float)` of a finite number: the shortest digits that read back as it, scientific below 1e-4 and from
+/// 1e16. Where two shortest decimals are equally near, Python takes the one with the even last
+/// digit, as David Gay's `dtoa` does; so does `zmij`, while `std` rounds up.
+pub(super) fn push_float(text: &mut String, value: f64) {
+    if value.is_sign_negative() {
+        text.push('-');
+    }
+    if value == 0.0 {
+        text.push_str("0.0");
+        return;
+    }
+    let mut buffer = zmij::Buffer::new();
+    let (digits, exponent) = decimal(buffer.format(value.abs()));
+    let (first, rest) = digits.split_at(1);
+    match exponent {
+        -4..=-1 => {
+            let zeros = usize::try_from(-exponent - 1).unwrap_or(0);
+            text.push_str("0.");
+            text.extend(std::iter::repeat_n('0', zeros));
+            text.push_str(&digits);
+        }
+        0..=15 => {
+            let before = usize::try_from(exponent + 1).unwrap_or(0);
+            let zeros = before.saturating_sub(digits.len());
+            let (whole, fraction) = digits.split_at(before.min(digits.len()));
+            text.push_str(whole);
+            text.extend(std::iter::repeat_n('0', zeros));
+            text.push('.');
+            text.push_str(if fraction.is_empty() { "0" } else { fraction });
+        }
+        _ => {
+            text.push_str(first);
+            if !rest.is_empty() {
+                text.push('.');
+                text.push_str(rest);
+            }
+            let sign = if exponent < 0 { '-' } else { '+' };
+            text.push_str(&format!("e{sign}{:02}", exponent.unsigned_abs()));
+        }
+    }
+}
+
+/// The significant digits of a number above 0 and the power of ten of the first, whatever layout the number
+/// is written in.
+fn decimal(written: &str) -> (String, i32) {
+    let (mantissa, exponent) = written.split_once('e').unwrap_or((written, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let digits = all.trim_start_matches('0');
+    let leading_zeros = i32::try_from(all.len() - digits.len()).unwrap_or(0);
+    let point = i32::try_from(whole.len()).unwrap_or(0);
+    let exponent = exponent.parse::<i32>().unwrap_or(0) + point - 1 - leading_zeros;
+    (digits.trim_end_matches('0').to_owned(), exponent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, BufWriter, Write as _},
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    fn float(value: f64) -> String {
+        let mut text = String::new();
+        push_float(&mut text, value);
+        text
+    }
+
+    #[test]
+    fn floats_print_as_in_python() {
+        for (value, text) in [
+            (1e-5, "1e-05"),
+            (1e16, "1e+16"),
+            (1e15, "1000000000000000.0"),
+            (100.0, "100.0"),
+            (0.0001, "0.0001"),
+            (0.00012, "0.00012"),
+            (0.1, "0.1"),
+            (1e-7, "1e-07"),
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (-2.5, "-2.5"),
+            (123_456_789.123_456_79, "123456789.12345679"),
+            (9_007_199_254_740_993.0, "9007199254740992.0"),
+            (1.5e300, "1.5e+300"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (2.225_073_858_507_201_4e-308, "2.2250738585072014e-308"),
+        ] {
+            assert_eq!(float(value), text);
+        }
+    }
+
+    /// Doubles that lie exactly between two shortest decimals, with CPython's `repr`.
+    #[test]
+    fn ties_take_the_even_digit() {
+        let golden = include_str!("../../tests/data/float-ties.txt");
+        let mut lines = 0;
+        for line in golden.lines() {
+            let (bits, written) = line.split_once(' ').unwrap();
+            let value = f64::from_bits(u64::from_str_radix(bits, 16).unwrap());
+            assert_eq!(float(value), written, "{bits}");
+            lines += 1;
+        }
+        assert_eq!(lines, 2_000);
+    }
+
+    #[test]
+    fn integers_know_no_negative_zero() {
+        let mut text = String::new();
+        push_integer(&mut text, "-0");
+        push_as_float(&mut text, "-0");
+        push_as_float(&mut text, "-0.0");
+        assert_eq!(text, "00.0-0.0");
+    }
+
+    #[test]
+    fn strings_are_escaped_as_in_python() {
+        let mut text = String::new();
+        push_string(&mut text, "naïve \"μ\" \\ \t🚀\u{7f}");
+        assert_eq!(text, r#""na\u00efve \"\u03bc\" \\ \t\ud83d\ude80\u007f""#);
+    }
+
+    /// Compares `value`s with what a running `python3` prints for them; says how many there were.
+    fn compare(values: impl Iterator<Item = f64> + Send + 'static) -> u64 {
+        let script = "import sys, array\nwhile chunk := sys.stdin.buffer.read(1 << 16):\n    \
+                      sys.stdout.write('\\n'.join(map(repr, array.array('d', chunk))) + '\\n')";
+        let mut python = Command::new("python3")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut to, answers) = (python.stdin.take().unwrap(), python.stdout.take().unwrap());
+        let (sender, sent) = std::sync::mpsc::sync_channel::<Vec<f64>>(16);
+        let writer = std::thread::spawn(move || {
+            let mut to = BufWriter::with_capacity(1 << 16, &mut to);
+            let mut values = values.peekable();
+            while values.peek().is_some() {
+                let chunk: Vec<f64> = values.by_ref().take(8_192).collect();
+                for value in &chunk {
+                    to.write_all(&value.to_ne_bytes()).unwrap();
+                }
+                sender.send(chunk).unwrap();
+            }
+        });
+        let mut answers = BufReader::new(answers).lines();
+        let mut compared = 0;
+        for value in sent.into_iter().flatten() {
+            let theirs = answers.next().unwrap().unwrap();
+            assert_eq!(float(value), theirs, "{:016x}", value.to_bits());
+            compared += 1;
+        }
+        writer.join().unwrap();
+        assert!(answers.next().is_none() && python.wait().unwrap().success());
+        compared
+    }
+
+    /// Run by hand, a few minutes with `--release`, and it needs `python3`:
+    /// `cargo test --release -p alpine-domain --lib -- --ignored --nocapture python`.
+    #[test]
+    #[ignore = "compares some sixty million numbers with a running CPython"]
+    fn every_float_prints_as_cpython_prints_it() {
+        // SplitMix64: every magnitude, sign and subnormal is as likely as its bit patterns.
+        let mut state = 1_u64;
+        let mut random = move || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        };
+        let doubles = std::iter::from_fn(move || Some(f64::from_bits(random())));
+        let compared = compare(doubles.filter(|value| value.is_finite()).take(10_000_000));
+        println!("{compared} doubles of all magnitudes are equal");
+        for (from, to) in [(10.0_f32, 100.0_f32), (100.0, 256.0), (512.0, 1_024.0)] {
+            let values = (from.to_bits()..to.to_bits()).map(|bits| f64::from(f32::from_bits(bits)));
+            println!("{} float32 from {from} to {to} are equal", compare(values));
+        }
+    }
+}
