@@ -26,7 +26,6 @@
 //! | [`ports`] | the traits that adapters implement, free of business |
 
 pub mod account;
-pub mod applier;
 pub mod error;
 pub mod event;
 pub mod json;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alpine_domain::{
     Clock,
     account::{AccountPorts, AccountStates, AccountStore, Accounts, Authenticator},
-    applier::Applier,
+    event::InstanceMemory,
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
@@ -49,8 +49,8 @@ pub struct Core {
     pub expiry: Arc<Expiry>,
     /// The event log.
     pub events: Arc<dyn EventLog>,
-    /// Brings what is held in memory in line with each event.
-    pub applier: Arc<Applier>,
+    /// What this instance holds in memory and events change.
+    pub memory: Arc<InstanceMemory>,
     /// Wakes followers of the log.
     pub bus: Arc<dyn EventBus>,
     /// Bodies that were made before.
@@ -114,7 +114,7 @@ impl Core {
             },
             settings::accounts(config),
         );
-        let applier = Applier {
+        let memory = InstanceMemory {
             accounts: account_store.clone(),
             states,
             authenticator: authenticator.clone(),
@@ -134,7 +134,7 @@ impl Core {
             performance: Arc::new(Performance::new(signals.clone(), clock.clone())),
             expiry: Arc::new(Expiry::new(signals, clock.clone(), settings::expiry(config))),
             events,
-            applier: Arc::new(applier),
+            memory: Arc::new(memory),
             bus,
             cache,
             blacklist,

@@ -139,7 +139,7 @@ impl Application {
             settings::follower(config),
             core.events.clone(),
             core.bus.clone(),
-            core.applier.clone(),
+            core.memory.clone(),
             core.infra_metrics.clone(),
         ));
         let state = AppState::new(services(&core, &follower), settings::http(config), registry)?;

@@ -2,6 +2,9 @@
 //!
 //! No personal data stands in an event, so that erasing an account stays possible.
 
+mod apply;
+
+pub use apply::InstanceMemory;
 use serde::{Deserialize, Serialize};
 
 use crate::{

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::{Event, tags};
 use crate::{
     Clock, Result,
     account::{AccountStates, AccountStore, Authenticator},
-    event::{Event, tags},
     ports::{
         blacklist::TokenBlacklist,
         cache::{ResponseCache, Tag},
@@ -19,8 +19,8 @@ use crate::{
 /// sign-outs within their life would be an attack or a defect.
 const MAX_DENIALS: u32 = 1_000_000;
 
-/// Brings what is held in memory in line with each change.
-pub struct Applier {
+/// What this instance holds in memory and an event can change.
+pub struct InstanceMemory {
     /// Where denials are read from at the start.
     pub accounts: Arc<dyn AccountStore>,
     /// What users are now.
@@ -36,7 +36,7 @@ pub struct Applier {
 }
 
 #[async_trait]
-impl EventHandler for Applier {
+impl EventHandler for InstanceMemory {
     async fn apply(&self, row: &LoggedEvent) -> Result<()> {
         // A kind that a newer version wrote concerns nothing that this version holds.
         let Some(event) = Event::from_payload(&row.payload) else {
