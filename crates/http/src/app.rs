@@ -16,9 +16,9 @@ use actix_web::{
 
 use crate::{
     context::{Context, not_found},
+    edge::{cors, guard::serve, outermost::Edge},
     endpoint::{Access, Endpoint, Limit},
     metrics::RouteMetrics,
-    middleware::{cors, edge::Edge, guard::serve},
     problem::{Problem, Result},
     routes,
     state::AppState,

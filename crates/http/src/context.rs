@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::{
     app::Mounted,
+    edge::limit,
     endpoint::BodyLimit,
     exchange::Exchange,
     extract::{
@@ -17,7 +18,6 @@ use crate::{
         fields::Fields,
         query::Query,
     },
-    middleware::limit,
     problem::{self, Challenge, Problem, Result},
     state::AppState,
 };
@@ -138,7 +138,7 @@ impl Context {
     /// # Errors
     /// As [`answer`](Self::answer).
     pub fn message(&self, message: &str) -> Result<HttpResponse> {
-        self.ok(&crate::views::Message { message })
+        self.ok(&crate::api::account::views::Message { message })
     }
 }
 

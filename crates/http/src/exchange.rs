@@ -12,7 +12,7 @@ use actix_web::{
 };
 use alpine_domain::{Clock, Timestamp, ports::secrets::Randomness};
 
-use crate::{app::Mounted, extract::accept, middleware::limit::Spent};
+use crate::{app::Mounted, edge::limit::Spent, extract::accept};
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

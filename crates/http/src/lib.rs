@@ -29,15 +29,17 @@
 //! assert!(table.iter().any(|endpoint| endpoint.canonical_path() == "/api/v1/signals/latest"));
 //! ```
 
+mod api;
 mod app;
 pub mod cached;
 mod context;
+mod edge;
 pub mod endpoint;
 mod exchange;
 pub mod extract;
-mod handlers;
+
 mod metrics;
-mod middleware;
+
 pub mod openapi;
 pub mod problem;
 pub mod routes;
@@ -45,7 +47,6 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
-mod views;
 
 pub use app::{build, build_app, metrics_app};
 pub use context::Context;

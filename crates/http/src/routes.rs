@@ -6,12 +6,17 @@ use actix_web::{HttpResponse, http::Method};
 
 use crate::{
     Context, HttpSettings,
+    api::{
+        account::{api_keys, auth, profile},
+        operations::{health, pages},
+        plans::handlers as plans,
+        producers::handlers as producers,
+        signals::{export, handlers as signals},
+        statistics::handlers as statistics,
+    },
     endpoint::{
         Access::{self, Bearer, BearerOrKey, Optional, Producer, Public},
         Endpoint, Limit,
-    },
-    handlers::{
-        api_keys, auth, docs, export, health, ingest, payments, performance, signals, users,
     },
     problem::Result,
 };
@@ -54,31 +59,31 @@ pub fn table(settings: &HttpSettings) -> Vec<Endpoint> {
         e(POST, "auth/refresh", "refresh", Public, Limit::Caller, auth::refresh),
         e(POST, "auth/logout", "sign_out", Bearer, Limit::Caller, auth::sign_out),
         e(POST, "auth/logout-all", "sign_out_everywhere", Bearer, Limit::Caller, auth::sign_out_everywhere),
-        e(GET, "auth/me", "me", Bearer, Limit::Caller, users::profile),
+        e(GET, "auth/me", "me", Bearer, Limit::Caller, profile::profile),
 
-        e(GET, "users/profile", "profile", Bearer, Limit::Caller, users::profile),
-        e(PUT, "users/profile", "update_profile", Bearer, Limit::Caller, users::update_profile),
+        e(GET, "users/profile", "profile", Bearer, Limit::Caller, profile::profile),
+        e(PUT, "users/profile", "update_profile", Bearer, Limit::Caller, profile::update_profile),
         e(GET, "users/api-keys", "list_api_keys", Bearer, Limit::Caller, api_keys::list),
         e(POST, "users/api-keys", "create_api_key", Bearer, Limit::Caller, api_keys::create),
         e(DELETE, "users/api-keys/{id}", "revoke_api_key", Bearer, Limit::Caller, api_keys::revoke),
 
-        e(GET, "performance/stats", "performance_stats", Optional, Limit::Caller, performance::statistics),
-        e(GET, "performance/equity-curve", "equity_curve", Optional, Limit::Caller, performance::equity_curve),
-        e(GET, "symbols", "symbols", Optional, Limit::Caller, performance::symbols),
+        e(GET, "performance/stats", "performance_stats", Optional, Limit::Caller, statistics::statistics),
+        e(GET, "performance/equity-curve", "equity_curve", Optional, Limit::Caller, statistics::equity_curve),
+        e(GET, "symbols", "symbols", Optional, Limit::Caller, statistics::symbols),
 
-        e(GET, "payments/plans", "plans", Public, Limit::Caller, payments::plans),
+        e(GET, "payments/plans", "plans", Public, Limit::Caller, plans::plans),
 
-        e(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Producer, ingest::submit),
-        e(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Producer, ingest::submit_batch).taking_batches(),
-        e(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Producer, ingest::report_outcome),
-        e(GET, "external-signals/sync/health", "sync_health", Public, Limit::None, ingest::health),
+        e(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Producer, producers::submit),
+        e(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Producer, producers::submit_batch).taking_batches(),
+        e(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Producer, producers::report_outcome),
+        e(GET, "external-signals/sync/health", "sync_health", Public, Limit::None, producers::health),
 
         e(GET, "health", "health", Public, Limit::None, health::health).at_root(),
         e(GET, "health/liveness", "liveness", Public, Limit::None, health::liveness).at_root(),
         e(GET, "health/readiness", "readiness", Public, Limit::None, health::readiness).at_root(),
-        e(GET, "openapi.json", "openapi", Public, Limit::None, docs::openapi).at_root(),
-        e(GET, "docs", "docs", Public, Limit::None, docs::page).at_root(),
-        e(GET, "docs/{file:.*}", "docs_file", Public, Limit::None, docs::file).at_root().unlisted(),
+        e(GET, "openapi.json", "openapi", Public, Limit::None, pages::openapi).at_root(),
+        e(GET, "docs", "docs", Public, Limit::None, pages::page).at_root(),
+        e(GET, "docs/{file:.*}", "docs_file", Public, Limit::None, pages::file).at_root().unlisted(),
         e(GET, "problems/{kind}", "problem_kind", Public, Limit::Address, health::problem_kind).at_root(),
     ];
     if settings.serve_metrics {

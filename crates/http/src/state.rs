@@ -23,13 +23,13 @@ use prometheus::Registry;
 
 use crate::{
     HttpSettings,
+    api::operations::health::Health,
+    api::plans::views::PlansView,
     cached::fixed,
     context::to_json,
-    handlers::health::Health,
+    edge::{headers, limit::PolicyText},
     metrics::Metrics,
-    middleware::{headers, limit::PolicyText},
     openapi,
-    views::PlansView,
 };
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.

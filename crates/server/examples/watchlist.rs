@@ -111,7 +111,7 @@ mod persistence {
     }
 }
 
-/// 4. `crates/http/src/handlers/watchlist.rs` and one line of `routes.rs`: who may call, how often, what answers.
+/// 4. `crates/http/src/api/watchlist/` and one line of `routes.rs`: who may call, how often, what answers.
 mod http {
     use std::sync::Arc;
 

@@ -81,7 +81,7 @@ pub(crate) struct SignalSubmission {
     #[schema(min_length = 1, max_length = 20, pattern = "^[A-Z0-9._/:=^-]+$")]
     symbol: String,
     #[schema(inline)]
-    action: crate::views::ActionWord,
+    action: crate::api::signals::views::ActionWord,
     #[schema(exclusive_minimum = 0.0)]
     entry_price: f64,
     /// Or `take_profit`.

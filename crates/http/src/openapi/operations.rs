@@ -12,10 +12,12 @@ use utoipa::{
 
 use super::bodies;
 use crate::{
+    api::{
+        account, operations::health, plans, producers, producers::handlers as ingest, signals,
+        statistics,
+    },
     endpoint::{Endpoint, Limit},
-    handlers::{health, ingest},
     problem::{self, Kind},
-    views,
 };
 
 /// What one endpoint does.
@@ -199,37 +201,39 @@ fn account(name: &str) -> Option<Doc> {
     Some(match name {
         "sign_up" => doc("Make an account", "Signed in.")
             .takes::<bodies::SignUpRequest>(JSON)
-            .gives::<views::SignedInView<'_>>()
+            .gives::<account::views::SignedInView<'_>>()
             .created()
             .problems(&[&problem::EMAIL_TAKEN, &problem::UNAVAILABLE]),
         "sign_in" => doc("Sign in", "Signed in.")
             .takes::<bodies::SignInRequest>(JSON)
             .takes::<bodies::SignInForm>("application/x-www-form-urlencoded")
-            .gives::<views::SignedInView<'_>>()
+            .gives::<account::views::SignedInView<'_>>()
             .problems(&[&problem::UNAUTHENTICATED, &problem::UNAVAILABLE]),
         "refresh" => doc("Trade a refresh token for a new pair", "A new pair.")
             .takes::<bodies::RefreshRequest>(JSON)
-            .gives::<views::SignedInView<'_>>()
+            .gives::<account::views::SignedInView<'_>>()
             .problems(&[&problem::UNAUTHENTICATED, &problem::UNAVAILABLE]),
-        "sign_out" => doc("End this session", "Signed out.").gives::<views::Message<'_>>(),
+        "sign_out" => doc("End this session", "Signed out.").gives::<account::views::Message<'_>>(),
         "sign_out_everywhere" => {
-            doc("End every session", "Signed out.").gives::<views::Message<'_>>()
+            doc("End every session", "Signed out.").gives::<account::views::Message<'_>>()
         }
         "me" | "profile" => doc("The signed-in user", "The profile.")
-            .gives::<views::ProfileView<'_>>()
+            .gives::<account::views::ProfileView<'_>>()
             .with(Extra::Validator),
         "update_profile" => doc("Change name or address", "The profile.")
             .takes::<bodies::ProfileChangeRequest>(JSON)
-            .gives::<views::ProfileView<'_>>()
+            .gives::<account::views::ProfileView<'_>>()
             .problems(&[&problem::EMAIL_TAKEN]),
         "list_api_keys" => doc("The user's API keys", "The keys' names, never the keys.")
-            .gives::<views::ApiKeysView<'_>>(),
+            .gives::<account::views::ApiKeysView<'_>>(),
         "create_api_key" => doc("Make an API key (elite tier)", "The key, shown this once.")
             .takes::<bodies::ApiKeyRequest>(JSON)
-            .gives::<views::NewApiKeyView<'_>>()
+            .gives::<account::views::NewApiKeyView<'_>>()
             .created()
             .problems(&[&problem::LIMIT_REACHED]),
-        "revoke_api_key" => doc("Revoke an API key", "Revoked.").gives::<views::Message<'_>>(),
+        "revoke_api_key" => {
+            doc("Revoke an API key", "Revoked.").gives::<account::views::Message<'_>>()
+        }
         _ => return None,
     })
 }
@@ -244,7 +248,7 @@ fn signals(name: &str) -> Option<Doc> {
                 premium_only(),
                 symbol(),
             ])
-            .gives_list::<views::SignalView<'_>>()
+            .gives_list::<signals::views::SignalView<'_>>()
             .with(Extra::Validator),
         "subscribed_signals" => doc("Open signals, page by page", "One page, newest first.")
             .parameters([
@@ -256,25 +260,25 @@ fn signals(name: &str) -> Option<Doc> {
                 words("action", &["BUY", "SELL"], None, "Only this direction."),
                 percentage("min_confidence"),
             ])
-            .gives::<views::SignalPage<'_>>()
+            .gives::<signals::views::SignalPage<'_>>()
             .with(Extra::Validator)
             .with(Extra::Link),
         "live_signals" => doc("The newest open signals of the tier", "With the tier's threshold.")
             .parameters([number("limit", 1, 100, Some(20), "Signals at most.")])
-            .gives::<views::LiveView<'_>>()
+            .gives::<signals::views::LiveView<'_>>()
             .with(Extra::Validator),
         "signal_history" => doc("Signals of the last days", "Newest first.")
             .parameters([number("limit", 1, 500, Some(50), "Signals at most.")])
             .parameters(days(365, Some(30)))
             .parameters([symbol(), words("status", &statuses, None, "Only these.")])
-            .gives_list::<views::HistoryView<'_>>()
+            .gives_list::<signals::views::HistoryView<'_>>()
             .with(Extra::Validator),
-        "find_signal" => doc("One signal", "The signal.").gives::<views::SignalView<'_>>(),
+        "find_signal" => doc("One signal", "The signal.").gives::<signals::views::SignalView<'_>>(),
         "export_signals" => doc("Signals as a file", "The file, streamed.")
             .parameters([words("format", &["csv", "json", "ndjson"], Some("csv"), "Its form.")])
             .parameters(days(365, Some(30)))
             .gives_other("text/csv")
-            .gives_list::<views::SignalView<'_>>()
+            .gives_list::<signals::views::SignalView<'_>>()
             .gives_other("application/x-ndjson")
             .with(Extra::Attachment)
             .problems(&[&problem::NOT_ACCEPTABLE]),
@@ -301,13 +305,12 @@ fn record(name: &str) -> Option<Doc> {
     Some(match name {
         "performance_stats" => doc("Statistics over closed signals", "The statistics.")
             .parameters(filter())
-            .gives::<views::StatisticsView>(),
+            .gives::<statistics::views::StatisticsView>(),
         "equity_curve" => doc("Results added up, in order of closing", "The curve.")
             .parameters(filter())
-            .gives::<views::EquityCurveView>(),
-        "symbols" => {
-            doc("Instruments with closed signals", "By name.").gives::<views::SymbolsView<'_>>()
-        }
+            .gives::<statistics::views::EquityCurveView>(),
+        "symbols" => doc("Instruments with closed signals", "By name.")
+            .gives::<statistics::views::SymbolsView<'_>>(),
         _ => return None,
     })
 }
@@ -317,7 +320,7 @@ fn payments(name: &str) -> Option<Doc> {
     Some(match name {
         "plans" => doc("What can be subscribed to", "By price.")
             .with(Extra::Validator)
-            .gives::<views::PlansView<'_>>(),
+            .gives::<plans::views::PlansView<'_>>(),
         _ => return None,
     })
 }
@@ -327,14 +330,14 @@ fn producers(name: &str) -> Option<Doc> {
     Some(match name {
         "submit_signal" => doc("Push one signal", "Stored.")
             .takes::<bodies::SignalSubmission>(JSON)
-            .gives::<views::StoredView<'_>>()
+            .gives::<producers::views::StoredView<'_>>()
             .created()
             .problems(&[&problem::DUPLICATE_SIGNAL, &problem::SIGNAL_CONFLICT]),
         "submit_batch" => {
             let mut batch =
                 doc("Push at most 10,000 signals", "What became of each line, in order.")
                     .takes::<bodies::SignalSubmission>("application/x-ndjson")
-                    .gives::<views::BatchView<'_>>();
+                    .gives::<producers::views::BatchView<'_>>();
             let mut list = Array::new(of::<bodies::SignalSubmission>());
             list.max_items = Some(alpine_domain::signal::MAX_BATCH);
             batch.body.push((JSON, list.into()));
@@ -342,7 +345,7 @@ fn producers(name: &str) -> Option<Doc> {
         }
         "report_outcome" => doc("Report how a signal ended", "The signal is closed.")
             .takes::<bodies::OutcomeReport>(JSON)
-            .gives::<views::OutcomeView<'_>>()
+            .gives::<producers::views::OutcomeView<'_>>()
             .problems(&[&problem::NOT_FOUND, &problem::OUTCOME_CONFLICT]),
         "sync_health" => {
             doc("Whether signals can be pushed", "They can.").gives::<ingest::SyncHealth>()

@@ -14,10 +14,10 @@ use alpine_domain::{
 };
 
 use crate::{
+    api::signals::views::{HistoryView, LiveView, SignalPage, SignalView, SignalViews},
     cached::{group, loaded},
     context::{Context, not_found},
     problem::Result,
-    views::{HistoryView, LiveView, SignalPage, SignalView, SignalViews},
 };
 
 fn policy(context: &Context) -> CachePolicy {

@@ -7,7 +7,7 @@ use alpine_domain::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::StatusWord;
+use crate::api::signals::views::StatusWord;
 
 /// A signal that was stored.
 #[derive(Serialize, ToSchema)]

@@ -14,10 +14,10 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use crate::{
+    api::signals::views::SignalView,
     context::Context,
     extract::accept::accepts_media,
     problem::{self, Problem},
-    views::SignalView,
 };
 
 /// How the file is written.

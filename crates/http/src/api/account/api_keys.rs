@@ -10,9 +10,9 @@ use actix_web::{
 use alpine_domain::account::{AccountState, Caller, Role, Tier};
 
 use crate::{
+    api::account::views::{ApiKeyView, ApiKeysView, NewApiKeyView},
     context::{Context, not_found},
     problem::{self, Challenge, Problem, Result},
-    views::{ApiKeyView, ApiKeysView, NewApiKeyView},
 };
 
 fn state(context: &Context) -> Result<AccountState> {

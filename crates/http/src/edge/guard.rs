@@ -6,7 +6,7 @@ use std::{any::Any, panic::AssertUnwindSafe, rc::Rc};
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web};
 use futures_util::FutureExt as _;
 
-use super::{authenticate, edge::log_failure, limit};
+use super::{authenticate, limit, outermost::log_failure};
 use crate::{
     app::Mounted,
     context::Context,

@@ -4,7 +4,7 @@ use alpine_domain::{account::Tier, plan::Plan};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::accounts::TierWord;
+use crate::api::account::views::TierWord;
 
 /// Everything that can be subscribed to, lowest first.
 #[derive(Serialize, ToSchema)]

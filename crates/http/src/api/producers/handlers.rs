@@ -12,10 +12,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    api::producers::views::{BatchView, OutcomeView, StoredView},
     context::Context,
     extract::body::MediaType,
     problem::{Challenge, Problem, Result},
-    views::{BatchView, OutcomeView, StoredView},
 };
 
 fn producer(context: &Context) -> Result<&Producer> {

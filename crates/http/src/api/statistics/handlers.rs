@@ -10,10 +10,10 @@ use alpine_domain::{
 };
 
 use crate::{
+    api::statistics::views::{EquityCurveView, StatisticsView, SymbolsView},
     cached::loaded,
     context::Context,
     problem::Result,
-    views::{EquityCurveView, StatisticsView, SymbolsView},
 };
 
 fn policy(context: &Context) -> CachePolicy {

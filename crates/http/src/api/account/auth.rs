@@ -10,10 +10,10 @@ use actix_web::{
 use alpine_domain::account::{Caller, Email, FullName, NewPassword};
 
 use crate::{
+    api::account::views::SignedInView,
     context::Context,
     extract::{body::MediaType, fields::Fields},
     problem::{Challenge, Problem, Result},
-    views::SignedInView,
 };
 
 /// `POST auth/signup`. What would grant something (`tier`, `role`, ids) is not even read.

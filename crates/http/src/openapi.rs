@@ -21,9 +21,10 @@ use utoipa::{
 use self::operations::{Doc, Extra};
 use crate::{
     HttpSettings,
+    api::{account, operations as operations_api, plans, producers, signals, statistics},
     endpoint::{Access, Endpoint, Limit},
     problem::{self, Kind},
-    routes, views,
+    routes,
 };
 
 const DESCRIPTION: &str = "Trading signals: producers push them in, subscribers read what their tier \
@@ -262,25 +263,25 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
     }
     let components = add::<problem::Document<'_>>(components);
     let components = add::<Kind>(components);
-    let components = add::<views::SignalView<'_>>(components);
-    let components = add::<views::SignalPage<'_>>(components);
-    let components = add::<views::LiveView<'_>>(components);
-    let components = add::<views::HistoryView<'_>>(components);
-    let components = add::<views::ProfileView<'_>>(components);
-    let components = add::<views::SignedInView<'_>>(components);
-    let components = add::<views::ApiKeysView<'_>>(components);
-    let components = add::<views::NewApiKeyView<'_>>(components);
-    let components = add::<views::Message<'_>>(components);
-    let components = add::<views::StoredView<'_>>(components);
-    let components = add::<views::OutcomeView<'_>>(components);
-    let components = add::<views::BatchView<'_>>(components);
-    let components = add::<views::StatisticsView>(components);
-    let components = add::<views::EquityCurveView>(components);
-    let components = add::<views::SymbolsView<'_>>(components);
-    let components = add::<views::PlansView<'_>>(components);
-    let components = add::<crate::handlers::health::HealthView<'_>>(components);
-    let components = add::<crate::handlers::health::StatusView>(components);
-    let components = add::<crate::handlers::ingest::SyncHealth>(components);
+    let components = add::<signals::views::SignalView<'_>>(components);
+    let components = add::<signals::views::SignalPage<'_>>(components);
+    let components = add::<signals::views::LiveView<'_>>(components);
+    let components = add::<signals::views::HistoryView<'_>>(components);
+    let components = add::<account::views::ProfileView<'_>>(components);
+    let components = add::<account::views::SignedInView<'_>>(components);
+    let components = add::<account::views::ApiKeysView<'_>>(components);
+    let components = add::<account::views::NewApiKeyView<'_>>(components);
+    let components = add::<account::views::Message<'_>>(components);
+    let components = add::<producers::views::StoredView<'_>>(components);
+    let components = add::<producers::views::OutcomeView<'_>>(components);
+    let components = add::<producers::views::BatchView<'_>>(components);
+    let components = add::<statistics::views::StatisticsView>(components);
+    let components = add::<statistics::views::EquityCurveView>(components);
+    let components = add::<statistics::views::SymbolsView<'_>>(components);
+    let components = add::<plans::views::PlansView<'_>>(components);
+    let components = add::<operations_api::health::HealthView<'_>>(components);
+    let components = add::<operations_api::health::StatusView>(components);
+    let components = add::<producers::handlers::SyncHealth>(components);
     let components = add::<bodies::SignUpRequest>(components);
     let components = add::<bodies::SignInRequest>(components);
     let components = add::<bodies::SignInForm>(components);

@@ -1,0 +1,6 @@
+//! Sign-up, sign-in, sessions, the own profile and the own API keys.
+
+pub(crate) mod api_keys;
+pub(crate) mod auth;
+pub(crate) mod profile;
+pub(crate) mod views;

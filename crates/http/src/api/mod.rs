@@ -1,0 +1,9 @@
+//! One folder per capability: its handlers, what its answers look like, and what is said of its routes.
+//! A handler extracts, calls one use case, and maps the result.
+
+pub(crate) mod account;
+pub(crate) mod operations;
+pub(crate) mod plans;
+pub(crate) mod producers;
+pub(crate) mod signals;
+pub(crate) mod statistics;

@@ -1,0 +1,4 @@
+//! What can be subscribed to.
+
+pub(crate) mod handlers;
+pub(crate) mod views;

@@ -1,0 +1,4 @@
+//! What producers push in.
+
+pub(crate) mod handlers;
+pub(crate) mod views;

@@ -1,0 +1,4 @@
+//! The public record: statistics over closed signals.
+
+pub(crate) mod handlers;
+pub(crate) mod views;
