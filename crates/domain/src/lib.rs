@@ -6,10 +6,10 @@
 //! once, at the edge.
 //!
 //! ```
-//! use alpine_domain::signal::{Action, Price, pnl_percent};
+//! use alpine_domain::signal::{Action, ExitPrice, Price, pnl_percent};
 //!
 //! let entry: Price = "100.00".parse()?;
-//! let exit: Price = "97.5".parse()?;
+//! let exit: ExitPrice = "97.5".parse()?;
 //! // A short position earns when the price falls; exact decimals, in percent of the entry.
 //! assert_eq!(pnl_percent(Action::Sell, &entry, &exit)?.to_string(), "2.5");
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -43,7 +43,8 @@ impl std::str::FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let (micros, id) = text.split_once('_').ok_or(InvalidCursor)?;
         Ok(Self {
-            created_at: Timestamp::from_micros(micros.parse().map_err(|_| InvalidCursor)?),
+            created_at: Timestamp::try_from_micros(micros.parse().map_err(|_| InvalidCursor)?)
+                .map_err(|_| InvalidCursor)?,
             id: id.parse().map_err(|_| InvalidCursor)?,
         })
     }

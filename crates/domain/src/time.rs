@@ -6,26 +6,60 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::datetime};
 
-/// An instant: whole microseconds since 1970-01-01T00:00:00Z. Both databases keep it as an integer.
+/// An instant of the years 2 to 9999 in UTC: whole microseconds since 1970-01-01T00:00:00Z. Both databases
+/// keep it as an integer. RFC 3339 writes four digits of a year, and year 1 is what .NET and Go
+/// send for a time that was never set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// Why a text is not an instant.
+/// Why a text, or a number, is not an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be an RFC 3339 date and time with an offset, 2025-01-15T10:30:00Z for example")]
-pub struct InvalidTimestamp;
+pub enum InvalidTimestamp {
+    /// Not RFC 3339.
+    #[error("must be an RFC 3339 date and time with an offset, 2025-01-15T10:30:00Z for example")]
+    Unreadable,
+    /// Outside of the years that can be held.
+    #[error(
+        "must lie in the years 2 to 9999, in UTC as well as in the offset that it is written in"
+    )]
+    OutOfRange,
+}
 
 impl Timestamp {
-    /// The instant `micros` microseconds after the Unix epoch.
+    /// The first instant that can be held, 0002-01-01T00:00:00Z.
+    pub const MIN: Self = Self(datetime!(0002-01-01 00:00 UTC).unix_timestamp() * 1_000_000);
+    /// The last one, a microsecond before the year 10000.
+    pub const MAX: Self =
+        Self(datetime!(9999-12-31 23:59:59 UTC).unix_timestamp() * 1_000_000 + 999_999);
+
+    /// The instant `micros` microseconds after the Unix epoch, or the nearest one that can be held. For
+    /// numbers of our own; what comes from outside goes through
+    /// [`try_from_micros`](Self::try_from_micros).
     pub const fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        match Self::try_from_micros(micros) {
+            Ok(instant) => instant,
+            Err(_) if micros < 0 => Self::MIN,
+            Err(_) => Self::MAX,
+        }
     }
 
-    /// The instant `seconds` seconds after the Unix epoch.
+    /// The instant `micros` microseconds after the Unix epoch.
+    ///
+    /// # Errors
+    /// [`InvalidTimestamp::OutOfRange`].
+    pub const fn try_from_micros(micros: i64) -> Result<Self, InvalidTimestamp> {
+        if Self::MIN.0 <= micros && micros <= Self::MAX.0 {
+            Ok(Self(micros))
+        } else {
+            Err(InvalidTimestamp::OutOfRange)
+        }
+    }
+
+    /// The instant `seconds` seconds after the Unix epoch, or the nearest one that can be held.
     pub const fn from_seconds(seconds: i64) -> Self {
-        Self(seconds.saturating_mul(1_000_000))
+        Self::from_micros(seconds.saturating_mul(1_000_000))
     }
 
     /// Microseconds since the Unix epoch.
@@ -39,22 +73,34 @@ impl Timestamp {
     }
 
     /// Reads RFC 3339 with an offset; `T` may be lower case or a space, as the RFC's section 5.6 allows.
+    ///
+    /// # Errors
+    /// [`InvalidTimestamp`]; the year counts in UTC as well as in the written offset.
     pub fn parse_rfc3339(text: &str) -> Result<Self, InvalidTimestamp> {
-        let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
-        let micros = instant.unix_timestamp_nanos().div_euclid(1_000);
-        i64::try_from(micros).map(Self).map_err(|_| InvalidTimestamp)
+        // The parser takes any byte between date and time.
+        if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+            return Err(InvalidTimestamp::Unreadable);
+        }
+        let written =
+            OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp::Unreadable)?;
+        let micros = i64::try_from(written.unix_timestamp_nanos().div_euclid(1_000))
+            .map_err(|_| InvalidTimestamp::OutOfRange)?;
+        if written.year() < Self::MIN.to_date_time().year() {
+            return Err(InvalidTimestamp::OutOfRange);
+        }
+        Self::try_from_micros(micros)
     }
 
-    /// This instant, `span` earlier; stops at the representable minimum.
+    /// This instant, `span` earlier; stops at [`MIN`](Self::MIN).
     #[must_use]
-    pub fn earlier(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(micros_of(span)))
+    pub const fn earlier(self, span: Duration) -> Self {
+        Self::from_micros(self.0.saturating_sub(micros_of(span)))
     }
 
-    /// This instant, `span` later; stops at the representable maximum.
+    /// This instant, `span` later; stops at [`MAX`](Self::MAX).
     #[must_use]
-    pub fn later(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(micros_of(span)))
+    pub const fn later(self, span: Duration) -> Self {
+        Self::from_micros(self.0.saturating_add(micros_of(span)))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.
@@ -69,6 +115,7 @@ impl Timestamp {
     }
 
     fn to_date_time(self) -> OffsetDateTime {
+        // Every instant that can be held is in the library's range too.
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
             .to_offset(UtcOffset::UTC)
@@ -80,9 +127,10 @@ pub(crate) const fn days(count: u32) -> Duration {
     Duration::from_secs(count as u64 * 86_400)
 }
 
-fn micros_of(span: Duration) -> i64 {
-    let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
-    seconds.saturating_mul(1_000_000).saturating_add(i64::from(span.subsec_micros()))
+/// Microseconds, at most [`i64::MAX`].
+const fn micros_of(span: Duration) -> i64 {
+    let micros = span.as_micros();
+    if micros > i64::MAX as u128 { i64::MAX } else { micros as i64 }
 }
 
 /// RFC 3339 in UTC, ending in `Z`.
@@ -120,7 +168,7 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         // Asked several times in each request, so without a calendar and without 128 bits.
         match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
-            Ok(since) => Timestamp(micros_of(since)),
+            Ok(since) => Timestamp(0).later(since),
             Err(before) => Timestamp(0).earlier(before.duration()),
         }
     }
@@ -144,7 +192,7 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(std::sync::atomic::Ordering::SeqCst))
+        Timestamp::from_micros(self.0.load(std::sync::atomic::Ordering::SeqCst))
     }
 }
 
@@ -161,9 +209,66 @@ mod tests {
 
     #[test]
     fn refuses_what_names_no_instant() {
-        for text in ["NaT", "", "2025-01-15T10:30:00", "2025-02-30T10:30:00Z", "2025-01-15"] {
-            assert_eq!(Timestamp::parse_rfc3339(text), Err(InvalidTimestamp), "{text}");
+        for text in [
+            "NaT",
+            "",
+            "2025-01-15T10:30:00",
+            "2025-02-30T10:30:00Z",
+            "2025-01-15",
+            "2025-01-15\010:30:00Z",
+            "2025-01-15\n10:30:00Z",
+            "2025-01-15_10:30:00Z",
+            "2025-01-15\u{202e}10:30:00Z",
+            "10000-01-01T00:00:00Z",
+            "-001-01-01T00:00:00Z",
+        ] {
+            let refused = Err(InvalidTimestamp::Unreadable);
+            assert_eq!(Timestamp::parse_rfc3339(text), refused, "{text:?}");
         }
+    }
+
+    #[test]
+    fn date_and_time_are_parted_by_t_or_a_space() {
+        let parted = |by: &str| Timestamp::parse_rfc3339(&format!("2025-01-15{by}10:30:00z"));
+        let expected = Ok(Timestamp::from_seconds(1_736_937_000));
+        assert_eq!([parted("T"), parted("t"), parted(" ")], [expected; 3]);
+    }
+
+    #[test]
+    fn years_are_bounded_in_utc_and_as_written() {
+        for text in [
+            "0000-01-01T00:00:00+01:00",
+            "0000-06-01T00:00:00Z",
+            "0001-01-01T00:00:00Z",
+            "0001-12-31T23:59:59Z",
+            "0001-12-31T23:59:59-01:00",
+            "0002-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:59-05:00",
+        ] {
+            let refused = Err(InvalidTimestamp::OutOfRange);
+            assert_eq!(Timestamp::parse_rfc3339(text), refused, "{text}");
+        }
+        for (text, instant) in [
+            ("0002-01-01T00:00:00Z", Timestamp::MIN),
+            ("9999-12-31T23:59:59.999999Z", Timestamp::MAX),
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(text), Ok(instant));
+            assert_eq!(instant.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_cannot_be_held() {
+        let (first, last) = (Timestamp::MIN.micros(), Timestamp::MAX.micros());
+        for micros in [first - 1, last + 1, i64::MIN, i64::MAX] {
+            assert_eq!(Timestamp::try_from_micros(micros), Err(InvalidTimestamp::OutOfRange));
+        }
+        assert_eq!(Timestamp::from_micros(i64::MIN), Timestamp::MIN);
+        assert_eq!(Timestamp::from_seconds(i64::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.earlier(Duration::from_micros(1)), Timestamp::MIN);
+        let clock = ManualClock::starting_at(Timestamp::MAX);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.now(), Timestamp::MAX);
     }
 
     #[test]

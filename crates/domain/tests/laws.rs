@@ -6,7 +6,7 @@ use alpine_domain::{
     Timestamp,
     page::Cursor,
     ports::cache::{CacheKey, Scope},
-    signal::{Action, PnlPercent, Price, pnl_percent},
+    signal::{Action, ExitPrice, PnlPercent, Price, pnl_percent},
 };
 use proptest::prelude::*;
 
@@ -23,7 +23,22 @@ fn key() -> impl Strategy<Value = CacheKey> {
         .prop_map(|(route, scope, parameters)| CacheKey { route, scope, parameters })
 }
 
+fn instant() -> impl Strategy<Value = Timestamp> {
+    let edges = prop_oneof![Just(Timestamp::MIN), Just(Timestamp::MAX)];
+    let all = Timestamp::MIN.micros()..=Timestamp::MAX.micros();
+    prop_oneof![1 => edges, 9 => all.prop_map(Timestamp::from_micros)]
+}
+
 proptest! {
+    /// Whatever is held can be written, and whatever is read is in range.
+    #[test]
+    fn instants_are_written_or_refused(micros in any::<i64>()) {
+        match Timestamp::try_from_micros(micros) {
+            Ok(instant) => prop_assert_eq!(Timestamp::parse_rfc3339(&instant.to_string()), Ok(instant)),
+            Err(_) => prop_assert!(!(Timestamp::MIN.micros()..=Timestamp::MAX.micros()).contains(&micros)),
+        }
+    }
+
     /// No body can cross scopes: different keys never share a text.
     #[test]
     fn cache_keys_share_a_text_only_when_they_are_equal(a in key(), b in key()) {
@@ -31,14 +46,13 @@ proptest! {
     }
 
     #[test]
-    fn cursors_read_back(micros in any::<i64>(), id in any::<i64>()) {
-        let cursor = Cursor { created_at: Timestamp::from_micros(micros), id };
+    fn cursors_read_back(created_at in instant(), id in any::<i64>()) {
+        let cursor = Cursor { created_at, id };
         prop_assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
     }
 
     #[test]
-    fn timestamps_read_back(micros in -60_000_000_000_000_000_i64..250_000_000_000_000_000) {
-        let instant = Timestamp::from_micros(micros);
+    fn timestamps_read_back(instant in instant()) {
         prop_assert_eq!(Timestamp::parse_rfc3339(&instant.to_string()), Ok(instant));
     }
 
@@ -51,12 +65,27 @@ proptest! {
 
     /// What one side wins, the other loses, to the last step.
     #[test]
-    fn sides_mirror_each_other(entry in 1_u64..1_000_000_000, exit in 1_u64..1_000_000_000) {
-        let price = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100).parse::<Price>();
-        let (Ok(entry), Ok(exit)) = (price(entry), price(exit)) else { return Ok(()) };
+    fn sides_mirror_each_other(
+        entry in 1_u64..1_000_000_000,
+        exit in 0_u64..1_000_000_000,
+        is_below_zero in any::<bool>(),
+    ) {
+        let text = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);
+        let sign = if is_below_zero { "-" } else { "" };
+        let entry: Price = text(entry).parse().unwrap();
+        let exit: ExitPrice = format!("{sign}{}", text(exit)).parse().unwrap();
         let buy = pnl_percent(Action::Buy, &entry, &exit).unwrap();
         let sell = pnl_percent(Action::Sell, &entry, &exit).unwrap();
         prop_assert_eq!(buy.steps(), -sell.steps());
+    }
+
+    /// A figure computed from steps and a signal's own text never contradict each other.
+    #[test]
+    fn pnl_is_the_same_number_in_text_and_in_double(
+        steps in -PnlPercent::MAX_STEPS..=PnlPercent::MAX_STEPS,
+    ) {
+        let pnl = PnlPercent::from_steps(steps);
+        prop_assert_eq!(Ok(pnl.as_double()), pnl.to_string().parse::<f64>());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use alpine_domain::{
     Error, Result, Timestamp,
     account::{Account, ApiKey, SessionId, UserId},
     producer::{Producer, ProducerId},
-    signal::{NewSignal, Outcome, PnlPercent, Price, Signal, SignalId, Strategy},
+    signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, SignalId, Strategy},
 };
 use diesel::{Insertable, Queryable};
 
@@ -21,6 +21,13 @@ where
     T::Err: Display,
 {
     text.parse().map_err(|error| {
+        Error::internal(format!("the database holds an unreadable {column}: {error}"))
+    })
+}
+
+/// Reads a stored number of microseconds back into the instant that it was.
+pub(crate) fn instant(column: &'static str, micros: i64) -> Result<Timestamp> {
+    Timestamp::try_from_micros(micros).map_err(|error| {
         Error::internal(format!("the database holds an unreadable {column}: {error}"))
     })
 }
@@ -60,8 +67,8 @@ impl UserRow {
             is_active: self.is_active,
             is_verified: self.is_verified,
             generation: self.generation,
-            created_at: Timestamp::from_micros(self.created_at),
-            updated_at: Timestamp::from_micros(self.updated_at),
+            created_at: instant("users.created_at", self.created_at)?,
+            updated_at: instant("users.updated_at", self.updated_at)?,
         })
     }
 }
@@ -104,8 +111,8 @@ impl ApiKeyRow {
             name: self.name,
             prefix: self.prefix,
             scopes: self.scopes.split_whitespace().map(str::to_owned).collect(),
-            created_at: Timestamp::from_micros(self.created_at),
-            expires_at: self.expires_at.map(Timestamp::from_micros),
+            created_at: instant("api_keys.created_at", self.created_at)?,
+            expires_at: self.expires_at.map(|at| instant("api_keys.expires_at", at)).transpose()?,
         })
     }
 }
@@ -127,7 +134,7 @@ impl ProducerRow {
             name: stored("producers.name", &self.name)?,
             is_simulated: self.is_simulated,
             is_active: self.is_active,
-            created_at: Timestamp::from_micros(self.created_at),
+            created_at: instant("producers.created_at", self.created_at)?,
         })
     }
 }
@@ -192,10 +199,10 @@ impl SignalRow {
                 consensus_agreement: self.consensus_agreement,
                 sources_count: self.sources_count,
                 timestamp: self.signal_timestamp,
-                signalled_at: Timestamp::from_micros(self.signalled_at),
+                signalled_at: instant("signals.signalled_at", self.signalled_at)?,
                 hash: stored("signals.hash", &self.hash)?,
                 content_hash: stored("signals.content_hash", &self.content_hash)?,
-                created_at: Timestamp::from_micros(self.created_at),
+                created_at: instant("signals.created_at", self.created_at)?,
             },
             outcome: outcome.map(OutcomeRow::outcome).transpose()?,
         })
@@ -284,8 +291,8 @@ impl OutcomeRow {
             exit_price: stored_option("outcomes.exit_price", self.exit_price.as_deref())?,
             pnl: self.pnl_steps.map(PnlPercent::from_steps),
             exit_timestamp: self.exit_timestamp,
-            closed_at: Timestamp::from_micros(self.closed_at),
-            recorded_at: Timestamp::from_micros(self.recorded_at),
+            closed_at: instant("outcomes.closed_at", self.closed_at)?,
+            recorded_at: instant("outcomes.recorded_at", self.recorded_at)?,
         })
     }
 }
@@ -307,7 +314,7 @@ impl<'a> NewOutcomeRow<'a> {
         Self {
             signal_id: signal.get(),
             status: outcome.status.as_str(),
-            exit_price: outcome.exit_price.as_ref().map(Price::as_str),
+            exit_price: outcome.exit_price.as_ref().map(ExitPrice::as_str),
             pnl_steps: outcome.pnl.map(PnlPercent::steps),
             exit_timestamp: outcome.exit_timestamp.as_deref(),
             closed_at: outcome.closed_at.micros(),

@@ -18,8 +18,8 @@ pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
 pub use model::{
     Action, AssetType, ExternalId, NewSignal, Signal, SignalId, SignalStatus, Strategy, Symbol,
 };
-pub(crate) use number::steps_to_percent;
-pub use number::{Confidence, InvalidNumber, PnlPercent, Price};
+pub use number::{Confidence, ExitPrice, InvalidNumber, PnlPercent, Price};
+pub(crate) use number::{quotient, steps_to_percent};
 pub use outcome::{NewOutcome, Outcome, pnl_percent};
 pub use store::{Accepted, OutcomeRecorded, SignalQuery, SignalReader, SignalState, SignalStore};
 pub use verification::{HashForm, VerificationHash, canonical_text, hash_matches};

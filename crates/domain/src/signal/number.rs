@@ -99,6 +99,42 @@ impl Serialize for Price {
     }
 }
 
+/// The price at which a position ended, in the currency of the instrument: any number, since options
+/// expire worthless and futures and spreads have settled below zero. The producer's own digits and
+/// their exact value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExitPrice {
+    literal: Box<str>,
+    exact: BigDecimal,
+}
+
+impl ExitPrice {
+    /// The producer's digits.
+    pub fn as_str(&self) -> &str {
+        &self.literal
+    }
+
+    /// The exact value.
+    pub const fn exact(&self) -> &BigDecimal {
+        &self.exact
+    }
+}
+
+impl FromStr for ExitPrice {
+    type Err = InvalidNumber;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNumber> {
+        let (exact, _) = parse_literal(text)?;
+        Ok(Self { literal: text.into(), exact })
+    }
+}
+
+impl Serialize for ExitPrice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_literal(&self.literal, serializer)
+    }
+}
+
 /// How sure the producer is, in percent, 0 to 100: its own digits and the nearest double.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confidence {
@@ -123,7 +159,7 @@ impl FromStr for Confidence {
 
     fn from_str(text: &str) -> Result<Self, InvalidNumber> {
         let (_, double) = parse_literal(text)?;
-        if !(0.0..=100.0).contains(&double) || text.starts_with('-') && double != 0.0 {
+        if !(0.0..=100.0).contains(&double) {
             return Err(InvalidNumber::NotPercent);
         }
         Ok(Self { literal: text.into(), double })
@@ -174,11 +210,26 @@ impl PnlPercent {
     }
 }
 
-/// A sum of steps as percent. Exact up to 2⁵³ steps, then the nearest double.
-#[expect(clippy::cast_precision_loss, reason = "the nearest double is what is wanted")]
+/// A sum of steps as percent, the nearest double.
 pub(crate) fn steps_to_percent(steps: i128) -> f64 {
-    let scale = i128::from(PnlPercent::SCALE);
-    (steps / scale) as f64 + (steps % scale) as f64 / PnlPercent::SCALE as f64
+    quotient(steps, PnlPercent::SCALE.into())
+}
+
+/// The double nearest to a quotient of integers, so that what is exact in decimals prints so; 0 when
+/// `denominator` is 0.
+#[expect(clippy::cast_precision_loss, reason = "both are exact up to 2^53")]
+pub(crate) fn quotient(numerator: i128, denominator: i128) -> f64 {
+    const EXACT: i128 = 1 << f64::MANTISSA_DIGITS;
+    if denominator == 0 {
+        return 0.0;
+    }
+    if numerator.abs() <= EXACT && denominator.abs() <= EXACT {
+        // One division, correctly rounded.
+        return numerator as f64 / denominator as f64;
+    }
+    // A hundred digits, far more than tell two doubles apart; whatever fits 128 bits fits a double.
+    let digits = (BigDecimal::from(numerator) / BigDecimal::from(denominator)).to_string();
+    digits.parse().unwrap_or(0.0)
 }
 
 /// Plain decimal digits without trailing zeros.
@@ -225,6 +276,35 @@ mod tests {
             assert_eq!(text.parse::<Price>(), Err(InvalidNumber::NotANumber), "{text}");
         }
         assert!("1".repeat(65).parse::<Price>().is_err());
+    }
+
+    #[test]
+    fn exits_are_any_number() {
+        for text in ["0", "-0", "-37.63", "0.0", "1e-05", "180"] {
+            let exit: ExitPrice = text.parse().unwrap();
+            assert_eq!(exit.as_str(), text);
+            assert_eq!(serde_json::to_string(&exit).unwrap(), text);
+        }
+        for text in ["", "NaN", "-inf", "1e999", "+1", "01"] {
+            assert_eq!(text.parse::<ExitPrice>(), Err(InvalidNumber::NotANumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn steps_print_as_the_decimal_that_they_are() {
+        for (steps, text) in [
+            (256_410_256, "2.56410256"),
+            (-256_410_256, "-2.56410256"),
+            (i128::from(PnlPercent::MAX_STEPS), "9000000000"),
+            (900_719_925_474_099_301, "9007199254.740993"),
+            (1, "0.00000001"),
+            (0, "0"),
+        ] {
+            assert_eq!(steps_to_percent(steps).to_string(), text);
+        }
+        // Three times 2.56410256 is 7.69230768, and a third of that is no 2.5641025599999997.
+        assert_eq!(quotient(769_230_768, 3 * 100_000_000).to_string(), "2.56410256");
+        assert_eq!((quotient(1, 0), quotient(i128::MAX, i128::MAX)), (0.0, 1.0));
     }
 
     #[test]

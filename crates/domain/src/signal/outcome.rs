@@ -2,7 +2,7 @@
 
 use bigdecimal::BigDecimal;
 
-use super::{Action, ExternalId, PnlPercent, Price, Signal, SignalStatus};
+use super::{Action, ExitPrice, ExternalId, PnlPercent, Price, Signal, SignalStatus};
 use crate::{Error, Result, Timestamp, error::Refusals, producer::ProducerId};
 
 /// An outcome as a producer reports it, checked in itself but not yet against its signal.
@@ -13,7 +13,7 @@ pub struct NewOutcome {
     /// The producer's id of the signal.
     pub external_id: ExternalId,
     /// The price at which the position ended.
-    pub exit_price: Price,
+    pub exit_price: ExitPrice,
     /// The producer's time of the exit, to the letter.
     pub exit_timestamp: String,
     /// The same as an instant.
@@ -30,7 +30,7 @@ pub struct Outcome {
     /// How the signal ended; never `Open`.
     pub status: SignalStatus,
     /// The price at which it ended; none for a signal that expired.
-    pub exit_price: Option<Price>,
+    pub exit_price: Option<ExitPrice>,
     /// Profit or loss; none for a signal that expired.
     pub pnl: Option<PnlPercent>,
     /// The producer's time of the exit, to the letter; none for a signal that expired.
@@ -99,11 +99,12 @@ impl NewOutcome {
 }
 
 /// Profit or loss in percent of the entry: exit against entry for a BUY, entry against exit for a
-/// SELL. Computed in exact decimals, rounded half to even at 10⁻⁸ percent.
+/// SELL. Computed in exact decimals, rounded half to even at 10⁻⁸ percent. An entry is above zero, so
+/// that an exit at zero is −100 percent of a BUY and +100 percent of a SELL, and one below zero more.
 ///
 /// # Errors
 /// [`Error::Invalid`] on `exit_price` beyond [`PnlPercent::MAX_STEPS`].
-pub fn pnl_percent(action: Action, entry: &Price, exit: &Price) -> Result<PnlPercent> {
+pub fn pnl_percent(action: Action, entry: &Price, exit: &ExitPrice) -> Result<PnlPercent> {
     let gain: BigDecimal = match action {
         Action::Buy => exit.exact() - entry.exact(),
         Action::Sell => entry.exact() - exit.exact(),
@@ -136,9 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn an_exit_at_zero_or_below_counts_in_full() {
+        assert_eq!(pnl(Action::Buy, "4.2", "0"), "-100");
+        assert_eq!(pnl(Action::Sell, "4.2", "0.0"), "100");
+        assert_eq!(pnl(Action::Buy, "4.2", "-37.63"), "-995.95238095");
+        assert_eq!(pnl(Action::Sell, "4.2", "-37.63"), "995.95238095");
+    }
+
+    #[test]
     fn absurd_results_are_refused_not_overflowed() {
         let entry: Price = "2.2250738585072014e-308".parse().unwrap();
-        let exit: Price = "1e+300".parse().unwrap();
+        let exit: ExitPrice = "1e+300".parse().unwrap();
         assert!(pnl_percent(Action::Buy, &entry, &exit).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Aggregates, PerformanceFilter, StatisticsStore, SymbolCounts};
 use crate::{
     Clock, Result, Timestamp,
-    signal::{PnlPercent, Strategy, Symbol, steps_to_percent},
+    signal::{PnlPercent, Strategy, Symbol, quotient, steps_to_percent},
     time::days,
 };
 
@@ -136,32 +136,25 @@ impl Performance {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn ratio(value: f64, count: u64) -> f64 {
-    if count == 0 { 0.0 } else { value / count as f64 }
-}
-
 impl From<Aggregates> for Statistics {
-    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     fn from(sums: Aggregates) -> Self {
         let losing_trades = sums.trades - sums.wins;
-        let (won, lost) =
-            (steps_to_percent(sums.sum_of_wins), steps_to_percent(sums.sum_of_losses));
         let percent = |pnl: Option<PnlPercent>| pnl.map_or(0.0, PnlPercent::as_double);
+        let mean = |steps: i128, count: u64| {
+            quotient(steps, i128::from(count) * i128::from(PnlPercent::SCALE))
+        };
+        let sum_of_losses = sums.sum_of_losses;
         Self {
             total_trades: sums.trades,
             winning_trades: sums.wins,
             losing_trades,
-            win_rate: ratio(sums.wins as f64 * 100.0, sums.trades),
-            avg_win_pct: ratio(won, sums.wins),
-            avg_loss_pct: ratio(lost, losing_trades),
-            profit_factor: (sums.sum_of_losses < 0).then(|| won / -lost),
+            win_rate: quotient(i128::from(sums.wins) * 100, sums.trades.into()),
+            avg_win_pct: mean(sums.sum_of_wins, sums.wins),
+            avg_loss_pct: mean(sum_of_losses, losing_trades),
+            profit_factor: (sum_of_losses < 0).then(|| quotient(sums.sum_of_wins, -sum_of_losses)),
             largest_win_pct: percent(sums.largest.filter(|pnl| pnl.is_win())),
             largest_loss_pct: percent(sums.smallest.filter(|pnl| !pnl.is_win())),
-            mean_return_pct: ratio(
-                steps_to_percent(sums.sum_of_wins + sums.sum_of_losses),
-                sums.trades,
-            ),
+            mean_return_pct: mean(sums.sum_of_wins + sum_of_losses, sums.trades),
             simulated_trades: sums.simulated,
         }
     }
@@ -192,5 +185,24 @@ mod tests {
         assert_eq!(statistics.losing_trades, 2);
         assert_eq!(statistics.profit_factor, Some(1.5));
         assert_eq!((statistics.avg_loss_pct, statistics.largest_loss_pct), (-1.0, -2.0));
+    }
+
+    #[test]
+    fn one_trade_is_told_alike_by_every_figure() {
+        let pnl = PnlPercent::from_steps(256_410_256);
+        let statistics = Statistics::from(Aggregates {
+            trades: 3,
+            wins: 3,
+            simulated: 0,
+            sum_of_wins: 3 * i128::from(pnl.steps()),
+            sum_of_losses: 0,
+            largest: Some(pnl),
+            smallest: Some(pnl),
+        });
+        for figure in
+            [statistics.avg_win_pct, statistics.largest_win_pct, statistics.mean_return_pct]
+        {
+            assert_eq!(figure.to_string(), pnl.to_string());
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         Action, NewOutcome, NewSignal, Price, SignalStatus, VerificationHash, hash_matches,
         number::Digits,
     },
+    time::InvalidTimestamp,
 };
 
 /// How far a producer's clock may be ahead of ours.
@@ -131,11 +132,11 @@ struct WrittenTime {
 }
 
 impl std::str::FromStr for WrittenTime {
-    type Err = crate::time::InvalidTimestamp;
+    type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > 64 {
-            return Err(crate::time::InvalidTimestamp);
+            return Err(InvalidTimestamp::Unreadable);
         }
         Ok(Self { letters: text.to_owned(), at: Timestamp::parse_rfc3339(text)? })
     }

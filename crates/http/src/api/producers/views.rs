@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     FieldError, Timestamp,
-    signal::{LineOutcome, LineResult, PnlPercent, Price, SignalId, SignalStatus},
+    signal::{ExitPrice, LineOutcome, LineResult, PnlPercent, SignalId, SignalStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -38,7 +38,7 @@ pub(crate) struct OutcomeView<'a> {
     #[schema(value_type = StatusWord)]
     pub signal_status: SignalStatus,
     #[schema(value_type = Option<f64>, required = true)]
-    pub exit_price: Option<&'a Price>,
+    pub exit_price: Option<&'a ExitPrice>,
     /// Profit or loss in percent of the entry, computed from exact decimals.
     #[schema(value_type = Option<f64>, required = true)]
     pub pnl_pct: Option<PnlPercent>,

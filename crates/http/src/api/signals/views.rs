@@ -3,7 +3,9 @@
 use alpine_domain::{
     Timestamp,
     page::Page,
-    signal::{Action, Catalogue, Confidence, PnlPercent, Price, Signal, SignalStatus, Strategy},
+    signal::{
+        Action, Catalogue, Confidence, ExitPrice, PnlPercent, Price, Signal, SignalStatus, Strategy,
+    },
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 use utoipa::ToSchema;
@@ -44,7 +46,7 @@ pub(crate) struct SignalView<'a> {
     #[schema(example = "stock")]
     pub asset_type: &'a str,
     #[schema(value_type = Option<f64>, required = true)]
-    pub exit_price: Option<&'a Price>,
+    pub exit_price: Option<&'a ExitPrice>,
     /// Profit or loss in percent of the entry.
     #[schema(value_type = Option<f64>, required = true)]
     pub pnl_pct: Option<PnlPercent>,
@@ -202,7 +204,7 @@ pub(crate) struct HistoryView<'a> {
     #[schema(value_type = f64)]
     pub entry_price: &'a Price,
     #[schema(value_type = Option<f64>, required = true)]
-    pub exit_price: Option<&'a Price>,
+    pub exit_price: Option<&'a ExitPrice>,
     #[schema(value_type = Option<f64>, required = true)]
     pub pnl_pct: Option<PnlPercent>,
     #[schema(value_type = StatusWord)]
