@@ -45,7 +45,6 @@ pub mod cache;
 mod clock;
 pub mod events;
 mod metrics;
-pub mod mutants;
 pub mod rate_limit;
 pub mod redis;
 pub mod secrets;

@@ -40,10 +40,6 @@ pub mod config;
 mod demo;
 pub mod logging;
 
-/// The switches that prove tests of the hot path; without the feature `mutants` of the crate that they
-/// stand in, they switch nothing.
-pub use alpine_infra::mutants;
-
 /// The description of the API as `/openapi.json` serves it with default settings, as JSON.
 ///
 /// # Errors

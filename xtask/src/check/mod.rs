@@ -28,6 +28,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("layers", layers::check),
     ("dependencies", dependencies::check),
     ("deny", tools::deny),
+    ("mutants", crate::mutants::check),
     ("clippy", tools::clippy),
     ("docs", tools::docs),
     ("openapi", tools::openapi),

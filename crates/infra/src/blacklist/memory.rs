@@ -10,11 +10,7 @@ use alpine_domain::{Clock, Error, Result, Timestamp, ports::blacklist::TokenBlac
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    InfraMetrics,
-    mutants::{Mechanism, is_off},
-    sync,
-};
+use crate::{InfraMetrics, sync};
 
 /// Ids longer than this are held as their digest.
 const LONGEST_ID: usize = 64;
@@ -62,9 +58,7 @@ impl MemoryBlacklist {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        let capacity =
-            if is_off(Mechanism::BlacklistBound) { usize::MAX } else { settings.capacity };
-        Self { capacity, clock, denied: RwLock::default(), metrics }
+        Self { capacity: settings.capacity, clock, denied: RwLock::default(), metrics }
     }
 
     /// [`TokenBlacklist::deny`], which needs no waiting here.
@@ -100,9 +94,6 @@ impl MemoryBlacklist {
 
     /// [`TokenBlacklist::is_denied`], which needs no waiting here.
     pub fn is_denied_now(&self, id: &str) -> Result<bool> {
-        if is_off(Mechanism::BlacklistLocalSet) {
-            return Ok(false);
-        }
         let denied = sync::read(&self.denied);
         let until = denied.until.get(&*held_as(id)).copied();
         if until.is_none() && denied.overflow_until.is_none() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alpine_domain::{
     Clock, Result, Timestamp,
-    ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loader, Scope, Tag},
+    ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loader, Tag},
 };
 use prometheus::IntCounter;
 
@@ -18,10 +18,7 @@ use super::{
     single_flight::{Role, SingleFlight, wait_for_result},
     store::Store,
 };
-use crate::{
-    InfraMetrics, SettingsError,
-    mutants::{Mechanism, is_off},
-};
+use crate::{InfraMetrics, SettingsError};
 
 /// Entries in memory, and Redis behind them where it is configured.
 pub(super) struct Engine {
@@ -62,9 +59,6 @@ impl Engine {
 
     /// A fresh body that is not due for a refresh.
     pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<CachedBody>> {
-        if is_off(Mechanism::CacheScope) {
-            return None;
-        }
         let now = self.clock.now();
         let (entry, age) = self.look_up(key, now)?;
         if age != Age::Fresh || entry.is_due_for_refresh(now) {
@@ -77,13 +71,10 @@ impl Engine {
 
     pub(super) async fn get_or_load(
         self: &Arc<Self>,
-        mut key: CacheKey,
+        key: CacheKey,
         policy: &CachePolicy,
         load: Loader,
     ) -> Result<Arc<CachedBody>> {
-        if is_off(Mechanism::CacheScope) {
-            key.scope = Scope::Public;
-        }
         let now = self.clock.now();
         let Some((entry, age)) = self.look_up(&key, now) else {
             if let Some(not_found) = self.negative.get(&key, now, &self.generations) {
@@ -133,9 +124,7 @@ impl Engine {
     pub(super) fn look_up(&self, key: &CacheKey, now: Timestamp) -> Option<(Arc<Entry>, Age)> {
         let entry = self.store.get(key)?;
         let age = entry.age(now);
-        let is_current =
-            self.generations.is_current(&entry.snapshot) || is_off(Mechanism::CacheGenerationCheck);
-        if age == Age::Expired || !is_current {
+        if age == Age::Expired || !self.generations.is_current(&entry.snapshot) {
             self.store.remove(key, &entry);
             self.measure();
             return None;

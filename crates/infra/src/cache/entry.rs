@@ -18,7 +18,6 @@ use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
 use super::generations::Snapshot;
-use crate::mutants::{Mechanism, is_off};
 
 /// Bodies of up to this many bytes are not compressed: it would save next to nothing.
 const LONGEST_UNCOMPRESSED: usize = 1_024;
@@ -103,9 +102,6 @@ impl Entry {
     /// How the entry may be used at `now`. When the clock was set back to before the load, the age is
     /// unknown, and the entry counts as expired.
     pub(super) fn age(&self, now: Timestamp) -> Age {
-        if is_off(Mechanism::TtlGraceBound) {
-            return if now < self.body.fresh_until { Age::Fresh } else { Age::Stale };
-        }
         if now < self.loaded_at || now >= self.expires_at {
             Age::Expired
         } else if now < self.body.fresh_until {

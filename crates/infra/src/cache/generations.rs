@@ -12,10 +12,7 @@ use std::{
 
 use alpine_domain::ports::cache::Tag;
 
-use crate::{
-    mutants::{Mechanism, is_off},
-    sync,
-};
+use crate::sync;
 
 /// Slots that tags are hashed into. Two tags in one slot are invalidated together, which costs a miss
 /// now and then; in return the memory is fixed, however many accounts there are.
@@ -134,8 +131,7 @@ impl Generations {
             .map(|tag| {
                 let known = shared.get(tag)?;
                 let is_trusted = known.distrusted_until.is_none_or(|until| until <= Instant::now());
-                let seen = if is_off(Mechanism::SharedGenerations) { 0 } else { known.generation };
-                is_trusted.then_some(seen)
+                is_trusted.then_some(known.generation)
             })
             .collect()
     }

@@ -16,7 +16,6 @@ use super::{
     redis_level::{Lease, LeaseAttempt, RedisLevel, SharedKey},
     single_flight::{Leader, LoadResult, Role},
 };
-use crate::mutants::{Mechanism, is_off};
 
 /// The pause between two look-ups of an entry that another instance is loading: the first one, doubled
 /// up to the longest one.
@@ -59,7 +58,7 @@ impl Engine {
     ) -> Role {
         let mut role = self.loads.join_or_lead(
             key,
-            |snapshot| self.generations.is_current(snapshot) && !is_off(Mechanism::SingleFlight),
+            |snapshot| self.generations.is_current(snapshot),
             || self.generations.snapshot(&policy.tags),
             || match self.look_up(key, self.clock.now()) {
                 Some((entry, Age::Fresh)) if purpose == Purpose::Answer => {
@@ -182,12 +181,7 @@ impl Engine {
     }
 
     async fn ask_source(&self, load: Loader) -> Result<Loaded> {
-        let deadline = if is_off(Mechanism::LoadDeadline) {
-            self.settings.load_deadline.saturating_mul(1_000)
-        } else {
-            self.settings.load_deadline
-        };
-        let result = match timeout(deadline, load()).await {
+        let result = match timeout(self.settings.load_deadline, load()).await {
             Ok(result) => result,
             Err(elapsed) => Err(Error::unavailable("the data source", elapsed)),
         };
@@ -200,11 +194,8 @@ impl Engine {
         key: &CacheKey,
         loaded: &Loaded,
         policy: &CachePolicy,
-        mut snapshot: Snapshot,
+        snapshot: Snapshot,
     ) -> (LoadResult, Option<Arc<Entry>>) {
-        if is_off(Mechanism::LoadRaceCheck) {
-            snapshot = self.generations.snapshot(&policy.tags);
-        }
         let now = self.clock.now();
         let entry = Arc::new(Entry::new(loaded, policy, now, self.random_jitter(), snapshot));
         let body = with_outcome(&entry.body, CacheOutcome::Miss);

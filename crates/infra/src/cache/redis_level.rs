@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     InfraMetrics,
-    mutants::{Mechanism, is_off},
     redis::{RedisHandle, RedisUnavailable},
     secrets::OsRandomness,
 };
@@ -150,9 +149,6 @@ impl RedisLevel {
 
     /// Takes the lease of `key` for `life`, unless another instance holds it.
     pub(super) async fn acquire_lease(&self, key: &SharedKey, life: Duration) -> LeaseAttempt {
-        if is_off(Mechanism::LoadLease) {
-            return LeaseAttempt::Unavailable;
-        }
         let mut owner = [0; 16];
         OsRandomness.fill(&mut owner);
         let owner = hex::encode(owner);

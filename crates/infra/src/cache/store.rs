@@ -9,10 +9,7 @@ use quick_cache::{
 };
 
 use super::{entry::Entry, settings::CacheSettings};
-use crate::{
-    SettingsError,
-    mutants::{Mechanism, is_off},
-};
+use crate::SettingsError;
 
 /// The weight of an entry, by which one sum bounds bytes and number: its bytes, and no less than the
 /// bytes of the whole cache divided by the greatest number of entries.
@@ -46,11 +43,7 @@ impl Store {
             .estimated_items_capacity(
                 usize::try_from(settings.max_entries).map_err(|e| bad(e.to_string()))?,
             )
-            .weight_capacity(if is_off(Mechanism::CacheBound) {
-                u64::MAX / 2
-            } else {
-                settings.max_bytes
-            })
+            .weight_capacity(settings.max_bytes)
             .build()
             .map_err(|e| bad(e.to_string()))?;
         let weigh = EntryWeighter { least: settings.max_bytes.div_ceil(settings.max_entries) };

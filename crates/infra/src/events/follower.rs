@@ -12,10 +12,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::{
-    InfraMetrics,
-    mutants::{Mechanism, is_off},
-};
+use crate::InfraMetrics;
 
 /// How the log is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +100,7 @@ impl Follower {
     /// # Errors
     /// [`Error::Unavailable`] when that cannot be had within the deadline.
     pub async fn ensure_fresh(&self) -> Result<()> {
-        if self.is_fresh() || is_off(Mechanism::FreshnessProof) {
+        if self.is_fresh() {
             return Ok(());
         }
         let deadline = Instant::now() + self.settings.catch_up_deadline;
@@ -177,7 +174,7 @@ impl Reader {
             }
             failing = result.is_err();
             tokio::select! {
-                () = sleep(self.settings.poll_interval), if !is_off(Mechanism::FollowerPoll) => {}
+                () = sleep(self.settings.poll_interval) => {}
                 () = bus.woken() => {}
                 () = read_now.notified() => {}
             }

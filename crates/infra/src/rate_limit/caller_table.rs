@@ -18,10 +18,7 @@ use super::{
     window_counts::WindowCounts,
     windows::{SubBuckets, WindowStates},
 };
-use crate::{
-    mutants::{Mechanism, is_off},
-    sync,
-};
+use crate::sync;
 
 const SHARDS: usize = 16;
 const CELLS_PER_SHARD: usize = 256;
@@ -85,10 +82,7 @@ impl CallerTable {
     ) -> (T, usize) {
         let mut shard = sync::lock(&self.shards[id.shard(SHARDS)]);
         let mut evicted = 0;
-        if shard.callers.len() >= self.per_shard
-            && !is_off(Mechanism::LimiterBound)
-            && !shard.callers.contains_key(&id)
-        {
+        if shard.callers.len() >= self.per_shard && !shard.callers.contains_key(&id) {
             evicted = shard.make_room(&self.sub_buckets, now, self.per_shard);
         }
         let Shard { callers, cells } = &mut *shard;

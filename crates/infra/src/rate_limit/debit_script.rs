@@ -7,7 +7,6 @@ use super::{
     pending_debit::PendingDebit,
     windows::{SubBuckets, WindowState, WindowStates},
 };
-use crate::mutants::{Mechanism, is_off};
 
 /// The script's text, and its SHA-1, by which Redis knows it.
 pub(super) struct DebitScript {
@@ -23,40 +22,31 @@ pub(super) struct CallContext<'a> {
     pub(super) instance: &'a str,
     /// The limit of each window, without the instances' own parts.
     pub(super) limits: Vec<u32>,
-    /// Microseconds by the limiter's clock.
-    pub(super) now: i64,
 }
 
 impl DebitScript {
     pub(super) fn new() -> Self {
-        let text = text();
+        let text = include_str!("debit.lua").to_owned();
         Self { script: Script::new(&text), text }
     }
 
     /// The call for `debit`.
     pub(super) fn call(&self, debit: &PendingDebit<'_>, context: &CallContext<'_>) -> Cmd {
         let policy = debit.limiter.policy;
-        let lease_life =
-            if is_off(Mechanism::LeaseChargeLate) { 0 } else { debit.limiter.counts.lease_life };
         let mut call = cmd("EVALSHA");
         call.arg(self.script.get_hash()).arg(1).arg(&context.key);
-        call.arg(debit.requested).arg(key_life(policy)).arg(lease_life);
+        call.arg(debit.requested).arg(key_life(policy)).arg(debit.limiter.counts.lease_life);
         call.arg(context.instance).arg(debit.calls);
         let charges = debit.owed_by_window.iter().zip(&debit.mine_by_window);
         let windows = policy.windows.iter().zip(&context.limits).zip(charges);
         for ((window, limit), (owed, mine)) in windows {
             let sub_buckets = SubBuckets::of(window.length);
-            let mine = if is_off(Mechanism::LossDetection) { owed } else { mine };
-            let owed = owed + u32::from(is_off(Mechanism::LimiterAllOrNothing));
             call.arg(window.length.as_micros().to_string())
                 .arg(sub_buckets.step)
                 .arg(sub_buckets.steps)
                 .arg(limit)
                 .arg(owed)
                 .arg(mine);
-        }
-        if is_off(Mechanism::LimiterServerClock) {
-            call.arg(context.now);
         }
         call
     }
@@ -74,15 +64,6 @@ fn key_life(policy: &RatePolicy) -> i64 {
         .max()
         .unwrap_or(0);
     longest / 1_000 + 1_000
-}
-
-fn text() -> String {
-    let text = include_str!("debit.lua");
-    if is_off(Mechanism::LimiterServerClock) {
-        // The host's clock comes as the last argument.
-        return text.replace("redis.call('TIME')", "{ 0, ARGV[#ARGV] }");
-    }
-    text.to_owned()
 }
 
 /// The script's answer.

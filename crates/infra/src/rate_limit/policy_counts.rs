@@ -20,10 +20,7 @@ use super::{
     remote_answers::{KnownAnswer, RemoteAnswers, lease_life},
     windows::{SubBuckets, WindowState, WindowStates, decision},
 };
-use crate::{
-    InfraMetrics,
-    mutants::{Mechanism, is_off},
-};
+use crate::InfraMetrics;
 
 /// Policies at most; their names come from a short fixed list.
 const MAX_POLICIES: usize = 256;
@@ -213,7 +210,7 @@ impl<'a> PolicyLimiter<'a> {
         let decided = match remote.known_answer(policy, now) {
             Some(KnownAnswer::Leased(decision)) => (decision, DecisionSource::Lease),
             Some(KnownAnswer::Refused(decision)) => (decision, DecisionSource::DeniedLocally),
-            None if is_full && !is_off(Mechanism::LocalDenial) => {
+            None if is_full => {
                 let states = usage.window_states(&policy.windows);
                 (decision(&policy.windows, &states, false), DecisionSource::DeniedLocally)
             }
@@ -258,11 +255,7 @@ fn remote_answers<'a>(usage: &'a mut CallerUsage<'_>, caller: &str) -> &'a mut R
 /// a twentieth of the limit, divided by the instances. The shared store counts against the rest of the
 /// limit, so the sum stays within it.
 pub(super) fn own_part(policy: &RatePolicy, window: &Window, instances: NonZeroU32) -> u32 {
-    if policy.is_coarse && !is_off(Mechanism::OwnPart) {
-        window.limit / OWN_PART / instances
-    } else {
-        0
-    }
+    if policy.is_coarse { window.limit / OWN_PART / instances } else { 0 }
 }
 
 /// The decision where nothing can be counted.

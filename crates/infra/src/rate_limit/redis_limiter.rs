@@ -24,7 +24,6 @@ use super::{
 };
 use crate::{
     InfraMetrics,
-    mutants::{Mechanism, is_off},
     redis::{Connection, RedisHandle},
     secrets::OsRandomness,
     sync,
@@ -131,7 +130,6 @@ impl Shared {
             key: self.key(policy, debit.redis_id),
             instance: &self.instance,
             limits: policy.windows.iter().map(limit).collect(),
-            now: self.local.now(),
         };
         self.script.call(debit, &context)
     }
@@ -178,7 +176,7 @@ impl Shared {
         let mut values = sync::lock(&self.marker_values);
         let has_lost_memory = values.as_ref().is_some_and(|known| *known != found);
         *values = Some(found);
-        Ok(has_lost_memory && !is_off(Mechanism::LossDetection))
+        Ok(has_lost_memory)
     }
 
     /// One key for all windows of a caller, so on a cluster they are in one slot.
@@ -188,9 +186,6 @@ impl Shared {
 
     /// This instance's part of every limit.
     fn fallback_share(&self, windows: &[Window]) -> Vec<Window> {
-        if is_off(Mechanism::FallbackShare) {
-            return windows.to_vec();
-        }
         windows
             .iter()
             .map(|w| Window { length: w.length, limit: (w.limit / self.instances).max(1) })
@@ -236,9 +231,8 @@ impl RedisRateLimiter {
         // Gives back what it took, so that the local decision adds to it.
         drop(debit);
         let share = shared.fallback_share(&limiter.policy.windows);
-        let owing = !is_off(Mechanism::DebtAfterOutage);
         self.metrics.limit_fallbacks.inc();
-        (limiter.admit(&share, caller, owing), DecisionSource::Fallback)
+        (limiter.admit(&share, caller, true), DecisionSource::Fallback)
     }
 }
 

@@ -7,7 +7,6 @@ use super::{
     caller_id::RedisCallerId,
     windows::{SubBuckets, WindowState, WindowStates, decision},
 };
-use crate::mutants::{Mechanism, is_off};
 
 /// The longest life of a lease, in microseconds.
 const LONGEST_LEASE_LIFE: i64 = 1_000_000;
@@ -151,7 +150,6 @@ impl RemoteAnswers {
         if let Some(refusal) = &self.refusal
             && now < refusal.until
             && refusal.answer.is_under(policy)
-            && !is_off(Mechanism::LocalDenial)
         {
             let decision = refusal.answer.decision_at(&policy.windows, now, 0, false);
             return Some(KnownAnswer::Refused(decision));
@@ -180,7 +178,7 @@ impl RemoteAnswers {
     /// if the limit is not near, and if no more than a twentieth of it would be wasted should they not
     /// be used.
     pub(super) fn lease_size(&self, policy: &RatePolicy, instances: u32, now: i64) -> u32 {
-        if self.is_leasing || self.lease.is_some() || is_off(Mechanism::LimiterLease) {
+        if self.is_leasing || self.lease.is_some() {
             return 1;
         }
         let life = lease_life(&policy.windows);

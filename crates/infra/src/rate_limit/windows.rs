@@ -5,8 +5,6 @@ use std::time::Duration;
 use alpine_domain::ports::rate_limit::{Decision, Window};
 use smallvec::SmallVec;
 
-use crate::mutants::{Mechanism, is_off};
-
 /// The sub-buckets that a window is divided into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SubBuckets {
@@ -23,10 +21,7 @@ impl SubBuckets {
         // Rounded up: sub-buckets together are never shorter than the window.
         let step = (length / steps + i64::from(length % steps != 0)).max(1);
         // The one that is partly outside the window counts as well: steps + 1 sub-buckets count.
-        Self {
-            step,
-            steps: if is_off(Mechanism::LimiterTrailingBucket) { steps - 1 } else { steps },
-        }
+        Self { step, steps }
     }
 
     pub(super) fn bucket(self, now: i64) -> i64 {

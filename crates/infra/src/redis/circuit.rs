@@ -21,11 +21,7 @@ use super::{
     connector::Connector,
     settings::{PROBE_DEADLINE, RedisSettings},
 };
-use crate::{
-    InfraMetrics,
-    mutants::{Mechanism, is_off},
-    sync,
-};
+use crate::{InfraMetrics, sync};
 
 /// Consecutive answers within the request deadline that close an open circuit.
 const ANSWERS_TO_CLOSE: u32 = 3;
@@ -84,9 +80,6 @@ impl Shared {
 
     /// Takes Redis out of use until the probe has found out what is wrong.
     pub(super) fn suspect(&self) {
-        if is_off(Mechanism::Breaker) {
-            return;
-        }
         let changed = self.state.send_if_modified(|state| {
             let was_closed = *state == State::Closed;
             if was_closed {
@@ -103,9 +96,6 @@ impl Shared {
     }
 
     fn open(&self) {
-        if is_off(Mechanism::Breaker) {
-            return;
-        }
         self.in_use.store(false, Ordering::Release);
         if self.state.send_replace(State::Open) == State::Open {
             return;

@@ -26,11 +26,7 @@ use super::{
     settings::RedisSettings,
     slots::spread,
 };
-use crate::{
-    InfraMetrics, SettingsError,
-    mutants::{Mechanism, is_off},
-    sync,
-};
+use crate::{InfraMetrics, SettingsError, sync};
 
 /// Why a use of Redis failed. After a deadline the outcome is unknown: the command may still take
 /// effect.
@@ -154,12 +150,7 @@ impl RedisHandle {
             return Err(RedisUnavailable::NotInUse);
         }
         let Some(connection) = shared.connection() else { return Err(RedisUnavailable::NotInUse) };
-        let deadline = if is_off(Mechanism::RedisDeadline) {
-            shared.settings.deadline.saturating_mul(1_000)
-        } else {
-            shared.settings.deadline
-        };
-        let (reason, failure) = match timeout(deadline, f(connection)).await {
+        let (reason, failure) = match timeout(shared.settings.deadline, f(connection)).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) if shared.is_lost(&error) => {
                 ("connection", RedisUnavailable::Failed(error))

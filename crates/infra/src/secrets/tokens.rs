@@ -27,10 +27,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::{
-    SettingsError,
-    mutants::{Mechanism, is_off},
-};
+use crate::SettingsError;
 
 /// `typ` as RFC 9068 names it, so that no other token of this service passes for an access token.
 const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt"}"#;
@@ -186,7 +183,7 @@ impl SignedTokens {
             subject: payload.sub,
             session: payload.sid,
             id: payload.jti,
-            generation: if is_off(Mechanism::UserGeneration) { i64::MAX } else { payload.r#gen },
+            generation: payload.r#gen,
             issued_at: Timestamp::from_seconds(payload.iat),
             expires_at: Timestamp::from_seconds(payload.exp),
         })

@@ -20,12 +20,9 @@ use alpine_infra::{
 };
 use alpine_persistence::DatabaseSettings;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
-use crate::{
-    config::{Config, Limit, View, parse_network},
-    mutants::{Mechanism, is_off},
-};
+use crate::config::{Config, Limit, View, parse_network};
 
 pub(crate) fn database(config: &Config) -> DatabaseSettings {
     let given = &config.database;
@@ -183,9 +180,6 @@ pub(super) fn http(config: &Config) -> HttpSettings {
 }
 
 fn trusted_proxies(given: &[String]) -> Vec<IpNet> {
-    if is_off(Mechanism::TrustedProxies) {
-        return [IpNet::from(Ipv4Net::default()), IpNet::from(Ipv6Net::default())].into();
-    }
     given.iter().filter_map(|text| parse_network(text)).collect()
 }
 

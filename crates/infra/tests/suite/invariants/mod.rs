@@ -1,7 +1,7 @@
 //! One test and more for each invariant of the hot path that this crate upholds, named after it, with
 //! several instances over one Redis that may be killed, stopped, flushed or cut off.
 //!
-//! Each fails when the mechanism it depends on is switched off (`alpine_infra::mutants`).
+//! Each fails when the mechanism that it depends on is switched off: `xtask/mutants/hot-path.toml`.
 
 mod blacklist;
 mod bounds;
