@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, bail};
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+use cargo_metadata::{DependencyKind, Metadata, PackageId};
 
 /// Which of our crates each of ours may name, in code or in tests.
 const TESTING: &str = "alpine-testing";
@@ -53,7 +53,7 @@ const SOLE_USERS: &[(&str, &[&str])] = &[
 ];
 
 pub(super) fn check() -> Result<String> {
-    let metadata = super::dependencies::metadata(&mut MetadataCommand::new(), &[])?;
+    let metadata = super::dependencies::supported()?;
     let broken = broken_rules(&metadata)?;
     if !broken.is_empty() {
         bail!("{}", broken.join("\n"));
@@ -130,13 +130,7 @@ mod tests {
 
     #[test]
     fn a_forbidden_edge_is_found() {
-        let text = crate::cargo()
-            .args(["metadata", "--format-version", "1", "--offline"])
-            .output()
-            .unwrap()
-            .stdout;
-        let text = String::from_utf8(text).unwrap();
-        let metadata = MetadataCommand::parse(&text).unwrap();
+        let metadata = super::super::dependencies::own_metadata();
         assert_eq!(broken_rules(&metadata).unwrap(), Vec::<String>::new());
 
         // The same graph, in which the HTTP layer names Diesel, and the domain the HTTP layer's crate.

@@ -2,7 +2,6 @@
 
 mod dependencies;
 mod layers;
-mod licence;
 mod tools;
 
 use std::time::Instant;
