@@ -84,7 +84,7 @@ pub(crate) fn keep_out_settings(command: &mut Command) {
 }
 
 fn runners(arguments: &Arguments) -> Vec<Command> {
-    let has_nextest = crate::cargo()
+    let has_nextest = crate::workspace::cargo()
         .args(["nextest", "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -95,7 +95,7 @@ fn runners(arguments: &Arguments) -> Vec<Command> {
         .iter()
         .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
 
-    let mut tests = crate::cargo();
+    let mut tests = crate::workspace::cargo();
     if has_nextest {
         tests.args(["nextest", "run", "--no-fail-fast", "--color=always"]);
     } else {
@@ -106,7 +106,7 @@ fn runners(arguments: &Arguments) -> Vec<Command> {
     }
     tests.args(&arguments.runner);
 
-    let mut examples = crate::cargo();
+    let mut examples = crate::workspace::cargo();
     examples.args(["test", "--doc", "--workspace", "--no-fail-fast", "--color=always"]);
     if arguments.runner.is_empty() { vec![tests, examples] } else { vec![tests] }
 }

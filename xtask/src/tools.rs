@@ -24,9 +24,9 @@ pub(crate) fn run(chore: &str, arguments: &Arguments) -> Result<bool> {
 
 /// `alpine-tools`, built if it is not, and ready to take its arguments.
 pub(crate) fn command() -> Command {
-    let mut command = crate::cargo();
+    let mut command = crate::workspace::cargo();
     command.args(["run", "--quiet", "--package", "alpine-tools", "--manifest-path"]);
-    command.arg(crate::root().join("Cargo.toml")).arg("--");
+    command.arg(crate::workspace::root().join("Cargo.toml")).arg("--");
     if let Ok(folder) = std::env::current_dir() {
         command.current_dir(folder);
     }

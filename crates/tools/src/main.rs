@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod feed;
 mod migrate;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -51,10 +52,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The workspace's root, two folders above this crate.
-fn root() -> &'static std::path::Path {
-    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).unwrap_or(own)
 }

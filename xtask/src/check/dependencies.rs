@@ -68,7 +68,7 @@ pub(super) fn supported() -> Result<Metadata> {
 }
 
 fn policy() -> Result<Policy> {
-    let path = crate::root().join("deny.toml");
+    let path = crate::workspace::root().join("deny.toml");
     let text = std::fs::read_to_string(&path).context("deny.toml")?;
     toml::from_str(&text).context("deny.toml")
 }
@@ -95,7 +95,7 @@ fn broken_rules(policy: &Policy, metadata: &Metadata) -> Result<String> {
 fn metadata(targets: &[String]) -> Result<Metadata> {
     let filters = targets.iter().map(|target| format!("--filter-platform={target}"));
     MetadataCommand::new()
-        .current_dir(crate::root())
+        .current_dir(crate::workspace::root())
         .other_options(filters.chain(["--locked".to_owned()]).collect::<Vec<_>>())
         .exec()
         .context("cargo metadata")

@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod layers;
+mod modules;
 mod tools;
 
 use std::time::Instant;
@@ -25,6 +26,7 @@ type Check = fn() -> Result<String>;
 const CHECKS: &[(&str, Check)] = &[
     ("format", tools::format),
     ("layers", layers::check),
+    ("modules", modules::check),
     ("dependencies", dependencies::check),
     ("deny", tools::deny),
     ("mutants", crate::mutants::check),

@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 pub(super) fn format() -> Result<String> {
-    run(crate::cargo().args(["fmt", "--all", "--check"]))
+    run(crate::workspace::cargo().args(["fmt", "--all", "--check"]))
 }
 
 pub(super) fn clippy() -> Result<String> {
-    run(crate::cargo().args([
+    run(crate::workspace::cargo().args([
         "clippy",
         "--quiet",
         "--workspace",
@@ -21,7 +21,7 @@ pub(super) fn clippy() -> Result<String> {
 }
 
 pub(super) fn docs() -> Result<String> {
-    run(crate::cargo()
+    run(crate::workspace::cargo()
         .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
         .env("RUSTDOCFLAGS", "--deny warnings"))
 }
@@ -29,7 +29,7 @@ pub(super) fn docs() -> Result<String> {
 /// cargo-deny adds the database of vulnerabilities to what [`super::dependencies`] checks. It takes
 /// minutes to build, so it is used where it is, and not installed.
 pub(super) fn deny() -> Result<String> {
-    let is_there = crate::cargo()
+    let is_there = crate::workspace::cargo()
         .args(["deny", "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -38,7 +38,7 @@ pub(super) fn deny() -> Result<String> {
     if !is_there {
         return Ok("cargo-deny is not installed; see `dependencies` for what is enforced".into());
     }
-    run(crate::cargo().args(["deny", "--log-level", "error", "check"]))
+    run(crate::workspace::cargo().args(["deny", "--log-level", "error", "check"]))
 }
 
 pub(super) fn openapi() -> Result<String> {

@@ -8,6 +8,9 @@ use serde::Deserialize;
 /// The lists, by the name of the file.
 pub(crate) const FOLDER: &str = "xtask/mutants";
 
+/// The environment variable that chooses a mutant in the copy.
+pub(crate) const CHOSEN: &str = "ALPINE_MUTANT";
+
 /// What stands in a replacement for "this mutant is chosen".
 const ON: &str = "{on}";
 
@@ -136,7 +139,7 @@ impl Edit {
         let on = format!(
             "{{ static ON: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| \
              std::env::var(\"{}\").is_ok_and(|name| name == {mutant:?})); *ON }}",
-            super::CHOSEN
+            CHOSEN
         );
         *text = text.replacen(&self.find, &self.replace.replace(ON, &on), 1);
         Ok(())

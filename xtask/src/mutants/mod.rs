@@ -18,7 +18,7 @@ use alpine_testing::servers::{Guard, Servers};
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::Message;
 
-use list::{Binary, List, Test};
+use list::{Binary, CHOSEN, List, Test};
 
 /// Takes mechanisms out of a copy of the code, one after the other, and shows that their tests notice.
 #[derive(clap::Args)]
@@ -29,9 +29,6 @@ pub(crate) struct Arguments {
     only: Option<String>,
 }
 
-/// The environment variable that chooses a mutant in the copy.
-const CHOSEN: &str = "ALPINE_MUTANT";
-
 /// A test that runs for so long hangs, which nobody would call passing.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -40,11 +37,11 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// # Errors
 /// Every edit that does not apply, and why.
 pub(crate) fn check() -> Result<String> {
-    let folder = crate::root().join(list::FOLDER);
+    let folder = crate::workspace::root().join(list::FOLDER);
     let mut count = 0;
     for entry in std::fs::read_dir(&folder).context(list::FOLDER)? {
         let list = List::read(&entry?.path())?;
-        list.apply(crate::root())?;
+        list.apply(crate::workspace::root())?;
         count += list.mutants.len();
     }
     Ok(format!("{count} apply"))
@@ -52,11 +49,12 @@ pub(crate) fn check() -> Result<String> {
 
 /// Whether every test passes as it is, and fails without each of its mechanisms.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let path = crate::root().join(list::FOLDER).join(format!("{}.toml", arguments.subject));
+    let path =
+        crate::workspace::root().join(list::FOLDER).join(format!("{}.toml", arguments.subject));
     let mut list = List::read(&path)?;
-    let changed = list.apply(crate::root())?;
-    let folder = crate::root().join("target/mutants");
-    copy::copy(crate::root(), &folder.join("tree"), &changed)?;
+    let changed = list.apply(crate::workspace::root())?;
+    let folder = crate::workspace::root().join("target/mutants");
+    copy::copy(crate::workspace::root(), &folder.join("tree"), &changed)?;
     let only = arguments.only.as_deref().unwrap_or_default();
     list.mutants.retain(|mutant| mutant.name.contains(only));
     if list.mutants.is_empty() {
@@ -97,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 
 /// Builds the tests with all mutants in them, in one build, so that all share their dependencies.
 fn build(folder: &Path, wanted: &BTreeSet<&Binary>) -> Result<BTreeMap<Binary, PathBuf>> {
-    let mut command = crate::cargo();
+    let mut command = crate::workspace::cargo();
     command.current_dir(folder.join("tree")).env("CARGO_TARGET_DIR", folder.join("build"));
     command.args(["test", "--no-run", "--message-format=json-render-diagnostics", "--locked"]);
     for binary in wanted {

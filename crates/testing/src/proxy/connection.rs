@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    Counters,
+    counters::Counters,
     fault::{CutBudget, Direction, Fault, State},
 };
 

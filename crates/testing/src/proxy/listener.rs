@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -12,7 +12,6 @@ use tokio::{
 };
 
 use super::{
-    aborted, any_port,
     connection::{self, Context},
     fault::Fault,
 };
@@ -100,4 +99,13 @@ pub(super) async fn run(port: ReservedPort, mut context: Context) -> io::Result<
             }
         }
     }
+}
+
+/// A free port of the loopback interface, to be chosen by the system.
+fn any_port() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+fn aborted(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, reason)
 }

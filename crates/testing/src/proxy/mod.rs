@@ -5,12 +5,12 @@
 //! the middle of a connection that lives on, so that a desynchronised client is the client's error.
 
 mod connection;
+mod counters;
 mod fault;
 mod listener;
 
 use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _},
+    net::{SocketAddr, ToSocketAddrs as _},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,6 +23,7 @@ use anyhow::{Context as _, Result};
 use tokio::sync::{oneshot, watch};
 use url::Url;
 
+use counters::Counters;
 use fault::{Fault, State};
 
 /// How long a fault may take until it holds.
@@ -192,17 +193,6 @@ pub struct Traffic {
     pub bytes_swallowed: u64,
 }
 
-#[derive(Default)]
-struct Counters {
-    accepted: AtomicU64,
-    open: AtomicU64,
-    to_server: AtomicU64,
-    to_client: AtomicU64,
-    swallowed: AtomicU64,
-    /// The number of the last change of fault that the listener has applied.
-    applied: AtomicU64,
-}
-
 /// # Panics
 /// A fault that does not take hold would let a test pass that proves nothing.
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
@@ -211,13 +201,4 @@ fn wait_until(what: &str, holds: impl Fn() -> bool) {
         assert!(started.elapsed() < APPLY_TIMEOUT, "the fault proxy has not {what} in time");
         std::thread::sleep(Duration::from_micros(200));
     }
-}
-
-/// A free port of the loopback interface, to be chosen by the system.
-fn any_port() -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, 0).into()
-}
-
-fn aborted(reason: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, reason)
 }

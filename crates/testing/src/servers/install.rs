@@ -56,7 +56,7 @@ pub(crate) fn psql_program() -> Result<PathBuf> {
 
 /// Runs SQL, all of it or nothing, and returns the rows as text: one a line, `|` between the columns.
 pub(crate) fn psql(program: &Path, url: &str, sql: &str) -> Result<String> {
-    let output = super::run(
+    let output = super::command::run(
         Command::new(program)
             .args(["--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align"])
             .args(["--set", "ON_ERROR_STOP=1", "--dbname", url, "--command", sql])

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::{certificate, guard::Guard, install, port, process::Process, run};
+use super::{certificate, command::run, guard::Guard, install, port, process::Process};
 
 /// A PostgreSQL on a port of its own, as long as the value lives. It offers TLS with a certificate
 /// for `localhost` and `127.0.0.1`, and takes everybody from there for whom he says he is.

@@ -81,7 +81,7 @@ pub(super) fn prepare(folder: &Path, users: usize) -> Result<Fixture> {
 }
 
 async fn store_signals(core: &Core) -> Result<()> {
-    let path = crate::root().join(SIGNALS);
+    let path = crate::workspace::root().join(SIGNALS);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let batch: Vec<&str> = text.lines().take(SIGNALS_STORED).collect();

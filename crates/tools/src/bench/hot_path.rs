@@ -16,10 +16,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use super::{
-    Variant,
     fixture::{self, Fixture},
     load::{self, Slice, Target},
     table::{Measured, Rounds, Verdict},
+    variant::Variant,
 };
 
 /// `signals/latest` for many users, side by side with a bare handler that sends the same bytes.
@@ -101,7 +101,7 @@ fn as_released() -> Result<bool> {
     eprintln!("building with the profile of releases, dist; the first time takes some minutes");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .current_dir(crate::root())
+        .current_dir(crate::workspace::root())
         .args(["run", "--quiet", "--profile", "dist", "--package", "alpine-tools", "--"])
         .args(std::env::args_os().skip(1))
         .status()

@@ -5,6 +5,7 @@ mod hot_path;
 mod load;
 mod serve;
 mod table;
+mod variant;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -30,50 +31,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.bench {
         Bench::HotPath(arguments) => hot_path::run(arguments),
         Bench::Serve(arguments) => serve::run(arguments).map(|()| true),
-    }
-}
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub(crate) enum Variant {
-    /// (a) a handler of actix-web that does nothing but send the body
-    Bare,
-    /// (b) the whole application, answering from its cache
-    Cached,
-    /// (c) the same, waiting for Redis once in each request
-    Redis,
-    /// (d) the same as (b) without the cache: each request asks the database
-    Uncached,
-}
-
-impl Variant {
-    const ALL: [Self; 4] = [Self::Bare, Self::Cached, Self::Redis, Self::Uncached];
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Bare => "(a) bare actix-web handler, same bytes",
-            Self::Cached => "(b) signals/latest, cached",
-            Self::Redis => "(c) as (b) and one Redis round trip",
-            Self::Uncached => "(d) as (b) without the cache",
-        }
-    }
-
-    /// The name under which a child is told of it.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare",
-            Self::Cached => "cached",
-            Self::Redis => "redis",
-            Self::Uncached => "uncached",
-        }
-    }
-
-    /// Where it answers.
-    const fn path(self) -> &'static str {
-        match self {
-            Self::Bare | Self::Cached => "/api/v1/signals/latest",
-            Self::Redis => "/api/v1/bench/redis",
-            Self::Uncached => "/api/v1/bench/uncached",
-        }
     }
 }

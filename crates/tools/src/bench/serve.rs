@@ -29,7 +29,7 @@ use bytes::Bytes;
 use prometheus::Registry;
 use redis::aio::ConnectionManager;
 
-use super::{Variant, fixture};
+use super::{fixture, variant::Variant};
 
 /// Far beyond the 25 ms of the application: on a busy machine a round trip may take longer, and here every
 /// answer must be 200.

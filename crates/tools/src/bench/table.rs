@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Variant;
+use super::variant::Variant;
 
 /// One variant in one round.
 #[derive(Debug, Clone, Copy)]

@@ -12,10 +12,13 @@ use reqwest::{
     blocking::{RequestBuilder, Response},
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{lines::Line, summary::Summary};
+use super::{
+    answers::{Answer, BatchAnswer},
+    lines::Line,
+    summary::Summary,
+};
 
 /// Tries of one request, and the longest that all its pauses together may take. An hourly limit is not
 /// waited for.
@@ -26,34 +29,6 @@ pub(super) struct Client {
     http: reqwest::blocking::Client,
     base: String,
     key: String,
-}
-
-/// An answer to one line.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    /// The body, or null if it is not JSON.
-    pub(super) body: Value,
-}
-
-/// The answer to a batch.
-#[derive(Deserialize)]
-struct BatchAnswer {
-    results: Vec<BatchLine>,
-}
-
-/// One line of it, in the order of the batch.
-#[derive(Deserialize)]
-pub(super) struct BatchLine {
-    pub(super) line: usize,
-    pub(super) status: String,
-    #[serde(default)]
-    pub(super) errors: Vec<FieldError>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct FieldError {
-    pub(super) field: String,
-    pub(super) message: String,
 }
 
 impl Client {

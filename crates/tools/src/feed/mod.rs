@@ -1,5 +1,6 @@
 //! `cargo xtask feed`: replays a file through the API, as a producer would send it.
 
+mod answers;
 mod client;
 mod lines;
 mod summary;

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::{
-    client::{Answer, BatchLine},
+    answers::{Answer, BatchLine},
     lines::{Kind, Line},
 };
 
