@@ -1,5 +1,7 @@
 //! Closed lists of words, each the same in the API, in the database and in code.
 
+/// A closed list of words, each standing for one value of an enum.
+#[macro_export]
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident, { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -11,6 +13,9 @@ macro_rules! text_enum {
         impl $name {
             /// Every value, lowest first.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Every word, in the same order.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
 
             /// The word that stands for it in the API and in the database.
             pub const fn as_str(self) -> &'static str {

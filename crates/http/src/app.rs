@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use actix_web::{
-    App, HttpRequest, HttpResponse, Resource, Route,
+    App, HttpRequest, HttpResponse, Resource,
     body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse},
     guard,
@@ -17,19 +17,29 @@ use actix_web::{
 use crate::{
     context::{Context, not_found},
     edge::{cors, guard::serve, outermost::Edge},
-    endpoint::{Access, Endpoint, Limit},
-    metrics::RouteMetrics,
+    endpoint::{Access, Endpoint, Limit, MountedEndpoint},
+    openapi::{self, Described},
     problem::{Problem, Result},
+    route::{Handler, Route},
     routes,
+    settings::HttpSettings,
     state::AppState,
 };
 
-/// An endpoint in its place, with what a request would otherwise have to look up.
-pub(crate) struct Mounted {
-    pub(crate) endpoint: Endpoint,
-    /// The whole path with its parameters' names: a label, never what a client sent.
-    pub(crate) path: String,
-    pub(crate) metrics: RouteMetrics,
+/// The description of the API (OpenAPI 3.1) as it is served under these settings.
+pub fn api_description(settings: &HttpSettings) -> utoipa::openapi::OpenApi {
+    openapi::document(&endpoints(&routes::table(settings)), settings)
+}
+
+fn endpoints(table: &[Route]) -> Vec<Endpoint> {
+    table.iter().map(|route| route.endpoint.clone()).collect()
+}
+
+/// A route in its place.
+#[derive(Clone)]
+struct Mounted {
+    endpoint: Rc<MountedEndpoint>,
+    handler: Handler,
 }
 
 /// The whole application: every route behind every layer.
@@ -69,7 +79,7 @@ pub fn metrics_app(
 #[expect(clippy::needless_pass_by_value, reason = "an application is made from its own handle")]
 pub fn build(
     state: web::Data<AppState>,
-    table: Vec<Endpoint>,
+    table: Vec<Route>,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -79,27 +89,27 @@ pub fn build(
         InitError = (),
     >,
 > {
+    let described = Described { table: endpoints(&table), settings: state.settings.clone() };
     App::new()
+        .app_data(described)
         .wrap(cors::layer(&state.settings.cors))
         .wrap(Edge(state.clone()))
         .configure(|config| mount(config, &state, table))
 }
 
-fn mount(config: &mut web::ServiceConfig, state: &web::Data<AppState>, table: Vec<Endpoint>) {
-    let mut resources: Vec<(Vec<String>, Vec<Rc<Mounted>>)> = Vec::new();
-    for endpoint in table {
-        let paths = endpoint.paths();
-        let mounted = Rc::new(Mounted {
-            path: endpoint.canonical_path(),
-            metrics: state.metrics.route(&endpoint.canonical_path(), endpoint.method.as_str()),
-            endpoint,
-        });
+fn mount(config: &mut web::ServiceConfig, state: &web::Data<AppState>, table: Vec<Route>) {
+    let mut resources: Vec<(Vec<String>, Vec<Mounted>)> = Vec::new();
+    for Route { endpoint, handler } in table {
+        let (path, paths) = (endpoint.canonical_path(), endpoint.paths());
+        let metrics = state.metrics.route(&path, endpoint.method.as_str());
+        let endpoint = Rc::new(MountedEndpoint::new(endpoint, path, metrics));
+        let mounted = Mounted { endpoint, handler };
         match resources.iter_mut().find(|(known, _)| *known == paths) {
             Some((_, methods)) => methods.push(mounted),
             None => resources.push((paths, vec![mounted])),
         }
     }
-    let mut resources: Vec<(&str, &[Rc<Mounted>])> = resources
+    let mut resources: Vec<(&str, &[Mounted])> = resources
         .iter()
         .flat_map(|(paths, methods)| paths.iter().map(|path| (path.as_str(), methods.as_slice())))
         .collect();
@@ -113,7 +123,7 @@ fn mount(config: &mut web::ServiceConfig, state: &web::Data<AppState>, table: Ve
     config.default_service(route(unknown, state.clone()));
 }
 
-fn resource(path: &str, methods: &[Rc<Mounted>], state: &web::Data<AppState>) -> Resource {
+fn resource(path: &str, methods: &[Mounted], state: &web::Data<AppState>) -> Resource {
     let allow = allowed(methods);
     let other = fallback(state, "other-method", move |context| {
         if context.request.method() == Method::OPTIONS {
@@ -125,8 +135,8 @@ fn resource(path: &str, methods: &[Rc<Mounted>], state: &web::Data<AppState>) ->
     methods
         .iter()
         .fold(web::resource(path), |resource, mounted| {
-            let route = route(Rc::clone(mounted), state.clone());
-            resource.route(match mounted.endpoint.method {
+            let route = route(mounted.clone(), state.clone());
+            resource.route(match mounted.endpoint.endpoint.method {
                 Method::GET => route.guard(guard::Any(guard::Get()).or(guard::Head())),
                 ref method => route.guard(guard::Method(method.clone())),
             })
@@ -134,10 +144,11 @@ fn resource(path: &str, methods: &[Rc<Mounted>], state: &web::Data<AppState>) ->
         .default_service(route(other, state.clone()))
 }
 
-fn route(mounted: Rc<Mounted>, state: web::Data<AppState>) -> Route {
+fn route(mounted: Mounted, state: web::Data<AppState>) -> actix_web::Route {
     let state = Rc::new(state);
     web::route().to(move |request: HttpRequest, payload: web::Payload| {
-        serve(Rc::clone(&mounted), Rc::clone(&state), request, payload.into_inner())
+        let Mounted { endpoint, handler } = mounted.clone();
+        serve(endpoint, handler, Rc::clone(&state), request, payload.into_inner())
     })
 }
 
@@ -146,26 +157,25 @@ fn fallback(
     state: &AppState,
     name: &'static str,
     answer: impl Fn(&Context) -> Result<HttpResponse> + 'static,
-) -> Rc<Mounted> {
+) -> Mounted {
     let answer = Rc::new(answer);
-    let endpoint =
-        Endpoint::new(Method::GET, "", name, Access::Public, Limit::Address, move |context| {
+    let Route { endpoint, handler } =
+        Route::new(Method::GET, "", name, Access::Public, Limit::Address, move |context| {
             let answer = Rc::clone(&answer);
             async move { answer(&context) }
         });
-    Rc::new(Mounted {
-        endpoint: endpoint.unlisted(),
-        path: name.to_owned(),
-        metrics: state.metrics.route(name, "OTHER"),
-    })
+    let metrics = state.metrics.route(name, "OTHER");
+    let endpoint = Rc::new(MountedEndpoint::new(endpoint, name.to_owned(), metrics));
+    Mounted { endpoint, handler }
 }
 
 /// The `Allow` of a resource: GET answers HEAD, and every resource answers OPTIONS.
-fn allowed(methods: &[Rc<Mounted>]) -> HeaderValue {
+fn allowed(methods: &[Mounted]) -> HeaderValue {
     let mut names = Vec::new();
     for mounted in methods {
-        names.push(mounted.endpoint.method.as_str());
-        if mounted.endpoint.method == Method::GET {
+        let method = &mounted.endpoint.endpoint.method;
+        names.push(method.as_str());
+        if *method == Method::GET {
             names.push("HEAD");
         }
     }

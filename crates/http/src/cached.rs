@@ -1,13 +1,6 @@
 //! Bodies that are made once for many: one call in a handler puts its route under the cache.
 
-use std::{
-    borrow::Cow,
-    future::Future,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    io::Write as _,
-    sync::Arc,
-    time::Duration,
-};
+use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -22,11 +15,11 @@ use alpine_domain::{
     ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
 };
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
 use serde::Serialize;
 
 use crate::{
-    context::{Context, mime_json, to_json},
+    context::Context,
+    json::{self, fixed, to_json},
     problem::Result,
     state::Services,
 };
@@ -56,9 +49,8 @@ impl Context {
     }
 
     /// Answers from the cache, or with what `load` makes. `parameters` must name everything that the
-    /// body depends on besides the route and the scope: what [`Query::finish`] returns does.
+    /// body depends on besides the route and the scope: what [`Context::parameters`] returns does.
     ///
-    /// [`Query::finish`]: crate::extract::query::Query::finish
     ///
     /// # Errors
     /// What `load` says, when there is nothing to serve instead.
@@ -101,9 +93,26 @@ impl Context {
         Ok(cache.get_or_load(key, &policy, loader).await?)
     }
 
+    /// Answers with a body that depends on nothing but the route and what the operator set: `make` is
+    /// called once in each worker.
+    ///
+    /// # Errors
+    /// What `make` says.
+    pub fn serve_fixed(
+        &self,
+        make: impl FnOnce() -> alpine_domain::Result<Bytes>,
+    ) -> Result<HttpResponse> {
+        let kept = &self.mounted.fixed;
+        if let Some(body) = kept.get() {
+            return Ok(self.serve(body));
+        }
+        let body = fixed(make()?)?;
+        Ok(self.serve(kept.get_or_init(|| body)))
+    }
+
     /// Answers with an entry of the cache: 304 to who has it, gzip to who accepts it.
     pub fn serve(&self, entry: &CachedBody) -> HttpResponse {
-        let gzip = entry.gzip.as_ref().filter(|_| self.exchange.accepts_gzip);
+        let gzip = entry.gzip.as_ref().filter(|_| self.info.accepts_gzip);
         let etag: Cow<'_, str> =
             gzip.map_or_else(|| (&entry.etag).into(), |_| gzip_etag(&entry.etag).into());
         let is_known =
@@ -126,8 +135,8 @@ impl Context {
         if is_known {
             return answer.finish();
         }
-        answer.insert_header((CONTENT_TYPE, HeaderValue::from_static(mime_json())));
-        self.exchange.is_coding_final.set(true);
+        answer.insert_header((CONTENT_TYPE, HeaderValue::from_static(json::MEDIA_TYPE)));
+        self.info.is_coding_final.set(true);
         match gzip {
             Some(gzip) => {
                 answer.insert_header((CONTENT_ENCODING, HeaderValue::from_static("gzip")));
@@ -136,23 +145,6 @@ impl Context {
             None => answer.body(entry.body.clone()),
         }
     }
-}
-
-/// A body that never changes while the process runs: compressed once, however often it is asked for.
-pub(crate) fn fixed(body: Bytes) -> alpine_domain::Result<CachedBody> {
-    let mut hasher = DefaultHasher::new();
-    body.hash(&mut hasher);
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(&body).map_err(alpine_domain::Error::internal)?;
-    let gzip = gzip.finish().map_err(alpine_domain::Error::internal)?;
-    Ok(CachedBody {
-        etag: format!("\"{:016x}\"", hasher.finish()),
-        // Pictures grow when they are compressed.
-        gzip: (gzip.len() < body.len()).then(|| gzip.into()),
-        body,
-        outcome: CacheOutcome::Hit,
-        fresh_until: Timestamp::from_micros(i64::MAX),
-    })
 }
 
 const fn outcome(outcome: CacheOutcome) -> &'static str {

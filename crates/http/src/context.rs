@@ -1,24 +1,26 @@
 //! What a handler is given: the request, who sends it, and everything that it may call.
 
-use std::{ops::RangeInclusive, rc::Rc};
+use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
 use alpine_domain::account::{AddressDigest, Caller, UserId, Viewer};
 use bytes::Bytes;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
-    app::Mounted,
-    edge::limit,
-    endpoint::BodyLimit,
-    exchange::Exchange,
+    endpoint::MountedEndpoint,
     extract::{
         address::ClientAddress,
         body::{self, MediaType},
         fields::Fields,
+        parameter::Parameters,
         query::Query,
     },
+    json::{self, to_json},
+    limit,
     problem::{self, Challenge, Problem, Result},
+    request_info::RequestInfo,
     state::AppState,
 };
 
@@ -32,21 +34,20 @@ pub struct Context {
     pub caller: Caller,
     /// From where.
     pub address: ClientAddress,
-    pub(crate) exchange: Rc<Exchange>,
-    pub(crate) mounted: Rc<Mounted>,
+    pub(crate) info: Rc<RequestInfo>,
+    pub(crate) mounted: Rc<MountedEndpoint>,
     pub(crate) payload: Payload,
 }
 
-/// Rows of a list at most, rows passed over at most: the bounds that every list shares.
-pub(crate) const OFFSETS: RangeInclusive<u32> = 0..=alpine_domain::page::TOTAL_CAP;
-
 impl Context {
-    /// The query's parameters.
+    /// The query's parameters, and everything that was read in one canonical form.
     ///
     /// # Errors
-    /// 400 when the query string is not readable.
-    pub fn query(&self) -> Result<Query> {
-        Query::parse(self.request.query_string())
+    /// 400 when the query string is not readable, 422 with every refused parameter.
+    pub fn parameters<P: Parameters>(&self, parameters: &P) -> Result<(P::Values, String)> {
+        let mut query = Query::parse(self.request.query_string())?;
+        let values = parameters.read(&mut query);
+        Ok((values, query.finish()?))
     }
 
     /// The rules of visibility that apply to the caller.
@@ -76,7 +77,7 @@ impl Context {
     pub async fn body(&mut self, accepted: &[MediaType]) -> Result<(MediaType, Bytes)> {
         let media_type = body::media_type(&self.request, accepted)?;
         let settings = &self.state.settings;
-        let limit = self.mounted.body_limit(settings);
+        let limit = self.mounted.endpoint.body_limit(settings);
         let payload = std::mem::replace(&mut self.payload, Payload::None);
         let bytes = body::read(payload, limit, settings.body_timeout).await?;
         Ok((media_type, bytes))
@@ -96,7 +97,7 @@ impl Context {
     /// # Errors
     /// 429.
     pub async fn count_attempt(&self, account: &str) -> Result<()> {
-        limit::count_attempt(&self.state, &self.exchange, &self.address, account).await
+        limit::count_attempt(&self.state, &self.info, &self.address, account).await
     }
 
     /// Counts one attempt on `account` from an address that never signed in to it, together with those
@@ -106,7 +107,7 @@ impl Context {
     /// # Errors
     /// 429.
     pub async fn count_stranger(&self, account: &str) -> Result<()> {
-        limit::count_stranger(&self.state, &self.exchange, account).await
+        limit::count_stranger(&self.state, &self.info, account).await
     }
 
     /// How sessions remember the client's address.
@@ -122,7 +123,7 @@ impl Context {
     /// # Errors
     /// 500 when the value cannot be written.
     pub fn answer(&self, status: StatusCode, value: &impl Serialize) -> Result<HttpResponse> {
-        Ok(HttpResponse::build(status).content_type(mime_json()).body(to_json(value)?))
+        Ok(HttpResponse::build(status).content_type(json::MEDIA_TYPE).body(to_json(value)?))
     }
 
     /// 200 with JSON.
@@ -138,28 +139,14 @@ impl Context {
     /// # Errors
     /// As [`answer`](Self::answer).
     pub fn message(&self, message: &str) -> Result<HttpResponse> {
-        self.ok(&crate::api::account::views::Message { message })
+        self.ok(&Message { message })
     }
 }
 
-impl Mounted {
-    /// How many bytes the body of a request may have.
-    pub(crate) fn body_limit(&self, settings: &crate::HttpSettings) -> usize {
-        match self.endpoint.body {
-            BodyLimit::Default => settings.body_limit,
-            BodyLimit::Batch => settings.batch_body_limit,
-        }
-    }
-}
-
-/// The media type of every JSON answer. JSON is UTF-8 always; it has no charset parameter.
-pub(crate) const fn mime_json() -> &'static str {
-    "application/json"
-}
-
-/// The value as JSON.
-pub(crate) fn to_json(value: &impl Serialize) -> Result<Bytes, alpine_domain::Error> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(alpine_domain::Error::internal)
+/// One sentence.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Message<'a> {
+    pub message: &'a str,
 }
 
 /// 404 for something that is not there.

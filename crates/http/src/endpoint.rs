@@ -1,11 +1,11 @@
 //! What the route table says of one route.
 
-use std::{fmt, future::Future, rc::Rc};
+use std::{cell::OnceCell, fmt};
 
-use actix_web::{HttpResponse, http::Method};
-use futures_util::future::LocalBoxFuture;
+use actix_web::http::Method;
+use alpine_domain::ports::cache::CachedBody;
 
-use crate::{context::Context, problem::Result};
+use crate::{doc::Doc, metrics::RouteMetrics, settings::HttpSettings};
 
 /// Who may call. Enforced from the table, before the handler runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,10 +57,7 @@ pub enum Base {
     Root,
 }
 
-/// Answers a request that passed the guard.
-pub type Handler = Rc<dyn Fn(Context) -> LocalBoxFuture<'static, Result<HttpResponse>>>;
-
-/// One row of the route table.
+/// What the route table says of one route.
 #[derive(Clone)]
 pub struct Endpoint {
     /// The method. GET answers HEAD as well.
@@ -77,60 +74,11 @@ pub struct Endpoint {
     pub limit: Limit,
     /// How large the body may be.
     pub body: BodyLimit,
-    /// Whether the description of the API lists it.
-    pub listed: bool,
-    /// What answers.
-    pub handler: Handler,
+    /// What the description of the API says of it; `None` leaves it out.
+    pub doc: Option<fn() -> Doc>,
 }
 
 impl Endpoint {
-    /// A route of the API with the default body limit.
-    pub fn new<F, A>(
-        method: Method,
-        path: &'static str,
-        name: &'static str,
-        access: Access,
-        limit: Limit,
-        handler: F,
-    ) -> Self
-    where
-        F: Fn(Context) -> A + 'static,
-        A: Future<Output = Result<HttpResponse>> + 'static,
-    {
-        Self {
-            method,
-            base: Base::Api,
-            path,
-            name,
-            access,
-            limit,
-            body: BodyLimit::Default,
-            listed: true,
-            handler: Rc::new(move |context| Box::pin(handler(context))),
-        }
-    }
-
-    /// The same, standing at the root.
-    #[must_use]
-    pub fn at_root(mut self) -> Self {
-        self.base = Base::Root;
-        self
-    }
-
-    /// The same, taking batches.
-    #[must_use]
-    pub fn taking_batches(mut self) -> Self {
-        self.body = BodyLimit::Batch;
-        self
-    }
-
-    /// The same, left out of the description of the API.
-    #[must_use]
-    pub fn unlisted(mut self) -> Self {
-        self.listed = false;
-        self
-    }
-
     /// The whole path, in the form that is listed.
     pub fn canonical_path(&self) -> String {
         match self.base {
@@ -147,6 +95,14 @@ impl Endpoint {
         }
         paths
     }
+
+    /// How many bytes the body of a request may have.
+    pub(crate) const fn body_limit(&self, settings: &HttpSettings) -> usize {
+        match self.body {
+            BodyLimit::Default => settings.body_limit,
+            BodyLimit::Batch => settings.batch_body_limit,
+        }
+    }
 }
 
 impl fmt::Debug for Endpoint {
@@ -158,5 +114,21 @@ impl fmt::Debug for Endpoint {
             .field("access", &self.access)
             .field("limit", &self.limit)
             .finish_non_exhaustive()
+    }
+}
+
+/// An endpoint in its place, with what a request would otherwise have to look up.
+pub(crate) struct MountedEndpoint {
+    pub(crate) endpoint: Endpoint,
+    /// The whole path with its parameters' names: a label, never what a client sent.
+    pub(crate) path: String,
+    pub(crate) metrics: RouteMetrics,
+    /// The body, where it depends on nothing but the settings. Made for the first request of a worker.
+    pub(crate) fixed: OnceCell<CachedBody>,
+}
+
+impl MountedEndpoint {
+    pub(crate) const fn new(endpoint: Endpoint, path: String, metrics: RouteMetrics) -> Self {
+        Self { endpoint, path, metrics, fixed: OnceCell::new() }
     }
 }

@@ -26,30 +26,35 @@
 //! ```
 //! let settings = alpine_http::HttpSettings::default();
 //! let table = alpine_http::routes::table(&settings);
-//! assert!(table.iter().any(|endpoint| endpoint.canonical_path() == "/api/v1/signals/latest"));
+//! assert!(table.iter().any(|route| route.endpoint.canonical_path() == "/api/v1/signals/latest"));
 //! ```
 
 mod api;
 mod app;
 pub mod cached;
 mod context;
+pub mod doc;
 mod edge;
 pub mod endpoint;
-mod exchange;
 pub mod extract;
-
+mod health;
+mod json;
+mod limit;
 mod metrics;
-
 pub mod openapi;
+mod policy_header;
 pub mod problem;
+mod request_info;
+mod route;
 pub mod routes;
 mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use app::{build, build_app, metrics_app};
+pub use app::{api_description, build, build_app, metrics_app};
 pub use context::Context;
-pub use exchange::Exchange;
+pub use request_info::RequestInfo;
+pub use route::{Handler, Route};
 pub use settings::{CacheSettings, CorsSettings, HttpSettings, LimitSettings};
 pub use state::{AlwaysFresh, AppState, Freshness, Services};

@@ -1,30 +1,23 @@
 //! The description of the API (OpenAPI 3.1), made from the route table: what is not in the table is
 //! not in the description, and the other way round.
 
-mod bodies;
-mod operations;
-
+use alpine_domain::Error;
 use bytes::Bytes;
-use utoipa::{
-    ToSchema,
-    openapi::{
-        ComponentsBuilder, ContentBuilder, HeaderBuilder, HttpMethod, Info, LicenseBuilder,
-        OpenApi, OpenApiBuilder, PathsBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement,
-        path::{OperationBuilder, ParameterBuilder, ParameterIn, PathItemBuilder},
-        request_body::RequestBodyBuilder,
-        response::Response,
-        schema::Schema,
-        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
-    },
+use utoipa::openapi::{
+    ComponentsBuilder, ContentBuilder, HeaderBuilder, HttpMethod, Info, LicenseBuilder, OpenApi,
+    OpenApiBuilder, PathsBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement,
+    path::{OperationBuilder, ParameterBuilder, ParameterIn, PathItemBuilder},
+    request_body::RequestBodyBuilder,
+    response::Response,
+    schema::Schema,
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use self::operations::{Doc, Extra};
 use crate::{
-    HttpSettings,
-    api::{account, operations as operations_api, plans, producers, signals, statistics},
+    doc::{Doc, Extra, schema, text_schema},
     endpoint::{Access, Endpoint, Limit},
     problem::{self, Kind},
-    routes,
+    settings::HttpSettings,
 };
 
 const DESCRIPTION: &str = "Trading signals: producers push them in, subscribers read what their tier \
@@ -34,28 +27,38 @@ numbers come back with the producer's own digits. 400 is broken syntax, 422 a va
 rule, with every field named at once. Answers carry `X-Request-ID` and, where limits apply, \
 `RateLimit-Policy` and `RateLimit`.";
 
-/// The description of the API as it is served under these settings.
-pub fn document(settings: &HttpSettings) -> OpenApi {
-    describe(&routes::table(settings), settings)
+/// What an application serves, for the description of it.
+pub(crate) struct Described {
+    pub(crate) table: Vec<Endpoint>,
+    pub(crate) settings: HttpSettings,
 }
 
-pub(crate) fn document_bytes(settings: &HttpSettings) -> Bytes {
-    // A value of strings, numbers and lists, with strings for keys, can always be written.
-    document(settings).to_json().map(Bytes::from).unwrap_or_default()
+impl Described {
+    /// The description in JSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be written.
+    pub(crate) fn to_json(&self) -> alpine_domain::Result<Bytes> {
+        let document = document(&self.table, &self.settings);
+        document.to_json().map(Bytes::from).map_err(Error::internal)
+    }
 }
 
-pub(crate) fn describe(table: &[Endpoint], settings: &HttpSettings) -> OpenApi {
+/// The description of the documented endpoints of a table.
+pub fn document(table: &[Endpoint], settings: &HttpSettings) -> OpenApi {
+    let documented: Vec<(&Endpoint, Doc)> =
+        table.iter().filter_map(|endpoint| Some((endpoint, endpoint.doc?()))).collect();
     let mut paths = PathsBuilder::new();
     let mut done: Vec<String> = Vec::new();
-    for endpoint in table.iter().filter(|endpoint| endpoint.listed) {
+    for (endpoint, _) in &documented {
         let path = endpoint.canonical_path();
         if done.contains(&path) {
             continue;
         }
-        let item = table
+        let item = documented
             .iter()
-            .filter(|other| other.listed && other.canonical_path() == path)
-            .filter_map(|other| Some((method(other)?, operation(other))))
+            .filter(|(other, _)| other.canonical_path() == path)
+            .filter_map(|(other, doc)| Some((method(other)?, operation(other, doc))))
             .fold(PathItemBuilder::new(), |item, (method, operation)| {
                 item.operation(method, operation)
             });
@@ -68,7 +71,7 @@ pub(crate) fn describe(table: &[Endpoint], settings: &HttpSettings) -> OpenApi {
     OpenApiBuilder::new()
         .info(info)
         .paths(paths.build())
-        .components(Some(components().build()))
+        .components(Some(schemas(components(), documented).build()))
         .build()
 }
 
@@ -83,8 +86,7 @@ fn method(endpoint: &Endpoint) -> Option<HttpMethod> {
     })
 }
 
-fn operation(endpoint: &Endpoint) -> utoipa::openapi::path::Operation {
-    let doc = operations::doc(endpoint.name);
+fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation {
     let mut operation = OperationBuilder::new()
         .operation_id(Some(endpoint.name))
         .tag(doc.tag)
@@ -96,21 +98,27 @@ fn operation(endpoint: &Endpoint) -> utoipa::openapi::path::Operation {
             .name(name)
             .parameter_in(ParameterIn::Path)
             .required(utoipa::openapi::Required::True)
-            .schema(Some(operations::text()));
+            .schema(Some(text_schema()));
         operation = operation.parameter(parameter.build());
     }
-    for parameter in &doc.parameters {
-        operation = operation.parameter(parameter.clone());
+    for description in &doc.parameters {
+        let parameter = ParameterBuilder::new()
+            .name(description.name)
+            .parameter_in(ParameterIn::Query)
+            .required(utoipa::openapi::Required::False)
+            .description(Some(description.meaning))
+            .schema(Some(schema(description)));
+        operation = operation.parameter(parameter.build());
     }
     if doc.extras.contains(&Extra::Validator) {
         operation = operation.parameter_ref(Ref::new("#/components/parameters/IfNoneMatch"));
     }
-    operation = operation.response(doc.status.to_string(), success(endpoint, &doc));
+    operation = operation.response(doc.status.to_string(), success(endpoint, doc));
     if doc.extras.contains(&Extra::Validator) {
         let unchanged = ResponseBuilder::new().description("What If-None-Match names is current.");
         operation = operation.response("304", unchanged.build());
     }
-    for (status, kinds) in problems(endpoint, &doc) {
+    for (status, kinds) in problems(endpoint, doc) {
         operation = operation.response(status.to_string(), problem_response(&kinds));
     }
     // An empty list says "public"; none at all would say nothing.
@@ -135,14 +143,35 @@ fn path_parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
 fn success(endpoint: &Endpoint, doc: &Doc) -> Response {
     let mut response = ResponseBuilder::new().description(doc.answer);
     for (media_type, schema) in &doc.content {
-        let content = ContentBuilder::new().schema(schema.clone()).build();
+        let content = ContentBuilder::new().schema(Some(schema.clone())).build();
         response = response.content(*media_type, content);
     }
-    for (name, text) in operations::headers(endpoint, doc) {
-        let header = HeaderBuilder::new().schema(Some(operations::text())).description(Some(text));
+    for (name, text) in headers(endpoint, doc) {
+        let header = HeaderBuilder::new().schema(Some(text_schema())).description(Some(text));
         response = response.header(name, header.build());
     }
     response.build()
+}
+
+/// The headers of an endpoint's success.
+fn headers(endpoint: &Endpoint, doc: &Doc) -> Vec<(&'static str, &'static str)> {
+    let mut headers = vec![("X-Request-ID", "Names the request in the server's log.")];
+    if !matches!(endpoint.limit, Limit::None | Limit::Address) {
+        headers.extend([
+            ("RateLimit-Policy", "Every window of the caller's policy."),
+            ("RateLimit", "What is left of the window that ends first."),
+            ("X-RateLimit-Limit", "The limit of that window."),
+            ("X-RateLimit-Remaining", "What is left of it."),
+            ("X-RateLimit-Reset", "When it is whole again, in Unix seconds."),
+        ]);
+    }
+    headers.extend(doc.extras.iter().map(|extra| match extra {
+        Extra::Validator => ("ETag", "For If-None-Match; another one for each coding."),
+        Extra::Location => ("Location", "Where the new thing is."),
+        Extra::Link => ("Link", "The next page, rel=next, if there is one."),
+        Extra::Attachment => ("Content-Disposition", "The file's name."),
+    }));
+    headers
 }
 
 /// Every kind of problem that an endpoint can answer with, by status.
@@ -199,7 +228,7 @@ fn problem_response(kinds: &[&'static Kind]) -> Response {
         _ => None,
     };
     if let Some((name, text)) = header {
-        let header = HeaderBuilder::new().schema(Some(operations::text())).description(Some(text));
+        let header = HeaderBuilder::new().schema(Some(text_schema())).description(Some(text));
         response = response.header(name, header.build());
     }
     response.build()
@@ -236,10 +265,10 @@ fn components() -> ComponentsBuilder {
             .parameter_in(ParameterIn::Header)
             .required(utoipa::openapi::Required::False)
             .description(Some(text))
-            .schema(Some(operations::text()))
+            .schema(Some(text_schema()))
             .build()
     };
-    let components = ComponentsBuilder::new()
+    ComponentsBuilder::new()
         .security_scheme(BEARER, SecurityScheme::Http(bearer))
         .security_scheme(USER_KEY, key("A user's API key, from users/api-keys; reads signals."))
         .security_scheme(PRODUCER_KEY, key("A producer's key; pushes signals."))
@@ -251,43 +280,12 @@ fn components() -> ComponentsBuilder {
             ),
         )
         .parameter("TraceParent", header("traceparent", "W3C Trace Context."))
-        .parameter("IfNoneMatch", header("If-None-Match", "Validators that the client has."));
-    schemas(components)
+        .parameter("IfNoneMatch", header("If-None-Match", "Validators that the client has."))
 }
 
-fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
-    fn add<T: ToSchema>(components: ComponentsBuilder) -> ComponentsBuilder {
-        let mut referenced = Vec::new();
-        T::schemas(&mut referenced);
-        components.schema(T::name(), T::schema()).schemas_from_iter(referenced)
-    }
-    let components = add::<problem::Document<'_>>(components);
-    let components = add::<Kind>(components);
-    let components = add::<signals::views::SignalView<'_>>(components);
-    let components = add::<signals::views::SignalPage<'_>>(components);
-    let components = add::<signals::views::LiveView<'_>>(components);
-    let components = add::<signals::views::HistoryView<'_>>(components);
-    let components = add::<account::views::ProfileView<'_>>(components);
-    let components = add::<account::views::SignedInView<'_>>(components);
-    let components = add::<account::views::ApiKeysView<'_>>(components);
-    let components = add::<account::views::NewApiKeyView<'_>>(components);
-    let components = add::<account::views::Message<'_>>(components);
-    let components = add::<producers::views::StoredView<'_>>(components);
-    let components = add::<producers::views::OutcomeView<'_>>(components);
-    let components = add::<producers::views::BatchView<'_>>(components);
-    let components = add::<statistics::views::StatisticsView>(components);
-    let components = add::<statistics::views::EquityCurveView>(components);
-    let components = add::<statistics::views::SymbolsView<'_>>(components);
-    let components = add::<plans::views::PlansView<'_>>(components);
-    let components = add::<operations_api::health::HealthView<'_>>(components);
-    let components = add::<operations_api::health::StatusView>(components);
-    let components = add::<producers::handlers::SyncHealth>(components);
-    let components = add::<bodies::SignUpRequest>(components);
-    let components = add::<bodies::SignInRequest>(components);
-    let components = add::<bodies::SignInForm>(components);
-    let components = add::<bodies::RefreshRequest>(components);
-    let components = add::<bodies::ProfileChangeRequest>(components);
-    let components = add::<bodies::ApiKeyRequest>(components);
-    let components = add::<bodies::SignalSubmission>(components);
-    add::<bodies::OutcomeReport>(components)
+/// The types that the documents refer to, and those that every route answers with.
+fn schemas(components: ComponentsBuilder, documented: Vec<(&Endpoint, Doc)>) -> ComponentsBuilder {
+    let common = Doc::new("", "", "").gives::<problem::Document<'_>>();
+    let docs = documented.into_iter().map(|(_, doc)| doc).chain([common]);
+    components.schemas_from_iter(docs.flat_map(|doc| doc.schemas))
 }

@@ -5,20 +5,16 @@ use std::future::Future;
 use actix_web::{HttpResponse, http::Method};
 
 use crate::{
-    Context, HttpSettings,
-    api::{
-        account::{api_keys, auth, profile},
-        operations::{health, pages},
-        plans::handlers as plans,
-        producers::handlers as producers,
-        signals::{export, handlers as signals},
-        statistics::handlers as statistics,
-    },
+    api::{account, operations, plans, producers, signals, statistics},
+    context::Context,
+    doc::Doc,
     endpoint::{
         Access::{self, Bearer, BearerOrKey, Optional, Producer, Public},
-        Endpoint, Limit,
+        Limit,
     },
     problem::Result,
+    route::Route,
+    settings::HttpSettings,
 };
 
 const GET: Method = Method::GET;
@@ -26,65 +22,67 @@ const POST: Method = Method::POST;
 const PUT: Method = Method::PUT;
 const DELETE: Method = Method::DELETE;
 
-/// One row: method, path, name, who, how often, what answers.
-fn e<F, A>(
+/// One row: method, path, name, who, how often, what answers, what is said of it.
+fn row<F, A>(
     method: Method,
     path: &'static str,
     name: &'static str,
     access: Access,
     limit: Limit,
     handler: F,
-) -> Endpoint
+    doc: fn() -> Doc,
+) -> Route
 where
     F: Fn(Context) -> A + 'static,
     A: Future<Output = Result<HttpResponse>> + 'static,
 {
-    Endpoint::new(method, path, name, access, limit, handler)
+    Route::new(method, path, name, access, limit, handler).documented(doc)
 }
 
-/// Every endpoint, in the order in which paths are matched: what is asked for most stands first, and
+/// Every route, in the order in which paths are matched: what is asked for most stands first, and
 /// paths with parameters come after all others.
 #[rustfmt::skip]
-pub fn table(settings: &HttpSettings) -> Vec<Endpoint> {
+pub fn table(settings: &HttpSettings) -> Vec<Route> {
     let mut table = vec![
-        e(GET, "signals/latest", "latest_signals", Optional, Limit::Caller, signals::latest),
-        e(GET, "signals/subscribed", "subscribed_signals", BearerOrKey, Limit::Caller, signals::subscribed),
-        e(GET, "signals/live", "live_signals", BearerOrKey, Limit::Caller, signals::live),
-        e(GET, "signals/history", "signal_history", BearerOrKey, Limit::Caller, signals::history),
-        e(GET, "signals/export", "export_signals", BearerOrKey, Limit::Caller, export::export),
-        e(GET, "signals/{id}", "find_signal", BearerOrKey, Limit::Caller, signals::find),
+        row(GET, "signals/latest", "latest_signals", Optional, Limit::Caller, signals::handlers::latest, signals::docs::latest),
+        row(GET, "signals/subscribed", "subscribed_signals", BearerOrKey, Limit::Caller, signals::handlers::subscribed, signals::docs::subscribed),
+        row(GET, "signals/live", "live_signals", BearerOrKey, Limit::Caller, signals::handlers::live, signals::docs::live),
+        row(GET, "signals/history", "signal_history", BearerOrKey, Limit::Caller, signals::handlers::history, signals::docs::history),
+        row(GET, "signals/export", "export_signals", BearerOrKey, Limit::Caller, signals::export::export, signals::docs::export),
+        row(GET, "signals/{id}", "find_signal", BearerOrKey, Limit::Caller, signals::handlers::find, signals::docs::find),
 
-        e(POST, "auth/signup", "sign_up", Public, Limit::Login, auth::sign_up),
-        e(POST, "auth/login", "sign_in", Public, Limit::Login, auth::sign_in),
-        e(POST, "auth/refresh", "refresh", Public, Limit::Caller, auth::refresh),
-        e(POST, "auth/logout", "sign_out", Bearer, Limit::Caller, auth::sign_out),
-        e(POST, "auth/logout-all", "sign_out_everywhere", Bearer, Limit::Caller, auth::sign_out_everywhere),
-        e(GET, "auth/me", "me", Bearer, Limit::Caller, profile::profile),
+        row(POST, "auth/signup", "sign_up", Public, Limit::Login, account::auth::sign_up, account::docs::sign_up),
+        row(POST, "auth/login", "sign_in", Public, Limit::Login, account::auth::sign_in, account::docs::sign_in),
+        row(POST, "auth/refresh", "refresh", Public, Limit::Caller, account::auth::refresh, account::docs::refresh),
+        row(POST, "auth/logout", "sign_out", Bearer, Limit::Caller, account::auth::sign_out, account::docs::sign_out),
+        row(POST, "auth/logout-all", "sign_out_everywhere", Bearer, Limit::Caller, account::auth::sign_out_everywhere, account::docs::sign_out_everywhere),
+        row(GET, "auth/me", "me", Bearer, Limit::Caller, account::profile::profile, account::docs::profile),
 
-        e(GET, "users/profile", "profile", Bearer, Limit::Caller, profile::profile),
-        e(PUT, "users/profile", "update_profile", Bearer, Limit::Caller, profile::update_profile),
-        e(GET, "users/api-keys", "list_api_keys", Bearer, Limit::Caller, api_keys::list),
-        e(POST, "users/api-keys", "create_api_key", Bearer, Limit::Caller, api_keys::create),
-        e(DELETE, "users/api-keys/{id}", "revoke_api_key", Bearer, Limit::Caller, api_keys::revoke),
+        row(GET, "users/profile", "profile", Bearer, Limit::Caller, account::profile::profile, account::docs::profile),
+        row(PUT, "users/profile", "update_profile", Bearer, Limit::Caller, account::profile::update_profile, account::docs::update_profile),
+        row(GET, "users/api-keys", "list_api_keys", Bearer, Limit::Caller, account::api_keys::list, account::docs::list_api_keys),
+        row(POST, "users/api-keys", "create_api_key", Bearer, Limit::Caller, account::api_keys::create, account::docs::create_api_key),
+        row(DELETE, "users/api-keys/{id}", "revoke_api_key", Bearer, Limit::Caller, account::api_keys::revoke, account::docs::revoke_api_key),
 
-        e(GET, "performance/stats", "performance_stats", Optional, Limit::Caller, statistics::statistics),
-        e(GET, "performance/equity-curve", "equity_curve", Optional, Limit::Caller, statistics::equity_curve),
-        e(GET, "symbols", "symbols", Optional, Limit::Caller, statistics::symbols),
+        row(GET, "performance/stats", "performance_stats", Optional, Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),
+        row(GET, "performance/equity-curve", "equity_curve", Optional, Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
+        row(GET, "symbols", "symbols", Optional, Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
 
-        e(GET, "payments/plans", "plans", Public, Limit::Caller, plans::plans),
+        row(GET, "payments/plans", "plans", Public, Limit::Caller, plans::handlers::plans, plans::docs::plans),
 
-        e(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Producer, producers::submit),
-        e(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Producer, producers::submit_batch).taking_batches(),
-        e(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Producer, producers::report_outcome),
-        e(GET, "external-signals/sync/health", "sync_health", Public, Limit::None, producers::health),
+        row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Producer, producers::handlers::submit, producers::docs::submit),
+        row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Producer, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches(),
+        row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Producer, producers::handlers::report_outcome, producers::docs::report_outcome),
+        row(GET, "external-signals/sync/health", "sync_health", Public, Limit::None, producers::handlers::health, producers::docs::health),
 
-        e(GET, "health", "health", Public, Limit::None, health::health).at_root(),
-        e(GET, "health/liveness", "liveness", Public, Limit::None, health::liveness).at_root(),
-        e(GET, "health/readiness", "readiness", Public, Limit::None, health::readiness).at_root(),
-        e(GET, "openapi.json", "openapi", Public, Limit::None, pages::openapi).at_root(),
-        e(GET, "docs", "docs", Public, Limit::None, pages::page).at_root(),
-        e(GET, "docs/{file:.*}", "docs_file", Public, Limit::None, pages::file).at_root().unlisted(),
-        e(GET, "problems/{kind}", "problem_kind", Public, Limit::Address, health::problem_kind).at_root(),
+        row(GET, "health", "health", Public, Limit::None, operations::handlers::health, operations::docs::health).at_root(),
+        liveness(),
+        row(GET, "health/readiness", "readiness", Public, Limit::None, operations::handlers::readiness, operations::docs::readiness).at_root(),
+        row(GET, "openapi.json", "openapi", Public, Limit::None, operations::pages::openapi, operations::docs::openapi).at_root(),
+        row(GET, "docs", "docs", Public, Limit::None, operations::pages::page, operations::docs::page).at_root(),
+        // The files of the page are no part of the API.
+        Route::new(GET, "docs/{file:.*}", "docs_file", Public, Limit::None, operations::pages::file).at_root(),
+        row(GET, "problems/{kind}", "problem_kind", Public, Limit::Address, operations::handlers::problem_kind, operations::docs::problem_kind).at_root(),
     ];
     if settings.serve_metrics {
         table.push(metrics());
@@ -93,11 +91,16 @@ pub fn table(settings: &HttpSettings) -> Vec<Endpoint> {
 }
 
 /// What a port for operators alone serves.
-pub(crate) fn metrics_table() -> Vec<Endpoint> {
-    let liveness = e(GET, "health/liveness", "liveness", Public, Limit::None, health::liveness);
-    vec![metrics(), liveness.at_root()]
+pub(crate) fn metrics_table() -> Vec<Route> {
+    vec![metrics(), liveness()]
 }
 
-fn metrics() -> Endpoint {
-    e(GET, "metrics", "metrics", Public, Limit::None, health::metrics).at_root()
+#[rustfmt::skip]
+fn metrics() -> Route {
+    row(GET, "metrics", "metrics", Public, Limit::None, operations::handlers::metrics, operations::docs::metrics).at_root()
+}
+
+#[rustfmt::skip]
+fn liveness() -> Route {
+    row(GET, "health/liveness", "liveness", Public, Limit::None, operations::handlers::liveness, operations::docs::liveness).at_root()
 }

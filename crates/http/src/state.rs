@@ -1,20 +1,18 @@
 //! Everything that handlers share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use actix_web::http::header::HeaderValue;
 use alpine_domain::{
     Clock, Result,
     account::{Accounts, Authenticator},
-    ports::{
-        cache::{CachedBody, ResponseCache},
-        health::Probe,
-        rate_limit::RateLimiter,
-        secrets::Randomness,
-    },
+    ports::{cache::ResponseCache, health::Probe, rate_limit::RateLimiter, secrets::Randomness},
     signal::{Catalogue, Intake},
     statistics::Performance,
 };
@@ -22,14 +20,7 @@ use async_trait::async_trait;
 use prometheus::Registry;
 
 use crate::{
-    HttpSettings,
-    api::operations::health::Health,
-    api::plans::views::PlansView,
-    cached::fixed,
-    context::to_json,
-    edge::{headers, limit::PolicyText},
-    metrics::Metrics,
-    openapi,
+    health::Health, metrics::Metrics, policy_header::PolicyHeader, settings::HttpSettings,
 };
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.
@@ -98,9 +89,7 @@ pub struct AppState {
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) health: Health,
-    pub(crate) openapi: CachedBody,
-    pub(crate) plans: CachedBody,
-    pub(crate) policy_texts: Vec<PolicyText>,
+    pub(crate) policy_headers: Vec<PolicyHeader>,
     pub(crate) hsts: Option<HeaderValue>,
     draining: AtomicBool,
 }
@@ -118,13 +107,8 @@ impl AppState {
         Ok(Self {
             metrics: Metrics::register(&registry)?,
             health: Health::new(services.probes.clone(), settings.probe_timeout),
-            openapi: fixed(openapi::document_bytes(&settings))
-                .map_err(|error| unwritten(&error))?,
-            plans: to_json(&PlansView::new(&settings.plans))
-                .and_then(fixed)
-                .map_err(|error| unwritten(&error))?,
-            policy_texts: PolicyText::all(&settings.limits),
-            hsts: settings.hsts.and_then(headers::hsts),
+            policy_headers: PolicyHeader::all(&settings.limits),
+            hsts: settings.hsts.and_then(hsts),
             services,
             settings,
             registry,
@@ -144,6 +128,7 @@ impl AppState {
     }
 }
 
-fn unwritten(error: &alpine_domain::Error) -> prometheus::Error {
-    prometheus::Error::Msg(error.to_string())
+/// What tells browsers to insist on TLS for so long.
+fn hsts(max_age: Duration) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("max-age={}; includeSubDomains", max_age.as_secs())).ok()
 }

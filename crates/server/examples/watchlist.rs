@@ -116,11 +116,14 @@ mod http {
     use std::sync::Arc;
 
     use actix_web::http::Method;
-    use alpine_http::endpoint::{Access, Endpoint, Limit};
+    use alpine_http::{
+        Route,
+        endpoint::{Access, Limit},
+    };
 
     use super::domain::Watchlist;
 
-    pub(super) fn routes(watchlist: &Arc<Watchlist>) -> Vec<Endpoint> {
+    pub(super) fn routes(watchlist: &Arc<Watchlist>) -> Vec<Route> {
         let watchlist = Arc::clone(watchlist);
         let watch = move |mut context: alpine_http::Context| {
             let watchlist = Arc::clone(&watchlist);
@@ -135,14 +138,7 @@ mod http {
                 context.ok(&watchlist.watch(user, symbol).await?)
             }
         };
-        vec![Endpoint::new(
-            Method::POST,
-            "watchlist",
-            "watch",
-            Access::Bearer,
-            Limit::Caller,
-            watch,
-        )]
+        vec![Route::new(Method::POST, "watchlist", "watch", Access::Bearer, Limit::Caller, watch)]
     }
 }
 

@@ -45,5 +45,5 @@ pub mod logging;
 /// # Errors
 /// When it cannot be written as JSON, which would be a defect.
 pub fn openapi_document() -> anyhow::Result<String> {
-    Ok(alpine_http::openapi::document(&alpine_http::HttpSettings::default()).to_json()?)
+    Ok(alpine_http::api_description(&alpine_http::HttpSettings::default()).to_json()?)
 }

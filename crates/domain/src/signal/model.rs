@@ -69,7 +69,7 @@ checked_text!(
     /// An instrument's ticker, `AAPL` or `BTC-USD`.
     Symbol,
     "must have 1 to 20 characters: upper-case letters, digits and . - _ / : = ^",
-    |text| (1..=20).contains(&text.len())
+    |text| (1..=Self::MAX_CHARS).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b".-_/:=^".contains(&b))
 );
 checked_text!(
@@ -83,7 +83,7 @@ checked_text!(
     /// since a producer's hash covers them.
     Strategy,
     "must have 1 to 100 characters and no NUL",
-    |text| !text.is_empty() && text.chars().count() <= 100 && !text.contains('\0')
+    |text| !text.is_empty() && text.chars().count() <= Self::MAX_CHARS && !text.contains('\0')
 );
 checked_text!(
     /// The kind of instrument, `stock` or `crypto` for example.
@@ -91,6 +91,16 @@ checked_text!(
     "must have 1 to 32 characters and no control characters",
     |text| plain_text(text, 32)
 );
+
+impl Symbol {
+    /// Characters at most.
+    pub const MAX_CHARS: usize = 20;
+}
+
+impl Strategy {
+    /// Characters at most.
+    pub const MAX_CHARS: usize = 100;
+}
 
 text_enum!(
     /// Which way a signal bets.

@@ -6,13 +6,15 @@ use std::{any::Any, panic::AssertUnwindSafe, rc::Rc};
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web};
 use futures_util::FutureExt as _;
 
-use super::{authenticate, limit, outermost::log_failure};
+use super::{authenticate, outermost::log_failure};
 use crate::{
-    app::Mounted,
     context::Context,
-    exchange::Exchange,
+    endpoint::MountedEndpoint,
     extract::{address::ClientAddress, body},
+    limit,
     problem::{self, Problem, Result},
+    request_info::RequestInfo,
+    route::Handler,
     state::AppState,
 };
 
@@ -21,73 +23,68 @@ const MAX_URI: usize = 8_192;
 
 /// Answers one request of a route. Never fails and never panics.
 pub(crate) async fn serve(
-    mounted: Rc<Mounted>,
+    mounted: Rc<MountedEndpoint>,
+    handler: Handler,
     state: Rc<web::Data<AppState>>,
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
-    let exchange = Exchange::of(&request).unwrap_or_else(|| {
+    let info = RequestInfo::of(&request).unwrap_or_else(|| {
         let services = &state.services;
-        Rc::new(Exchange::begin(request.headers(), &*services.clock, &*services.randomness))
+        Rc::new(RequestInfo::begin(request.headers(), &*services.clock, &*services.randomness))
     });
     // A request is routed once, so the cell is empty here.
-    let _ = exchange.route.set(Rc::clone(&mounted));
+    let _ = info.route.set(Rc::clone(&mounted));
     // One expression: in a variable the work would take its room twice in this future, and futures
     // beyond a kilobyte are slow to allocate.
     let outcome = AssertUnwindSafe(pass(
-        Rc::clone(&exchange),
+        Rc::clone(&info),
         mounted,
+        handler,
         Rc::clone(&state),
         request.clone(),
         payload,
     ))
     .catch_unwind()
     .await
-    .unwrap_or_else(|panic| Err(of_panic(&*panic, &exchange)));
+    .unwrap_or_else(|panic| Err(of_panic(&*panic, &info)));
     let mut response = outcome.unwrap_or_else(|problem| {
-        log_failure(&problem, &exchange);
-        problem.respond(request.path(), exchange.request_id())
+        log_failure(&problem, &info);
+        problem.respond(request.path(), info.request_id())
     });
-    limit::write_headers(response.headers_mut(), &exchange, &state);
+    limit::write_headers(response.headers_mut(), &info, &state);
     response
 }
 
 async fn pass(
-    exchange: Rc<Exchange>,
-    mounted: Rc<Mounted>,
+    info: Rc<RequestInfo>,
+    mounted: Rc<MountedEndpoint>,
+    handler: Handler,
     state: Rc<web::Data<AppState>>,
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse> {
-    let endpoint = &mounted.endpoint;
+    let (access, limit) = (mounted.endpoint.access, mounted.endpoint.limit);
     let uri = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if uri > MAX_URI {
         return Err(Problem::new(&problem::URI_TOO_LONG, problem::URI_TOO_LONG.remedy));
     }
-    body::check_announced(&request, mounted.body_limit(&state.settings))?;
+    body::check_announced(&request, mounted.endpoint.body_limit(&state.settings))?;
     let address = ClientAddress::of(&request, &state.settings.trusted_proxies);
-    limit::count_address(&state, &exchange, endpoint.limit, address).await?;
-    let caller = authenticate::authenticate(&state, &request, endpoint.access).await?;
-    exchange.caller_kind.set(authenticate::kind(&caller));
-    limit::count_caller(&state, &exchange, endpoint.limit, &caller, address).await?;
-    let context = Context {
-        state,
-        request,
-        caller,
-        address,
-        exchange,
-        mounted: Rc::clone(&mounted),
-        payload,
-    };
-    (endpoint.handler)(context).await
+    limit::count_address(&state, &info, limit, address).await?;
+    let caller = authenticate::authenticate(&state, &request, access).await?;
+    info.caller_kind.set(authenticate::kind(&caller));
+    limit::count_caller(&state, &info, limit, &caller, address).await?;
+    let context = Context { state, request, caller, address, info, mounted, payload };
+    handler(context).await
 }
 
-fn of_panic(panic: &(dyn Any + Send), exchange: &Exchange) -> Problem {
+fn of_panic(panic: &(dyn Any + Send), info: &RequestInfo) -> Problem {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(request_id = exchange.request_id(), panic = message, "a handler panicked");
+    tracing::error!(request_id = info.request_id(), panic = message, "a handler panicked");
     Problem::new(&problem::INTERNAL, problem::INTERNAL.remedy)
 }

@@ -1,7 +1,5 @@
 //! The headers that every answer carries.
 
-use std::time::Duration;
-
 use actix_web::{
     dev::ServiceResponse,
     http::header::{
@@ -11,7 +9,7 @@ use actix_web::{
 
 use crate::{
     endpoint::Access,
-    exchange::{Exchange, REQUEST_ID},
+    request_info::{REQUEST_ID, RequestInfo},
     state::AppState,
 };
 
@@ -22,10 +20,10 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 const CSP: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// Sets what is not set yet.
-pub(crate) fn apply(response: &mut ServiceResponse, exchange: &Exchange, state: &AppState) {
-    let access = exchange.route.get().map_or(Access::Public, |mounted| mounted.endpoint.access);
+pub(crate) fn apply(response: &mut ServiceResponse, info: &RequestInfo, state: &AppState) {
+    let access = info.route.get().map_or(Access::Public, |mounted| mounted.endpoint.access);
     let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, exchange.request_id_header());
+    headers.insert(REQUEST_ID, info.request_id_header());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     if is_page(headers) {
@@ -63,11 +61,6 @@ fn vary(access: Access) -> HeaderValue {
             "Origin, Accept-Encoding, Authorization, X-API-Key"
         }
     })
-}
-
-/// What tells browsers to insist on TLS for so long.
-pub(crate) fn hsts(max_age: Duration) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("max-age={}; includeSubDomains", max_age.as_secs())).ok()
 }
 
 fn set_default(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {

@@ -4,5 +4,4 @@ pub(crate) mod authenticate;
 pub(crate) mod cors;
 pub(crate) mod guard;
 pub(crate) mod headers;
-pub(crate) mod limit;
 pub(crate) mod outermost;

@@ -20,8 +20,8 @@ use futures_util::future::LocalBoxFuture;
 
 use super::headers;
 use crate::{
-    exchange::Exchange,
     problem::{self, Problem},
+    request_info::RequestInfo,
     state::AppState,
 };
 
@@ -66,25 +66,25 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let state = Rc::clone(&self.state);
-        let exchange = Rc::new(Exchange::begin(
+        let info = Rc::new(RequestInfo::begin(
             request.headers(),
             &*state.services.clock,
             &*state.services.randomness,
         ));
-        request.extensions_mut().insert(Rc::clone(&exchange));
+        request.extensions_mut().insert(Rc::clone(&info));
         let answer = self.service.call(request);
         Box::pin(async move {
-            let mut response = as_problem(answer.await?.map_into_boxed_body(), &exchange);
-            headers::apply(&mut response, &exchange, &state);
-            let response = compress(response, &exchange, state.settings.compress_from);
-            observe(&response, &exchange, &state);
+            let mut response = as_problem(answer.await?.map_into_boxed_body(), &info);
+            headers::apply(&mut response, &info, &state);
+            let response = compress(response, &info, state.settings.compress_from);
+            observe(&response, &info, &state);
             Ok(response)
         })
     }
 }
 
 /// An error that a library answered in its own words becomes a problem document.
-fn as_problem(response: ServiceResponse, exchange: &Exchange) -> ServiceResponse {
+fn as_problem(response: ServiceResponse, info: &RequestInfo) -> ServiceResponse {
     let status = response.status();
     let is_foreign = (status.is_client_error() || status.is_server_error())
         && response
@@ -96,7 +96,7 @@ fn as_problem(response: ServiceResponse, exchange: &Exchange) -> ServiceResponse
     }
     let problem = Problem::of_status(status);
     let (request, old) = response.into_parts();
-    let mut new = problem.respond(request.path(), exchange.request_id());
+    let mut new = problem.respond(request.path(), info.request_id());
     *new.status_mut() = status;
     for (name, value) in old.headers() {
         if !new.headers().contains_key(name) {
@@ -107,8 +107,8 @@ fn as_problem(response: ServiceResponse, exchange: &Exchange) -> ServiceResponse
 }
 
 /// Compresses what is worth it. Bodies from the cache come compressed already.
-fn compress(response: ServiceResponse, exchange: &Exchange, from: usize) -> ServiceResponse {
-    if !exchange.accepts_gzip || exchange.is_coding_final.get() {
+fn compress(response: ServiceResponse, info: &RequestInfo, from: usize) -> ServiceResponse {
+    if !info.accepts_gzip || info.is_coding_final.get() {
         return response;
     }
     let is_large = match response.response().body().size() {
@@ -135,11 +135,11 @@ fn compress(response: ServiceResponse, exchange: &Exchange, from: usize) -> Serv
         .map_body(|head, body| BoxBody::new(Encoder::response(ContentEncoding::Gzip, head, body)))
 }
 
-fn observe(response: &ServiceResponse, exchange: &Exchange, state: &AppState) {
+fn observe(response: &ServiceResponse, info: &RequestInfo, state: &AppState) {
     let status = response.status().as_u16();
-    let elapsed = exchange.started.elapsed();
+    let elapsed = info.started.elapsed();
     let request = response.request();
-    let (route, metrics) = match exchange.route.get() {
+    let (route, metrics) = match info.route.get() {
         Some(mounted) => (mounted.path.as_str(), &mounted.metrics),
         None => ("none", &state.metrics.unrouted),
     };
@@ -151,9 +151,9 @@ fn observe(response: &ServiceResponse, exchange: &Exchange, state: &AppState) {
         path = bounded(request.path()),
         status,
         duration_ms = elapsed.as_secs_f64() * 1_000.0,
-        request_id = exchange.request_id(),
-        trace_id = exchange.trace_id(),
-        caller = exchange.caller_kind.get(),
+        request_id = info.request_id(),
+        trace_id = info.trace_id(),
+        caller = info.caller_kind.get(),
     );
 }
 
@@ -178,17 +178,17 @@ fn bounded_method(method: &Method) -> &'static str {
 }
 
 /// Logs what only operators may see of a problem; the client gets the request id to ask with.
-pub(crate) fn log_failure(problem: &Problem, exchange: &Exchange) {
+pub(crate) fn log_failure(problem: &Problem, info: &RequestInfo) {
     if !problem.status().is_server_error() {
         return;
     }
     let cause = problem.source().map(|source| chain(source));
     let cause = cause.as_deref().unwrap_or_default();
     if problem.slug() == problem::INTERNAL.slug {
-        tracing::error!(request_id = exchange.request_id(), cause, "request failed");
+        tracing::error!(request_id = info.request_id(), cause, "request failed");
     } else {
         tracing::warn!(
-            request_id = exchange.request_id(),
+            request_id = info.request_id(),
             cause,
             problem = problem.slug(),
             "request refused for now"

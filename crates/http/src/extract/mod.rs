@@ -5,4 +5,5 @@ pub mod address;
 pub mod body;
 pub mod fields;
 pub mod pairs;
+pub mod parameter;
 pub mod query;

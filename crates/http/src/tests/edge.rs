@@ -16,7 +16,8 @@ use tracing::{
 use super::harness::{bearer, get, post, request, world, world_with};
 use crate::{
     CorsSettings, HttpSettings,
-    endpoint::{Access, Endpoint, Limit},
+    endpoint::{Access, Limit},
+    route::Route,
 };
 
 #[actix_web::test]
@@ -220,7 +221,7 @@ async fn exception_handler_catches_and_logs_errors() {
         panic!("a defect")
     }
     keep_lines();
-    let endpoint = Endpoint::new(Method::GET, "x", "x", Access::Public, Limit::None, broken);
+    let endpoint = Route::new(Method::GET, "x", "x", Access::Public, Limit::None, broken);
     let answer = world().send_to(vec![endpoint], get("/api/v1/x")).await;
     assert_eq!(answer.status, 500);
     assert_eq!(answer.header("content-type"), "application/problem+json");

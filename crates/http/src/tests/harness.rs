@@ -29,7 +29,7 @@ use super::{
     fakes::{Blacklist, Cache, Counting, Limiter, Part, Plain, Switch},
     stores::Store,
 };
-use crate::{AppState, HttpSettings, Services, endpoint::Endpoint, routes};
+use crate::{AppState, HttpSettings, Route, Services, routes};
 
 pub(super) struct World {
     pub(super) state: web::Data<AppState>,
@@ -150,7 +150,7 @@ impl World {
     }
 
     /// Sends to an application of another table.
-    pub(super) async fn send_to(&self, table: Vec<Endpoint>, request: TestRequest) -> Answer {
+    pub(super) async fn send_to(&self, table: Vec<Route>, request: TestRequest) -> Answer {
         let app = init_service(crate::build(self.state.clone(), table)).await;
         let peer = "192.0.2.7:4711".parse().unwrap();
         let response = try_call_service(&app, request.peer_addr(peer).to_request()).await.unwrap();

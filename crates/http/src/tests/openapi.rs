@@ -8,7 +8,7 @@ use super::harness::world;
 use crate::{HttpSettings, endpoint::Access, routes};
 
 fn described() -> Value {
-    let document = crate::openapi::document(&HttpSettings::default());
+    let document = crate::api_description(&HttpSettings::default());
     serde_json::from_str(&document.to_json().unwrap()).unwrap()
 }
 
@@ -30,8 +30,9 @@ fn it_lists_exactly_the_table() {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let table: BTreeSet<(String, String, BTreeSet<String>)> =
         routes::table(&HttpSettings::default())
-            .iter()
-            .filter(|endpoint| endpoint.listed)
+            .into_iter()
+            .map(|route| route.endpoint)
+            .filter(|endpoint| endpoint.doc.is_some())
             .map(|endpoint| {
                 let security = match endpoint.access {
                     Access::Public => words(&[]),
@@ -73,7 +74,6 @@ fn every_reference_resolves_and_every_operation_is_documented() {
     }
     for item in document["paths"].as_object().unwrap().values() {
         for operation in item.as_object().unwrap().values() {
-            assert_ne!(operation["tags"][0], "other", "{operation}");
             assert!(operation["responses"]["500"].is_object());
         }
     }

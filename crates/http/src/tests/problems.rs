@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{
     HttpSettings,
-    endpoint::{Access, Endpoint, Limit},
+    endpoint::{Access, Limit},
     problem::{KINDS, Problem, Result},
+    route::Route,
 };
 
 fn document(error: Error) -> String {
@@ -72,7 +73,7 @@ async fn a_panic_is_an_internal_error_that_says_nothing() {
     async fn broken(_: crate::Context) -> Result<actix_web::HttpResponse> {
         panic!("the secret is hunter2")
     }
-    let table = || vec![Endpoint::new(Method::GET, "x", "x", Access::Public, Limit::None, broken)];
+    let table = || vec![Route::new(Method::GET, "x", "x", Access::Public, Limit::None, broken)];
     let answer = world().send_to(table(), get("/api/v1/x")).await;
     assert_problem(&answer, StatusCode::INTERNAL_SERVER_ERROR, "internal");
     assert!(!String::from_utf8_lossy(&answer.body).contains("hunter2"));

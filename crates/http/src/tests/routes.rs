@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     HttpSettings,
-    endpoint::{Access, Endpoint, Limit},
+    endpoint::{Access, Limit},
     problem::Result,
+    route::Route,
     routes,
 };
 
-fn table() -> Vec<Endpoint> {
+fn table() -> Vec<Route> {
     routes::table(&HttpSettings::default())
 }
 
@@ -28,7 +29,7 @@ fn concrete(path: &str) -> String {
 async fn every_guarded_route_refuses_anonymous_on_every_path() {
     let world = world();
     let mut checked = 0;
-    for endpoint in table() {
+    for Route { endpoint, .. } in table() {
         if matches!(endpoint.access, Access::Public | Access::Optional) {
             continue;
         }
@@ -46,7 +47,7 @@ async fn every_guarded_route_refuses_anonymous_on_every_path() {
 async fn credentials_of_another_kind_do_not_open_a_route() {
     let world = world();
     let token = world.token(Tier::Elite, Role::User);
-    for endpoint in table() {
+    for Route { endpoint, .. } in table() {
         let path = concrete(&endpoint.canonical_path());
         let with_key =
             |key: &str| request(&endpoint.method, &path).insert_header(("x-api-key", key));
@@ -80,7 +81,7 @@ async fn administrators_only_means_administrators_only() {
         context.message("secret")
     }
     let table =
-        || vec![Endpoint::new(Method::GET, "admin/x", "x", Access::Admin, Limit::Caller, secret)];
+        || vec![Route::new(Method::GET, "admin/x", "x", Access::Admin, Limit::Caller, secret)];
     let world = world();
     let (user, admin) =
         (world.token(Tier::Elite, Role::User), world.token(Tier::Free, Role::Admin));
@@ -120,7 +121,7 @@ async fn no_credential_is_believed_while_revocations_are_unknown() {
 #[test]
 fn names_and_rows_are_unique() {
     let (mut names, mut rows) = (HashSet::new(), HashSet::new());
-    for endpoint in table() {
+    for Route { endpoint, .. } in table() {
         assert!(names.insert(endpoint.name), "{}", endpoint.name);
         for path in endpoint.paths() {
             assert!(rows.insert((endpoint.method.clone(), path.clone())), "{path}");

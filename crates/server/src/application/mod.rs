@@ -18,7 +18,7 @@ use actix_web::{
     web,
 };
 use alpine_domain::{Clock, ports::secrets::Randomness, time::SystemClock};
-use alpine_http::{AppState, Freshness, Services, endpoint::Endpoint, metrics_app, routes};
+use alpine_http::{AppState, Freshness, Route, Services, metrics_app, routes};
 use alpine_infra::{MonotonicClock, events::Follower, secrets::OsRandomness};
 use alpine_persistence::DatabaseProbe;
 use anyhow::Context as _;
@@ -43,7 +43,7 @@ pub struct Ports {
     pub randomness: Arc<dyn Randomness>,
     /// Routes besides those of the table, for extensions that live outside of this workspace. Called
     /// once for every worker.
-    pub more_routes: fn(&Arc<Core>) -> Vec<Endpoint>,
+    pub more_routes: fn(&Arc<Core>) -> Vec<Route>,
 }
 
 impl Default for Ports {
@@ -294,7 +294,7 @@ fn serve_api(
     listener: TcpListener,
     state: &web::Data<AppState>,
     core: &Arc<Core>,
-    more_routes: fn(&Arc<Core>) -> Vec<Endpoint>,
+    more_routes: fn(&Arc<Core>) -> Vec<Route>,
 ) -> anyhow::Result<Server> {
     let (state, core, bus) = (state.clone(), core.clone(), core.bus.clone());
     let http = &config.http;

@@ -10,15 +10,11 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpResponse, HttpServer, http::Method, web};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use alpine_domain::ports::cache::{
     CacheKey, CacheOutcome, CachePolicy, CachedBody, Loader, ResponseCache, Tag,
 };
-use alpine_http::{
-    AppState, Context, Services,
-    endpoint::{Endpoint, Handler},
-    routes,
-};
+use alpine_http::{AppState, Context, Handler, Route, Services, routes};
 use alpine_server::{
     application::{Application, Core, Ports},
     logging,
@@ -135,28 +131,25 @@ async fn serve_application(
 }
 
 /// What answers `signals/latest`.
-fn latest() -> Option<Endpoint> {
+fn latest() -> Option<Route> {
     routes::table(&alpine_http::HttpSettings::default())
         .into_iter()
-        .find(|endpoint| endpoint.name == "latest_signals")
+        .find(|route| route.endpoint.name == "latest_signals")
 }
 
 /// The same route under another path, with another handler around its own.
-fn around(variant: Variant, wrap: impl Fn(Handler) -> Handler) -> Vec<Endpoint> {
+fn around(variant: Variant, wrap: impl Fn(Handler) -> Handler) -> Vec<Route> {
     let path = variant.path().strip_prefix("/api/v1/").unwrap_or_default();
-    let wrapped = |latest: Endpoint| Endpoint {
-        method: Method::GET,
-        path,
-        name: variant.name(),
-        handler: wrap(latest.handler),
-        ..latest
+    let wrapped = |Route { mut endpoint, handler }: Route| {
+        (endpoint.path, endpoint.name) = (path, variant.name());
+        Route { endpoint, handler: wrap(handler) }
     };
     latest().map(wrapped).into_iter().collect()
 }
 
 static REDIS: OnceLock<ConnectionManager> = OnceLock::new();
 
-fn with_redis(_: &Arc<Core>) -> Vec<Endpoint> {
+fn with_redis(_: &Arc<Core>) -> Vec<Route> {
     around(Variant::Redis, |inner| {
         Rc::new(move |context| {
             let inner = Rc::clone(&inner);
@@ -180,7 +173,7 @@ async fn ask_redis() -> Result<(), redis::RedisError> {
     }
 }
 
-fn without_cache(_: &Arc<Core>) -> Vec<Endpoint> {
+fn without_cache(_: &Arc<Core>) -> Vec<Route> {
     let state: OnceLock<web::Data<AppState>> = OnceLock::new();
     let state = Arc::new(state);
     around(Variant::Uncached, |inner| {

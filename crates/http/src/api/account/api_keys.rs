@@ -9,8 +9,8 @@ use actix_web::{
 };
 use alpine_domain::account::{AccountState, Caller, Role, Tier};
 
+use super::views::{ApiKeyView, ApiKeysView, NewApiKeyView};
 use crate::{
-    api::account::views::{ApiKeyView, ApiKeysView, NewApiKeyView},
     context::{Context, not_found},
     problem::{self, Challenge, Problem, Result},
 };

@@ -9,8 +9,8 @@ use actix_web::{
 };
 use alpine_domain::account::{Caller, Email, FullName, NewPassword};
 
+use super::views::SignedInView;
 use crate::{
-    api::account::views::SignedInView,
     context::Context,
     extract::{body::MediaType, fields::Fields},
     problem::{Challenge, Problem, Result},

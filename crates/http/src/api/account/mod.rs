@@ -2,5 +2,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod auth;
+mod bodies;
+pub(crate) mod docs;
 pub(crate) mod profile;
 pub(crate) mod views;

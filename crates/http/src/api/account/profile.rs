@@ -9,7 +9,8 @@ use alpine_domain::{
     ports::cache::Scope,
 };
 
-use crate::{api::account::views::ProfileView, cached::loaded, context::Context, problem::Result};
+use super::views::ProfileView;
+use crate::{cached::loaded, context::Context, problem::Result};
 
 /// `GET auth/me` and `GET users/profile`.
 pub(crate) async fn profile(context: Context) -> Result<HttpResponse> {

@@ -148,9 +148,3 @@ pub(crate) struct ApiKeysView<'a> {
     pub items: Vec<ApiKeyView<'a>>,
     pub total: usize,
 }
-
-/// One sentence.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Message<'a> {
-    pub message: &'a str,
-}

@@ -1,4 +1,6 @@
 //! Health, metrics, the description of the API and its page.
 
-pub(crate) mod health;
+pub(crate) mod docs;
+pub(crate) mod handlers;
 pub(crate) mod pages;
+mod views;

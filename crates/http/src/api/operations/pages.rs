@@ -13,8 +13,9 @@ use alpine_domain::{Error, ports::cache::CachedBody};
 use utoipa_swagger_ui::Config;
 
 use crate::{
-    cached::fixed,
     context::{Context, not_found},
+    json::fixed,
+    openapi::Described,
     problem::Result,
 };
 
@@ -38,7 +39,11 @@ struct File {
 
 /// `GET /openapi.json`.
 pub(crate) async fn openapi(context: Context) -> Result<HttpResponse> {
-    Ok(context.serve(&context.state.openapi))
+    let described = context
+        .request
+        .app_data::<Described>()
+        .ok_or_else(|| Error::internal("the application does not know its table"))?;
+    context.serve_fixed(|| described.to_json())
 }
 
 /// `GET /docs`: the page's files lie below it.

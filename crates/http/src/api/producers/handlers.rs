@@ -8,11 +8,9 @@ use actix_web::{
     },
 };
 use alpine_domain::{account::Caller, event::tags, producer::Producer};
-use serde::Serialize;
-use utoipa::ToSchema;
 
+use super::views::{BatchView, OutcomeView, StoredView, SyncHealth};
 use crate::{
-    api::producers::views::{BatchView, OutcomeView, StoredView},
     context::Context,
     extract::body::MediaType,
     problem::{Challenge, Problem, Result},
@@ -82,16 +80,6 @@ pub(crate) async fn report_outcome(mut context: Context) -> Result<HttpResponse>
         pnl_pct: outcome.and_then(|outcome| outcome.pnl),
         closed_at: outcome.map(|outcome| outcome.closed_at),
     })
-}
-
-/// Whether producers may push.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct SyncHealth {
-    #[schema(example = "healthy")]
-    status: &'static str,
-    service: &'static str,
-    /// Where signals go.
-    endpoint: &'static str,
 }
 
 /// `GET external-signals/sync/health`.

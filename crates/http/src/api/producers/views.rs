@@ -112,3 +112,13 @@ impl<'a> BatchView<'a> {
         batch
     }
 }
+
+/// Whether producers may push.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SyncHealth {
+    #[schema(example = "healthy")]
+    pub status: &'static str,
+    pub service: &'static str,
+    /// Where signals go.
+    pub endpoint: &'static str,
+}

@@ -13,87 +13,17 @@ use alpine_domain::{
 use bytes::Bytes;
 use futures_util::stream;
 
+use super::{file_format::FileFormat, parameters, views::SignalView};
 use crate::{
-    api::signals::views::SignalView,
     context::Context,
     extract::accept::accepts_media,
     problem::{self, Problem},
 };
 
-/// How the file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Csv,
-    Json,
-    Ndjson,
-}
-
-impl std::str::FromStr for Format {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "csv" => Ok(Self::Csv),
-            "json" => Ok(Self::Json),
-            "ndjson" => Ok(Self::Ndjson),
-            _ => Err("must be one of: csv json ndjson"),
-        }
-    }
-}
-
-impl std::fmt::Display for Format {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-        })
-    }
-}
-
-impl Format {
-    const fn media_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv",
-            Self::Json => "application/json",
-            Self::Ndjson => "application/x-ndjson",
-        }
-    }
-
-    const fn content_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-            other => other.media_type(),
-        }
-    }
-
-    /// What stands before the rows. Only where there are simulations, a column tells.
-    const fn head(self, marks_simulated: bool) -> &'static [u8] {
-        match self {
-            Self::Csv if marks_simulated => {
-                b"id,symbol,action,entry_price,confidence,timestamp,simulated\r\n"
-            }
-            Self::Csv => b"id,symbol,action,entry_price,confidence,timestamp\r\n",
-            Self::Json => b"[",
-            Self::Ndjson => b"",
-        }
-    }
-
-    const fn tail(self) -> &'static [u8] {
-        match self {
-            Self::Json => b"]\n",
-            Self::Csv | Self::Ndjson => b"",
-        }
-    }
-}
-
 /// `GET signals/export`. The first rows are read before anything is answered, so that a store that is
 /// away is a 503; one that goes away later breaks the connection off, and no file looks complete.
 pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
-    let mut query = context.query()?;
-    let format = query.optional("format").unwrap_or(Format::Csv);
-    let days = query.days(1..=365).unwrap_or(30);
-    query.finish()?;
+    let ((format, days), _) = context.parameters(&parameters::export())?;
     check_accept(&context, format)?;
     let services = &context.state.services;
     let catalogue = Arc::clone(&services.catalogue);
@@ -116,7 +46,7 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
         .streaming(stream::try_unfold(file, File::step)))
 }
 
-fn check_accept(context: &Context, format: Format) -> problem::Result<()> {
+fn check_accept(context: &Context, format: FileFormat) -> problem::Result<()> {
     let accept = context.request.headers().get(ACCEPT);
     if accept.is_none_or(|value| accepts_media(value.as_bytes(), format.media_type())) {
         return Ok(());
@@ -129,7 +59,7 @@ fn check_accept(context: &Context, format: Format) -> problem::Result<()> {
 struct File {
     catalogue: Arc<Catalogue>,
     export: Export,
-    format: Format,
+    format: FileFormat,
     marks_simulated: bool,
     rows: u64,
     ready: VecDeque<Bytes>,
@@ -169,14 +99,14 @@ impl File {
         let mut out = Vec::with_capacity(signals.len() * 128);
         for signal in signals {
             match self.format {
-                Format::Csv => write_csv_row(&mut out, signal, self.marks_simulated),
-                Format::Json => {
+                FileFormat::Csv => write_csv_row(&mut out, signal, self.marks_simulated),
+                FileFormat::Json => {
                     if self.rows > 0 {
                         out.push(b',');
                     }
                     self.write_json(&mut out, signal)?;
                 }
-                Format::Ndjson => {
+                FileFormat::Ndjson => {
                     self.write_json(&mut out, signal)?;
                     out.push(b'\n');
                 }

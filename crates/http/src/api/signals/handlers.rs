@@ -13,8 +13,11 @@ use alpine_domain::{
     signal::{HistoryRequest, ListRequest, SignalId},
 };
 
+use super::{
+    parameters,
+    views::{HistoryView, LiveView, SignalPage, SignalView, SignalViews},
+};
 use crate::{
-    api::signals::views::{HistoryView, LiveView, SignalPage, SignalView, SignalViews},
     cached::{group, loaded},
     context::{Context, not_found},
     problem::Result,
@@ -26,18 +29,11 @@ fn policy(context: &Context) -> CachePolicy {
 
 /// `GET signals/latest`: a bare array, as existing clients expect.
 pub(crate) async fn latest(context: Context) -> Result<HttpResponse> {
-    let mut query = context.query()?;
-    let request = ListRequest {
-        slice: Slice::first(query.number("limit", 1..=100, 10)),
-        premium_only: query.flag("premium_only"),
-        symbol: query.symbol(),
-        action: None,
-        min_confidence: None,
-    };
-    let parameters = query.finish()?;
+    let ((limit, premium_only, symbol), key) = context.parameters(&parameters::latest())?;
+    let request = ListRequest { premium_only, symbol, ..ListRequest::newest(limit) };
     let viewer = context.viewer();
     context
-        .cached(policy(&context), group(viewer), parameters, move |services| {
+        .cached(policy(&context), group(viewer), key, move |services| {
             let (catalogue, request) = (Arc::clone(&services.catalogue), request.clone());
             async move {
                 let listing = catalogue.latest(viewer, &request).await?;
@@ -49,18 +45,13 @@ pub(crate) async fn latest(context: Context) -> Result<HttpResponse> {
 
 /// `GET signals/subscribed`: a page, with a link to the next one.
 pub(crate) async fn subscribed(context: Context) -> Result<HttpResponse> {
-    let mut query = context.query()?;
-    let request = ListRequest {
-        slice: query.slice(1..=100, 20),
-        premium_only: query.flag("premium_only"),
-        symbol: query.symbol(),
-        action: query.optional("action"),
-        min_confidence: query.percentage("min_confidence"),
-    };
-    let parameters = query.finish()?;
+    let (values, key) = context.parameters(&parameters::subscribed())?;
+    let (limit, offset, after, premium_only, symbol, action, min_confidence) = values;
+    let slice = Slice { limit, offset, after };
+    let request = ListRequest { slice, premium_only, symbol, action, min_confidence };
     let viewer = context.viewer();
     let entry = context
-        .entry(policy(&context), group(viewer), parameters, move |services| {
+        .entry(policy(&context), group(viewer), key, move |services| {
             let (catalogue, request) = (Arc::clone(&services.catalogue), request.clone());
             async move {
                 let (page, expires_at) = catalogue.subscribed(viewer, &request).await?;
@@ -100,12 +91,11 @@ fn next_link(context: &Context, cursor: &str) -> String {
 
 /// `GET signals/live`.
 pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
-    let mut query = context.query()?;
-    let request = ListRequest::newest(query.number("limit", 1..=100, 20));
-    let parameters = query.finish()?;
+    let (limit, key) = context.parameters(&parameters::live())?;
+    let request = ListRequest::newest(limit);
     let viewer = context.viewer();
     context
-        .cached(policy(&context), group(viewer), parameters, move |services| {
+        .cached(policy(&context), group(viewer), key, move |services| {
             let (catalogue, request) = (Arc::clone(&services.catalogue), request.clone());
             async move {
                 let listing = catalogue.latest(viewer, &request).await?;
@@ -123,17 +113,11 @@ pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
 
 /// `GET signals/history`.
 pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
-    let mut query = context.query()?;
-    let request = HistoryRequest {
-        limit: query.number("limit", 1..=500, 50),
-        days: query.days(1..=365).unwrap_or(30),
-        symbol: query.symbol(),
-        status: query.optional("status"),
-    };
-    let parameters = query.finish()?;
+    let ((limit, days, symbol, status), key) = context.parameters(&parameters::history())?;
+    let request = HistoryRequest { limit, days, symbol, status };
     let viewer = context.viewer();
     context
-        .cached(policy(&context), group(viewer), parameters, move |services| {
+        .cached(policy(&context), group(viewer), key, move |services| {
             let (catalogue, request) = (Arc::clone(&services.catalogue), request.clone());
             async move {
                 let listing = catalogue.history(viewer, &request).await?;

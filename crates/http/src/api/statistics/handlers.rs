@@ -9,32 +9,26 @@ use alpine_domain::{
     statistics::PerformanceRequest,
 };
 
-use crate::{
-    api::statistics::views::{EquityCurveView, StatisticsView, SymbolsView},
-    cached::loaded,
-    context::Context,
-    problem::Result,
+use super::{
+    parameters,
+    views::{EquityCurveView, StatisticsView, SymbolsView},
 };
+use crate::{cached::loaded, context::Context, problem::Result};
 
 fn policy(context: &Context) -> CachePolicy {
     context.cache_policy(context.state.settings.cache.performance, [tags::PERFORMANCE])
 }
 
 fn request(context: &Context) -> Result<(PerformanceRequest, String)> {
-    let mut query = context.query()?;
-    let request = PerformanceRequest {
-        symbol: query.symbol(),
-        strategy: query.optional("strategy"),
-        days: query.days(1..=3_650),
-    };
-    Ok((request, query.finish()?))
+    let ((symbol, strategy, days), key) = context.parameters(&parameters::performance())?;
+    Ok((PerformanceRequest { symbol, strategy, days }, key))
 }
 
 /// `GET performance/stats`.
 pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
-    let (request, parameters) = request(&context)?;
+    let (request, key) = request(&context)?;
     context
-        .cached(policy(&context), Scope::Public, parameters, move |services| {
+        .cached(policy(&context), Scope::Public, key, move |services| {
             let (performance, request) = (Arc::clone(&services.performance), request.clone());
             async move { loaded(&StatisticsView::from(performance.statistics(&request).await?), None) }
         })
@@ -43,9 +37,9 @@ pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
 
 /// `GET performance/equity-curve`.
 pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
-    let (request, parameters) = request(&context)?;
+    let (request, key) = request(&context)?;
     context
-        .cached(policy(&context), Scope::Public, parameters, move |services| {
+        .cached(policy(&context), Scope::Public, key, move |services| {
             let (performance, request) = (Arc::clone(&services.performance), request.clone());
             async move {
                 loaded(&EquityCurveView::from(performance.equity_curve(&request).await?), None)

@@ -1,4 +1,6 @@
 //! The public record: statistics over closed signals.
 
+pub(crate) mod docs;
 pub(crate) mod handlers;
+mod parameters;
 pub(crate) mod views;

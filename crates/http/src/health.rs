@@ -1,5 +1,4 @@
-//! How the service is doing. Liveness looks at nothing shared; the rest looks at the probes, at most
-//! once a second however often it is asked.
+//! The probes, asked at most once a second however often somebody wants to know.
 
 use std::{
     collections::BTreeMap,
@@ -7,21 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{
-    HttpResponse,
-    http::{StatusCode, header::RETRY_AFTER},
-    rt::time::timeout,
-};
+use actix_web::{http::StatusCode, rt::time::timeout};
 use alpine_domain::ports::health::{Condition, Probe, Report};
 use futures_util::{future::join_all, lock::Mutex};
-use prometheus::Encoder as _;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::{
-    context::Context,
-    problem::{self, Problem, Result},
-};
 
 /// How long a report is passed on before the probes are asked again.
 const KEPT: Duration = Duration::from_secs(1);
@@ -70,7 +59,7 @@ pub(crate) struct Check {
 #[derive(Debug, Clone)]
 pub(crate) struct Overview {
     pub(crate) status: Status,
-    checks: BTreeMap<&'static str, Check>,
+    pub(crate) checks: BTreeMap<&'static str, Check>,
 }
 
 /// The probes, asked one round at a time.
@@ -84,6 +73,11 @@ pub(crate) struct Health {
 impl Health {
     pub(crate) fn new(probes: Vec<Arc<dyn Probe>>, probe_timeout: Duration) -> Self {
         Self { probes, probe_timeout, started: Instant::now(), last: Mutex::new(None) }
+    }
+
+    /// How long the process has run.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// What the probes say, or said within the last second. Concurrent callers share one round.
@@ -129,82 +123,4 @@ fn summarise(reports: Vec<(&'static str, bool, Report)>) -> Overview {
         checks.insert(name, Check { status: word, essential, detail: report.detail });
     }
     Overview { status, checks }
-}
-
-/// How the service is doing.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Health)]
-pub(crate) struct HealthView<'a> {
-    status: Status,
-    service: &'a str,
-    version: &'a str,
-    uptime_seconds: u64,
-    /// Of each part: `database`, `redis` and others.
-    checks: &'a BTreeMap<&'static str, Check>,
-}
-
-/// `GET /health`.
-pub(crate) async fn health(context: Context) -> Result<HttpResponse> {
-    let health = &context.state.health;
-    let overview = health.check().await;
-    let settings = &context.state.settings;
-    let view = HealthView {
-        status: overview.status,
-        service: settings.service,
-        version: settings.version,
-        uptime_seconds: health.started.elapsed().as_secs(),
-        checks: &overview.checks,
-    };
-    let mut answer = context.answer(overview.status.http(), &view)?;
-    if overview.status == Status::Unhealthy {
-        answer.headers_mut().insert(RETRY_AFTER, 1.into());
-    }
-    Ok(answer)
-}
-
-/// A word on how a process is doing.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct StatusView {
-    status: &'static str,
-}
-
-/// `GET /health/liveness`: the process answers, whatever else is away.
-pub(crate) async fn liveness(context: Context) -> Result<HttpResponse> {
-    context.ok(&StatusView { status: "alive" })
-}
-
-/// `GET /health/readiness`: everything essential is there and shutdown has not begun.
-pub(crate) async fn readiness(context: Context) -> Result<HttpResponse> {
-    let unready = |what| {
-        Err(Problem::from(alpine_domain::Error::Unavailable {
-            what,
-            retry_after: Duration::from_secs(1),
-            source: None,
-        }))
-    };
-    if context.state.is_draining() {
-        return unready("the service is shutting down and");
-    }
-    if context.state.health.check().await.status == Status::Unhealthy {
-        return unready("something essential");
-    }
-    context.ok(&StatusView { status: "ready" })
-}
-
-/// `GET /metrics`, in the Prometheus text format.
-pub(crate) async fn metrics(context: Context) -> Result<HttpResponse> {
-    let encoder = prometheus::TextEncoder::new();
-    let mut text = Vec::new();
-    encoder
-        .encode(&context.state.registry.gather(), &mut text)
-        .map_err(alpine_domain::Error::internal)?;
-    Ok(HttpResponse::Ok().content_type(prometheus::TEXT_FORMAT).body(text))
-}
-
-/// `GET /problems/{kind}`: what a problem's `type` leads to.
-pub(crate) async fn problem_kind(context: Context) -> Result<HttpResponse> {
-    let slug = context.segment("kind");
-    let kind = problem::KINDS.iter().find(|kind| kind.slug == slug);
-    let kind = kind.ok_or_else(|| crate::context::not_found("kind of problem"))?;
-    context.ok(kind)
 }

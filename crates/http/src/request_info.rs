@@ -1,4 +1,4 @@
-//! One request and its answer, as far as everything around the handler needs to know.
+//! What is known of one request and its answer, as far as everything around the handler needs it.
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -12,7 +12,7 @@ use actix_web::{
 };
 use alpine_domain::{Clock, Timestamp, ports::secrets::Randomness};
 
-use crate::{app::Mounted, edge::limit::Spent, extract::accept};
+use crate::{endpoint::MountedEndpoint, extract::accept, policy_header::RateStatus};
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,7 +24,7 @@ const MAX_REQUEST_ID: usize = 128;
 
 /// What is known of a request from its first to its last moment. Shared by the edge, the guard and the
 /// handler of one request, on one thread.
-pub struct Exchange {
+pub struct RequestInfo {
     pub(crate) started: Instant,
     /// The same moment, by the calendar.
     pub(crate) began: Timestamp,
@@ -32,16 +32,16 @@ pub struct Exchange {
     trace_id: [u8; 32],
     pub(crate) accepts_gzip: bool,
     /// The route, once it is known.
-    pub(crate) route: OnceCell<Rc<Mounted>>,
+    pub(crate) route: OnceCell<Rc<MountedEndpoint>>,
     /// The class of the caller, once it is known.
     pub(crate) caller_kind: Cell<&'static str>,
     /// What the rate limiter said last.
-    pub(crate) spent: RefCell<Option<Spent>>,
+    pub(crate) rate_status: RefCell<Option<RateStatus>>,
     /// The body's coding was chosen by the handler, and its validator names these very bytes.
     pub(crate) is_coding_final: Cell<bool>,
 }
 
-impl Exchange {
+impl RequestInfo {
     pub(crate) fn begin(
         headers: &HeaderMap,
         clock: &dyn Clock,
@@ -68,12 +68,12 @@ impl Exchange {
                 .is_some_and(|value| accept::accepts_gzip(value.as_bytes())),
             route: OnceCell::new(),
             caller_kind: Cell::new("none"),
-            spent: RefCell::new(None),
+            rate_status: RefCell::new(None),
             is_coding_final: Cell::new(false),
         }
     }
 
-    /// The exchange that a request belongs to. Every request that passed the edge has one.
+    /// What is known of a request. Every request that passed the edge has one.
     pub(crate) fn of(request: &HttpRequest) -> Option<Rc<Self>> {
         request.extensions().get::<Rc<Self>>().cloned()
     }

@@ -11,10 +11,10 @@ use arrayvec::ArrayString;
 
 use crate::{
     endpoint::Limit,
-    exchange::Exchange,
     extract::address::{AddressGroup, ClientAddress},
+    policy_header::RateStatus,
     problem::{Problem, Result, whole_seconds},
-    settings::LimitSettings,
+    request_info::RequestInfo,
     state::AppState,
 };
 
@@ -24,70 +24,23 @@ const OLD_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const OLD_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const OLD_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// What the limiter said of a request.
-pub(crate) struct Spent {
-    /// Which of the state's policy texts tells of it.
-    text: Option<usize>,
-    decision: Decision,
-}
-
-/// A policy as the headers tell it, written once.
-pub(crate) struct PolicyText {
-    policy: &'static str,
-    header: HeaderValue,
-    windows: Vec<WindowText>,
-}
-
-struct WindowText {
-    length: Duration,
-    name: String,
-}
-
-impl PolicyText {
-    fn new(policy: &RatePolicy) -> Option<Self> {
-        let windows: Vec<WindowText> = policy
-            .windows
-            .iter()
-            .map(|window| WindowText {
-                length: window.length,
-                name: window_name(policy, window.length),
-            })
-            .collect();
-        let items: Vec<String> = policy
-            .windows
-            .iter()
-            .zip(&windows)
-            .map(|(window, WindowText { length, name })| {
-                format!("\"{name}\";q={};w={}", window.limit, length.as_secs().max(1))
-            })
-            .collect();
-        let header = HeaderValue::try_from(items.join(", ")).ok()?;
-        Some(Self { policy: policy.name, header, windows })
-    }
-
-    /// The texts of every policy.
-    pub(crate) fn all(limits: &LimitSettings) -> Vec<Self> {
-        limits.all().into_iter().filter_map(Self::new).collect()
-    }
-}
-
 /// Counts a request of an address against the coarse limit, before anything is known of its caller.
 pub(crate) async fn count_address(
     state: &AppState,
-    exchange: &Exchange,
+    info: &RequestInfo,
     limit: Limit,
     address: ClientAddress,
 ) -> Result<()> {
     if limit == Limit::None {
         return Ok(());
     }
-    count_unshown(state, exchange, &state.settings.limits.address, &of_address(address)).await
+    count_unshown(state, info, &state.settings.limits.address, &of_address(address)).await
 }
 
 /// Counts a request of a caller against the policy of its class.
 pub(crate) async fn count_caller(
     state: &AppState,
-    exchange: &Exchange,
+    info: &RequestInfo,
     limit: Limit,
     caller: &Caller,
     address: ClientAddress,
@@ -107,40 +60,40 @@ pub(crate) async fn count_caller(
         Caller::Producer(producer) => named("p:", &producer.id.get().to_be_bytes()),
     };
     let decision = admit(state, policy, &who).await;
-    settle(state, exchange, policy, decision)
+    settle(state, info, policy, decision)
 }
 
 /// Counts one guess at an account's secret from one address. The account stands in the key only as a
 /// digest, so that no address of a person reaches the limiter's store.
 pub(crate) async fn count_attempt(
     state: &AppState,
-    exchange: &Exchange,
+    info: &RequestInfo,
     address: &ClientAddress,
     account: &str,
 ) -> Result<()> {
     let who = format!("g:{}:{address}", nameless(account));
-    count_unshown(state, exchange, &state.settings.limits.login_account, &who).await
+    count_unshown(state, info, &state.settings.limits.login_account, &who).await
 }
 
 /// Counts one guess at an account's secret from any address that never signed in to it.
 pub(crate) async fn count_stranger(
     state: &AppState,
-    exchange: &Exchange,
+    info: &RequestInfo,
     account: &str,
 ) -> Result<()> {
     let who = format!("s:{}", nameless(account));
-    count_unshown(state, exchange, &state.settings.limits.strangers, &who).await
+    count_unshown(state, info, &state.settings.limits.strangers, &who).await
 }
 
 /// Counts against a policy that is told of in a refusal only: otherwise the caller's own says more.
 async fn count_unshown(
     state: &AppState,
-    exchange: &Exchange,
+    info: &RequestInfo,
     policy: &RatePolicy,
     who: &str,
 ) -> Result<()> {
     let decision = admit(state, policy, who).await;
-    if decision.allowed { Ok(()) } else { settle(state, exchange, policy, decision) }
+    if decision.allowed { Ok(()) } else { settle(state, info, policy, decision) }
 }
 
 /// Most decisions need no waiting, and then no room for it either.
@@ -183,7 +136,7 @@ fn nameless(account: &str) -> String {
 
 fn settle(
     state: &AppState,
-    exchange: &Exchange,
+    info: &RequestInfo,
     policy: &RatePolicy,
     decision: Decision,
 ) -> Result<()> {
@@ -191,22 +144,21 @@ fn settle(
         let wait = decision.retry_after.unwrap_or(Duration::from_secs(1));
         Problem::rate_limited(policy.name, wait)
     });
-    let text = state.policy_texts.iter().position(|text| text.policy == policy.name);
-    exchange.spent.replace(Some(Spent { text, decision }));
+    let header = state.policy_headers.iter().position(|header| header.policy == policy.name);
+    info.rate_status.replace(Some(RateStatus { header, decision }));
     refusal.map_or(Ok(()), Err)
 }
 
 /// Writes what the limiter said: the fields of draft-ietf-httpapi-ratelimit-headers, and the older
 /// ones, where `X-RateLimit-Reset` is in Unix seconds.
-pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, state: &AppState) {
-    let spent = exchange.spent.borrow();
-    let Some(Spent { text: Some(text), decision }) = spent.as_ref() else {
+pub(crate) fn write_headers(headers: &mut HeaderMap, info: &RequestInfo, state: &AppState) {
+    let status = info.rate_status.borrow();
+    let Some(RateStatus { header: Some(header), decision }) = status.as_ref() else {
         return;
     };
-    let Some(text) = state.policy_texts.get(*text) else { return };
+    let Some(header) = state.policy_headers.get(*header) else { return };
     let reset = whole_seconds(decision.reset_after);
-    let window = text.windows.iter().find(|window| window.length == decision.window);
-    let name = window.map_or(text.policy, |window| &window.name);
+    let name = header.window_name(decision.window);
     // On the stack: the value is copied once, to where it stays. The names are short; of one that is
     // not, the header is left out.
     let (mut remaining, mut after) = (itoa::Buffer::new(), itoa::Buffer::new());
@@ -218,20 +170,8 @@ pub(crate) fn write_headers(headers: &mut HeaderMap, exchange: &Exchange, state:
     {
         headers.insert(STATE, left);
     }
-    headers.insert(POLICY, text.header.clone());
+    headers.insert(POLICY, header.value.clone());
     headers.insert(OLD_LIMIT, decision.limit.into());
     headers.insert(OLD_REMAINING, decision.remaining.into());
-    headers.insert(OLD_RESET, exchange.began.later(decision.reset_after).seconds().into());
-}
-
-/// Each window is a policy of its own to the draft, so each has a name of its own.
-fn window_name(policy: &RatePolicy, length: Duration) -> String {
-    if policy.windows.len() < 2 {
-        return policy.name.to_owned();
-    }
-    match length.as_secs() {
-        60 => format!("{}-minute", policy.name),
-        3_600 => format!("{}-hour", policy.name),
-        seconds => format!("{}-{seconds}s", policy.name),
-    }
+    headers.insert(OLD_RESET, info.began.later(decision.reset_after).seconds().into());
 }

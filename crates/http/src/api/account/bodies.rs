@@ -1,0 +1,66 @@
+//! What requests carry, for the description. The handlers read members one by one, so that every bad
+//! one is named at once; nothing is ever made of these types.
+
+use utoipa::ToSchema;
+
+/// A new account. Members that would grant something change nothing.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct SignUpRequest {
+    #[schema(format = Email, max_length = 254)]
+    email: String,
+    /// Of any kind; well-known ones are refused.
+    #[schema(format = Password, min_length = 12, max_length = 128)]
+    password: String,
+    #[schema(min_length = 1, max_length = 200)]
+    full_name: String,
+}
+
+/// Who signs in.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct SignInRequest {
+    #[schema(format = Email)]
+    email: String,
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// Who signs in, as OAuth 2.0's password form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct SignInForm {
+    /// The e-mail address.
+    username: String,
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// A refresh token, good for one use.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct RefreshRequest {
+    refresh_token: String,
+}
+
+/// What to change; the rest stays.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ProfileChangeRequest {
+    #[schema(min_length = 1, max_length = 200)]
+    full_name: Option<String>,
+    #[schema(format = Email, max_length = 254)]
+    email: Option<String>,
+}
+
+/// A new API key.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ApiKeyRequest {
+    name: String,
+    /// Today only `signals:read`.
+    #[schema(example = json!(["signals:read"]))]
+    scopes: Option<Vec<String>>,
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+}

@@ -1,0 +1,54 @@
+//! What is said of the routes of signals.
+
+use super::{parameters, views};
+use crate::{
+    doc::{Doc, Extra},
+    problem,
+};
+
+fn doc(summary: &'static str, answer: &'static str) -> Doc {
+    Doc::new("signals", summary, answer)
+}
+
+pub(crate) fn latest() -> Doc {
+    doc("The newest open signals", "What the caller's tier may see.")
+        .parameters(&parameters::latest())
+        .gives_list::<views::SignalView<'_>>()
+        .with(Extra::Validator)
+}
+
+pub(crate) fn subscribed() -> Doc {
+    doc("Open signals, page by page", "One page, newest first.")
+        .parameters(&parameters::subscribed())
+        .gives::<views::SignalPage<'_>>()
+        .with(Extra::Validator)
+        .with(Extra::Link)
+}
+
+pub(crate) fn live() -> Doc {
+    doc("The newest open signals of the tier", "With the tier's threshold.")
+        .parameters(&parameters::live())
+        .gives::<views::LiveView<'_>>()
+        .with(Extra::Validator)
+}
+
+pub(crate) fn history() -> Doc {
+    doc("Signals of the last days", "Newest first.")
+        .parameters(&parameters::history())
+        .gives_list::<views::HistoryView<'_>>()
+        .with(Extra::Validator)
+}
+
+pub(crate) fn find() -> Doc {
+    doc("One signal", "The signal.").gives::<views::SignalView<'_>>()
+}
+
+pub(crate) fn export() -> Doc {
+    doc("Signals as a file", "The file, streamed.")
+        .parameters(&parameters::export())
+        .gives_other("text/csv")
+        .gives_list::<views::SignalView<'_>>()
+        .gives_other("application/x-ndjson")
+        .with(Extra::Attachment)
+        .problems(&[&problem::NOT_ACCEPTABLE])
+}

@@ -1,0 +1,56 @@
+//! What the queries for signals may hold.
+
+use alpine_domain::{
+    page::{Cursor, TOTAL_CAP},
+    signal::{Action, SignalStatus, Symbol},
+};
+
+use super::file_format::FileFormat;
+use crate::extract::parameter::{Days, Or, Param, Parameters, SYMBOL};
+
+const fn limit(max: u32, default: u32) -> Or<Param<u32>> {
+    Param::whole("limit", 1, max, "Signals at most.").or(default)
+}
+
+const OFFSET: Or<Param<u32>> =
+    Param::whole("offset", 0, TOTAL_CAP, "Signals to pass over, without a cursor.")
+        .position()
+        .or(0);
+const CURSOR: Param<Cursor> =
+    Param::text("cursor", None, None, "next_cursor of the page before.").position();
+const PREMIUM_ONLY: Or<Param<bool>> =
+    Param::flag("premium_only", "Only signals of the PREMIUM type.").or(false);
+const ACTION: Param<Action> = Param::one_of("action", Action::WORDS, "Only this direction.");
+const MIN_CONFIDENCE: Param<f64> =
+    Param::percentage("min_confidence", "Only signals with at least this confidence.");
+const STATUS: Param<SignalStatus> = Param::one_of("status", SignalStatus::WORDS, "Only these.");
+const FORMAT: Or<Param<FileFormat>> =
+    Param::one_of("format", FileFormat::WORDS, "Its form.").or(FileFormat::Csv);
+
+/// Of `signals/latest`: limit, premium only, instrument.
+pub(super) fn latest() -> impl Parameters<Values = (u32, bool, Option<Symbol>)> {
+    (limit(100, 10), PREMIUM_ONLY, SYMBOL)
+}
+
+/// Of `signals/subscribed`: limit, offset, cursor, premium only, instrument, direction, confidence.
+pub(super) fn subscribed() -> impl Parameters<
+    Values = (u32, u32, Option<Cursor>, bool, Option<Symbol>, Option<Action>, Option<f64>),
+> {
+    (limit(100, 20), OFFSET, CURSOR, PREMIUM_ONLY, SYMBOL, ACTION, MIN_CONFIDENCE)
+}
+
+/// Of `signals/live`: limit.
+pub(super) fn live() -> impl Parameters<Values = u32> {
+    limit(100, 20)
+}
+
+/// Of `signals/history`: limit, days, instrument, status.
+pub(super) fn history() -> impl Parameters<Values = (u32, u32, Option<Symbol>, Option<SignalStatus>)>
+{
+    (limit(500, 50), Days::up_to(365).or(30), SYMBOL, STATUS)
+}
+
+/// Of `signals/export`: form, days.
+pub(super) fn export() -> impl Parameters<Values = (FileFormat, u32)> {
+    (FORMAT, Days::up_to(365).or(30))
+}

@@ -1,0 +1,24 @@
+//! What is said of the routes of statistics.
+
+use super::{parameters, views};
+use crate::doc::{Doc, Extra};
+
+fn doc(summary: &'static str, answer: &'static str) -> Doc {
+    Doc::new("record", summary, answer).with(Extra::Validator)
+}
+
+pub(crate) fn statistics() -> Doc {
+    doc("Statistics over closed signals", "The statistics.")
+        .parameters(&parameters::performance())
+        .gives::<views::StatisticsView>()
+}
+
+pub(crate) fn equity_curve() -> Doc {
+    doc("Results added up, in order of closing", "The curve.")
+        .parameters(&parameters::performance())
+        .gives::<views::EquityCurveView>()
+}
+
+pub(crate) fn symbols() -> Doc {
+    doc("Instruments with closed signals", "By name.").gives::<views::SymbolsView<'_>>()
+}
