@@ -1,7 +1,7 @@
 //! Project chores behind `cargo xtask`; `cargo xtask help` lists them.
 //!
 //! This crate must not depend on the application: whoever runs the tests would compile it twice. What
-//! needs it is the crate `alpine-tools`, which the chores call through cargo.
+//! needs it is the crate `alpine-tools`, which the chores call through cargo, or is a test.
 
 mod check;
 mod mutants;

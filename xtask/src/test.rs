@@ -39,8 +39,8 @@ const FOREIGN: &[&str] = &[
 ];
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Tally {
-    passed: u64,
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
     failed: u64,
 }
 
@@ -171,7 +171,7 @@ fn without_colours(line: &str) -> String {
 
 /// The counts in nextest's `Summary [ … ] 5 tests run: 4 passed, 1 failed, 0 skipped`, or in libtest's
 /// `test result: ok. 5 passed; 0 failed; …`.
-fn read_summary(line: &str) -> Option<Tally> {
+pub(crate) fn read_summary(line: &str) -> Option<Tally> {
     let line = line.trim();
     let counts = if line.starts_with("Summary [") {
         line.split_once(" run: ")?.1

@@ -2,7 +2,6 @@
 //! `cargo xtask test` and the checks of source text start without compiling it.
 
 mod bench;
-mod check;
 mod feed;
 mod migrate;
 mod workspace;
@@ -31,9 +30,6 @@ enum Chore {
     Feed(feed::Arguments),
     /// Measure what a request costs
     Bench(bench::Arguments),
-    /// One check of `cargo xtask check`
-    #[command(hide = true)]
-    Check(check::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -41,7 +37,6 @@ fn main() -> ExitCode {
         Chore::Migrate(arguments) => migrate::run(&arguments),
         Chore::Feed(arguments) => feed::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
-        Chore::Check(arguments) => check::run(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

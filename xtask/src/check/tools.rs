@@ -1,7 +1,8 @@
-//! Checks that are programs of their own: of the toolchain, or of the crate `alpine-tools`.
+//! Checks that are programs of their own: of the toolchain, or tests of the application.
 
 use std::process::{Command, Stdio};
 
+use alpine_testing::servers::{POSTGRES_URL, Postgres, install};
 use anyhow::{Context as _, Result, bail};
 
 pub(super) fn format() -> Result<String> {
@@ -42,11 +43,28 @@ pub(super) fn deny() -> Result<String> {
 }
 
 pub(super) fn openapi() -> Result<String> {
-    run(crate::tools::command().args(["check", "openapi"]))
+    tests("openapi", "", &[])
 }
 
 pub(super) fn migrations() -> Result<String> {
-    run(crate::tools::command().args(["check", "migrations"]))
+    install::find_or_install()?;
+    let postgres = Postgres::start()?;
+    tests("contract", "migrations::nothing_drifts", &[(POSTGRES_URL, &postgres.url())])
+}
+
+/// Runs tests that look at the application itself. They are built as all tests are, so that
+/// `cargo xtask test` finds everything compiled.
+fn tests(target: &str, filter: &str, environment: &[(&str, &str)]) -> Result<String> {
+    let mut command = crate::workspace::cargo();
+    command.args(["test", "--quiet", "--workspace", "--test", target, filter]);
+    command.envs(environment.iter().copied()).env("CI", "true");
+    let output = run(&mut command)?;
+    let passed: u64 =
+        output.lines().filter_map(crate::test::read_summary).map(|tally| tally.passed).sum();
+    if passed == 0 {
+        bail!("the tests of {target} hold no `{filter}`");
+    }
+    Ok(format!("{passed} tests"))
 }
 
 /// Runs a command and returns what it wrote to standard output; the rest is told only when it fails.
