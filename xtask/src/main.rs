@@ -5,6 +5,7 @@
 
 mod check;
 mod mutants;
+mod servers;
 mod test;
 mod tools;
 mod workspace;

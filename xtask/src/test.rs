@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use alpine_testing::servers::{Guard, Servers};
+use alpine_testing::servers::Guard;
 
 /// Runs every test on a throw-away PostgreSQL and Redis.
 ///
@@ -46,7 +46,7 @@ pub(crate) struct Tally {
 
 /// Whether every test passed.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let mut servers = Servers::start()?;
+    let mut servers = crate::servers::start()?;
     println!("PostgreSQL and Redis for this run:");
     let environment = servers.environment();
     for (name, value) in &environment {

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use alpine_testing::servers::{POSTGRES_URL, Postgres, install};
+use alpine_testing::servers::{POSTGRES_URL, Postgres};
 use anyhow::{Context as _, Result, bail};
 
 pub(super) fn format() -> Result<String> {
@@ -47,7 +47,7 @@ pub(super) fn openapi() -> Result<String> {
 }
 
 pub(super) fn migrations() -> Result<String> {
-    install::find_or_install()?;
+    crate::servers::install_missing()?;
     let postgres = Postgres::start()?;
     tests("contract", "migrations::nothing_drifts", &[(POSTGRES_URL, &postgres.url())])
 }

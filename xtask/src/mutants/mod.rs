@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let mut bench = Bench {
         tree: folder.join("tree"),
         binaries,
-        servers: Servers::start()?,
+        servers: crate::servers::start()?,
         unchanged: BTreeMap::new(),
     };
     let mut all_noticed = true;

@@ -7,11 +7,11 @@
 pub mod certificate;
 mod command;
 mod guard;
-pub mod install;
 mod port;
 mod postgres;
 mod process;
 mod process_tree;
+pub mod programs;
 mod redis;
 mod redis_cluster;
 mod redis_sentinel;

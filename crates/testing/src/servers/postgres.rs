@@ -10,12 +10,12 @@ use std::{
 
 use anyhow::Result;
 
-use super::{certificate, command::run, guard::Guard, install, port, process::Process};
+use super::{certificate, command::run, guard::Guard, port, process::Process, programs};
 
 /// A PostgreSQL on a port of its own, as long as the value lives. It offers TLS with a certificate
 /// for `localhost` and `127.0.0.1`, and takes everybody from there for whom he says he is.
 pub struct Postgres {
-    programs: install::PostgresPrograms,
+    programs: programs::PostgresPrograms,
     folder: PathBuf,
     authority: PathBuf,
     port: u16,
@@ -26,7 +26,7 @@ impl Postgres {
     /// Makes a cluster, starts it and waits until it answers. Fails with the remedy if PostgreSQL is
     /// not installed.
     pub fn start() -> Result<Self> {
-        let programs = install::postgres()?;
+        let programs = programs::postgres()?;
         let mut guard = Guard::new()?;
         let folder = guard.folder()?;
         let authority = prepare(&programs, &folder)?;
@@ -75,16 +75,16 @@ impl Postgres {
 
     /// Runs SQL as superuser and returns the rows as text, one a line, `|` between the columns.
     pub fn execute(&self, sql: &str) -> Result<String> {
-        install::psql(&self.programs.psql, &self.url(), sql)
+        programs::psql(&self.programs.psql, &self.url(), sql)
     }
 }
 
 /// Makes the cluster and its certificate; says where the authority's certificate is.
-fn prepare(programs: &install::PostgresPrograms, folder: &Path) -> Result<PathBuf> {
+fn prepare(programs: &programs::PostgresPrograms, folder: &Path) -> Result<PathBuf> {
     let cluster = folder.join("postgres");
     std::fs::create_dir(&cluster)?;
     let files = certificate::make(folder)?;
-    if install::is_root() {
+    if programs::is_root() {
         for path in [&cluster, &files.key, &files.certificate] {
             run(Command::new("chown").arg("postgres").arg(path))?;
         }
@@ -98,7 +98,7 @@ fn prepare(programs: &install::PostgresPrograms, folder: &Path) -> Result<PathBu
 }
 
 fn launch(
-    programs: &install::PostgresPrograms,
+    programs: &programs::PostgresPrograms,
     folder: &Path,
     port: u16,
     process: &mut Process,
@@ -147,7 +147,7 @@ fn answers(port: u16) -> std::io::Result<bool> {
 
 /// PostgreSQL refuses to run as root; root lends it the user that its package made.
 fn as_server_user(program: &Path) -> Command {
-    if !install::is_root() {
+    if !programs::is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{guard::Guard, install, port, process::Process};
+use super::{guard::Guard, port, process::Process, programs};
 
 /// What a Redis knows after it was killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Redis {
 
     /// Starts it with arguments of the caller's making, who is told the folder that it runs in.
     pub(super) fn start_with(arguments: impl Fn(&Path) -> Result<Vec<String>>) -> Result<Self> {
-        let program = install::redis()?;
+        let program = programs::redis()?;
         let mut guard = Guard::new()?;
         let folder = guard.folder()?;
         let mut process = Process::new(guard);

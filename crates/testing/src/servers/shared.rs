@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use super::{
     guard::Guard,
-    install,
     postgres::Postgres,
+    programs,
     redis::{Memory, Redis},
     redis_cluster::RedisCluster,
     redis_sentinel::SentinelRedis,
@@ -39,10 +39,12 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// Starts them and waits until they answer. Installs what is missing, where it may
-    /// ([`install::find_or_install`]).
+    /// Starts them and waits until they answer.
+    ///
+    /// # Errors
+    /// When a program is missing ([`programs::find`]) or does not start.
     pub fn start() -> Result<Self> {
-        install::find_or_install()?;
+        programs::find()?;
         let redis = Redis::start(Memory::Lost)?;
         Ok(Self {
             postgres: Postgres::start()?,

@@ -1,11 +1,11 @@
-//! Finds the server programs; on Debian, as root, installs those that are missing.
+//! Finds the server programs.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 /// Where PostgreSQL's programs are.
 #[derive(Debug, Clone)]
@@ -18,14 +18,14 @@ pub struct PostgresPrograms {
     pub psql: PathBuf,
 }
 
-/// Finds both servers, installs what is missing where that may be done (Debian, as root), and says
-/// what to do elsewhere.
-pub fn find_or_install() -> Result<()> {
-    let is_complete = || postgres().and_then(|_| redis()).map(|_| ());
-    if is_complete().is_err() && can_install() {
-        install()?;
-    }
-    is_complete()
+/// Finds both servers.
+///
+/// # Errors
+/// When one is missing; the error says how to install it.
+pub fn find() -> Result<()> {
+    postgres()?;
+    redis()?;
+    Ok(())
 }
 
 /// PostgreSQL's programs, or an error that says how to install them.
@@ -114,88 +114,8 @@ fn remedy(missing: &str) -> String {
 }
 
 /// Whether this process is root.
-pub(crate) fn is_root() -> bool {
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-fn can_install() -> bool {
-    Path::new("/etc/debian_version").exists()
-        && locate("apt-get", &search_path()).is_some()
-        && is_root()
-}
-
-/// Installs both servers so that nothing is started and no cluster is made.
-fn install() -> Result<()> {
-    println!("installing PostgreSQL and Redis with apt-get (programs only, nothing is started)");
-    let _no_start = NoServiceStarts::new()?;
-    apt(&["update"])?;
-    apt(&["install", "-y", "--no-install-recommends", "postgresql-common"])?;
-
-    // Without this, installing the package makes a cluster on port 5432. Needed only meanwhile.
-    let folder = Path::new("/etc/postgresql-common/createcluster.d");
-    let _no_cluster = TemporaryFile::new(
-        &folder.join("alpine-tests.conf"),
-        "create_main_cluster = false\n",
-        0o644,
-    )?;
-    apt(&["install", "-y", "--no-install-recommends", "postgresql", "redis-server"])
-}
-
-fn apt(arguments: &[&str]) -> Result<()> {
-    let status = Command::new("apt-get")
-        .args(["-q", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=120"])
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(std::process::Stdio::null())
-        .status()
-        .context("cannot run apt-get")?;
-    if !status.success() {
-        bail!("apt-get {} failed ({status})", arguments.join(" "));
-    }
-    Ok(())
-}
-
-/// Debian asks `/usr/sbin/policy-rc.d` before a package starts its service; 101 means "no".
-struct NoServiceStarts {
-    _file: Option<TemporaryFile>,
-}
-
-impl NoServiceStarts {
-    fn new() -> Result<Self> {
-        let path = Path::new("/usr/sbin/policy-rc.d");
-        if path.exists() {
-            // The machine has a policy of its own; a container's says 101 as well.
-            return Ok(Self { _file: None });
-        }
-        let file = TemporaryFile::new(path, "#!/bin/sh\nexit 101\n", 0o755)?;
-        Ok(Self { _file: Some(file) })
-    }
-}
-
-/// A file that is removed when it goes out of scope.
-struct TemporaryFile(PathBuf);
-
-impl TemporaryFile {
-    fn new(path: &Path, text: &str, mode: u32) -> Result<Self> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let context = || format!("cannot write {}", path.display());
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(context)?;
-        }
-        std::fs::write(path, text).with_context(context)?;
-        let file = Self(path.to_owned());
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-            .with_context(context)?;
-        Ok(file)
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.0) {
-            eprintln!("cannot remove {}: {error}", self.0.display());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -207,15 +127,5 @@ mod tests {
         let version = |path: &str| version_of(Path::new(path));
         assert!(version("/usr/lib/postgresql/15") > version("/usr/lib/postgresql/9"));
         assert!(version("/opt/homebrew/opt/postgresql@17") > version("/opt/homebrew/opt/redis"));
-    }
-
-    #[test]
-    fn a_temporary_file_goes_with_its_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("deeper/file");
-        let file = TemporaryFile::new(&path, "x", 0o600).unwrap();
-        assert!(path.exists());
-        drop(file);
-        assert!(!path.exists());
     }
 }
