@@ -76,8 +76,14 @@ fn server(text: &str) -> Result<Url, SettingsError> {
     if url.host_str().is_some_and(|host| host.contains(',')) {
         return Err(wrong("several hosts belong to Sentinel or to a cluster"));
     }
+    // Part of a password that was not escaped: read as a port, a database or a parameter.
+    let behind_host = url.path().contains('@') || url.query().is_some_and(|q| q.contains('@'));
+    if url.fragment().is_some() || (url.has_host() && behind_host) {
+        return Err(wrong("there is an @ or a # behind the host"));
+    }
+    // The client's own words would repeat the part that it does not know.
     redis::Client::open(url.clone())
-        .map_err(|e| wrong(e.detail().unwrap_or("not a Redis address")))?;
+        .map_err(|_| wrong("Redis knows no such scheme, database or parameter"))?;
     Ok(url)
 }
 

@@ -91,7 +91,7 @@ fn cut(text: &str, tls: bool, default_port: u16) -> Result<Parts<'_>, SettingsEr
         // Not repeated in the error: it may be the end of a password.
         let host = member(host, tls, default_port)
             .ok_or_else(|| wrong(format!("host number {} is not host[:port]", index + 1)))?;
-        shown.push(host.addr().to_string());
+        shown.push(shown_host(host.addr()));
         found.push(host);
     }
     let path = path.strip_suffix('/').unwrap_or(path);
@@ -102,6 +102,18 @@ fn cut(text: &str, tls: bool, default_port: u16) -> Result<Parts<'_>, SettingsEr
         path: if path.is_empty() { Vec::new() } else { path.split('/').collect() },
         parameters: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
     })
+}
+
+/// `host:port`, with the brackets that an IPv6 address needs to be read again.
+fn shown_host(address: &ConnectionAddr) -> String {
+    match address {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }
+            if host.contains(':') =>
+        {
+            format!("[{host}]:{port}")
+        }
+        other => other.to_string(),
+    }
 }
 
 /// One `host[:port]`, without credentials.

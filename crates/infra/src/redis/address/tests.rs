@@ -99,7 +99,12 @@ fn addresses_are_shown_without_secrets() {
             "rediss+sentinel://a:26379/m/2",
         ),
         ("redis+cluster://:hunter2@a:1,b", "redis+cluster://a:1,b:6379"),
+        ("redis://[::1]:1", "redis://[::1]:1"),
+        ("redis+sentinel://[::1],b:1/m/0", "redis+sentinel://[::1]:26379,b:1/m/0"),
+        ("rediss+cluster://:hunter2@[fe80::2]:7,[::1]", "rediss+cluster://[fe80::2]:7,[::1]:6379"),
     ] {
+        // What is shown is an address, of the same hosts.
+        assert_eq!(RedisAddress::parse(shown).unwrap().to_string(), shown);
         assert_eq!(RedisAddress::parse(url).unwrap().to_string(), shown);
     }
 }
@@ -108,6 +113,11 @@ fn addresses_are_shown_without_secrets() {
 fn what_is_no_address_is_refused_without_repeating_it() {
     for url in [
         "",
+        "redis://h/0?protocol=hunter2",
+        "redis://me:12/hunter2@h",
+        "redis://me:12?hunter2@h",
+        "redis://me:12#hunter2@h",
+        "redis://h/hunter2",
         "localhost",
         "http://hunter2",
         "redis://localhost/hunter2",
