@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{certificate, command::run, guard::Guard, port, process::Process, programs};
 
@@ -33,6 +33,43 @@ impl Postgres {
         let mut process = Process::new(guard);
         let port = port::with_free(|port| launch(&programs, &folder, port, &mut process))?;
         Ok(Self { programs, folder, authority, port, process })
+    }
+
+    /// Starts a standby that follows this server, with a copy of its data, on a port of its own. It
+    /// answers reads until [`promote`](Self::promote) makes it take writes.
+    pub fn start_standby(&self) -> Result<Self> {
+        let programs = programs::postgres()?;
+        let mut guard = Guard::new()?;
+        let folder = guard.folder()?;
+        let files = certificate::make(&folder)?;
+        if programs::is_root() {
+            for path in [&folder, &files.key, &files.certificate] {
+                run(Command::new("chown").arg("postgres").arg(path))?;
+            }
+        }
+        run(as_server_user(&programs.pg_basebackup)
+            .args(["--host=127.0.0.1", "--username=postgres", "--no-password"])
+            .arg(format!("--port={}", self.port))
+            .args([
+                "--write-recovery-conf",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
+            .arg("--pgdata")
+            .arg(folder.join("postgres"))
+            .current_dir(&folder))?;
+        let mut process = Process::new(guard);
+        let port = port::with_free(|port| launch(&programs, &folder, port, &mut process))?;
+        Ok(Self { programs, folder, authority: files.authority, port, process })
+    }
+
+    /// Makes a standby take writes; returns when it does.
+    pub fn promote(&self) -> Result<()> {
+        match self.execute("SELECT pg_promote(true, 30)")?.as_str() {
+            "t" => Ok(()),
+            _ => bail!("the standby is not promoted after 30 s"),
+        }
     }
 
     /// The superuser's URL, to the database `postgres`; the same after a restart.

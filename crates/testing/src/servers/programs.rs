@@ -16,6 +16,8 @@ pub struct PostgresPrograms {
     pub postgres: PathBuf,
     /// The client.
     pub psql: PathBuf,
+    /// Copies a running server's data.
+    pub pg_basebackup: PathBuf,
 }
 
 /// Finds both servers.
@@ -38,6 +40,7 @@ pub fn postgres() -> Result<PostgresPrograms> {
         initdb: find("initdb")?,
         postgres: find("postgres")?,
         psql: find("psql")?,
+        pg_basebackup: find("pg_basebackup")?,
     })
 }
 
