@@ -1,13 +1,13 @@
 //! A copy of the whole database, taken while it serves.
 
-use std::path::Path;
+use std::{io::ErrorKind, path::Path};
 
 use alpine_domain::{Error, Result};
 use diesel::{RunQueryDsl as _, sql_types::Text};
 
 use crate::{
     AnyConnection, DatabaseSettings,
-    connection::{Target, establish},
+    connection::{Target, create_private, open},
 };
 
 /// Writes a consistent copy of a SQLite database to `destination`, a file that must not exist yet.
@@ -29,18 +29,28 @@ pub fn backup(settings: &DatabaseSettings, destination: &Path) -> Result<()> {
         let source = source.display();
         return Err(Error::invalid("database.url", format!("{source} does not exist")));
     }
-    if destination.exists() {
-        return Err(Error::invalid("destination", "exists already; name a new file"));
-    }
     let path =
         destination.to_str().ok_or_else(|| Error::invalid("destination", "must be UTF-8"))?;
-    let conn = establish(&target, settings.busy_timeout)
+    let opened = open(&target, settings.busy_timeout)
         .map_err(|error| Error::unavailable("the database", error))?;
-    if let AnyConnection::Sqlite(mut conn) = conn {
-        diesel::sql_query("VACUUM INTO ?")
-            .bind::<Text, _>(path)
-            .execute(&mut conn)
-            .map_err(Error::internal)?;
+    // SQLite takes an empty file. Making it here refuses whatever has the name already, a link that
+    // leads nowhere too, and keeps the copy from other users of the machine.
+    create_private(destination).map_err(|error| {
+        let text = match error.kind() {
+            ErrorKind::AlreadyExists => "exists already; name a new file".to_owned(),
+            _ => format!("cannot be made: {error}"),
+        };
+        Error::invalid("destination", text)
+    })?;
+    if let AnyConnection::Sqlite(mut conn) = opened.conn {
+        let copied = diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(path).execute(&mut conn);
+        if let Err(error) = copied {
+            // Half a copy would be taken for a whole one.
+            if let Err(error) = std::fs::remove_file(destination) {
+                tracing::warn!(%error, "an incomplete copy stays behind");
+            }
+            return Err(Error::internal(error));
+        }
     }
     Ok(())
 }

@@ -8,15 +8,17 @@ use std::{
 
 use alpine_domain::{Error, Result, Timestamp, event::Event};
 use prometheus::{HistogramVec, Registry};
-use tokio::{sync::Semaphore, task, time::timeout_at};
+use tokio::task;
 
 use crate::{
     AnyConnection, DatabaseSettings, Failure,
+    cancel::{Canceller, Ticket},
     connection::Target,
     dialect,
-    failure::{is_closed, is_transient},
+    failure::{is_closed, is_read_only, is_transient, refuses_writes},
     metrics,
-    pool::{Pool, Slot},
+    permits::{Class, Permits},
+    pool::{Manager, Pool, Slot},
 };
 
 /// A pool of connections and the rules by which they are used. Clones share the pool.
@@ -25,10 +27,8 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
-    /// One for each connection there may be: nobody occupies a thread while waiting for one.
-    permits: Arc<Semaphore>,
-    /// SQLite has one writer. Queueing here is fair and costs no thread; its own waiting polls.
-    writer: Option<Arc<Semaphore>>,
+    permits: Permits,
+    canceller: Arc<Canceller>,
     settings: DatabaseSettings,
     durations: HistogramVec,
 }
@@ -51,6 +51,8 @@ impl Unit<'_> {
 enum Attempt {
     /// Nothing was sent: another connection may do.
     NotBegun(Failure),
+    /// The server takes no writes: another one may.
+    ReadOnly(Failure),
     Failed(Failure),
 }
 
@@ -68,12 +70,13 @@ impl Database {
         let target = Target::parse(&settings)?;
         target.prepare()?;
         let is_sqlite = matches!(target, Target::Sqlite(_));
+        let canceller = Arc::new(Canceller::new(target.clone(), settings.busy_timeout));
         let pool = Pool::new(target, &settings);
         let durations = metrics::register(registry, &pool)?;
         Ok(Self(Arc::new(Inner {
             pool,
-            permits: Arc::new(Semaphore::new(settings.max as usize)),
-            writer: is_sqlite.then(|| Arc::new(Semaphore::new(1))),
+            permits: Permits::new(&settings, is_sqlite),
+            canceller,
             settings,
             durations,
         })))
@@ -90,11 +93,37 @@ impl Database {
         T: Send + 'static,
         F: Fn(&mut AnyConnection) -> Result<T, Failure> + Send + 'static,
     {
-        self.hop(operation, None, move |inner, deadline| inner.read(deadline, &work)).await
+        self.read_as(Class::Read, operation, work).await
+    }
+
+    /// As [`read`](Self::read), for work whose cost grows with what is stored. Few of these run at a
+    /// time, whatever is asked for, and the others wait for their turn without a connection.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn read_costly<T, F>(&self, operation: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut AnyConnection) -> Result<T, Failure> + Send + 'static,
+    {
+        self.read_as(Class::CostlyRead, operation, work).await
+    }
+
+    async fn read_as<T, F>(&self, class: Class, operation: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut AnyConnection) -> Result<T, Failure> + Send + 'static,
+    {
+        let ticket = Arc::new(Ticket::default());
+        // Dropped with this future: statements of a caller who has gone are cancelled.
+        let _waiter = self.0.canceller.watch(&ticket);
+        self.hop(class, operation, move |inner, deadline| inner.read(deadline, &ticket, &work))
+            .await
     }
 
     /// Runs `work` in one transaction that writes, then appends its events, then commits. It is run
-    /// again after a deadlock, so it must have no effect outside of the database.
+    /// again after a deadlock, so it must have no effect outside of the database. It runs to its end
+    /// even if its caller goes away meanwhile.
     ///
     /// # Errors
     /// As [`read`](Self::read). After `Unavailable` the outcome may be unknown: the connection can
@@ -104,10 +133,12 @@ impl Database {
         T: Send + 'static,
         F: Fn(&mut Unit<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        self.hop(operation, self.0.writer.clone(), move |inner, deadline| {
-            inner.write(deadline, &work)
-        })
-        .await
+        self.hop(Class::Write, operation, move |inner, deadline| inner.write(deadline, &work)).await
+    }
+
+    /// Whether the database answers, and then whether it takes writes.
+    pub(crate) async fn accepts_writes(&self) -> Result<bool> {
+        self.hop(Class::Read, "probe", Inner::accepts_writes).await
     }
 
     pub(crate) fn probe_timeout(&self) -> Duration {
@@ -116,23 +147,16 @@ impl Database {
 
     async fn hop<T: Send + 'static>(
         &self,
+        class: Class,
         operation: &'static str,
-        writer: Option<Arc<Semaphore>>,
         work: impl FnOnce(&Inner, Instant) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T> {
         let started = Instant::now();
-        let settings = &self.0.settings;
-        let turn = match writer {
-            Some(writer) => Some(acquire(writer, started + settings.busy_timeout).await?),
-            None => None,
-        };
-        // A writer's wait for its turn does not count against its wait for a connection.
-        let deadline = Instant::now() + settings.checkout_timeout;
-        let permit = acquire(Arc::clone(&self.0.permits), deadline).await?;
+        let permit = self.0.permits.acquire(class, &self.0.settings).await?;
         let inner = Arc::clone(&self.0);
         let result = task::spawn_blocking(move || {
-            let result = work(&inner, deadline);
-            drop((permit, turn));
+            let result = work(&inner, permit.deadline);
+            drop(permit);
             result
         })
         .await;
@@ -144,35 +168,62 @@ impl Database {
     }
 }
 
-async fn acquire(
-    semaphore: Arc<Semaphore>,
-    deadline: Instant,
-) -> Result<tokio::sync::OwnedSemaphorePermit> {
-    match timeout_at(deadline.into(), semaphore.acquire_owned()).await {
-        Ok(permit) => permit.map_err(Error::internal),
-        Err(late) => Err(Error::unavailable("the database", late)),
-    }
-}
-
 impl Inner {
     fn read<T>(
         &self,
         deadline: Instant,
+        ticket: &Ticket,
         work: &impl Fn(&mut AnyConnection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.read_twice(deadline, |slot| {
+            let Some(running) = ticket.begin(slot.backend) else {
+                return Err(Error::unavailable("the database", "nobody waits for this").into());
+            };
+            let result = work(&mut slot.conn);
+            drop(running);
+            if ticket.was_cancelled() {
+                slot.condemn();
+            }
+            result
+        })
+    }
+
+    /// Reads once, and once more if that showed that the connection is of no use.
+    fn read_twice<T>(
+        &self,
+        deadline: Instant,
+        work: impl Fn(&mut Slot) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut slot = self.checkout(deadline)?;
-        let result = work(&mut slot.conn);
+        let result = work(&mut slot);
         let result = self.inspect(&mut slot, result);
         if !slot.is_condemned() {
             return result;
         }
         drop(slot);
-        // A read may be repeated; once, on a connection opened after the loss. The wait is renewed,
-        // because noticing the loss may have taken all of the first.
+        // The wait is renewed, because noticing the loss may have taken all of the first.
         let mut slot =
             self.checkout(deadline.max(Instant::now() + self.settings.checkout_timeout))?;
-        let result = work(&mut slot.conn);
+        let result = work(&mut slot);
         self.inspect(&mut slot, result)
+    }
+
+    fn accepts_writes(&self, deadline: Instant) -> Result<bool, Failure> {
+        self.read_twice(deadline, |slot| {
+            let accepts = slot.conn.accepts_writes(self.pool.is_write_refused())?;
+            if !accepts && !slot.is_read_only {
+                // It was opened when the server still took writes: another one may do so now.
+                return Err(refuses_writes());
+            }
+            if accepts {
+                self.pool.note_write();
+            }
+            Ok(accepts)
+        })
+        .or_else(|failure| match failure.database() {
+            Some(error) if is_read_only(error) => Ok(false),
+            _ => Err(failure),
+        })
     }
 
     fn write<T>(
@@ -186,9 +237,16 @@ impl Inner {
             let renewed = Instant::now() + self.settings.checkout_timeout;
             let mut slot =
                 self.checkout(if retries == 0 && !has_begun_anew { deadline } else { renewed })?;
+            if slot.is_read_only {
+                return Err(refuses_writes());
+            }
             let failure = match attempt(&mut slot.conn, work) {
-                Ok(value) => return Ok(value),
-                Err(Attempt::NotBegun(failure)) => {
+                Ok(value) => {
+                    self.pool.note_write();
+                    return Ok(value);
+                }
+                // A server that takes no writes has done nothing, whenever it says so.
+                Err(Attempt::NotBegun(failure) | Attempt::ReadOnly(failure)) => {
                     let result = self.inspect(&mut slot, Err(failure));
                     if slot.is_condemned() && !has_begun_anew {
                         has_begun_anew = true;
@@ -209,17 +267,24 @@ impl Inner {
         }
     }
 
-    fn checkout(&self, deadline: Instant) -> Result<r2d2::PooledConnection<crate::pool::Manager>> {
+    fn checkout(&self, deadline: Instant) -> Result<r2d2::PooledConnection<Manager>> {
         self.pool.checkout(deadline).map_err(|error| Error::unavailable("the database", error))
     }
 
-    /// Condemns the connection, and all that are older, if the result proves that it is dead.
+    /// Condemns the connection, and all that are older, if the result proves that it is dead, or that
+    /// it leads to a server that takes no writes any more.
     fn inspect<T>(&self, slot: &mut Slot, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result
-            && failure.database().is_some_and(is_closed)
+            && let Some(error) = failure.database()
         {
-            slot.condemn();
-            self.pool.note_loss();
+            let is_refused = is_read_only(error);
+            if is_refused {
+                self.pool.note_refused_write();
+            }
+            if is_closed(error) || is_refused {
+                slot.condemn();
+                self.pool.note_loss();
+            }
         }
         result
     }
@@ -246,5 +311,8 @@ fn attempt<T>(
             Err(failure)
         }
     };
-    result.map_err(Attempt::Failed)
+    result.map_err(|failure| match failure.database() {
+        Some(error) if is_read_only(error) => Attempt::ReadOnly(failure),
+        _ => Attempt::Failed(failure),
+    })
 }

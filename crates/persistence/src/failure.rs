@@ -1,7 +1,7 @@
 //! What can go wrong inside a unit of work, and what the domain is told of it.
 
 use alpine_domain::{Error, error::ConflictKind};
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 
 /// Why a unit of work failed.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +14,10 @@ pub enum Failure {
     Domain(#[from] Error),
 }
 
-/// The words by which an error that Diesel does not tell apart is known. The back ends' English
-/// texts: a server that speaks another language gets `Internal` where `Unavailable` would be kinder.
+/// The words by which an error is known whose SQLSTATE Diesel does not pass on: the back ends' English
+/// texts. A server that speaks another language gets `Internal` where `Unavailable` would be kinder;
+/// nothing else depends on words: a lost connection and a server that takes no writes are known by
+/// their kind. `lc_messages = 'C'` for the service's role makes PostgreSQL speak English.
 const DEADLOCK: &[&str] = &["deadlock detected", "could not serialize access"];
 const CLOSED: &[&str] = &[
     "terminating connection",
@@ -27,7 +29,6 @@ const CLOSED: &[&str] = &[
 const AWAY: &[&str] = &[
     "database is locked",
     "table is locked",
-    "readonly database",
     "disk is full",
     "disk I/O error",
     "unable to open database",
@@ -65,11 +66,22 @@ pub(crate) fn is_transient(error: &DieselError) -> bool {
         || says(error, DEADLOCK)
 }
 
+/// The server takes no writes (SQLSTATE 25006): it is a standby, or set to read-only. A file of SQLite
+/// is in that state when it was opened without the right to write.
+pub(crate) fn is_read_only(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+        || says(error, &["readonly database"])
+}
+
+/// The failure of a write on a connection that is known to take none.
+pub(crate) fn refuses_writes() -> Failure {
+    let text: Box<dyn DatabaseErrorInformation + Send + Sync> =
+        Box::new("the server is a standby or set to read-only".to_owned());
+    DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, text).into()
+}
+
 fn is_away(error: &DieselError) -> bool {
-    is_closed(error)
-        || is_transient(error)
-        || matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
-        || says(error, AWAY)
+    is_closed(error) || is_transient(error) || says(error, AWAY)
 }
 
 /// The database refused what it was given: no other connection, and no repetition, would change that.
@@ -96,6 +108,9 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Domain(error) => error,
+            Failure::Database(error) if is_read_only(&error) => {
+                Self::unavailable("writing to the database", error)
+            }
             Failure::Database(error) if is_away(&error) => Self::unavailable("the database", error),
             Failure::Database(error) => Self::internal(error),
         }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -13,11 +13,14 @@ use diesel::r2d2::R2D2Connection as _;
 
 use crate::{
     AnyConnection, DatabaseSettings,
-    connection::{Target, establish},
+    connection::{Opened, Target, open},
 };
 
 /// How long the pool must have been calm before connections above `keep` are closed.
 const CALM: Duration = Duration::from_secs(10);
+
+/// How often it is tried whether a host takes writes, while none does.
+const WRITABLE_CHECK: Duration = Duration::from_secs(1);
 
 /// r2d2 refuses a span of nothing.
 const BRIEF: Duration = Duration::from_millis(1);
@@ -31,6 +34,8 @@ pub(crate) enum PoolError {
     Ping(#[from] diesel::result::Error),
     #[error("the connection was opened before the database was lost")]
     Suspect,
+    #[error("the connection takes no writes, and it is time to look for one that does")]
+    ReadOnly,
 }
 
 /// What all connections of a pool share.
@@ -41,6 +46,12 @@ pub(crate) struct Shared {
     lost_at: AtomicU64,
     /// Microseconds from `start` to the last time that more than `keep` connections were in use.
     peak_at: AtomicU64,
+    /// Microseconds from `start` to the last time that a host was found that takes writes.
+    writable_at: AtomicU64,
+    /// Microseconds from `start` to the last time that such a host was looked for in vain.
+    unwritable_at: AtomicU64,
+    /// Whether the last write was refused because the database takes none.
+    is_write_refused: AtomicBool,
     open: AtomicU32,
     busy: AtomicU32,
 }
@@ -56,11 +67,39 @@ impl Shared {
         let now = self.micros(Instant::now());
         self.lost_at.fetch_max(now, Ordering::SeqCst);
     }
+
+    /// Notes whether the host of a new connection takes writes.
+    fn note_opened(&self, is_read_only: bool) {
+        let now = self.micros(Instant::now());
+        let instant = if is_read_only { &self.unwritable_at } else { &self.writable_at };
+        instant.fetch_max(now, Ordering::SeqCst);
+    }
+
+    /// Whether a connection that takes no writes must go: since one was found that does, or because
+    /// it is time to look again. One caller a second is told to.
+    fn must_look_again(&self, opened: Instant) -> bool {
+        if self.micros(opened) <= self.writable_at.load(Ordering::SeqCst) {
+            return true;
+        }
+        let now = self.micros(Instant::now());
+        let last = self.unwritable_at.load(Ordering::SeqCst);
+        let is_due = Duration::from_micros(now.saturating_sub(last)) >= WRITABLE_CHECK;
+        let claim = || {
+            let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
+            self.unwritable_at.compare_exchange(last, now, success, failure).is_ok()
+        };
+        is_due && claim()
+    }
 }
 
 /// One connection of the pool.
 pub(crate) struct Slot {
     pub(crate) conn: AnyConnection,
+    /// The host takes no writes.
+    pub(crate) is_read_only: bool,
+    /// The server's process; `None` on SQLite.
+    pub(crate) backend: Option<i32>,
+    opened: Instant,
     last_used: Instant,
     is_dead: bool,
     shared: Arc<Shared>,
@@ -97,11 +136,16 @@ impl r2d2::ManageConnection for Manager {
     type Error = PoolError;
 
     fn connect(&self) -> Result<Slot, PoolError> {
-        let conn = establish(&self.target, self.busy_timeout)?;
+        let Opened { conn, is_read_only, backend } = open(&self.target, self.busy_timeout)?;
+        self.shared.note_opened(is_read_only);
         self.shared.open.fetch_add(1, Ordering::SeqCst);
+        let now = Instant::now();
         Ok(Slot {
             conn,
-            last_used: Instant::now(),
+            is_read_only,
+            backend,
+            opened: now,
+            last_used: now,
             is_dead: false,
             shared: Arc::clone(&self.shared),
         })
@@ -112,6 +156,9 @@ impl r2d2::ManageConnection for Manager {
     fn is_valid(&self, slot: &mut Slot) -> Result<(), PoolError> {
         if self.shared.micros(slot.last_used) <= self.shared.lost_at.load(Ordering::SeqCst) {
             return Err(PoolError::Suspect);
+        }
+        if slot.is_read_only && self.shared.must_look_again(slot.opened) {
+            return Err(PoolError::ReadOnly);
         }
         if slot.last_used.elapsed() > self.ping_after_idle {
             slot.conn.ping().inspect_err(|_| self.shared.note_loss())?;
@@ -142,7 +189,7 @@ struct Report;
 
 impl r2d2::HandleError<PoolError> for Report {
     fn handle_error(&self, error: PoolError) {
-        if matches!(error, PoolError::Suspect) {
+        if matches!(error, PoolError::Suspect | PoolError::ReadOnly) {
             tracing::debug!(%error, "connection discarded");
         } else {
             tracing::warn!(%error, "database connection");
@@ -164,6 +211,9 @@ impl Pool {
             start: Instant::now(),
             lost_at: AtomicU64::new(0),
             peak_at: AtomicU64::new(0),
+            writable_at: AtomicU64::new(0),
+            unwritable_at: AtomicU64::new(0),
+            is_write_refused: AtomicBool::new(false),
             open: AtomicU32::new(0),
             busy: AtomicU32::new(0),
         });
@@ -200,6 +250,21 @@ impl Pool {
 
     pub(crate) fn note_loss(&self) {
         self.shared.note_loss();
+    }
+
+    /// Notes that a write was refused because the database takes none.
+    pub(crate) fn note_refused_write(&self) {
+        self.shared.is_write_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a write was committed.
+    pub(crate) fn note_write(&self) {
+        self.shared.is_write_refused.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the last write was refused because the database takes none.
+    pub(crate) fn is_write_refused(&self) -> bool {
+        self.shared.is_write_refused.load(Ordering::Relaxed)
     }
 
     /// Connections in use, and idle.

@@ -1,8 +1,7 @@
-//! Whether the database answers.
+//! Whether the database answers, and takes writes.
 
 use alpine_domain::ports::health::{Condition, Probe, Report};
 use async_trait::async_trait;
-use diesel::connection::SimpleConnection as _;
 use tokio::time::timeout;
 
 use crate::Database;
@@ -29,9 +28,11 @@ impl Probe for DatabaseProbe {
     }
 
     async fn probe(&self) -> Report {
-        let answer = self.0.read("probe", |conn| Ok(conn.batch_execute("SELECT 1")?));
+        let answer = self.0.accepts_writes();
         let (condition, detail) = match timeout(self.0.probe_timeout(), answer).await {
-            Ok(Ok(())) => (Condition::Up, None),
+            Ok(Ok(true)) => (Condition::Up, None),
+            // Readers are served on, so the instance stays ready.
+            Ok(Ok(false)) => (Condition::Degraded, Some("the database takes no writes")),
             Ok(Err(error)) => {
                 tracing::debug!(?error, "probe failed");
                 (Condition::Down, Some("the database does not answer"))

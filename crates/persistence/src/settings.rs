@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::connection::redacted;
+use crate::connection::shown_url;
 
 /// Where the data is kept and how patient everything around it is.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,6 +14,11 @@ pub struct DatabaseSettings {
     pub keep: u32,
     /// Connections at most; 1 or more. Those above [`keep`](Self::keep) are closed after a calm.
     pub max: u32,
+    /// Connections that costly reads may use at a time; fewer than [`max`](Self::max), so that cheap
+    /// requests always have some.
+    pub max_costly: u32,
+    /// How long a costly read waits for its turn before it is refused as unavailable.
+    pub costly_timeout: Duration,
     /// How old a connection may get before it is replaced.
     pub max_lifetime: Duration,
     /// How long opening a connection may take; whole seconds, one at least.
@@ -43,6 +48,8 @@ impl DatabaseSettings {
             url: url.into(),
             keep: 20,
             max: 30,
+            max_costly: 4,
+            costly_timeout: Duration::from_secs(2),
             max_lifetime: Duration::from_hours(1),
             connect_timeout: Duration::from_secs(10),
             checkout_timeout: Duration::from_secs(1),
@@ -60,9 +67,11 @@ impl DatabaseSettings {
 impl fmt::Debug for DatabaseSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseSettings")
-            .field("url", &redacted(&self.url))
+            .field("url", &shown_url(&self.url))
             .field("keep", &self.keep)
             .field("max", &self.max)
+            .field("max_costly", &self.max_costly)
+            .field("costly_timeout", &self.costly_timeout)
             .field("max_lifetime", &self.max_lifetime)
             .field("connect_timeout", &self.connect_timeout)
             .field("checkout_timeout", &self.checkout_timeout)

@@ -23,7 +23,9 @@ use crate::{
 impl StatisticsStore for Signals {
     async fn aggregates(&self, filter: &PerformanceFilter) -> Result<Aggregates> {
         let filter = filter.clone();
-        self.database().read("statistics_aggregates", move |conn| aggregates(conn, &filter)).await
+        self.database()
+            .read_costly("statistics_aggregates", move |conn| aggregates(conn, &filter))
+            .await
     }
 
     async fn closed_points(
@@ -34,14 +36,14 @@ impl StatisticsStore for Signals {
     ) -> Result<Vec<ClosedPoint>> {
         let filter = filter.clone();
         self.database()
-            .read("statistics_closed_points", move |conn| {
+            .read_costly("statistics_closed_points", move |conn| {
                 closed_points(conn, &filter, after, limit)
             })
             .await
     }
 
     async fn symbols(&self, limit: u32) -> Result<Vec<SymbolCounts>> {
-        self.database().read("statistics_symbols", move |conn| symbols(conn, limit)).await
+        self.database().read_costly("statistics_symbols", move |conn| symbols(conn, limit)).await
     }
 }
 

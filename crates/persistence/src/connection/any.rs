@@ -1,8 +1,9 @@
 //! One connection type for both back ends; the derive writes the rest.
 
 use diesel::{
-    PgConnection, QueryResult, SqliteConnection,
-    connection::{AnsiTransactionManager, TransactionManager},
+    PgConnection, QueryResult, QueryableByName, RunQueryDsl as _, SqliteConnection,
+    connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager},
+    sql_types::Text,
 };
 
 /// A connection to either back end. Queries are written once, against this.
@@ -39,4 +40,28 @@ impl AnyConnection {
             Self::Sqlite(conn) => AnsiTransactionManager::rollback_transaction(conn),
         }
     }
+
+    /// Whether this connection answers, and then whether it takes writes. SQLite has to try, which
+    /// takes its write lock; it is asked to only if a write `was_refused`.
+    pub(crate) fn accepts_writes(&mut self, was_refused: bool) -> QueryResult<bool> {
+        match self {
+            Self::Postgres(conn) => {
+                let setting: Setting =
+                    diesel::sql_query("SHOW transaction_read_only").get_result(conn)?;
+                Ok(setting.transaction_read_only == "off")
+            }
+            Self::Sqlite(_) if was_refused => {
+                self.begin_write()?;
+                self.roll_back()?;
+                Ok(true)
+            }
+            Self::Sqlite(conn) => conn.batch_execute("SELECT 1").map(|()| true),
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Setting {
+    #[diesel(sql_type = Text)]
+    transaction_read_only: String,
 }

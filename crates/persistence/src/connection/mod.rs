@@ -1,6 +1,7 @@
 //! Opening a connection: the URL's scheme decides, and every connection is set up the same way.
 
 mod any;
+mod postgres_url;
 mod url;
 
 use std::{
@@ -10,20 +11,37 @@ use std::{
 
 use diesel::{
     Connection as _, ConnectionError, PgConnection, QueryableByName, RunQueryDsl as _,
-    SqliteConnection, connection::SimpleConnection as _, sql_types::Text,
+    SqliteConnection,
+    connection::SimpleConnection as _,
+    sql_types::{Integer, Text},
 };
 
 pub use any::AnyConnection;
 pub(crate) use any::MultiBackend;
-pub(crate) use url::{Target, redacted};
+use url::PostgresTarget;
+pub use url::shown_url;
+pub(crate) use url::{Target, create_private};
 
-/// Opens one connection.
-pub(crate) fn establish(
-    target: &Target,
-    busy_timeout: Duration,
-) -> Result<AnyConnection, ConnectionError> {
+/// A connection, and what was learned when it was opened.
+pub(crate) struct Opened {
+    pub(crate) conn: AnyConnection,
+    /// No host takes writes: this one is a standby, or set to read-only.
+    pub(crate) is_read_only: bool,
+    /// The server's process, by which a statement can be cancelled; `None` on SQLite.
+    pub(crate) backend: Option<i32>,
+}
+
+/// Opens one connection: to a host that takes writes if there is one, else to any.
+pub(crate) fn open(target: &Target, busy_timeout: Duration) -> Result<Opened, ConnectionError> {
     match target {
-        Target::Postgres(url) => PgConnection::establish(url).map(AnyConnection::Postgres),
+        Target::Postgres(target) => {
+            let (mut conn, is_read_only) = establish_postgres(target)?;
+            let backend: Backend = diesel::sql_query("SELECT pg_backend_pid() AS pid")
+                .get_result(&mut conn)
+                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            let (conn, backend) = (AnyConnection::Postgres(conn), Some(backend.pid));
+            Ok(Opened { conn, is_read_only, backend })
+        }
         Target::Sqlite(path) => {
             let path = path.to_str().ok_or_else(|| {
                 ConnectionError::BadConnection("the SQLite file's name is not UTF-8".to_owned())
@@ -31,9 +49,35 @@ pub(crate) fn establish(
             let mut conn = SqliteConnection::establish(path)?;
             set_up_sqlite(&mut conn, busy_timeout)
                 .map_err(ConnectionError::CouldntSetupConfiguration)?;
-            Ok(AnyConnection::Sqlite(conn))
+            let conn = AnyConnection::Sqlite(conn);
+            Ok(Opened { conn, is_read_only: false, backend: None })
         }
     }
+}
+
+/// What libpq says of hosts that are there and take no writes. Its own texts are not translated: the
+/// library is built without that.
+const TAKES_NO_WRITES: [&str; 2] = ["session is read-only", "server is in hot standby mode"];
+
+fn establish_postgres(target: &PostgresTarget) -> Result<(PgConnection, bool), ConnectionError> {
+    let Some(writable) = &target.writable else {
+        return Ok((PgConnection::establish(&target.any)?, false));
+    };
+    match PgConnection::establish(writable) {
+        Ok(conn) => Ok((conn, false)),
+        Err(ConnectionError::BadConnection(text))
+            if TAKES_NO_WRITES.iter().any(|words| text.contains(words)) =>
+        {
+            Ok((PgConnection::establish(&target.any)?, true))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(QueryableByName)]
+struct Backend {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
 }
 
 /// `synchronous = FULL`: an acknowledged write survives the loss of power, not only of the process.

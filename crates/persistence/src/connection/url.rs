@@ -1,9 +1,16 @@
 //! What `database.url` may say.
 
-use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::{
+    fs::{DirBuilder, OpenOptions, Permissions},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
 
 use alpine_domain::{Error, Result};
 
+use super::postgres_url::PostgresUrl;
 use crate::DatabaseSettings;
 
 const FORMS: &str = "must be sqlite:PATH, sqlite://PATH, postgres://… or postgresql://…";
@@ -11,18 +18,39 @@ const FORMS: &str = "must be sqlite:PATH, sqlite://PATH, postgres://… or postg
 /// Where the data is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A PostgreSQL URL as libpq reads it.
-    Postgres(String),
+    /// A PostgreSQL server, or several of which one takes writes.
+    Postgres(PostgresTarget),
     /// A SQLite file.
     Sqlite(PathBuf),
+}
+
+/// The two URLs by which libpq finds a server.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct PostgresTarget {
+    /// Whichever host answers first.
+    pub(super) any: String,
+    /// The first host that takes writes; `None` when the configured URL sets
+    /// `target_session_attrs` itself.
+    pub(super) writable: Option<String>,
+}
+
+impl PostgresTarget {
+    fn new(url: PostgresUrl) -> Self {
+        const ATTRIBUTES: &str = "target_session_attrs";
+        let any = url.to_libpq();
+        let writable =
+            (!url.has(ATTRIBUTES)).then(|| url.with_default(ATTRIBUTES, "read-write").to_libpq());
+        Self { any, writable }
+    }
 }
 
 impl Target {
     /// Reads the scheme, explicitly: a misspelt one never becomes a file.
     pub(crate) fn parse(settings: &DatabaseSettings) -> Result<Self> {
         let url = settings.url.as_str();
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Postgres(with_defaults(url, settings)));
+        if PostgresUrl::is_meant(url) {
+            let url = with_defaults(PostgresUrl::parse(url)?, settings);
+            return Ok(Self::Postgres(PostgresTarget::new(url)));
         }
         let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))
         else {
@@ -44,27 +72,74 @@ impl Target {
         Ok(Self::Sqlite(path.into()))
     }
 
-    /// Makes the folder of a SQLite file, so that the file can be made.
+    /// Makes a SQLite file and its folder, if they are missing. Nobody but this user may read the
+    /// file, nor what SQLite puts beside it, which gets the rights of the file.
     pub(crate) fn prepare(&self) -> Result<()> {
         let Self::Sqlite(path) = self else {
             return Ok(());
         };
-        match path.parent().filter(|folder| *folder != Path::new("")) {
-            Some(folder) => std::fs::create_dir_all(folder).map_err(|error| {
-                let folder = folder.display();
-                Error::invalid(
-                    "database.url",
-                    format!("its folder {folder} cannot be made: {error}"),
-                )
-            }),
-            None => Ok(()),
+        let refused = |what: &Path, error: std::io::Error| {
+            let what = what.display();
+            Error::invalid(
+                "database.url",
+                format!("{what} cannot be made or kept private: {error}"),
+            )
+        };
+        if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
+            create_folder(folder).map_err(|error| refused(folder, error))?;
         }
+        match create_private(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => make_private(path),
+            result => result,
+        }
+        .map_err(|error| refused(path, error))
     }
 }
 
-/// The URL with every parameter that it does not set itself. Text, not a URL type: libpq's own form
-/// allows several hosts, and `+` is no space in it.
-fn with_defaults(url: &str, settings: &DatabaseSettings) -> String {
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(folder)
+}
+
+/// Makes a new, empty file that only this user may read. Fails if anything has the name, a link that
+/// leads nowhere too.
+pub(crate) fn create_private(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(path).map(|_| ())
+}
+
+/// Takes everybody else's rights from a database file and from what SQLite put beside it. Does nothing
+/// to files of another user, who decides for himself.
+fn make_private(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        #[cfg(unix)]
+        match std::fs::metadata(&name) {
+            Ok(found) if found.is_file() && found.permissions().mode() & 0o077 != 0 => {
+                match std::fs::set_permissions(&name, Permissions::from_mode(0o600)) {
+                    Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                        tracing::warn!(file = %name.display(), "others may read the database");
+                    }
+                    result => result?,
+                }
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The URL with every parameter that it does not set itself.
+fn with_defaults(url: PostgresUrl, settings: &DatabaseSettings) -> PostgresUrl {
     // A peer that vanished without a word is noticed within seconds, while idle and while waiting.
     let defaults = [
         ("application_name", "alpine".to_owned()),
@@ -78,50 +153,22 @@ fn with_defaults(url: &str, settings: &DatabaseSettings) -> String {
         (
             "options",
             format!(
-                "-c%20statement_timeout%3D{0}%20-c%20idle_in_transaction_session_timeout%3D{0}\
-                 %20-c%20plan_cache_mode%3Dforce_custom_plan",
+                "-c statement_timeout={0} -c idle_in_transaction_session_timeout={0} \
+                 -c plan_cache_mode=force_custom_plan",
                 settings.statement_timeout.as_millis()
             ),
         ),
     ];
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let is_set = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
-    let mut full = url.to_owned();
-    for (name, value) in defaults.iter().filter(|(name, _)| !is_set(name)) {
-        let separator = match (full.contains('?'), full.ends_with(['?', '&'])) {
-            (false, _) => "?",
-            (true, true) => "",
-            (true, false) => "&",
-        };
-        full.push_str(separator);
-        full.push_str(name);
-        full.push('=');
-        full.push_str(value);
-    }
-    full
+    defaults.iter().fold(url, |url, (name, value)| url.with_default(name, value))
 }
 
-/// The URL with its passwords hidden, for logs and error messages.
-pub(crate) fn redacted(url: &str) -> String {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut shown = match (base.find("://"), base.rfind('@')) {
-        (Some(scheme), Some(at)) => match base[scheme + 3..at].find(':') {
-            Some(colon) => format!("{}:***{}", &base[..scheme + 3 + colon], &base[at..]),
-            None => base.to_owned(),
-        },
-        _ => base.to_owned(),
-    };
-    for (index, pair) in query.split('&').filter(|p| !p.is_empty()).enumerate() {
-        shown.push(if index == 0 { '?' } else { '&' });
-        match pair.split_once('=') {
-            Some((name, _)) if name.contains("password") => {
-                shown.push_str(name);
-                shown.push_str("=***");
-            }
-            _ => shown.push_str(pair),
-        }
+/// The URL as it may be shown in logs and errors: without passwords, and without anything at all when
+/// it cannot be read, because then a password may stand anywhere.
+pub fn shown_url(url: &str) -> String {
+    if url.starts_with("sqlite:") {
+        return url.to_owned();
     }
-    shown
+    PostgresUrl::parse(url).map_or_else(|_| "(hidden)".to_owned(), |url| url.to_string())
 }
 
 #[cfg(test)]
@@ -159,27 +206,32 @@ mod tests {
     }
 
     #[test]
-    fn own_parameters_win() {
-        let Ok(Target::Postgres(url)) =
-            parse("postgres://u@h1:1,h2:2/db?connect_timeout=3&application_name=mine")
-        else {
+    fn settings_become_parameters_and_the_writable_host_is_asked_for() {
+        let url = "postgres://u:a?b@h1:1,h2:2/db?connect_timeout=3&application_name=mine";
+        let Ok(Target::Postgres(target)) = parse(url) else {
             panic!("not a PostgreSQL URL");
         };
-        assert!(url.starts_with(
-            "postgres://u@h1:1,h2:2/db?connect_timeout=3&application_name=mine&keepalives=1"
-        ));
-        assert_eq!(url.matches("connect_timeout").count(), 1);
-        assert_eq!(url.matches("application_name").count(), 1);
-        assert!(url.contains("tcp_user_timeout="));
+        let begin = "postgresql://u:a%3Fb@h1:1,h2:2/db?connect_timeout=3&application_name=mine&keepalives=1";
+        assert!(target.any.starts_with(begin), "{}", target.any);
+        assert_eq!(target.any.matches("connect_timeout").count(), 1);
+        assert!(target.any.contains("&options=-c%20statement_timeout%3D30000%20-c%20idle"));
+        let writable = format!("{}&target_session_attrs=read-write", target.any);
+        assert_eq!(target.writable, Some(writable));
+
+        let Ok(Target::Postgres(own)) = parse("postgres://h/db?target_session_attrs=any") else {
+            panic!("not a PostgreSQL URL");
+        };
+        assert_eq!(own.writable, None, "what the URL says stands");
     }
 
     #[test]
     fn passwords_are_hidden() {
-        assert_eq!(
-            redacted("postgres://me:s3:cr@et@db/x?sslpassword=abc&sslmode=require"),
-            "postgres://me:***@db/x?sslpassword=***&sslmode=require"
-        );
+        assert_eq!(shown_url("postgres://me:s3cr?et@db/x"), "postgres://me:***@db/x");
+        for unreadable in ["a@://", "postgres://me:12/3@db/x", "mysql://me:hunter2@db", ""] {
+            assert_eq!(shown_url(unreadable), "(hidden)");
+        }
+        assert_eq!(shown_url("sqlite:data/a.db"), "sqlite:data/a.db");
         let debug = format!("{:?}", DatabaseSettings::new("postgres://me:hunter2@db/x"));
-        assert!(!debug.contains("hunter2"), "{debug}");
+        assert!(debug.contains("postgres://me:***@db/x") && !debug.contains("hunter2"), "{debug}");
     }
 }

@@ -19,7 +19,7 @@ pub use fingerprint::SchemaFingerprint;
 
 use crate::{
     AnyConnection, DatabaseSettings,
-    connection::{Target, establish, redacted},
+    connection::{Target, open, shown_url},
 };
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -54,10 +54,11 @@ impl Migrator {
         let target = Target::parse(settings)?;
         target.prepare()?;
         // Another instance may hold SQLite's write lock for as long as it migrates.
-        let mut conn = establish(&target, settings.migration_wait).map_err(|error| {
-            let url = redacted(&settings.url);
-            Error::unavailable("the database", format!("cannot open {url}: {error}"))
-        })?;
+        let mut conn =
+            open(&target, settings.migration_wait).map(|opened| opened.conn).map_err(|error| {
+                let url = shown_url(&settings.url);
+                Error::unavailable("the database", format!("cannot open {url}: {error}"))
+            })?;
         if let AnyConnection::Postgres(conn) = &mut conn {
             // Building an index takes as long as it takes.
             conn.batch_execute("SET statement_timeout = 0")

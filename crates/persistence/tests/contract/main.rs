@@ -10,7 +10,10 @@
 mod accounts;
 mod api_keys;
 mod closing;
+mod crowding;
 mod events;
+mod failover;
+mod files;
 mod ingest;
 mod lists;
 mod migrations;

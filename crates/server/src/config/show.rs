@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use alpine_infra::redis::RedisSettings;
 use toml::Value;
-use url::Url;
 
 use super::Layers;
 
@@ -45,47 +44,20 @@ fn shown(key: &str, value: &Value) -> String {
     let text = match key {
         _ if is_secret && text.is_empty() => "(not set)".to_owned(),
         _ if is_secret => "(hidden)".to_owned(),
-        "database.url" => without_password(text),
+        "database.url" if text.is_empty() => String::new(),
+        "database.url" => alpine_persistence::shown_url(text),
         "redis.url" => redis_without_password(text),
         _ => text.clone(),
     };
     Value::String(text).to_string()
 }
 
-/// Sentinel and Cluster name several hosts, which no URL may, so their own reader shows them.
+/// What the reader of addresses makes of it; an address that it refuses may hold a password anywhere.
 fn redis_without_password(text: &str) -> String {
-    let several = text.split_once("://").is_some_and(|(scheme, _)| scheme.contains('+'));
-    if several {
-        return RedisSettings::new(text)
-            .map_or_else(|_| "(hidden)".to_owned(), |settings| settings.address());
+    if text.is_empty() {
+        return String::new();
     }
-    without_password(text)
-}
-
-/// A URL that may be shown. What cannot be read as one may hide a password anywhere.
-fn without_password(text: &str) -> String {
-    if text.is_empty() || text.starts_with("sqlite:") {
-        return text.to_owned();
-    }
-    let Ok(mut url) = Url::parse(text) else {
-        return "(hidden)".to_owned();
-    };
-    // libpq takes a password among the parameters, too.
-    let parameters: Vec<(String, String)> = url
-        .query_pairs()
-        .map(|(name, value)| {
-            let is_secret = name.to_lowercase().contains("password");
-            let value = if is_secret { "hidden".into() } else { value };
-            (name.into_owned(), value.into_owned())
-        })
-        .collect();
-    if !parameters.is_empty() {
-        url.query_pairs_mut().clear().extend_pairs(parameters);
-    }
-    if url.password().is_some() && url.set_password(Some("hidden")).is_err() {
-        return "(hidden)".to_owned();
-    }
-    url.to_string()
+    RedisSettings::new(text).map_or_else(|_| "(hidden)".to_owned(), |settings| settings.address())
 }
 
 #[cfg(test)]
@@ -110,6 +82,31 @@ mod tests {
             let text = read_layers(&sources).show();
             assert!(text.contains(&format!("redis.url = \"{shown}\"")), "{text}");
             assert!(!text.contains("hunt"), "{text}");
+        }
+    }
+
+    fn show(name: &str, url: &str) -> String {
+        let environment = [(name.to_owned(), url.to_owned())].into();
+        read_layers(&Sources { environment, ..Sources::default() }).show()
+    }
+
+    /// Passwords that are not escaped as they should be are read as a port, a database or a parameter
+    /// by one reader or another; none of them is shown.
+    #[test]
+    fn passwords_that_break_an_address_do_not_show() {
+        for password in
+            ["12/hunt", "12?hunt", "12#hunt", "hunt/er", "hunt?er", "hunt#er", "1@hunt", "h%unt"]
+        {
+            for (name, key, url) in [
+                ("DATABASE_URL", "database.url", format!("postgres://me:{password}@db/x")),
+                ("REDIS_URL", "redis.url", format!("redis://me:{password}@cache:6379/0")),
+                ("REDIS_URL", "redis.url", format!("redis://:{password}@cache")),
+                ("REDIS_URL", "redis.url", format!("rediss+sentinel://me:{password}@a,b/m")),
+            ] {
+                let text = show(name, &url);
+                let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+                assert!(!line.contains("hunt") && !line.contains("12"), "{url}: {line}");
+            }
         }
     }
 

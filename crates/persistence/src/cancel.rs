@@ -1,0 +1,180 @@
+//! Statements that nobody waits for any more are cancelled, so that a reader who hung up does not go
+//! on to occupy the database.
+//!
+//! libpq's own way (`PQcancel`) is not reachable through Diesel; `pg_cancel_backend`, sent over a
+//! connection of its own, does the same for statements of one's own role. SQLite has only
+//! `sqlite3_interrupt`, which Diesel does not offer either: there a statement runs to its end.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use diesel::{RunQueryDsl as _, sql_types::Integer};
+use tokio::runtime::Handle;
+
+use crate::{
+    AnyConnection,
+    connection::{Target, open},
+};
+
+/// Most reads end by themselves within this span, and need no connection to cancel them.
+const GRACE: Duration = Duration::from_millis(50);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is valid after every single assignment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A unit of work that reads, as seen by whoever waits for it and by the thread that does it.
+#[derive(Default)]
+pub(crate) struct Ticket(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    is_abandoned: bool,
+    was_cancelled: bool,
+    /// The server's process, while statements may run.
+    backend: Option<i32>,
+}
+
+impl Ticket {
+    /// Says that statements are about to run in this process of the server; `None`: nobody waits for
+    /// them any more.
+    pub(crate) fn begin(&self, backend: Option<i32>) -> Option<Running<'_>> {
+        let mut state = lock(&self.0);
+        if state.is_abandoned {
+            return None;
+        }
+        state.backend = backend;
+        Some(Running(self))
+    }
+
+    /// Whether a cancellation was sent. It may still be on its way to the server's process, so the
+    /// connection must not be used for anything else.
+    pub(crate) fn was_cancelled(&self) -> bool {
+        lock(&self.0).was_cancelled
+    }
+
+    fn is_running(&self) -> bool {
+        lock(&self.0).backend.is_some()
+    }
+
+    fn abandon(&self) {
+        lock(&self.0).is_abandoned = true;
+    }
+
+    /// Cancels what runs. The lock is held meanwhile, so the work cannot end and the process not be
+    /// doing somebody else's work.
+    fn cancel(&self, conn: &mut AnyConnection) -> diesel::QueryResult<()> {
+        let mut state = lock(&self.0);
+        let (Some(backend), AnyConnection::Postgres(conn)) = (state.backend, conn) else {
+            return Ok(());
+        };
+        state.was_cancelled = true;
+        diesel::sql_query("SELECT pg_cancel_backend($1)")
+            .bind::<Integer, _>(backend)
+            .execute(conn)?;
+        Ok(())
+    }
+}
+
+/// Ends the time in which statements may be cancelled, when it goes.
+pub(crate) struct Running<'a>(&'a Ticket);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.0).backend = None;
+    }
+}
+
+/// Cancels abandoned statements, one batch at a time.
+pub(crate) struct Canceller {
+    target: Target,
+    busy_timeout: Duration,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// At most one for each connection of the pool.
+    abandoned: Vec<Arc<Ticket>>,
+    has_worker: bool,
+}
+
+impl Canceller {
+    pub(crate) fn new(target: Target, busy_timeout: Duration) -> Self {
+        Self { target, busy_timeout, queue: Mutex::default() }
+    }
+
+    /// Abandons the work of `ticket` when what is returned goes before the work has ended.
+    pub(crate) fn watch(self: &Arc<Self>, ticket: &Arc<Ticket>) -> Waiter {
+        Waiter { canceller: Arc::clone(self), ticket: Arc::clone(ticket) }
+    }
+
+    fn add(self: &Arc<Self>, ticket: &Arc<Ticket>) {
+        // Without a runtime the process is ending, and its connections with it.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let mut queue = lock(&self.queue);
+        queue.abandoned.push(Arc::clone(ticket));
+        if !queue.has_worker {
+            queue.has_worker = true;
+            let canceller = Arc::clone(self);
+            runtime.spawn_blocking(move || canceller.work());
+        }
+    }
+
+    /// Sends cancellations until nothing abandoned runs. Again and again, because one that arrives
+    /// between two statements has no effect.
+    fn work(&self) {
+        let mut conn = None;
+        loop {
+            thread::sleep(GRACE);
+            let tickets = {
+                let mut queue = lock(&self.queue);
+                queue.abandoned.retain(|ticket| ticket.is_running());
+                if queue.abandoned.is_empty() {
+                    queue.has_worker = false;
+                    return;
+                }
+                queue.abandoned.clone()
+            };
+            if let Err(error) = self.cancel(&mut conn, &tickets) {
+                // The statement timeout is the bound that needs no help.
+                tracing::debug!(%error, "abandoned statements run on until their timeout");
+                lock(&self.queue).abandoned.clear();
+            }
+        }
+    }
+
+    fn cancel(
+        &self,
+        conn: &mut Option<AnyConnection>,
+        tickets: &[Arc<Ticket>],
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let conn = match conn {
+            Some(conn) => conn,
+            None => conn.insert(open(&self.target, self.busy_timeout)?.conn),
+        };
+        for ticket in tickets {
+            ticket.cancel(conn)?;
+        }
+        Ok(())
+    }
+}
+
+/// Somebody who waits for a unit of work that reads.
+pub(crate) struct Waiter {
+    canceller: Arc<Canceller>,
+    ticket: Arc<Ticket>,
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.ticket.abandon();
+        if self.ticket.is_running() {
+            self.canceller.add(&self.ticket);
+        }
+    }
+}
