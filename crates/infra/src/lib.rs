@@ -50,7 +50,17 @@ pub mod redis;
 pub mod secrets;
 mod settings;
 mod sync;
+mod throttle;
 
 pub use clock::MonotonicClock;
 pub use metrics::InfraMetrics;
 pub use settings::SettingsError;
+
+/// 64 random bits in hexadecimal digits.
+fn random_text() -> String {
+    use alpine_domain::ports::secrets::Randomness as _;
+
+    let mut bytes = [0; 8];
+    secrets::OsRandomness.fill(&mut bytes);
+    hex::encode(bytes)
+}

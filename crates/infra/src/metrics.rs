@@ -103,7 +103,8 @@ impl InfraMetrics {
             )?,
             redis_failures: on.counters(
                 "redis_failures_total",
-                "Uses of Redis that failed, by reason: deadline, connection or reply.",
+                "Uses of Redis that failed, by reason: deadline, connection, refused (it cannot be written) or \
+                 reply (an error that concerns one command).",
                 &["reason"],
             )?,
             redis_hiccups: on.counter(

@@ -8,10 +8,7 @@ use std::{
 use ::redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, cmd};
 use alpine_domain::{
     Clock,
-    ports::{
-        rate_limit::{Decision, RateLimiter, RatePolicy, Window},
-        secrets::Randomness as _,
-    },
+    ports::rate_limit::{Decision, RateLimiter, RatePolicy, Window},
 };
 use async_trait::async_trait;
 
@@ -23,9 +20,8 @@ use super::{
     policy_metrics::DecisionSource,
 };
 use crate::{
-    InfraMetrics,
+    InfraMetrics, random_text,
     redis::{Connection, RedisHandle},
-    secrets::OsRandomness,
     sync,
 };
 
@@ -234,13 +230,6 @@ impl RedisRateLimiter {
         self.metrics.limit_fallbacks.inc();
         (limiter.admit(&share, caller, true), DecisionSource::Fallback)
     }
-}
-
-/// 64 random bits in hexadecimal digits.
-fn random_text() -> String {
-    let mut bytes = [0; 8];
-    OsRandomness.fill(&mut bytes);
-    hex::encode(bytes)
 }
 
 #[async_trait]

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use futures_util::future::try_join_all;
 use redis::{
-    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisFuture, RedisResult, Role,
-    ServerErrorKind, Value,
+    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisFuture, RedisResult, Role, ServerErrorKind,
+    Value,
     aio::{ConnectionLike, ConnectionManager},
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo},
@@ -64,6 +64,9 @@ impl Connection {
     ) -> RedisResult<Vec<T>> {
         match self {
             Self::Server(one) | Self::Master(one) => {
+                if let [command] = commands {
+                    return Ok(vec![command.query_async(one).await?]);
+                }
                 let mut pipeline = redis::pipe();
                 for command in commands {
                     pipeline.add_command(command.clone());
@@ -99,50 +102,16 @@ impl Connection {
         }
     }
 
-    /// Probes what is needed: the server, a server that says it is the master, or the masters of all the
-    /// slots of `keys`.
-    pub(super) async fn ask(&mut self, keys: &[String]) -> RedisResult<()> {
-        match self {
-            Self::Server(one) => cmd("PING").exec_async(one).await,
-            Self::Master(one) => match cmd("ROLE").query_async::<Role>(one).await {
-                Ok(Role::Primary { .. }) => Ok(()),
-                Ok(_) => Err((ErrorKind::Io, "the server is no master any more").into()),
-                // A user without that right notices a demoted master by the first refused write.
-                Err(error) if error.kind() == ServerErrorKind::NoPerm.into() => {
-                    cmd("PING").exec_async(one).await
-                }
-                Err(error) => Err(error),
-            },
-            Self::Cluster(_) => {
-                let look = |key| {
-                    let mut get = cmd("GET");
-                    get.arg(key);
-                    get
-                };
-                let looks: Vec<_> = keys.iter().map(look).collect();
-                self.query_all::<Value>(&looks).await.map(|_| ())
-            }
+    /// Fails if a server that the Sentinels named says itself that it is no master.
+    pub(super) async fn check_role(&mut self) -> RedisResult<()> {
+        let Self::Master(one) = self else { return Ok(()) };
+        match cmd("ROLE").query_async::<Role>(one).await {
+            Ok(Role::Primary { .. }) => Ok(()),
+            Ok(_) => Err((ErrorKind::Io, "the server is no master any more").into()),
+            // Without the right to ask, a demoted master is noticed by the first refused write.
+            Err(error) if error.kind() == ServerErrorKind::NoPerm.into() => Ok(()),
+            Err(error) => Err(error),
         }
-    }
-
-    /// Whether `error` means that requests should not use this connection.
-    pub(super) fn is_lost(&self, error: &RedisError) -> bool {
-        is_connection_fault(error)
-            || match self {
-                // Full, read-only, a missing right: what does work goes on, and no waiting is lost.
-                Self::Server(_) => false,
-                // Demoted: the Sentinels know another one.
-                Self::Master(_) => says(error, &[ServerErrorKind::ReadOnly]),
-                // Slots without a master. The client has looked for them anew by now.
-                Self::Cluster(_) => says(
-                    error,
-                    &[
-                        ServerErrorKind::ClusterDown,
-                        ServerErrorKind::MasterDown,
-                        ServerErrorKind::ReadOnly,
-                    ],
-                ),
-            }
     }
 
     /// Bytes in use, over all the masters.
@@ -161,21 +130,4 @@ impl Connection {
         };
         Ok(texts.iter().map(used).sum())
     }
-}
-
-/// Whether the connection failed, not the command.
-pub(super) fn is_connection_fault(error: &RedisError) -> bool {
-    error.is_io_error()
-        || error.is_timeout()
-        || error.is_connection_dropped()
-        || error.is_connection_refusal()
-        || error.is_unrecoverable_error()
-}
-
-/// Whether a server's reply, or one of a pipeline's, is of one of the kinds.
-fn says(error: &RedisError, kinds: &[ServerErrorKind]) -> bool {
-    let replies = error.clone().into_server_errors();
-    replies.is_some_and(|replies| {
-        replies.iter().any(|(_, reply)| reply.kind().is_some_and(|kind| kinds.contains(&kind)))
-    })
 }

@@ -3,12 +3,16 @@
 mod cluster;
 mod sentinel;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use redis::{
     AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, RedisResult,
     aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
     cluster_async::ClusterConnection,
+    cmd,
 };
 use tokio::time::timeout;
 
@@ -17,6 +21,7 @@ use super::{
     address::RedisAddress,
     connection::Connection,
     settings::{PROBE_DEADLINE, RedisSettings},
+    write_check::WriteCheck,
 };
 
 /// How long finding a master or a cluster's nodes may take, in the background, all hosts included.
@@ -25,6 +30,8 @@ const SEARCH_DEADLINE: Duration = Duration::from_secs(5);
 /// Makes connections to what `redis.url` names.
 pub(super) struct Connector {
     kind: Kind,
+    /// How many shared connections were made.
+    epoch: AtomicU64,
     connect_timeout: Duration,
 }
 
@@ -59,7 +66,7 @@ impl Connector {
                 Kind::Cluster(Cluster::new(address, settings.connect_timeout)?)
             }
         };
-        Ok(Self { kind, connect_timeout: settings.connect_timeout })
+        Ok(Self { kind, epoch: AtomicU64::new(0), connect_timeout: settings.connect_timeout })
     }
 
     /// A connection that connects when it is used; `None` where a master or nodes must be found first.
@@ -70,8 +77,9 @@ impl Connector {
         }
     }
 
-    /// A new connection, after asking the Sentinels or the cluster where to.
+    /// A new connection, after asking the Sentinels or the cluster where to. Names are resolved anew.
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
+        self.epoch.fetch_add(1, Ordering::Release);
         match &self.kind {
             Kind::Server(client) => self.lazily(client).map(Connection::Server),
             Kind::Sentinel(sentinels) => {
@@ -88,24 +96,36 @@ impl Connector {
         }
     }
 
-    /// Whether the Sentinels name another master than the connected one. A master that is cut off from
-    /// them, but not from us, does not know that it was replaced. `false` while no Sentinel answers.
-    pub(super) async fn has_new_master(&self) -> bool {
-        match &self.kind {
-            Kind::Sentinel(sentinels) => {
-                let before = sentinels.epoch();
-                within_deadline(sentinels.find()).await.is_ok() && sentinels.epoch() != before
+    /// Whether a new connection leads to another server than the shared one, over which `check` has
+    /// just written `value`: because the Sentinels name another master, or because a name or an
+    /// address was moved. The old server may work as before, so nothing else would tell. `false` while
+    /// no new connection can be had.
+    pub(super) async fn has_moved(&self, check: &WriteCheck, value: &str) -> bool {
+        match within_deadline(self.read_anew(check)).await {
+            Ok(found) => found.is_none_or(|found| found != value),
+            Err(error) => {
+                tracing::debug!(%error, "cannot check where the address of Redis leads");
+                false
             }
-            Kind::Server(_) | Kind::Cluster(_) => false,
         }
     }
 
-    /// Changes with the master, so that blocking connections to another one are recognised.
+    /// The value of the write check, read over a new connection.
+    async fn read_anew(&self, check: &WriteCheck) -> RedisResult<Option<String>> {
+        let client = match &self.kind {
+            Kind::Server(client) => client.clone(),
+            Kind::Sentinel(sentinels) => sentinels.find().await?,
+            Kind::Cluster(cluster) => return cluster.read_anew(check.value_keys()).await,
+        };
+        let mut connection = self.dedicated(&client, Some(PROBE_DEADLINE)).await?;
+        let key: Vec<_> = check.value_keys().collect();
+        cmd("GET").arg(key).query_async(&mut connection).await
+    }
+
+    /// Changes whenever the shared connection is made anew, so that blocking connections to another
+    /// server are recognised.
     pub(super) fn epoch(&self) -> u64 {
-        match &self.kind {
-            Kind::Sentinel(sentinels) => sentinels.epoch(),
-            Kind::Server(_) | Kind::Cluster(_) => 0,
-        }
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// A connection of its own for commands that block.
@@ -121,13 +141,19 @@ impl Connector {
                     .map(BlockingConnection::Cluster);
             }
         };
+        self.dedicated(&client, None).await.map(BlockingConnection::One)
+    }
+
+    /// A connection of its own to one server.
+    async fn dedicated(
+        &self,
+        client: &Client,
+        response_timeout: Option<Duration>,
+    ) -> RedisResult<MultiplexedConnection> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
-            .set_response_timeout(None);
-        client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map(BlockingConnection::One)
+            .set_response_timeout(response_timeout);
+        client.get_multiplexed_async_connection_with_config(&config).await
     }
 
     fn lazily(&self, client: &Client) -> RedisResult<ConnectionManager> {

@@ -3,30 +3,26 @@
 use std::{
     fmt,
     future::Future,
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use redis::RedisResult;
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     address::RedisAddress,
     blocking::BlockingConnections,
-    circuit::{ProbeResult, RecoveryHook, Shared, State, run_probe},
+    cause::Cause,
+    circuit::{RecoveryHook, Shared, State},
     connection::Connection,
     connector::Connector,
+    probe,
     settings::RedisSettings,
     slots::spread,
+    write_check::WriteCheck,
 };
-use crate::{InfraMetrics, SettingsError, sync};
+use crate::{InfraMetrics, SettingsError, random_text, sync};
 
 /// Why a use of Redis failed. After a deadline the outcome is unknown: the command may still take
 /// effect.
@@ -72,21 +68,16 @@ impl RedisHandle {
         let connection = connector.connect_lazily().map_err(|e| RedisSettings::refused(&e))?;
         let connector = Arc::new(connector);
         let blocking = BlockingConnections::new(Arc::clone(&connector), &settings);
-        metrics.breaker_state.set(State::Open as i64);
-        let shared = Arc::new(Shared {
+        let is_cluster = matches!(settings.address, RedisAddress::Cluster(_));
+        let name = format!("{}:probe:{}", settings.key_prefix, random_text());
+        let shared = Arc::new(Shared::new(
             connector,
-            probe_keys: spread(&format!("{}:probe", settings.key_prefix)),
             settings,
-            connection: RwLock::new(connection),
-            in_use: AtomicBool::new(false),
-            state: watch::Sender::new(State::Open),
-            was_used: AtomicBool::new(false),
-            recovery_hooks: Mutex::default(),
-            probe_now: Notify::new(),
-            last_probe: watch::Sender::new(ProbeResult::Nothing),
+            connection,
+            WriteCheck::new(&name, is_cluster),
             metrics,
-        });
-        let probe = tokio::spawn(run_probe(Arc::clone(&shared)));
+        ));
+        let probe = tokio::spawn(probe::run(Arc::clone(&shared)));
         Ok(Self(Arc::new(Owner { shared, blocking, probe })))
     }
 
@@ -152,15 +143,18 @@ impl RedisHandle {
         let Some(connection) = shared.connection() else { return Err(RedisUnavailable::NotInUse) };
         let (reason, failure) = match timeout(shared.settings.deadline, f(connection)).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) if shared.is_lost(&error) => {
-                ("connection", RedisUnavailable::Failed(error))
-            }
-            Ok(Err(error)) => {
-                // The server answered, so nobody waited: a missing right, for example. What works is
-                // used on.
-                shared.metrics.redis_failures.with_label_values(&["reply"]).inc();
-                return Err(RedisUnavailable::Failed(error));
-            }
+            Ok(Err(error)) => match Cause::of(&error) {
+                Some(Cause::Unreachable) => ("connection", RedisUnavailable::Failed(error)),
+                Some(_) => ("refused", RedisUnavailable::Failed(error)),
+                None => {
+                    // It concerns this command or its key. Others are used on.
+                    shared.metrics.redis_failures.with_label_values(&["reply"]).inc();
+                    if shared.reply_warnings.is_due() {
+                        tracing::warn!(%error, "Redis answered a command with an error");
+                    }
+                    return Err(RedisUnavailable::Failed(error));
+                }
+            },
             Err(_) => ("deadline", RedisUnavailable::Deadline),
         };
         shared.metrics.redis_failures.with_label_values(&[reason]).inc();

@@ -43,13 +43,14 @@ impl Probe for RedisProbe {
         }
         let last_probe = *redis.shared().last_probe.borrow();
         let (condition, detail) = match last_probe {
-            ProbeResult::Nothing => (Condition::Down, "not reached yet; local fallbacks are used"),
-            ProbeResult::Answering => (Condition::Degraded, "back, and about to be used again"),
-            ProbeResult::Slow => (Condition::Degraded, "too slow; local fallbacks are used"),
-            ProbeResult::Unreachable => {
-                (Condition::Down, "not reachable; local fallbacks are used")
+            ProbeResult::NotProbed => (Condition::Down, "not reached yet"),
+            ProbeResult::Usable => (Condition::Degraded, "Redis is about to be used again"),
+            ProbeResult::Failed(cause) if cause.is_answering() => {
+                (Condition::Degraded, cause.text())
             }
+            ProbeResult::Failed(cause) => (Condition::Down, cause.text()),
         };
-        Report { condition, detail: Some(detail.to_owned()) }
+        let detail = format!("{detail}; local fallbacks are used");
+        Report { condition, detail: Some(detail) }
     }
 }

@@ -24,22 +24,30 @@
 //! Redis answers, it is used again. If not, the circuit opens, which is logged, shown on `/health` and
 //! measured, until Redis has answered promptly several times and the recovery hooks have run.
 //!
-//! Redis 7.0 or newer is needed, or a compatible server. A user of an ACL needs `+ping +info +get
-//! +mget +set +del +exists +evalsha +eval +script|load +time +hgetall +hdel +hset +hincrby
-//! +pexpire +pttl +xadd +xread +xrevrange` on the keys under the prefix, and `+select` for another
+//! The probe writes, with every command that Alpine needs: a Redis that is full, read-only or short of
+//! rights or replicas is out of use within `poll_interval`, and `/health` says why. It also reads the
+//! value back over a new connection: if that leads to another server, because a name was moved, the new
+//! server is used.
+//!
+//! Redis 7.0 or newer is needed, or a compatible server. A user of an ACL needs `+ping +info +get +set
+//! +del +exists +evalsha +script|load +time +hgetall +hlen +hdel +hset +hincrby +pexpire +pttl +xadd
+//! +xread +xrevrange` on the keys under the prefix, and `+select` for another
 //! database than 0; behind Sentinels `+role`, so that a demoted master is noticed before it refuses a
 //! write; on a cluster `+cluster|slots +asking`. A user of the Sentinels' own needs `+role
 //! +sentinel|masters` there.
 
 mod address;
 mod blocking;
+mod cause;
 mod circuit;
 mod connection;
 mod connector;
 mod handle;
 mod health_probe;
+mod probe;
 mod settings;
 mod slots;
+mod write_check;
 
 pub(crate) use connection::Connection;
 pub use handle::{RedisHandle, RedisUnavailable};

@@ -16,3 +16,4 @@ mod redis_away;
 mod secrets;
 mod support;
 mod topology;
+mod unwritable;

@@ -1,7 +1,6 @@
 //! One connection through the proxy.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -36,7 +35,6 @@ const PIECES_PER_SECOND: u32 = 20;
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Context {
-    pub(super) target: SocketAddr,
     pub(super) state: watch::Receiver<State>,
     pub(super) counters: Arc<Counters>,
 }
@@ -111,7 +109,8 @@ impl Link {
         if self.fault().0 == Fault::BlackHole {
             return self.swallow(client).await;
         }
-        let Ok(mut server) = TcpStream::connect(self.context.target).await else {
+        let target = self.context.state.borrow().target();
+        let Ok(mut server) = TcpStream::connect(target).await else {
             return End::Reset;
         };
         for socket in [&*client, &server] {

@@ -1,6 +1,6 @@
 //! What a proxy does at this moment.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -18,16 +18,17 @@ pub(super) enum Direction {
     ToClient,
 }
 
-/// The fault, and since when.
+/// The fault, since when, and where new connections go.
 pub(super) struct State {
+    target: SocketAddr,
     fault: Fault,
     changes: u64,
     epoch: Arc<()>,
 }
 
 impl State {
-    pub(super) fn new() -> Self {
-        Self { fault: Fault::Pass, changes: 0, epoch: Arc::new(()) }
+    pub(super) fn new(target: SocketAddr) -> Self {
+        Self { target, fault: Fault::Pass, changes: 0, epoch: Arc::new(()) }
     }
 
     pub(super) fn set(&mut self, fault: Fault) {
@@ -39,6 +40,15 @@ impl State {
     pub(super) fn begin_epoch(&mut self) -> Arc<()> {
         self.changes += 1;
         std::mem::replace(&mut self.epoch, Arc::new(()))
+    }
+
+    pub(super) fn target(&self) -> SocketAddr {
+        self.target
+    }
+
+    pub(super) fn redirect(&mut self, target: SocketAddr) {
+        self.target = target;
+        self.changes += 1;
     }
 
     pub(super) fn fault(&self) -> Fault {

@@ -43,7 +43,7 @@ pub struct FaultProxy {
 impl FaultProxy {
     /// Starts one before `target`, on a port of its own, on one thread of its own.
     pub fn start(target: SocketAddr) -> Result<Self> {
-        let (state, states) = watch::channel(State::new());
+        let (state, states) = watch::channel(State::new(target));
         let counters = Arc::new(Counters::default());
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -52,8 +52,7 @@ impl FaultProxy {
             listener::ReservedPort::reserve()?
         };
         let address = port.address();
-        let context =
-            connection::Context { target, state: states, counters: Arc::clone(&counters) };
+        let context = connection::Context { state: states, counters: Arc::clone(&counters) };
         let thread = std::thread::Builder::new().name("fault-proxy".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -74,18 +73,16 @@ impl FaultProxy {
 
     /// Starts one before the server that a `redis://` or `postgres://` URL names.
     pub fn before(url: &str) -> Result<Self> {
-        let parsed = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
-        let host = parsed.host_str().with_context(|| format!("{url} names no host"))?;
-        let port = parsed.port().unwrap_or(match parsed.scheme() {
-            "redis" | "rediss" => 6379,
-            _ => 5432,
-        });
-        let target = (host, port)
-            .to_socket_addrs()
-            .with_context(|| format!("cannot resolve {host}"))?
-            .find(SocketAddr::is_ipv4)
-            .with_context(|| format!("{host} has no IPv4 address"))?;
-        Self::start(target)
+        Self::start(address_of(url)?)
+    }
+
+    /// New connections go to the server that `url` names, as when a name or an address is moved to
+    /// another server. Existing connections stay with the old one.
+    pub fn redirect(&self, url: &str) -> Result<()> {
+        let target = address_of(url)?;
+        self.state.send_modify(|state| state.redirect(target));
+        self.wait_for_listener();
+        Ok(())
     }
 
     /// Where to connect instead of the target.
@@ -201,4 +198,19 @@ fn wait_until(what: &str, holds: impl Fn() -> bool) {
         assert!(started.elapsed() < APPLY_TIMEOUT, "the fault proxy has not {what} in time");
         std::thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// The IPv4 address of the server that a `redis://` or `postgres://` URL names.
+fn address_of(url: &str) -> Result<SocketAddr> {
+    let parsed = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
+    let host = parsed.host_str().with_context(|| format!("{url} names no host"))?;
+    let port = parsed.port().unwrap_or(match parsed.scheme() {
+        "redis" | "rediss" => 6379,
+        _ => 5432,
+    });
+    (host, port)
+        .to_socket_addrs()
+        .with_context(|| format!("cannot resolve {host}"))?
+        .find(SocketAddr::is_ipv4)
+        .with_context(|| format!("{host} has no IPv4 address"))
 }

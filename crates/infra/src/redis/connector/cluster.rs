@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use redis::{
-    RedisResult,
+    AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, RedisError, RedisResult,
+    ServerErrorKind,
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
+    cmd,
 };
 
 use crate::redis::{address::ClusterAddress, settings::PROBE_DEADLINE};
@@ -18,6 +20,8 @@ const LONGEST_RETRY_WAIT: u64 = 5;
 
 /// A cluster, by some of its nodes.
 pub(super) struct Cluster {
+    nodes: Vec<ConnectionInfo>,
+    connect_timeout: Duration,
     client: ClusterClient,
     waiting: ClusterClient,
 }
@@ -32,6 +36,8 @@ impl Cluster {
                 .connection_timeout(connect_timeout)
         };
         Ok(Self {
+            nodes: address.nodes.clone(),
+            connect_timeout,
             client: builder().response_timeout(PROBE_DEADLINE).build()?,
             waiting: builder().build()?,
         })
@@ -46,4 +52,39 @@ impl Cluster {
     pub(super) async fn connect_blocking(&self) -> RedisResult<ClusterConnection> {
         self.waiting.get_async_connection().await
     }
+
+    /// The value under one of `keys`, read over a new connection to one of the configured nodes: the
+    /// first key whose slot that node has.
+    pub(super) async fn read_anew(
+        &self,
+        keys: impl Iterator<Item = String>,
+    ) -> RedisResult<Option<String>> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(Some(PROBE_DEADLINE));
+        let mut failure = (ErrorKind::Io, "no node is configured").into();
+        let mut connection = None;
+        for node in &self.nodes {
+            let client = Client::open(node.clone())?;
+            match client.get_multiplexed_async_connection_with_config(&config).await {
+                Ok(connected) => {
+                    connection = Some(connected);
+                    break;
+                }
+                Err(error) => failure = error,
+            }
+        }
+        let Some(mut connection) = connection else { return Err(failure) };
+        for key in keys {
+            match cmd("GET").arg(key).query_async(&mut connection).await {
+                Err(error) if is_redirection(&error) => {}
+                other => return other,
+            }
+        }
+        Err((ErrorKind::Io, "the node has none of the slots").into())
+    }
+}
+
+fn is_redirection(error: &RedisError) -> bool {
+    [ServerErrorKind::Moved, ServerErrorKind::Ask].map(ErrorKind::from).contains(&error.kind())
 }

@@ -35,7 +35,7 @@ const PROMPT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What `alpine_infra::redis` says that a user needs everywhere.
-const RIGHTS: &str = "+ping +info +get +mget +set +del +exists +evalsha +eval +script|load +time \
+const RIGHTS: &str = "+ping +info +get +set +del +exists +evalsha +script|load +time +hlen \
                       +hgetall +hdel +hset +hincrby +pexpire +pttl +xadd +xread +xrevrange";
 
 fn set_user(server: &Redis, rules: &str) {
