@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::header::HeaderName;
 use alpine_domain::{
     account::{Caller, Role, Tier},
     plan::Plan,
@@ -65,13 +66,39 @@ impl Default for HttpSettings {
 }
 
 /// Which pages of other origins may call.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CorsSettings {
     /// Exact origins, `https://app.example.com` for example, each a valid URI without a path. A `*` among them admits every origin, and
     /// then never with credentials. `null` is refused always.
     pub origins: Vec<String>,
-    /// Whether browsers may send credentials along.
-    pub allow_credentials: bool,
+    /// Whether pages from the browser's own machine are admitted too, whatever their port.
+    pub allow_loopback: bool,
+    /// Headers that pages may send, besides those that every page may.
+    pub request_headers: Vec<HeaderName>,
+}
+
+impl Default for CorsSettings {
+    fn default() -> Self {
+        let names = [
+            "accept",
+            "authorization",
+            "baggage",
+            "content-type",
+            "idempotency-key",
+            "if-none-match",
+            "sentry-trace",
+            "traceparent",
+            "tracestate",
+            "x-api-key",
+            "x-request-id",
+            "x-requested-with",
+        ];
+        Self {
+            origins: Vec::new(),
+            allow_loopback: false,
+            request_headers: names.map(HeaderName::from_static).to_vec(),
+        }
+    }
 }
 
 impl CorsSettings {

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fmt::Write as _, sync::atomic::Ordering, time::Duration};
 
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use alpine_domain::{
     account::{Role, Tier},
     ports::health::Condition,
@@ -13,7 +13,7 @@ use tracing::{
     span,
 };
 
-use super::harness::{bearer, get, post, request, world, world_with};
+use super::harness::{assert_problem, bearer, get, post, request, world, world_with};
 use crate::{
     CorsSettings, HttpSettings,
     endpoint::{Access, Limit},
@@ -60,7 +60,7 @@ async fn every_answer_carries_the_security_headers() {
 async fn origins_are_admitted_exactly() {
     let cors = CorsSettings {
         origins: vec!["https://app.example.com".to_owned(), "null".to_owned()],
-        allow_credentials: true,
+        ..CorsSettings::default()
     };
     let settings = HttpSettings { cors, ..HttpSettings::default() };
     let world = world_with(settings);
@@ -82,12 +82,68 @@ async fn origins_are_admitted_exactly() {
             .insert_header(("access-control-request-headers", "authorization, x-request-id"))
     };
     assert_eq!(world.send(preflight("PUT")).await.status, 200);
-    assert_eq!(world.send(preflight("TRACE")).await.status, 400);
+    let refused = world.send(preflight("TRACE")).await;
+    assert_problem(&refused, StatusCode::BAD_REQUEST, "malformed");
+    assert_eq!(refused.json()["errors"][0]["field"], "Access-Control-Request-Method");
+}
+
+#[actix_web::test]
+async fn a_preflight_is_told_which_header_is_refused_and_empty_elements_do_not_count() {
+    let origins = vec!["https://app.example.com".to_owned()];
+    let cors = CorsSettings { origins, ..CorsSettings::default() };
+    let world = world_with(HttpSettings { cors, ..HttpSettings::default() });
+    let preflight = |headers: &str| {
+        request(&Method::OPTIONS, "/api/v1/symbols")
+            .insert_header(("origin", "https://app.example.com"))
+            .insert_header(("access-control-request-method", "GET"))
+            .insert_header(("access-control-request-headers", headers.to_owned()))
+    };
+    for headers in [
+        "baggage, sentry-trace, traceparent, tracestate, x-requested-with, accept",
+        "Authorization,,X-API-Key",
+        ", accept ,",
+        "",
+    ] {
+        let answer = world.send(preflight(headers)).await;
+        assert_eq!(answer.status, 200, "{headers}");
+        let origin = answer.header("access-control-allow-origin");
+        assert_eq!(origin, "https://app.example.com", "{headers}");
+    }
+    let refused = world.send(preflight("accept, X-Secret-Sauce, authorization")).await;
+    assert_problem(&refused, StatusCode::BAD_REQUEST, "malformed");
+    let errors = refused.json()["errors"].clone();
+    assert_eq!(errors.as_array().unwrap().len(), 1, "{errors}");
+    assert_eq!(errors[0]["field"], "Access-Control-Request-Headers");
+    assert!(errors[0]["message"].as_str().unwrap().contains("`X-Secret-Sauce`"), "{errors}");
+}
+
+#[actix_web::test]
+async fn loopback_pages_of_any_port_are_admitted_where_that_is_set() {
+    let admitted = async |allow_loopback, origin: &str| {
+        let cors = CorsSettings { allow_loopback, ..CorsSettings::default() };
+        let world = world_with(HttpSettings { cors, ..HttpSettings::default() });
+        let answer = world.send(get("/api/v1/symbols").insert_header(("origin", origin))).await;
+        answer.header("access-control-allow-origin") == origin
+    };
+    for origin in [
+        "http://localhost:5173",
+        "http://127.0.0.1:4200",
+        "https://app.localhost",
+        "http://[::1]:9",
+    ] {
+        assert!(admitted(true, origin).await, "{origin}");
+        assert!(!admitted(false, origin).await, "{origin}");
+    }
+    for origin in
+        ["http://localhost.evil.example", "http://10.0.0.1:3000", "null", "file://localhost"]
+    {
+        assert!(!admitted(true, origin).await, "{origin}");
+    }
 }
 
 #[actix_web::test]
 async fn open_to_all_origins_is_never_with_credentials() {
-    let cors = CorsSettings { origins: vec!["*".to_owned()], allow_credentials: true };
+    let cors = CorsSettings { origins: vec!["*".to_owned()], ..CorsSettings::default() };
     let settings = HttpSettings { cors, ..HttpSettings::default() };
     let world = world_with(settings);
     let asked = get("/api/v1/symbols").insert_header(("origin", "https://any.example"));

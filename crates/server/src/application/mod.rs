@@ -124,10 +124,10 @@ impl Application {
     ) -> anyhow::Result<Self> {
         // The port comes first: a second start must not touch what the first one serves.
         let listener = bind(config.http.bind, config.http.backlog, "http.bind")?;
-        let metrics_listener = match config.metrics.bind {
-            Some(address) if config.metrics.enabled => Some(bind(address, 64, "metrics.bind")?),
-            _ => None,
-        };
+        let metrics_listener = config
+            .metrics_address()
+            .map(|address| bind(address, 64, "metrics.bind"))
+            .transpose()?;
         if config.database.url.is_none() {
             crate::config::make_private_folder(&config.data_dir)?;
         }

@@ -153,18 +153,19 @@ pub(super) fn expiry(config: &Config) -> ExpirySettings {
 
 pub(super) fn http(config: &Config) -> HttpSettings {
     let given = &config.http;
-    let origins = config.allowed_origins();
-    // A page of any origin may read what is public, but never with the reader's credentials.
-    let allow_credentials = !origins.iter().any(|origin| origin == "*");
     HttpSettings {
-        cors: CorsSettings { origins, allow_credentials },
+        cors: CorsSettings {
+            origins: config.allowed_origins(),
+            allow_loopback: config.is_development(),
+            request_headers: config.cors.request_headers.clone(),
+        },
         trusted_proxies: trusted_proxies(&given.trusted_proxies),
         hsts: (!given.hsts.is_zero()).then_some(given.hsts),
         body_limit: given.body_limit,
         batch_body_limit: given.batch_body_limit,
         body_timeout: given.body_timeout,
         compress_from: given.compress_from,
-        serve_metrics: config.metrics.enabled && config.metrics.bind.is_none(),
+        serve_metrics: config.metrics.enabled && config.metrics_address().is_none(),
         limits: limits(config),
         cache: HttpCache {
             signals: config.cache.signals_ttl,

@@ -1,9 +1,11 @@
 //! What follows from several settings together.
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use alpine_domain::account::Secret;
 use url::Url;
 
-use super::{Config, LogFormat, Profile};
+use super::{Config, LogFormat, MetricsBind, Profile};
 
 impl Config {
     /// Whether this is the development profile.
@@ -23,23 +25,45 @@ impl Config {
         is_postgres(self.database_url().reveal())
     }
 
-    /// The origins that may call from a browser, exactly: the website, the production domain or, in
-    /// development, this machine, and those that are configured.
+    /// The origins that may call from a browser, exactly: the website, the domain (in
+    /// production), and those that are configured.
     pub fn allowed_origins(&self) -> Vec<String> {
         let mut origins = Vec::new();
         let website = self.http.frontend_url.as_deref();
         origins.extend(
             website.and_then(|url| Some(Url::parse(url).ok()?.origin().ascii_serialization())),
         );
-        if self.is_development() {
-            origins.extend(self.cors.development_origins.iter().cloned());
-        } else if let Some(domain) = &self.http.domain {
+        if !self.is_development()
+            && let Some(domain) = &self.http.domain
+        {
             origins.push(format!("https://{domain}"));
         }
         origins.extend(self.cors.origins.iter().cloned());
         let mut seen = std::collections::HashSet::new();
         origins.retain(|origin| seen.insert(origin.clone()));
         origins
+    }
+
+    /// Where the metrics are served, if not beside the API.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        /// From the API's port to that of the metrics.
+        const APART: u16 = 1_464;
+        if !self.metrics.enabled {
+            return None;
+        }
+        match self.metrics.bind {
+            MetricsBind::Apart(address) => Some(address),
+            MetricsBind::Main => None,
+            MetricsBind::ByProfile if self.is_development() => None,
+            MetricsBind::ByProfile => {
+                let port = match self.http.bind.port() {
+                    // Any free port, as for the API.
+                    0 => 0,
+                    port => port.checked_add(APART).unwrap_or(port - APART),
+                };
+                Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            }
+        }
     }
 
     /// Whether log lines are JSON.

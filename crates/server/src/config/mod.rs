@@ -17,8 +17,8 @@ use std::{
 pub use layers::{DEFAULTS, Layers, Origin, Setting};
 pub use model::{
     Accounts, Cache, Config, Cors, Database, Events, Health, Http, Limit, LogFormat, Logging,
-    Metrics, Passwords, Producers, Profile, RateLimits, Redis, Secrets, Shutdown, Signals, Tokens,
-    View, Visibility,
+    Metrics, MetricsBind, Passwords, Producers, Profile, RateLimits, Redis, Secrets, Shutdown,
+    Signals, Tokens, View, Visibility,
 };
 pub(crate) use rules::parse_network;
 pub use secrets::keep_generated_secrets;
@@ -177,6 +177,7 @@ mod tests {
     }
 
     const GOOD_SECRET: &str = "3f1b0c9d7e5a4f2688b1d0c3e7a95f42aa17";
+    const OTHER_SECRET: &str = "c07d6e41b82f93a5504e1b7f6ad2983c1f64";
 
     #[test]
     fn environment_beats_file_beats_default_and_origins_are_kept() {
@@ -251,7 +252,7 @@ mod tests {
             ("JWT_SECRET", GOOD_SECRET),
             ("JWT_EXPIRATION_HOURS", "24"),
             ("ALPINE__TOKENS__ACCESS_TTL", "5m"),
-            ("ARGO_API_KEY", GOOD_SECRET),
+            ("ARGO_API_KEY", OTHER_SECRET),
         ])
         .unwrap();
         assert_eq!(loaded.config.tokens.access_ttl.as_secs(), 300);
@@ -273,6 +274,51 @@ mod tests {
             with_environment(&[("ALPINE__PROFILE", "production"), ("JWT_SECRET", GOOD_SECRET)])
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn production_refuses_one_secret_for_two_purposes() {
+        let production = ("ALPINE__PROFILE", "production");
+        let url = format!("postgres://alpine:{GOOD_SECRET}@db/alpine");
+        for (name, value, other) in [
+            ("ARGO_API_KEY", GOOD_SECRET, "`secrets.jwt`"),
+            ("DATABASE_URL", &url, "`database.url`"),
+            ("REDIS_PASSWORD", GOOD_SECRET, "`redis.url`"),
+        ] {
+            let given =
+                [production, ("JWT_SECRET", GOOD_SECRET), ("REDIS_HOST", "cache"), (name, value)];
+            let ConfigError(problems) = with_environment(&given).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].contains(other), "{problems:?}");
+            assert!(problems[0].contains("give each its own"), "{problems:?}");
+            assert!(!problems[0].contains(GOOD_SECRET), "{problems:?}");
+        }
+        let each = [production, ("JWT_SECRET", GOOD_SECRET), ("ARGO_API_KEY", OTHER_SECRET)];
+        assert!(with_environment(&each).is_ok());
+    }
+
+    #[test]
+    fn production_serves_metrics_on_loopback_unless_told_otherwise() {
+        let address = |profile, bind, http| {
+            let given = [
+                ("ALPINE__PROFILE", profile),
+                ("ALPINE__METRICS__BIND", bind),
+                ("ALPINE__HTTP__BIND", http),
+                ("JWT_SECRET", GOOD_SECRET),
+            ];
+            let config = with_environment(&given).unwrap().config;
+            config.metrics_address().map(|address| address.to_string())
+        };
+        let main = "127.0.0.1:8000";
+        assert_eq!(address("production", "", main).as_deref(), Some("127.0.0.1:9464"));
+        assert_eq!(address("production", "", "0.0.0.0:65000").as_deref(), Some("127.0.0.1:63536"));
+        assert_eq!(address("production", "", "127.0.0.1:0").as_deref(), Some("127.0.0.1:0"));
+        assert_eq!(address("production", "main", main), None);
+        assert_eq!(address("production", "0.0.0.0:9100", main).as_deref(), Some("0.0.0.0:9100"));
+        assert_eq!(address("development", "", main), None);
+        assert_eq!(address("development", "127.0.0.1:1", main).as_deref(), Some("127.0.0.1:1"));
+        let error = with_environment(&[("ALPINE__METRICS__BIND", "beside")]).unwrap_err();
+        assert!(error.to_string().contains("`metrics.bind`: must be empty, `main`"), "{error}");
     }
 
     #[test]
@@ -318,7 +364,7 @@ mod tests {
                 ("DATABASE_URL", "postgres://alpine:pw@db.example.com/alpine"),
                 ("REDIS_URL", "rediss://:pw@cache.example.com:6379/0"),
                 ("JWT_SECRET", GOOD_SECRET),
-                ("ARGO_API_KEY", GOOD_SECRET),
+                ("ARGO_API_KEY", OTHER_SECRET),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use actix_web::http::header::HeaderName;
 use alpine_domain::account::{Secret, Tier};
 use serde::{Deserialize, Deserializer};
 
@@ -75,7 +76,8 @@ pub struct Http {
 #[serde(deny_unknown_fields)]
 pub struct Cors {
     pub origins: Vec<String>,
-    pub development_origins: Vec<String>,
+    #[serde(deserialize_with = "header_names")]
+    pub request_headers: Vec<HeaderName>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -286,8 +288,33 @@ pub struct Limit {
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
     pub enabled: bool,
-    #[serde(deserialize_with = "units::optional_parsed")]
-    pub bind: Option<SocketAddr>,
+    pub bind: MetricsBind,
+}
+
+/// Where the metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum MetricsBind {
+    /// Beside the API in development, on a loopback address of their own in production.
+    ByProfile,
+    /// Beside the API.
+    Main,
+    /// On an address of their own.
+    Apart(SocketAddr),
+}
+
+impl TryFrom<String> for MetricsBind {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.trim() {
+            "" => Ok(Self::ByProfile),
+            "main" => Ok(Self::Main),
+            address => address.parse().map(Self::Apart).map_err(
+                |_| "must be empty, `main`, or an address and port, 127.0.0.1:9464 for example",
+            ),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -340,6 +367,15 @@ impl Visibility {
 
 fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
     Ok(units::optional_text(deserializer)?.map(Secret::new))
+}
+
+fn header_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HeaderName>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let parse = |name: String| {
+        let problem = |_| serde::de::Error::custom(format!("`{name}` is no name of a header"));
+        name.trim().parse().map_err(problem)
+    };
+    names.into_iter().map(parse).collect()
 }
 
 fn secret_table<'de, D: Deserializer<'de>>(

@@ -1,6 +1,6 @@
 //! Rules that a single value cannot tell: each broken one names its key and the remedy.
 
-use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
+use std::{collections::HashSet, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use alpine_domain::{account::Secret, producer::ProducerName, signal::Strategy};
 use alpine_infra::redis::RedisSettings;
@@ -62,7 +62,7 @@ impl Rules {
         let remedy = "the development profile listens on loopback addresses only; use 127.0.0.1, or \
                       set profile = \"production\" and give the secrets";
         self.demand(config.http.bind.ip().is_loopback(), "http.bind", remedy);
-        let loopback = config.metrics.bind.is_none_or(|bind| bind.ip().is_loopback());
+        let loopback = config.metrics_address().is_none_or(|bind| bind.ip().is_loopback());
         self.demand(loopback, "metrics.bind", remedy);
     }
 
@@ -89,6 +89,33 @@ impl Rules {
             if must_be_strong {
                 let variable = if name == "argo" { "ARGO_API_KEY" } else { "the key" };
                 self.strong(key, &path, variable);
+            }
+        }
+        if must_be_strong {
+            self.one_purpose_each(config);
+        }
+    }
+
+    /// A secret that is used twice leaks from the weaker place and is then good at the other one.
+    fn one_purpose_each(&mut self, config: &Config) {
+        let keys = config.producers.keys.iter();
+        let keys = keys.map(|(name, key)| (format!("producers.keys.{name}"), key));
+        let jwt = config.secrets.jwt.iter().map(|secret| ("secrets.jwt".to_owned(), secret));
+        let secrets: Vec<(String, &Secret)> = jwt.chain(keys).collect();
+        for (at, (key, secret)) in secrets.iter().enumerate() {
+            for (other, _) in secrets[..at].iter().filter(|(_, other)| other == secret) {
+                let remedy =
+                    format!("is the same secret as `{other}`: give each its own; {MAKE_ONE}");
+                self.demand(false, key, &remedy);
+            }
+            for (url, text) in
+                [("database.url", &config.database.url), ("redis.url", &config.redis.url)]
+            {
+                let is_in_url =
+                    text.as_ref().is_some_and(|text| text.reveal().contains(secret.reveal()));
+                let remedy =
+                    format!("is the password in `{url}` as well: give each its own; {MAKE_ONE}");
+                self.demand(!is_in_url || secret.reveal().is_empty(), key, &remedy);
             }
         }
     }
@@ -133,23 +160,19 @@ impl Rules {
             let remedy = "must be a bare host name in lower case, example.com for example";
             self.demand(bare, "http.domain", remedy);
         }
-        for (key, origins) in [
-            ("cors.origins", &config.cors.origins),
-            ("cors.development_origins", &config.cors.development_origins),
-        ] {
-            for origin in origins {
-                let remedy = format!(
-                    "`{origin}` must be an exact origin: scheme, host and port, without path; or `*`, \
-                     which admits every page, and then never with credentials"
-                );
-                self.demand(is_origin(origin) || origin == "*", key, &remedy);
-            }
+        for origin in &config.cors.origins {
+            let remedy = format!(
+                "`{origin}` must be an exact origin: scheme, host and port, without path; or `*`, \
+                 which admits every page, and then never with credentials"
+            );
+            self.demand(is_origin(origin) || origin == "*", "cors.origins", &remedy);
         }
-        let own_port = config.metrics.bind.is_none_or(|bind| bind.port() == 0 || bind != http.bind);
+        let own_port =
+            config.metrics_address().is_none_or(|bind| bind.port() == 0 || bind != http.bind);
         self.demand(
             own_port,
             "metrics.bind",
-            "must differ from http.bind; leave it empty to share that",
+            "must differ from http.bind; write main to share that",
         );
         if let Some(url) = &config.redis.url
             && let Err(error) = RedisSettings::new(url.reveal())
@@ -362,8 +385,20 @@ fn weakness(secret: &str) -> Option<&'static str> {
     if WELL_KNOWN.iter().any(|text| lower.contains(text)) {
         return Some("it looks like an example");
     }
-    let distinct: std::collections::HashSet<u8> = secret.bytes().collect();
-    (distinct.len() < 8).then_some("it repeats few characters")
+    let bytes = secret.as_bytes();
+    // Of 32 random hexadecimal digits, nearly all groups of three are different, and hardly two steps
+    // from one to the next are alike.
+    let distinct = |groups: std::slice::Windows<'_, u8>| groups.collect::<HashSet<_>>().len();
+    if bytes.iter().collect::<HashSet<_>>().len() < 8
+        || distinct(bytes.windows(3)) * 4 < bytes.windows(3).len() * 3
+    {
+        return Some("it repeats itself");
+    }
+    let step = |pair: &[u8]| pair[1].wrapping_sub(pair[0]);
+    let steps: Vec<u8> = bytes.windows(2).map(step).collect();
+    let alike = |step| steps.iter().filter(|other| **other == step).count();
+    let counts = (0..=u8::MAX).any(|step| alike(step) * 2 > steps.len());
+    counts.then_some("its characters stand in order")
 }
 
 /// A CIDR block, or a single address as a block of one.
@@ -389,6 +424,32 @@ mod tests {
         }
         for bad in ["*", "null", "example.com", "https://example.com/", "https://*.example.com/x"] {
             assert!(!is_origin(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_repeats_or_counts_is_weak_and_what_is_random_is_not() {
+        for weak in [
+            "abcdefgh".repeat(4),
+            "abcdefgh".repeat(8),
+            "3f1b0c9d7e5a4f26".repeat(2),
+            "qazwsxedcrfv".repeat(3),
+            "aaaaaaaabbbbbbbbccccccccddddddddeeeeeeeeffffffff".to_owned(),
+            "abcdefghijklmnopqrstuvwxyz{|}~ABCDEFGH".to_owned(),
+            "zyxwvutsrqponmlkjihgfedcba`_^]\\[ZYXWV".to_owned(),
+            "0123456701234567012345670123456x".to_owned(),
+        ] {
+            assert!(weakness(&weak).is_some(), "{weak}");
+        }
+        // Of 2,000 none is expected to be refused: fewer than one in a million is.
+        for length in [16, 32] {
+            for _ in 0..1_000 {
+                let mut bytes = vec![0; length];
+                getrandom::fill(&mut bytes).unwrap();
+                let secret = hex::encode(bytes);
+                // Words of examples can stand in hexadecimal digits, but hardly do.
+                assert_eq!(weakness(&secret), None, "{secret}");
+            }
         }
     }
 

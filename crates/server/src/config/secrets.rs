@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::Path,
 };
 
@@ -50,10 +50,8 @@ pub(crate) fn make_private_folder(path: &Path) -> anyhow::Result<()> {
 }
 
 fn read_or_generate(path: &Path) -> anyhow::Result<Secret> {
-    match fs::read_to_string(path) {
-        Ok(text) => return kept(&text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).context("cannot be read"),
+    if let Some(text) = read_own(path)? {
+        return kept(&text);
     }
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
@@ -75,10 +73,52 @@ fn read_or_generate(path: &Path) -> anyhow::Result<Secret> {
     match written {
         Ok(()) => removed.map(|()| Secret::new(text)).map_err(Into::into),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            kept(&fs::read_to_string(path).context("cannot be read")?)
+            kept(&read_own(path)?.context("was removed at the same time")?)
         }
         Err(error) => Err(error).context("cannot be written"),
     }
+}
+
+/// The text of a file that nobody else can have written or read; `None` if there is none.
+fn read_own(path: &Path) -> anyhow::Result<Option<String>> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    // Through a link, the checks below would look at a file that stands elsewhere.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed(),
+    );
+    let mut file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).context("cannot be read"),
+    };
+    let found = file.metadata().context("cannot be read")?;
+    anyhow::ensure!(found.is_file(), "is not a regular file; remove it");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        may_be_trusted(found.uid(), found.mode(), rustix::process::geteuid().as_raw())?;
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).context("cannot be read")?;
+    Ok(Some(text))
+}
+
+/// Whoever else could have written the secret knows it.
+#[cfg(unix)]
+fn may_be_trusted(owner: u32, mode: u32, user: u32) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        owner == user,
+        "belongs to another user (id {owner}); delete the file, and a new one is generated (everybody has to sign in again)"
+    );
+    anyhow::ensure!(
+        mode & 0o077 == 0,
+        "may be read or written by others (mode {:o}); delete the file, and a new one is generated (everybody has to sign in again)",
+        mode & 0o777
+    );
+    Ok(())
 }
 
 fn kept(text: &str) -> anyhow::Result<Secret> {
@@ -132,6 +172,48 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    fn restrict(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_planted_secret_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, _) = config_in(folder.path());
+        let secrets = config.data_dir.join("secrets");
+        fs::create_dir_all(&secrets).unwrap();
+        let path = secrets.join("jwt");
+        let planted = "known to whoever planted it, and long enough";
+        let refusal = || {
+            let (mut config, mut layers) = config_in(folder.path());
+            let refused = keep_generated_secrets(&mut config, &mut layers);
+            assert!(config.secrets.jwt.is_none());
+            format!("{:#}", refused.unwrap_err())
+        };
+
+        fs::write(&path, planted).unwrap();
+        for mode in [0o644, 0o640, 0o620, 0o602] {
+            restrict(&path, mode);
+            let text = refusal();
+            assert!(text.contains(&format!("(mode {mode:o})")), "{text}");
+            assert!(text.contains("delete the file") && !text.contains(planted), "{text}");
+        }
+
+        let elsewhere = folder.path().join("elsewhere");
+        fs::rename(&path, &elsewhere).unwrap();
+        restrict(&elsewhere, 0o600);
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(refusal().contains("cannot be read"));
+
+        // A file of another user can be made by root only, so the rule is asked itself.
+        assert!(may_be_trusted(1000, 0o100_600, 1000).is_ok());
+        let error = may_be_trusted(1000, 0o100_600, 1001).unwrap_err();
+        assert!(error.to_string().contains("another user (id 1000)"), "{error}");
+    }
+
     #[test]
     fn a_truncated_secret_is_refused_with_the_remedy() {
         let folder = tempfile::tempdir().unwrap();
@@ -139,6 +221,8 @@ mod tests {
         let path = config.data_dir.join("secrets");
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("jwt"), "short").unwrap();
+        #[cfg(unix)]
+        restrict(&path.join("jwt"), 0o600);
         let error = keep_generated_secrets(&mut config, &mut layers).unwrap_err();
         assert!(format!("{error:#}").contains("delete the file"), "{error:#}");
     }

@@ -88,16 +88,6 @@ pub(super) fn optional_text<'de, D: Deserializer<'de>>(
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// For `#[serde(deserialize_with)]`: anything that reads itself from text, empty for "not set".
-pub(super) fn optional_parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: std::str::FromStr,
-    T::Err: std::fmt::Display,
-{
-    optional_text(deserializer)?.map(|text| text.parse().map_err(D::Error::custom)).transpose()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
