@@ -23,6 +23,7 @@
 //! | [`plan`] | what can be subscribed to, and its price |
 //! | [`producer`] | who may push signals in |
 //! | [`event`] | what one instance must tell the others |
+//! | [`settings`] | how settings are written, and their defaults |
 //! | [`ports`] | the traits that adapters implement, free of business |
 
 pub mod account;
@@ -34,6 +35,7 @@ pub mod page;
 pub mod plan;
 pub mod ports;
 pub mod producer;
+pub mod settings;
 pub mod signal;
 pub mod statistics;
 mod text_enum;

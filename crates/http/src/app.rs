@@ -19,6 +19,7 @@ use crate::{
     edge::{cors, guard::serve, outermost::Edge},
     endpoint::{Access, Endpoint, Limit, MountedEndpoint},
     openapi::{self, Described},
+    policies::missing_row,
     problem::{Problem, Result},
     route::{Handler, Route},
     routes,
@@ -33,6 +34,17 @@ pub fn api_description(settings: &HttpSettings) -> utoipa::openapi::OpenApi {
 
 fn endpoints(table: &[Route]) -> Vec<Endpoint> {
     table.iter().map(|route| route.endpoint.clone()).collect()
+}
+
+/// Whether every policy that a route of the table or one of `more` names has its row.
+///
+/// # Errors
+/// The first one that has none.
+pub fn check_limits(more: &[Route], settings: &HttpSettings) -> Result<(), String> {
+    let table = routes::table(settings);
+    let mut names = table.iter().chain(more).filter_map(|route| route.endpoint.extra_limit);
+    let missing = names.find(|name| settings.limits.row(name).is_none());
+    missing.map_or(Ok(()), |name| Err(missing_row(name)))
 }
 
 /// A route in its place.
@@ -102,7 +114,8 @@ fn mount(config: &mut web::ServiceConfig, state: &web::Data<AppState>, table: Ve
     for Route { endpoint, handler } in table {
         let (path, paths) = (endpoint.canonical_path(), endpoint.paths());
         let metrics = state.metrics.route(&path, endpoint.method.as_str());
-        let endpoint = Rc::new(MountedEndpoint::new(endpoint, path, metrics));
+        let limits = &state.settings.limits;
+        let endpoint = Rc::new(MountedEndpoint::new(endpoint, path, metrics, limits));
         let mounted = Mounted { endpoint, handler };
         match resources.iter_mut().find(|(known, _)| *known == paths) {
             Some((_, methods)) => methods.push(mounted),
@@ -164,8 +177,8 @@ fn fallback(
             let answer = Rc::clone(&answer);
             async move { answer(&context) }
         });
-    let metrics = state.metrics.route(name, "OTHER");
-    let endpoint = Rc::new(MountedEndpoint::new(endpoint, name.to_owned(), metrics));
+    let (metrics, limits) = (state.metrics.route(name, "OTHER"), &state.settings.limits);
+    let endpoint = Rc::new(MountedEndpoint::new(endpoint, name.to_owned(), metrics, limits));
     Mounted { endpoint, handler }
 }
 

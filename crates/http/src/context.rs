@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
-use alpine_domain::account::{AddressDigest, Caller, UserId, Viewer};
+use alpine_domain::account::{AddressDigest, Caller, SessionId, UserId, Viewer};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -108,6 +108,36 @@ impl Context {
     /// 429.
     pub async fn count_stranger(&self, account: &str) -> Result<()> {
         limit::count_stranger(&self.state, &self.info, account).await
+    }
+
+    /// Counts one refresh of a session.
+    ///
+    /// # Errors
+    /// 429.
+    pub async fn count_refresh(&self, session: SessionId) -> Result<()> {
+        limit::count_refresh(&self.state, &self.info, session).await
+    }
+
+    /// Whether this address may have a secret looked up: it has not sent too many bad ones.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn check_refusals(&self) -> Result<()> {
+        limit::check_refusals(&self.state, &self.info, self.address)
+    }
+
+    /// Counts a secret that the handler looked at and refused against the limit of the address.
+    ///
+    /// # Errors
+    /// The result's, or 429.
+    pub async fn counting_refusals<T>(&self, result: alpine_domain::Result<T>) -> Result<T> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => {
+                let (state, info) = (&self.state, &self.info);
+                Err(limit::count_refusal(state, info, self.address, error.into()).await)
+            }
+        }
     }
 
     /// How sessions remember the client's address.

@@ -5,7 +5,13 @@ use std::{cell::OnceCell, fmt};
 use actix_web::http::Method;
 use alpine_domain::ports::cache::CachedBody;
 
-use crate::{doc::Doc, metrics::RouteMetrics, settings::HttpSettings};
+use crate::{
+    doc::Doc,
+    limit_settings::LimitSettings,
+    metrics::RouteMetrics,
+    policies::{CountedPolicy, missing_row},
+    settings::HttpSettings,
+};
 
 /// Who may call. Enforced from the table, before the handler runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,19 +30,20 @@ pub enum Access {
     Producer,
 }
 
-/// How often. Everything but [`Limit::None`] also counts against the coarse limit of its address.
+/// How often. A request counts under one policy of [`Policy`](crate::Policy), and under the one that
+/// its route names besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// Not limited at all: health, metrics, docs.
     None,
-    /// Only by the coarse limit of the address.
+    /// By the limit of the address.
     Address,
-    /// By the class of the caller.
+    /// By the class of the caller; without credentials by address.
     Caller,
     /// Strictly, by address: sign-in and sign-up. The handler adds the account.
-    Login,
-    /// By producer.
-    Producer,
+    SignIn,
+    /// By the session, which the handler finds.
+    Session,
 }
 
 /// How large a request's body may be.
@@ -72,6 +79,9 @@ pub struct Endpoint {
     pub access: Access,
     /// How often.
     pub limit: Limit,
+    /// A policy of its own under which each caller is counted besides: the name of a table in
+    /// `rate_limits` of the configuration.
+    pub extra_limit: Option<&'static str>,
     /// How large the body may be.
     pub body: BodyLimit,
     /// What the description of the API says of it; `None` leaves it out.
@@ -123,12 +133,22 @@ pub(crate) struct MountedEndpoint {
     /// The whole path with its parameters' names: a label, never what a client sent.
     pub(crate) path: String,
     pub(crate) metrics: RouteMetrics,
+    /// The policy that the endpoint names besides, or what is wrong with that.
+    pub(crate) extra_limit: Option<Result<CountedPolicy, String>>,
     /// The body, where it depends on nothing but the settings. Made for the first request of a worker.
     pub(crate) fixed: OnceCell<CachedBody>,
 }
 
 impl MountedEndpoint {
-    pub(crate) const fn new(endpoint: Endpoint, path: String, metrics: RouteMetrics) -> Self {
-        Self { endpoint, path, metrics, fixed: OnceCell::new() }
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        path: String,
+        metrics: RouteMetrics,
+        limits: &LimitSettings,
+    ) -> Self {
+        let extra_limit = endpoint.extra_limit.map(|name| {
+            limits.policy(name).map(CountedPolicy::new).ok_or_else(|| missing_row(name))
+        });
+        Self { endpoint, path, metrics, extra_limit, fixed: OnceCell::new() }
     }
 }

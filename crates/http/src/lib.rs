@@ -40,9 +40,10 @@ pub mod extract;
 mod health;
 mod json;
 mod limit;
+mod limit_settings;
 mod metrics;
 pub mod openapi;
-mod policy_header;
+mod policies;
 pub mod problem;
 mod request_info;
 mod route;
@@ -52,9 +53,10 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use app::{api_description, build, build_app, metrics_app};
+pub use app::{api_description, build, build_app, check_limits, metrics_app};
 pub use context::Context;
+pub use limit_settings::{LimitRow, LimitSettings, Policy};
 pub use request_info::RequestInfo;
 pub use route::{Handler, Route};
-pub use settings::{CacheSettings, CorsSettings, HttpSettings, LimitSettings};
+pub use settings::{CacheSettings, CorsSettings, HttpSettings};
 pub use state::{AlwaysFresh, AppState, Freshness, Services};

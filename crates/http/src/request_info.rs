@@ -12,7 +12,7 @@ use actix_web::{
 };
 use alpine_domain::{Clock, Timestamp, ports::secrets::Randomness};
 
-use crate::{endpoint::MountedEndpoint, extract::accept, policy_header::RateStatus};
+use crate::{endpoint::MountedEndpoint, extract::accept, policies::RateStatus};
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -41,7 +41,17 @@ impl Route {
     {
         let (base, body) = (Base::Api, BodyLimit::Default);
         Self {
-            endpoint: Endpoint { method, base, path, name, access, limit, body, doc: None },
+            endpoint: Endpoint {
+                method,
+                base,
+                path,
+                name,
+                access,
+                limit,
+                extra_limit: None,
+                body,
+                doc: None,
+            },
             handler: Rc::new(move |context| Box::pin(handler(context))),
         }
     }
@@ -50,6 +60,14 @@ impl Route {
     #[must_use]
     pub fn at_root(mut self) -> Self {
         self.endpoint.base = Base::Root;
+        self
+    }
+
+    /// The same, counted for each caller under the policy `name` besides. Without `[rate_limits.name]`
+    /// in the configuration nothing starts.
+    #[must_use]
+    pub fn limited_by(mut self, name: &'static str) -> Self {
+        self.endpoint.extra_limit = Some(name);
         self
     }
 

@@ -51,9 +51,9 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "signals/export", "export_signals", BearerOrKey, Limit::Caller, signals::export::export, signals::docs::export),
         row(GET, "signals/{id}", "find_signal", BearerOrKey, Limit::Caller, signals::handlers::find, signals::docs::find),
 
-        row(POST, "auth/signup", "sign_up", Public, Limit::Login, account::auth::sign_up, account::docs::sign_up),
-        row(POST, "auth/login", "sign_in", Public, Limit::Login, account::auth::sign_in, account::docs::sign_in),
-        row(POST, "auth/refresh", "refresh", Public, Limit::Caller, account::auth::refresh, account::docs::refresh),
+        row(POST, "auth/signup", "sign_up", Public, Limit::SignIn, account::auth::sign_up, account::docs::sign_up),
+        row(POST, "auth/login", "sign_in", Public, Limit::SignIn, account::auth::sign_in, account::docs::sign_in),
+        row(POST, "auth/refresh", "refresh", Public, Limit::Session, account::auth::refresh, account::docs::refresh),
         row(POST, "auth/logout", "sign_out", Bearer, Limit::Caller, account::auth::sign_out, account::docs::sign_out),
         row(POST, "auth/logout-all", "sign_out_everywhere", Bearer, Limit::Caller, account::auth::sign_out_everywhere, account::docs::sign_out_everywhere),
         row(GET, "auth/me", "me", Bearer, Limit::Caller, account::profile::profile, account::docs::profile),
@@ -70,9 +70,9 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
 
         row(GET, "payments/plans", "plans", Public, Limit::Caller, plans::handlers::plans, plans::docs::plans),
 
-        row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Producer, producers::handlers::submit, producers::docs::submit),
-        row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Producer, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches(),
-        row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Producer, producers::handlers::report_outcome, producers::docs::report_outcome),
+        row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Caller, producers::handlers::submit, producers::docs::submit),
+        row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Caller, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches(),
+        row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome),
         row(GET, "external-signals/sync/health", "sync_health", Public, Limit::None, producers::handlers::health, producers::docs::health),
 
         row(GET, "health", "health", Public, Limit::None, operations::handlers::health, operations::docs::health).at_root(),

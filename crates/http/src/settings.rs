@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
-use alpine_domain::{
-    account::{Caller, Role, Tier},
-    plan::Plan,
-    ports::rate_limit::{RatePolicy, Window},
-};
+use alpine_domain::plan::Plan;
 use ipnet::IpNet;
+
+use crate::limit_settings::LimitSettings;
 
 /// Everything that an operator may set about the HTTP surface.
 #[derive(Debug, Clone)]
@@ -105,104 +103,6 @@ impl CorsSettings {
     /// Whether every origin is admitted.
     pub fn is_open(&self) -> bool {
         self.origins.iter().any(|origin| origin == "*")
-    }
-}
-
-/// Who may ask how often: one policy for each class of callers.
-#[derive(Debug, Clone)]
-pub struct LimitSettings {
-    /// Nobody in particular, by address.
-    pub anonymous: RatePolicy,
-    /// A free account.
-    pub free: RatePolicy,
-    /// A starter account.
-    pub starter: RatePolicy,
-    /// A pro account.
-    pub pro: RatePolicy,
-    /// An elite account.
-    pub elite: RatePolicy,
-    /// A user's program with an API key.
-    pub api_key: RatePolicy,
-    /// An administrator.
-    pub admin: RatePolicy,
-    /// A producer.
-    pub producer: RatePolicy,
-    /// Any address, before it is known who asks.
-    pub address: RatePolicy,
-    /// Sign-in, sign-up and the like, by address; strict.
-    pub login: RatePolicy,
-    /// The same by account and address together; strict.
-    pub login_account: RatePolicy,
-    /// Sign-in to one account from all addresses together that never signed in to it; strict.
-    pub strangers: RatePolicy,
-}
-
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
-
-fn policy(name: &'static str, a_minute: u32, an_hour: Option<u32>) -> RatePolicy {
-    let mut windows = vec![Window { length: MINUTE, limit: a_minute }];
-    windows.extend(an_hour.map(|limit| Window { length: HOUR, limit }));
-    RatePolicy { name, windows, is_coarse: false }
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            anonymous: policy("anonymous", 20, Some(200)),
-            free: policy("free", 20, Some(200)),
-            starter: policy("starter", 30, Some(500)),
-            pro: policy("pro", 100, Some(2_000)),
-            elite: policy("elite", 500, Some(10_000)),
-            api_key: policy("api_key", 500, Some(10_000)),
-            admin: policy("admin", 1_000, Some(50_000)),
-            producer: policy("producer", 6_000, None),
-            address: RatePolicy { is_coarse: true, ..policy("address", 1_200, None) },
-            login: policy("login", 10, None),
-            login_account: policy("login_account", 10, None),
-            strangers: policy("strangers", 10, Some(30)),
-        }
-    }
-}
-
-impl LimitSettings {
-    /// Every policy.
-    pub fn all(&self) -> [&RatePolicy; 12] {
-        [
-            &self.anonymous,
-            &self.free,
-            &self.starter,
-            &self.pro,
-            &self.elite,
-            &self.api_key,
-            &self.admin,
-            &self.producer,
-            &self.address,
-            &self.login,
-            &self.login_account,
-            &self.strangers,
-        ]
-    }
-
-    /// The policy of a caller's class.
-    pub fn of(&self, caller: &Caller) -> &RatePolicy {
-        match caller {
-            Caller::Anonymous => &self.anonymous,
-            Caller::Producer(_) => &self.producer,
-            Caller::User { state, .. } | Caller::ApiKey { state, .. }
-                if state.role == Role::Admin =>
-            {
-                &self.admin
-            }
-            // An owner who was downgraded keeps the keys but not their limit.
-            Caller::ApiKey { state, .. } if state.tier == Tier::Elite => &self.api_key,
-            Caller::User { state, .. } | Caller::ApiKey { state, .. } => match state.tier {
-                Tier::Free => &self.free,
-                Tier::Starter => &self.starter,
-                Tier::Pro => &self.pro,
-                Tier::Elite => &self.elite,
-            },
-        }
     }
 }
 

@@ -19,9 +19,7 @@ use alpine_domain::{
 use async_trait::async_trait;
 use prometheus::Registry;
 
-use crate::{
-    health::Health, metrics::Metrics, policy_header::PolicyHeader, settings::HttpSettings,
-};
+use crate::{health::Health, metrics::Metrics, policies::Limits, settings::HttpSettings};
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.
 #[async_trait]
@@ -89,7 +87,7 @@ pub struct AppState {
     pub(crate) metrics: Metrics,
     pub(crate) registry: Registry,
     pub(crate) health: Health,
-    pub(crate) policy_headers: Vec<PolicyHeader>,
+    pub(crate) limits: Limits,
     pub(crate) hsts: Option<HeaderValue>,
     draining: AtomicBool,
 }
@@ -98,7 +96,7 @@ impl AppState {
     /// Puts the parts together and registers the metrics.
     ///
     /// # Errors
-    /// When `registry` has metrics of the same names already: build one state per registry.
+    /// When a policy has no row, or `registry` has metrics of the same names already: build one state per registry.
     pub fn new(
         services: Services,
         settings: HttpSettings,
@@ -107,7 +105,7 @@ impl AppState {
         Ok(Self {
             metrics: Metrics::register(&registry)?,
             health: Health::new(services.probes.clone(), settings.probe_timeout),
-            policy_headers: PolicyHeader::all(&settings.limits),
+            limits: Limits::new(&settings.limits).map_err(prometheus::Error::Msg)?,
             hsts: settings.hsts.and_then(hsts),
             services,
             settings,

@@ -323,6 +323,20 @@ impl AccountStore for Accounts {
             .await
     }
 
+    async fn session_of_refresh(&self, token_hash: &str) -> Result<Option<SessionId>> {
+        let token_hash = token_hash.to_owned();
+        self.0
+            .read("session_of_refresh", move |conn| {
+                let found: Option<String> = refresh_tokens::table
+                    .find(&token_hash)
+                    .select(refresh_tokens::session_id)
+                    .first(conn)
+                    .optional()?;
+                Ok(found.map(|id| stored("refresh_tokens.session_id", &id)).transpose()?)
+            })
+            .await
+    }
+
     async fn rotate_refresh(
         &self,
         presented: &str,

@@ -178,6 +178,15 @@ impl Accounts {
         self.open_session(account, address).await
     }
 
+    /// The session that a refresh token belongs to, also one that was used before.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for a token that never was one.
+    pub async fn session_of(&self, refresh_token: &str) -> Result<SessionId> {
+        let session = self.ports.store.session_of_refresh(&digest(refresh_token)).await?;
+        session.ok_or(DEAD_REFRESH_TOKEN)
+    }
+
     /// Trades a refresh token for a new pair. A token that comes a second time was copied: its whole
     /// family is revoked (RFC 9700, section 4.14.2).
     ///

@@ -138,6 +138,9 @@ pub trait AccountStore: Send + Sync {
     /// from `address`. One question, whether or not there is such an account: then it is `false`.
     async fn has_signed_in_from(&self, email: &Email, address: &AddressDigest) -> Result<bool>;
 
+    /// The session that the refresh token with this digest was made for, also when it is used up.
+    async fn session_of_refresh(&self, token_hash: &str) -> Result<Option<SessionId>>;
+
     /// Uses up the refresh token whose digest is `presented` and stores `next` in its place. A token
     /// used before revokes its family: `SessionRevoked` with `denied_until` is logged.
     async fn rotate_refresh(

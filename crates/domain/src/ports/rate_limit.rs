@@ -53,6 +53,13 @@ pub trait RateLimiter: Send + Sync {
         None
     }
 
+    /// The refusal that [`admit`](Self::admit) would give now, if this process knows it without asking
+    /// anybody. Counts nothing.
+    fn known_refusal(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
+        let _ = (policy, caller);
+        None
+    }
+
     /// Admits or refuses one request of `caller` under `policy`. `caller` is opaque and is never
     /// logged nor used as a label.
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision;

@@ -11,7 +11,10 @@ use alpine_domain::{
 
 use crate::{
     endpoint::Access,
+    extract::address::ClientAddress,
+    limit,
     problem::{self, Challenge, Problem, Result},
+    request_info::RequestInfo,
     state::AppState,
 };
 
@@ -23,35 +26,38 @@ const BEARER: &[u8] = b"Bearer ";
 /// The longest credential that is looked at, in bytes.
 const MAX_CREDENTIAL: usize = 4_096;
 
-/// Establishes the caller, or refuses by the route's access.
-pub(crate) async fn authenticate(
+/// Establishes the caller by the credentials that the route looks at; anonymous if there are none.
+pub(crate) async fn identify(
     state: &AppState,
+    info: &RequestInfo,
     request: &HttpRequest,
     access: Access,
+    address: ClientAddress,
 ) -> Result<Caller> {
-    let caller = match access {
-        Access::Public => Caller::Anonymous,
-        // Boxed, so that the future of a common request stays small.
-        Access::Producer => Box::pin(by_producer_key(state, request)).await?,
-        Access::Bearer | Access::Admin => match bearer_token(request)? {
-            Some(token) => by_token(state, token).await?,
-            None => return Err(missing(access)),
-        },
-        Access::Optional | Access::BearerOrKey => {
-            if let Some(token) = bearer_token(request)? {
-                by_token(state, token).await?
-            } else if let Some(key) = api_key(request)? {
-                Box::pin(by_key(state, key)).await?
-            } else {
-                Caller::Anonymous
-            }
-        }
+    let takes_tokens = !matches!(access, Access::Public | Access::Producer);
+    let (takes_keys, challenge) = match access {
+        Access::Public | Access::Bearer | Access::Admin => (false, Challenge::Bearer),
+        Access::Optional | Access::BearerOrKey => (true, Challenge::BearerInvalid),
+        Access::Producer => (true, Challenge::ProducerKey),
     };
-    permit(caller, access)
+    if takes_tokens && let Some(token) = bearer_token(request)? {
+        return by_token(state, token).await;
+    }
+    if takes_keys && let Some(key) = api_key(request)? {
+        // Boxed, so that the future of a common request stays small.
+        return Box::pin(by_key(state, info, key, challenge, address)).await;
+    }
+    Ok(Caller::Anonymous)
+}
+
+/// What to answer where the route asks for credentials and none were sent.
+pub(crate) fn missing(caller: &Caller, access: Access) -> Option<Problem> {
+    let may_be_anonymous = matches!(access, Access::Public | Access::Optional);
+    (matches!(caller, Caller::Anonymous) && !may_be_anonymous).then(|| challenge(access))
 }
 
 /// Whether the caller is of the kind that the route wants.
-fn permit(caller: Caller, access: Access) -> Result<Caller> {
+pub(crate) fn permit(caller: Caller, access: Access) -> Result<Caller> {
     let forbidden = |detail| Err(Problem::new(&problem::FORBIDDEN, detail));
     match (access, &caller) {
         (Access::Public | Access::Optional, _)
@@ -63,14 +69,14 @@ fn permit(caller: Caller, access: Access) -> Result<Caller> {
         (Access::Producer, Caller::ApiKey { .. }) => {
             forbidden("this is a user's API key; only a producer's key may push signals")
         }
-        (_, Caller::Anonymous) => Err(missing(access)),
+        (_, Caller::Anonymous) => Err(challenge(access)),
         (_, Caller::Producer(_)) => forbidden("a producer's key may only push signals"),
         (_, Caller::ApiKey { .. }) => forbidden("an API key may only read signals"),
         (Access::Producer, Caller::User { .. }) => forbidden("only producers may push signals"),
     }
 }
 
-fn missing(access: Access) -> Problem {
+fn challenge(access: Access) -> Problem {
     match access {
         Access::Producer => {
             Problem::unauthenticated(Challenge::ProducerKey, "send the producer's key in X-API-Key")
@@ -92,19 +98,23 @@ async fn by_token(state: &AppState, token: &str) -> Result<Caller> {
     found.map_err(|error| refused(error, Challenge::BearerInvalid))
 }
 
-async fn by_key(state: &AppState, key: &str) -> Result<Caller> {
+/// A token is proved by computing; a key has to be looked up. So where many bad ones came from, only
+/// those are looked at that this process knows.
+async fn by_key(
+    state: &AppState,
+    info: &RequestInfo,
+    key: &str,
+    challenge: Challenge,
+    address: ClientAddress,
+) -> Result<Caller> {
+    let authenticator = &state.services.authenticator;
+    if let Err(exhausted) = limit::check_refusals(state, info, address)
+        && !authenticator.remembers(key)
+    {
+        return Err(exhausted);
+    }
     ensure_fresh(state).await?;
-    let found = state.services.authenticator.key(key).await;
-    found.map_err(|error| refused(error, Challenge::BearerInvalid))
-}
-
-async fn by_producer_key(state: &AppState, request: &HttpRequest) -> Result<Caller> {
-    let Some(key) = api_key(request)? else {
-        return Err(missing(Access::Producer));
-    };
-    ensure_fresh(state).await?;
-    let found = state.services.authenticator.key(key).await;
-    found.map_err(|error| refused(error, Challenge::ProducerKey))
+    authenticator.key(key).await.map_err(|error| refused(error, challenge))
 }
 
 /// A credential that was sent and refused.

@@ -22,7 +22,7 @@ use futures_util::{
     future::{Either, MapOk},
 };
 
-use crate::{exchange::Exchange, problem::Problem, settings::CorsSettings};
+use crate::{problem::Problem, request_info::RequestInfo, settings::CorsSettings};
 
 /// How long a browser may remember a preflight's answer, in seconds.
 const MAX_AGE: usize = 600;
@@ -202,8 +202,8 @@ where
                 let refused = refusals(request.headers(), &self.request_headers);
                 if !refused.is_empty() {
                     let problem = Problem::from(alpine_domain::Error::Malformed(refused));
-                    let id = Exchange::of(request.request());
-                    let id = id.as_ref().map_or("", |exchange| exchange.request_id());
+                    let id = RequestInfo::of(request.request());
+                    let id = id.as_ref().map_or("", |info| info.request_id());
                     let answer = problem.respond(request.path(), id).map_into_right_body();
                     return Either::Right(Either::Right(ready(Ok(request.into_response(answer)))));
                 }

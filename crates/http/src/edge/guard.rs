@@ -64,17 +64,29 @@ async fn pass(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse> {
-    let (access, limit) = (mounted.endpoint.access, mounted.endpoint.limit);
+    let access = mounted.endpoint.access;
     let uri = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if uri > MAX_URI {
         return Err(Problem::new(&problem::URI_TOO_LONG, problem::URI_TOO_LONG.remedy));
     }
     body::check_announced(&request, mounted.endpoint.body_limit(&state.settings))?;
     let address = ClientAddress::of(&request, &state.settings.trusted_proxies);
-    limit::count_address(&state, &info, limit, address).await?;
-    let caller = authenticate::authenticate(&state, &request, access).await?;
+    let found = authenticate::identify(&state, &info, &request, access, address).await;
+    let caller = match found {
+        Ok(caller) => caller,
+        // Boxed, so that the future of a common request stays small.
+        Err(refused) => {
+            return Err(Box::pin(limit::count_refusal(&state, &info, address, refused)).await);
+        }
+    };
     info.caller_kind.set(authenticate::kind(&caller));
-    limit::count_caller(&state, &info, limit, &caller, address).await?;
+    if let Some(missing) = authenticate::missing(&caller, access) {
+        Box::pin(limit::count_missing(&state, &info, address)).await?;
+        return Err(missing);
+    }
+    limit::count_caller(&state, &info, &mounted, &caller, address).await?;
+    // A caller of another kind is counted as well.
+    let caller = authenticate::permit(caller, access)?;
     let context = Context { state, request, caller, address, info, mounted, payload };
     handler(context).await
 }

@@ -143,6 +143,20 @@ pub(super) struct Limiter(pub(super) Mutex<HashMap<(&'static str, String), u32>>
 
 #[async_trait]
 impl RateLimiter for Limiter {
+    fn known_refusal(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
+        let window = policy.windows[0];
+        let counts = self.0.lock().unwrap();
+        let used = counts.get(&(policy.name, caller.to_owned())).copied().unwrap_or_default();
+        (used >= window.limit).then(|| Decision {
+            allowed: false,
+            limit: window.limit,
+            window: window.length,
+            remaining: 0,
+            reset_after: window.length,
+            retry_after: Some(Duration::from_millis(12_300)),
+        })
+    }
+
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
         let window = policy.windows[0];
         let mut counts = self.0.lock().unwrap();

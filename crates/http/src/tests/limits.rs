@@ -7,7 +7,7 @@ use super::{
     harness::{Answer, World, assert_problem, bearer, get, post, world, world_with},
     stores::{PRODUCER_KEY, USER_KEY},
 };
-use crate::HttpSettings;
+use crate::{HttpSettings, LimitRow, Policy, routes};
 
 #[actix_web::test]
 async fn limits_are_told_in_both_dialects() {
@@ -52,7 +52,7 @@ async fn every_class_counts_under_its_own_policy() {
     let counts = world.limiter.0.lock().unwrap();
     let mut policies: Vec<&str> = counts.keys().map(|(policy, _)| *policy).collect();
     policies.sort_unstable();
-    assert_eq!(policies, ["address", "admin", "api_key", "elite", "producer", "starter"]);
+    assert_eq!(policies, ["admin", "api_key", "elite", "producer", "starter"]);
     // Nothing that identifies a person or opens a door stands in a limiter's key.
     for (_, caller) in counts.keys() {
         assert!(!caller.contains('@') && !caller.contains(USER_KEY), "{caller}");
@@ -61,19 +61,20 @@ async fn every_class_counts_under_its_own_policy() {
 
 #[actix_web::test]
 async fn guesses_are_counted_by_address_and_by_account() {
-    let mut settings = HttpSettings::default();
-    settings.limits.login.windows[0].limit = 100;
-    let world = world_with(settings);
+    let world = world();
     let guess = r#"{"email": "Ada@Example.com", "password": "wrong"}"#;
     for _ in 0..10 {
-        assert_eq!(world.post("/api/v1/auth/login", guess).await.status, 401);
+        let answer = world.post("/api/v1/auth/login", guess).await;
+        assert_problem(&answer, StatusCode::UNAUTHORIZED, "unauthenticated");
     }
     let same = guess.to_lowercase();
     let answer = world.post("/api/v1/auth/login", &same).await;
     assert_problem(&answer, StatusCode::TOO_MANY_REQUESTS, "rate-limited");
-    let other = r#"{"email": "bob@example.com", "password": "wrong"}"#;
-    assert_eq!(world.post("/api/v1/auth/login", other).await.status, 401);
     let counts = world.limiter.0.lock().unwrap();
+    let mut counted: Vec<(&str, &str, u32)> =
+        counts.iter().map(|((policy, caller), n)| (*policy, &caller[..2], *n)).collect();
+    counted.sort_unstable();
+    assert_eq!(counted, [("sign_in", "a:", 10), ("sign_in", "g:", 10), ("strangers", "s:", 10)]);
     assert!(counts.keys().all(|(_, caller)| !caller.contains("ada@")));
 }
 
@@ -123,7 +124,7 @@ async fn strangers_at_an_account_are_counted_together_and_its_owner_is_none() {
 #[actix_web::test]
 async fn signing_up_makes_an_address_known() {
     let mut settings = HttpSettings::default();
-    settings.limits.strangers.windows.iter_mut().for_each(|window| window.limit = 1);
+    settings.limits.set(Policy::Strangers, LimitRow { per_minute: 1, per_hour: 1 });
     let world = world_with(settings);
     let body =
         r#"{"email": "ada@example.com", "password": "a quiet river at dawn", "full_name": "Ada"}"#;
@@ -133,18 +134,180 @@ async fn signing_up_makes_an_address_known() {
     }
 }
 
+const SYNC: &str = "/api/v1/external-signals/sync/outcome";
+
+/// How a producer's request is answered that passes the guard: with its body refused.
+async fn push(world: &World) -> Answer {
+    world.send(post(SYNC, "{}").insert_header(("x-api-key", PRODUCER_KEY))).await
+}
+
 #[actix_web::test]
-async fn a_flooding_address_is_stopped_before_anything_is_verified() {
-    let mut settings = HttpSettings::default();
-    settings.limits.address.windows[0].limit = 3;
-    let world = world_with(settings);
-    let rubbish = || get("/api/v1/auth/me").insert_header(bearer("rubbish"));
-    for _ in 0..3 {
-        assert_eq!(world.send(rubbish()).await.status, 401);
+async fn a_producer_has_its_own_limit_whatever_else_comes_from_its_address() {
+    let world = world();
+    for n in 0..1_400 {
+        let answer = world.get("/api/v1/symbols").await;
+        assert_eq!(answer.status, if n < 20 { 200 } else { 429 });
     }
-    let answer = world.send(rubbish()).await;
+    for _ in 0..1_201 {
+        let answer = push(&world).await;
+        assert_problem(&answer, StatusCode::UNPROCESSABLE_ENTITY, "invalid");
+    }
+    assert_eq!(push(&world).await.header("x-ratelimit-remaining"), (6_000 - 1_202).to_string());
+}
+
+#[actix_web::test]
+async fn a_refresh_belongs_to_its_session() {
+    let world = world();
+    let body =
+        r#"{"email": "ada@example.com", "password": "a quiet river at dawn", "full_name": "Ada"}"#;
+    let signed_in = world.post("/api/v1/auth/signup", body).await;
+    assert_eq!(signed_in.status, 201);
+    let token = signed_in.json()["refresh_token"].as_str().unwrap().to_owned();
+    for _ in 0..20 {
+        assert_eq!(world.get("/api/v1/symbols").await.status, 200);
+    }
+    assert_eq!(world.get("/api/v1/symbols").await.status, 429);
+    let refresh = format!(r#"{{"refresh_token": "{token}"}}"#);
+    // The store of these tests rotates nothing and refuses; what counts is that it was asked.
+    for left in (0..10).rev() {
+        let answer = world.post("/api/v1/auth/refresh", &refresh).await;
+        assert_problem(&answer, StatusCode::UNAUTHORIZED, "unauthenticated");
+        assert_eq!(answer.header("x-ratelimit-remaining"), left.to_string());
+        assert_eq!(answer.header("ratelimit-policy"), "\"refresh\";q=10;w=60");
+    }
+    let answer = world.post("/api/v1/auth/refresh", &refresh).await;
     assert_problem(&answer, StatusCode::TOO_MANY_REQUESTS, "rate-limited");
-    assert_eq!(world.get("/nowhere").await.status, 429);
+    assert_eq!(answer.header("ratelimit-policy"), "\"refresh\";q=10;w=60");
+}
+
+#[actix_web::test]
+async fn an_ipv6_network_is_bounded_as_a_whole() {
+    let trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()];
+    let world = world_with(HttpSettings { trusted_proxies, ..HttpSettings::default() });
+    let from = async |address: String| {
+        let request = get("/api/v1/symbols").insert_header(("x-forwarded-for", address));
+        world.send(request).await
+    };
+    let (mut admitted, mut refused) = (0, 0);
+    for n in 0..300 {
+        // One /48, each from a /64 of its own, four in each /56.
+        let answer = from(format!("2001:db8:1:{:x}::1", n * 64)).await;
+        match answer.status {
+            200 => admitted += 1,
+            _ => {
+                assert_problem(&answer, StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+                let policy =
+                    "\"anonymous-48-minute\";q=160;w=60, \"anonymous-48-hour\";q=1600;w=3600";
+                assert_eq!(answer.header("ratelimit-policy"), policy);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((admitted, refused), (160, 140));
+    let mut admitted = 0;
+    for n in 0..100 {
+        let answer = from(format!("2001:db8:2:{n:x}::1")).await;
+        admitted += u32::from(answer.status == 200);
+        assert!(answer.status == 200 || answer.header("ratelimit-policy").contains("-56"));
+    }
+    assert_eq!(admitted, 80);
+    // One /64 that asks for too much costs its neighbours nothing but what it was given.
+    for n in 0..100 {
+        assert_eq!(from("2001:db8:3:1::1".to_owned()).await.status, if n < 20 { 200 } else { 429 });
+    }
+    for n in 0..60 {
+        assert_eq!(from(format!("2001:db8:3:{:x}::1", 2 + n)).await.status, 200);
+    }
+}
+
+#[actix_web::test]
+async fn refused_credentials_of_an_address_are_bounded_and_good_ones_pass() {
+    let mut settings = HttpSettings::default();
+    settings.limits.set(Policy::Address, LimitRow { per_minute: 3, per_hour: 0 });
+    let world = world_with(settings);
+    let token = world.token(Tier::Pro, Role::User);
+    let rubbish = || get("/api/v1/auth/me").insert_header(bearer("rubbish"));
+    let key =
+        |key: &str| get("/api/v1/signals/latest").insert_header(("x-api-key", key.to_owned()));
+    assert_eq!(push(&world).await.status, 422, "now it is known in this process");
+    for n in 0..3 {
+        assert_eq!(world.send(rubbish()).await.status, 401, "{n}");
+    }
+    let exhausted = "\"address\";q=3;w=60";
+    for request in [
+        rubbish(),
+        key("unknown"),
+        key(USER_KEY),
+        post("/api/v1/auth/refresh", r#"{"refresh_token": "x"}"#),
+    ] {
+        let answer = world.send(request).await;
+        assert_problem(&answer, StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+        assert_eq!(answer.header("ratelimit-policy"), exhausted);
+    }
+    // A token is proved without being looked up, and this key was looked up before.
+    assert_eq!(world.get_as(&token, "/api/v1/auth/me").await.status, 200);
+    assert_eq!(push(&world).await.status, 422);
+    // Nor does it concern those who send none.
+    assert_eq!(world.get("/api/v1/symbols").await.status, 200);
+    assert_eq!(world.get("/api/v1/auth/me").await.status, 401);
+}
+
+#[actix_web::test]
+async fn what_no_other_policy_counts_is_counted_by_address() {
+    let mut settings = HttpSettings::default();
+    settings.limits.set(Policy::Address, LimitRow { per_minute: 3, per_hour: 0 });
+    let world = world_with(settings);
+    for path in ["/nowhere", "/api/v1/auth/me", "/problems/invalid"] {
+        assert_ne!(world.get(path).await.status, 429, "{path}");
+    }
+    for path in ["/nowhere", "/api/v1/auth/me", "/problems/invalid"] {
+        let answer = world.get(path).await;
+        assert_problem(&answer, StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+    }
     assert_eq!(world.get("/health").await.status, 200);
     assert_eq!(world.get("/metrics").await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_good_credential_of_another_kind_counts_under_its_own_policy() {
+    let world = world();
+    // The owner of the key is the second account.
+    let token = world.token(Tier::Free, Role::User);
+    world.token(Tier::Elite, Role::User);
+    let wrong = || post(SYNC, "{}").insert_header(("x-api-key", USER_KEY));
+    assert_problem(&world.send(wrong()).await, StatusCode::FORBIDDEN, "forbidden");
+    world.get_as(&token, "/api/v1/auth/me").await;
+    let counts = world.limiter.0.lock().unwrap();
+    let mut policies: Vec<&str> = counts.keys().map(|(policy, _)| *policy).collect();
+    policies.sort_unstable();
+    assert_eq!(policies, ["api_key", "free"]);
+}
+
+#[actix_web::test]
+async fn a_route_may_name_a_limit_of_its_own_and_nothing_starts_without_its_row() {
+    let named = |name| {
+        let table = routes::table(&HttpSettings::default()).into_iter();
+        table
+            .map(
+                |route| {
+                    if route.endpoint.name == "symbols" { route.limited_by(name) } else { route }
+                },
+            )
+            .collect::<Vec<_>>()
+    };
+    let settings = HttpSettings::default();
+    assert_eq!(crate::check_limits(&[], &settings), Ok(()));
+    let missing = crate::check_limits(&named("export"), &settings).unwrap_err();
+    assert!(missing.contains("[rate_limits.export]"), "{missing}");
+
+    let world = world();
+    let answer = world.send_to(named("export"), get("/api/v1/symbols")).await;
+    assert_problem(&answer, StatusCode::INTERNAL_SERVER_ERROR, "internal");
+    // Any row will do.
+    for left in [9, 8] {
+        let answer = world.send_to(named("refresh"), get("/api/v1/symbols")).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("ratelimit"), format!("\"refresh\";r={left};t=60"));
+        assert_eq!(answer.header("ratelimit-policy"), "\"refresh\";q=10;w=60");
+    }
 }

@@ -14,7 +14,7 @@ use super::{
     stores::PRODUCER_KEY,
 };
 use crate::{
-    HttpSettings,
+    HttpSettings, LimitRow, Policy,
     endpoint::{Access, Limit},
     problem::{KINDS, Problem, Result},
     route::Route,
@@ -124,9 +124,8 @@ async fn broken_syntax_is_400_and_broken_rules_are_422() {
 /// Limits that these tests do not run into.
 fn generous() -> HttpSettings {
     let mut settings = HttpSettings::default();
-    let limits = &mut settings.limits;
-    for policy in [&mut limits.login, &mut limits.login_account, &mut limits.strangers] {
-        policy.windows[0].limit = 1_000;
+    for policy in [Policy::SignIn, Policy::Strangers] {
+        settings.limits.set(policy, LimitRow { per_minute: 1_000, per_hour: 0 });
     }
     settings
 }

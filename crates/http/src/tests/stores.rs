@@ -115,6 +115,11 @@ impl AccountStore for Store {
         let sessions = self.sessions.lock().unwrap();
         Ok(sessions.iter().any(|s| s.user == account.id && s.address.as_ref() == Some(address)))
     }
+    async fn session_of_refresh(&self, token_hash: &str) -> Result<Option<SessionId>> {
+        let sessions = self.sessions.lock().unwrap();
+        let found = sessions.iter().find(|session| session.refresh_hash == token_hash);
+        Ok(found.map(|session| session.id))
+    }
     async fn rotate_refresh(
         &self,
         _: &str,

@@ -40,6 +40,10 @@ impl RateLimiter for MemoryRateLimiter {
         Some(self.decide(policy, caller))
     }
 
+    fn known_refusal(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
+        self.0.of(policy)?.known_refusal(caller)
+    }
+
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
         self.decide(policy, caller)
     }

@@ -223,6 +223,18 @@ impl<'a> PolicyLimiter<'a> {
         Some(decided)
     }
 
+    /// The refusal that is known in this process. Counts nothing.
+    pub(super) fn known_refusal(self, caller: &str) -> Option<Decision> {
+        let windows = &self.policy.windows;
+        self.with_caller(self.counts.callers.id(caller), |usage| {
+            let now = usage.now;
+            if !usage.has_room(windows) {
+                return Some(decision(windows, &usage.window_states(windows), false));
+            }
+            usage.remote()?.known_refusal(self.policy, now)
+        })
+    }
+
     /// A debit that asks for nothing and only charges what the shared store lacks; `None` for a caller
     /// of whom the shared store was never asked.
     pub(super) fn report(self, id: LocalCallerId) -> Option<PendingDebit<'a>> {

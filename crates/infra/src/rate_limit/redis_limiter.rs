@@ -241,6 +241,10 @@ impl RateLimiter for RedisRateLimiter {
         Some(decision)
     }
 
+    fn known_refusal(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
+        self.shared.local.of(policy)?.known_refusal(caller)
+    }
+
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {
         let Some(limiter) = self.shared.local.of(policy) else { return refusal(policy) };
         let (decision, source) = self.decide(limiter, caller).await;

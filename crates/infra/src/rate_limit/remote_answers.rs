@@ -158,6 +158,13 @@ impl RemoteAnswers {
         None
     }
 
+    /// The refusal that an earlier answer brought, if it holds still.
+    pub(super) fn known_refusal(&self, policy: &RatePolicy, now: i64) -> Option<Decision> {
+        let refusal = self.refusal.as_ref()?;
+        (now < refusal.until && refusal.answer.is_under(policy))
+            .then(|| refusal.answer.decision_at(&policy.windows, now, 0, false))
+    }
+
     /// Ends a lease that is used up or has expired. Returns how many of its admissions were not used.
     pub(super) fn expire(&mut self, longest: i64, now: i64) -> u32 {
         self.wasted.retain(|(at, _)| now - at < longest);

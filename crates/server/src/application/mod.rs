@@ -142,7 +142,10 @@ impl Application {
             core.memory.clone(),
             core.infra_metrics.clone(),
         ));
-        let state = AppState::new(services(&core, &follower), settings::http(config), registry)?;
+        let surface = settings::http(config);
+        alpine_http::check_limits(&(ports.more_routes)(&core), &surface)
+            .map_err(anyhow::Error::msg)?;
+        let state = AppState::new(services(&core, &follower), surface, registry)?;
         let state = web::Data::new(state);
         let address = listener.local_addr()?;
         let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;

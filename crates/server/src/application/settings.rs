@@ -1,14 +1,13 @@
 //! The operator's settings in the words of each crate.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::num::NonZeroU32;
 
 use alpine_domain::{
     account::{AccountSettings, Secret, Tier},
     plan::{Plan, UsdCents},
-    ports::rate_limit::{RatePolicy, Window},
     signal::{ExpirySettings, View as DomainView, VisibilityPolicy},
 };
-use alpine_http::{CacheSettings as HttpCache, CorsSettings, HttpSettings, LimitSettings};
+use alpine_http::{CacheSettings as HttpCache, CorsSettings, HttpSettings, LimitRow, Policy};
 use alpine_infra::{
     SettingsError,
     blacklist::BlacklistSettings,
@@ -22,7 +21,7 @@ use alpine_persistence::DatabaseSettings;
 
 use ipnet::IpNet;
 
-use crate::config::{Config, Limit, View, parse_network};
+use crate::config::{Config, View, parse_network};
 
 pub(crate) fn database(config: &Config) -> DatabaseSettings {
     let given = &config.database;
@@ -166,7 +165,7 @@ pub(super) fn http(config: &Config) -> HttpSettings {
         body_timeout: given.body_timeout,
         compress_from: given.compress_from,
         serve_metrics: config.metrics.enabled && config.metrics_address().is_none(),
-        limits: limits(config),
+        limits: config.rate_limits.clone(),
         cache: HttpCache {
             signals: config.cache.signals_ttl,
             performance: config.cache.performance_ttl,
@@ -187,7 +186,7 @@ fn trusted_proxies(given: &[String]) -> Vec<IpNet> {
 /// What each tier costs and brings, in the words of the rules in force.
 fn plans(config: &Config) -> Vec<Plan> {
     let (views, limits, prices) = (visibility(config), &config.rate_limits, &config.plans);
-    let plan = |tier: Tier, cents, view: &DomainView, limit: Limit| {
+    let plan = |tier: Tier, cents, view: &DomainView| {
         let mut features = vec![
             view.below.map_or_else(
                 || "every signal".to_owned(),
@@ -199,8 +198,9 @@ fn plans(config: &Config) -> Vec<Plan> {
                 format!("{} minutes after they are published", view.delay.as_secs().div_ceil(60))
             },
         ];
-        if config.rate_limits.enabled && limit.per_minute > 0 {
-            features.push(format!("{} requests a minute", limit.per_minute));
+        let limit = limits.row(Policy::of_tier(tier).name()).filter(|_| limits.enabled);
+        if let Some(LimitRow { per_minute: per_minute @ 1.., .. }) = limit {
+            features.push(format!("{per_minute} requests a minute"));
         }
         if tier.brings_api_keys() {
             features.push("API keys".to_owned());
@@ -208,41 +208,10 @@ fn plans(config: &Config) -> Vec<Plan> {
         Plan { tier, price: UsdCents::new(cents), features }
     };
     vec![
-        plan(Tier::Starter, prices.starter, &views.starter, limits.starter),
-        plan(Tier::Pro, prices.pro, &views.pro, limits.pro),
-        plan(Tier::Elite, prices.elite, &views.elite, limits.elite),
+        plan(Tier::Starter, prices.starter, &views.starter),
+        plan(Tier::Pro, prices.pro, &views.pro),
+        plan(Tier::Elite, prices.elite, &views.elite),
     ]
-}
-
-fn limits(config: &Config) -> LimitSettings {
-    let given = &config.rate_limits;
-    let policy = |name, limit| policy(name, limit, given.minute, given.hour);
-    LimitSettings {
-        anonymous: policy("anonymous", given.anonymous),
-        free: policy("free", given.free),
-        starter: policy("starter", given.starter),
-        pro: policy("pro", given.pro),
-        elite: policy("elite", given.elite),
-        api_key: policy("api_key", given.api_key),
-        admin: policy("admin", given.admin),
-        producer: policy("producer", given.producer),
-        address: RatePolicy { is_coarse: true, ..policy("address", given.address) },
-        login: policy("login", given.sign_in),
-        login_account: policy("login_account", given.sign_in),
-        strangers: policy("strangers", given.strangers),
-    }
-}
-
-fn policy(name: &'static str, limit: Limit, minute: Duration, hour: Duration) -> RatePolicy {
-    let window = |length, limit| (limit > 0).then_some(Window { length, limit });
-    RatePolicy {
-        name,
-        windows: [window(minute, limit.per_minute), window(hour, limit.per_hour)]
-            .into_iter()
-            .flatten()
-            .collect(),
-        is_coarse: false,
-    }
 }
 
 #[cfg(test)]
@@ -264,16 +233,10 @@ mod tests {
         assert_eq!(blacklist(&config), BlacklistSettings::default());
         assert_eq!(passwords(&config), HashSettings::default());
         assert_eq!(tokens(&config), TokenSettings::default());
-
-        let (ours, theirs) = (limits(&config), LimitSettings::default());
-        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
 
     #[test]
-    fn zero_means_no_window_and_above_hundred_no_bound() {
-        let limit = Limit { per_minute: 5, per_hour: 0 };
-        let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
-        assert_eq!(policy("x", limit, minute, hour).windows.len(), 1);
+    fn zero_means_no_bound_and_above_hundred_everything() {
         let config = load(&Sources::default()).unwrap().config;
         assert_eq!(visibility(&config).elite.below, None);
         assert_eq!(visibility(&config).starter.rows, None);

@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use toml::{Table, Value};
 
-use super::original;
+use alpine_domain::settings::DEFAULTS;
 
-/// The defaults, with every key explained.
-pub const DEFAULTS: &str = include_str!("../../../../config/default.toml");
+use super::original;
 
 /// Tables whose keys are chosen by the operator.
 const OPEN_TABLES: &[&str] = &["producers.keys", "signals.expires_after_by_strategy"];

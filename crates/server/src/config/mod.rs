@@ -7,23 +7,21 @@ mod original;
 mod rules;
 mod secrets;
 mod show;
-mod units;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-pub use layers::{DEFAULTS, Layers, Origin, Setting};
+pub use layers::{Layers, Origin, Setting};
 pub use model::{
-    Accounts, Cache, Config, Cors, Database, Events, Health, Http, Limit, LogFormat, Logging,
-    Metrics, MetricsBind, Passwords, Producers, Profile, RateLimits, Redis, Secrets, Shutdown,
-    Signals, Tokens, View, Visibility,
+    Accounts, Cache, Config, Cors, Database, Events, Health, Http, LogFormat, Logging, Metrics,
+    MetricsBind, Passwords, Producers, Profile, Redis, Secrets, Shutdown, Signals, Tokens, View,
+    Visibility,
 };
 pub(crate) use rules::parse_network;
 pub use secrets::keep_generated_secrets;
 pub(crate) use secrets::make_private_folder;
-pub use units::{parse_duration, parse_size};
 
 /// Everything that is wrong with the settings, told at once.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use actix_web::http::header::HeaderName;
 use alpine_domain::account::{Secret, Tier};
+use alpine_http::LimitSettings;
 use serde::{Deserialize, Deserializer};
 
-use super::units;
+use alpine_domain::settings as units;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,7 +40,7 @@ pub struct Config {
     pub cache: Cache,
     pub health: Health,
     pub events: Events,
-    pub rate_limits: RateLimits,
+    pub rate_limits: LimitSettings,
     pub metrics: Metrics,
     pub logging: Logging,
 }
@@ -257,35 +258,6 @@ pub struct Events {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RateLimits {
-    pub enabled: bool,
-    pub capacity: usize,
-    #[serde(deserialize_with = "units::duration")]
-    pub minute: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub hour: Duration,
-    pub anonymous: Limit,
-    pub free: Limit,
-    pub starter: Limit,
-    pub pro: Limit,
-    pub elite: Limit,
-    pub api_key: Limit,
-    pub admin: Limit,
-    pub producer: Limit,
-    pub address: Limit,
-    pub sign_in: Limit,
-    pub strangers: Limit,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    pub per_minute: u32,
-    pub per_hour: u32,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Metrics {
     pub enabled: bool,
     pub bind: MetricsBind,
@@ -331,25 +303,6 @@ pub enum LogFormat {
     Auto,
     Compact,
     Json,
-}
-
-impl RateLimits {
-    /// Every limit with its key.
-    pub fn named(&self) -> [(&'static str, Limit); 11] {
-        [
-            ("anonymous", self.anonymous),
-            ("free", self.free),
-            ("starter", self.starter),
-            ("pro", self.pro),
-            ("elite", self.elite),
-            ("api_key", self.api_key),
-            ("admin", self.admin),
-            ("producer", self.producer),
-            ("address", self.address),
-            ("sign_in", self.sign_in),
-            ("strangers", self.strangers),
-        ]
-    }
 }
 
 impl Visibility {

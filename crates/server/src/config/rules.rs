@@ -289,7 +289,7 @@ impl Rules {
 
     fn limits(&mut self, config: &Config) {
         if config.rate_limits.enabled {
-            for (name, limit) in config.rate_limits.named() {
+            for (name, limit) in config.rate_limits.rows() {
                 let key = format!("rate_limits.{name}");
                 self.demand(
                     limit.per_minute > 0 || limit.per_hour > 0,
@@ -303,6 +303,12 @@ impl Rules {
                 );
             }
         }
+        let (narrow, wide) = (config.rate_limits.ipv6_56, config.rate_limits.ipv6_48);
+        self.demand(
+            (1..=wide).contains(&narrow) && wide <= 65_536,
+            "rate_limits.ipv6_56",
+            "must be at least 1 and not above rate_limits.ipv6_48, and that at most 65536",
+        );
         self.demand(
             config.rate_limits.minute >= Duration::from_millis(100)
                 && config.rate_limits.minute < config.rate_limits.hour,

@@ -58,7 +58,11 @@ pub(crate) async fn refresh(mut context: Context) -> Result<HttpResponse> {
     let mut fields = context.json().await?;
     let token = fields.text("refresh_token");
     fields.finish()?;
-    let signed_in = context.state.services.accounts.refresh(&token).await?;
+    let accounts = &context.state.services.accounts;
+    context.check_refusals()?;
+    let session = context.counting_refusals(accounts.session_of(&token).await).await?;
+    context.count_refresh(session).await?;
+    let signed_in = context.counting_refusals(accounts.refresh(&token).await).await?;
     context.ok(&SignedInView::from(&signed_in))
 }
 

@@ -1,14 +1,36 @@
-//! Durations and sizes as people write them: `15m`, `64KiB`.
+//! How settings are written, for every crate's own settings: durations and sizes with their units, and
+//! the defaults, which stand in `config/default.toml` and nowhere else.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error},
+};
+
+/// The text of `config/default.toml`: every setting with its explanation and its default.
+pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
+
+#[expect(clippy::expect_used, reason = "the text is part of the binary, and tests parse it")]
+static TABLE: LazyLock<toml::Table> =
+    LazyLock::new(|| DEFAULTS.parse().expect("the embedded defaults are TOML"));
+
+/// The defaults of one section of `config/default.toml`, `cache` for example.
+///
+/// # Panics
+/// When the section is missing, or its type has a field that the section has not. Both are defects of
+/// the code, and the test of every section shows them.
+#[expect(clippy::expect_used, reason = "see above: the input is part of the binary")]
+pub fn defaults<T: DeserializeOwned>(section: &str) -> T {
+    let found = TABLE.get(section).cloned().expect("the section stands in config/default.toml");
+    found.try_into().expect("config/default.toml has every field of the section")
+}
 
 /// Reads a duration: a whole number and one of `ms`, `s`, `m`, `h`, `d`.
 ///
 /// ```
 /// use std::time::Duration;
-/// use alpine_server::config::parse_duration;
+/// use alpine_domain::settings::parse_duration;
 /// assert_eq!(parse_duration("15m"), Ok(Duration::from_secs(900)));
 /// assert!(parse_duration("15").is_err());
 /// ```
@@ -42,7 +64,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
 /// Reads a size in bytes: a whole number and one of `B`, `KiB`, `MiB`, `GiB`.
 ///
 /// ```
-/// assert_eq!(alpine_server::config::parse_size("64KiB"), Ok(65_536));
+/// assert_eq!(alpine_domain::settings::parse_size("64KiB"), Ok(65_536));
 /// ```
 ///
 /// # Errors
@@ -68,19 +90,28 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
 }
 
 /// For `#[serde(deserialize_with)]`: [`parse_duration`].
-pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+///
+/// # Errors
+/// As that.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map_err(D::Error::custom)
 }
 
 /// For `#[serde(deserialize_with)]`: [`parse_size`].
-pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+///
+/// # Errors
+/// As that.
+pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_size(&text).map_err(D::Error::custom)
 }
 
 /// For `#[serde(deserialize_with)]`: a text, where an empty one means "not set".
-pub(super) fn optional_text<'de, D: Deserializer<'de>>(
+///
+/// # Errors
+/// When it is no text.
+pub fn optional_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
