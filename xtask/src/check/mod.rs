@@ -4,6 +4,7 @@ mod dependencies;
 mod layers;
 mod modules;
 mod tools;
+mod unused;
 
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("layers", layers::check),
     ("modules", modules::check),
     ("dependencies", dependencies::check),
+    ("unused", unused::check),
     ("deny", tools::deny),
     ("mutants", crate::mutants::check),
     ("clippy", tools::clippy),
