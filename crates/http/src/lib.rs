@@ -59,4 +59,4 @@ pub use limit_settings::{LimitRow, LimitSettings, Policy};
 pub use request_info::RequestInfo;
 pub use route::{Handler, Route};
 pub use settings::{CacheSettings, CorsSettings, HttpSettings};
-pub use state::{AlwaysFresh, AppState, Freshness, Services};
+pub use state::{AppState, Freshness, Services};

@@ -36,21 +36,6 @@ pub trait Freshness: Send + Sync {
     async fn catch_up(&self) -> Result<()>;
 }
 
-/// For a single process whose revocations all happen in it: it is fresh always.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AlwaysFresh;
-
-#[async_trait]
-impl Freshness for AlwaysFresh {
-    fn is_fresh(&self) -> bool {
-        true
-    }
-
-    async fn catch_up(&self) -> Result<()> {
-        Ok(())
-    }
-}
-
 /// What the HTTP surface calls.
 #[derive(Clone)]
 pub struct Services {

@@ -36,7 +36,7 @@
 //! | [`cache`] | `ResponseCache` | [`cache::BodyCache`], in memory or with Redis behind it |
 //! | [`rate_limit`] | `RateLimiter` | [`rate_limit::MemoryRateLimiter`], [`rate_limit::RedisRateLimiter`] |
 //! | [`blacklist`] | `TokenBlacklist` | [`blacklist::MemoryBlacklist`], [`blacklist::RedisBlacklist`], [`blacklist::MirroredBlacklist`] |
-//! | [`events`] | `EventBus` | [`events::MemoryWakeBus`], [`events::RedisWakeBus`]; [`events::Follower`] reads the log |
+//! | [`events`] | `EventBus` | [`events::NoWakeBus`], [`events::RedisWakeBus`]; [`events::Follower`] reads the log |
 //! | [`secrets`] | `PasswordHasher`, `AccessTokens`, `Randomness` | [`secrets::Argon2Hasher`], [`secrets::SignedTokens`], [`secrets::OsRandomness`] |
 //! | [`redis`] | `Probe` | [`redis::RedisProbe`], over the one connection, [`redis::RedisHandle`] |
 

@@ -62,9 +62,11 @@ fn revoke(
             sessions::denied_until.eq(denied_until.micros()),
         ))
         .execute(unit.conn)?;
+    let event = Event::SessionRevoked { session, until: denied_until };
     if ended > 0 {
-        let until = denied_until;
-        unit.log(now, Event::SessionRevoked { session, until });
+        unit.log(now, event);
+    } else {
+        unit.confirm(event);
     }
     Ok(())
 }

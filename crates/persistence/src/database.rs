@@ -1,12 +1,16 @@
 //! The only way to the database: one hop to the blocking pool for each unit of work.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock, Weak},
     thread,
     time::{Duration, Instant},
 };
 
-use alpine_domain::{Error, Result, Timestamp, event::Event};
+use alpine_domain::{
+    Error, Result, Timestamp,
+    event::{CommitHandler, CommittedEvent, Event},
+};
+use diesel::{QueryDsl as _, RunQueryDsl as _, dsl::max};
 use prometheus::{HistogramVec, Registry};
 use tokio::task;
 
@@ -19,6 +23,7 @@ use crate::{
     metrics,
     permits::{Class, Permits},
     pool::{Manager, Pool, Slot},
+    schema::events,
 };
 
 /// A pool of connections and the rules by which they are used. Clones share the pool.
@@ -31,19 +36,28 @@ struct Inner {
     canceller: Arc<Canceller>,
     settings: DatabaseSettings,
     durations: HistogramVec,
+    on_commit: OnceLock<Weak<dyn CommitHandler>>,
 }
 
-/// A transaction that writes, and what it will have to tell the other instances.
+/// A transaction that writes, and what it will have to tell.
 pub struct Unit<'c> {
     /// The connection, inside the transaction.
     pub conn: &'c mut AnyConnection,
     events: Vec<(Timestamp, Event)>,
+    confirmed: Vec<Event>,
 }
 
 impl Unit<'_> {
     /// Adds an event to the log. It is numbered last, right before the commit.
     pub fn log(&mut self, at: Timestamp, event: Event) {
         self.events.push((at, event));
+    }
+
+    /// Notes a change that was found committed, and logged, before: a repeated request is answered as
+    /// if it had made the change, and this instance may not have applied it yet. It is applied here
+    /// with the others of this transaction, and adds nothing to the log.
+    pub fn confirm(&mut self, event: Event) {
+        self.confirmed.push(event);
     }
 }
 
@@ -79,7 +93,16 @@ impl Database {
             canceller,
             settings,
             durations,
+            on_commit: OnceLock::new(),
         })))
+    }
+
+    /// From now on `handler` is told of the events of each transaction, see [`CommitHandler`]. The
+    /// first handler stays; a database without one tells nobody. Not kept alive by this database,
+    /// because what it consists of holds this database.
+    pub fn tell(&self, handler: Weak<dyn CommitHandler>) {
+        // Wired once; a second handler would be told twice of everything.
+        let _is_first = self.0.on_commit.set(handler).is_ok();
     }
 
     /// Runs `work` outside of any transaction: each statement sees what is committed when it
@@ -117,13 +140,18 @@ impl Database {
         let ticket = Arc::new(Ticket::default());
         // Dropped with this future: statements of a caller who has gone are cancelled.
         let _waiter = self.0.canceller.watch(&ticket);
-        self.hop(class, operation, move |inner, deadline| inner.read(deadline, &ticket, &work))
-            .await
+        self.hop(
+            class,
+            operation,
+            move |inner, deadline| inner.read(deadline, &ticket, &work),
+            |_, value| value,
+        )
+        .await
     }
 
-    /// Runs `work` in one transaction that writes, then appends its events, then commits. It is run
-    /// again after a deadlock, so it must have no effect outside of the database. It runs to its end
-    /// even if its caller goes away meanwhile.
+    /// Runs `work` in one transaction that writes, then appends its events, then commits, then tells
+    /// the [`CommitHandler`]. `work` is run again after a deadlock, so it must have no effect outside of
+    /// the database. All of it runs to its end even if its caller goes away meanwhile.
     ///
     /// # Errors
     /// As [`read`](Self::read). After `Unavailable` the outcome may be unknown: the connection can
@@ -133,31 +161,42 @@ impl Database {
         T: Send + 'static,
         F: Fn(&mut Unit<'_>) -> Result<T, Failure> + Send + 'static,
     {
-        self.hop(Class::Write, operation, move |inner, deadline| inner.write(deadline, &work)).await
+        self.hop(
+            Class::Write,
+            operation,
+            move |inner, deadline| inner.write(deadline, &work),
+            |inner, (value, events)| {
+                inner.announce(&events);
+                value
+            },
+        )
+        .await
     }
 
     /// Whether the database answers, and then whether it takes writes.
     pub(crate) async fn accepts_writes(&self) -> Result<bool> {
-        self.hop(Class::Read, "probe", Inner::accepts_writes).await
+        self.hop(Class::Read, "probe", Inner::accepts_writes, |_, value| value).await
     }
 
     pub(crate) fn probe_timeout(&self) -> Duration {
         self.0.settings.probe_timeout
     }
 
-    async fn hop<T: Send + 'static>(
+    /// Runs `work` on the blocking pool, then `finish` once the connection is free for others.
+    async fn hop<T, U: Send + 'static>(
         &self,
         class: Class,
         operation: &'static str,
         work: impl FnOnce(&Inner, Instant) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T> {
+        finish: impl FnOnce(&Inner, T) -> U + Send + 'static,
+    ) -> Result<U> {
         let started = Instant::now();
         let permit = self.0.permits.acquire(class, &self.0.settings).await?;
         let inner = Arc::clone(&self.0);
         let result = task::spawn_blocking(move || {
             let result = work(&inner, permit.deadline);
             drop(permit);
-            result
+            result.map(|value| finish(&inner, value))
         })
         .await;
         self.0.durations.with_label_values(&[operation]).observe(started.elapsed().as_secs_f64());
@@ -230,7 +269,7 @@ impl Inner {
         &self,
         deadline: Instant,
         work: &impl Fn(&mut Unit<'_>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    ) -> Result<(T, Vec<CommittedEvent>), Failure> {
         let mut retries = 0;
         let mut has_begun_anew = false;
         loop {
@@ -267,6 +306,15 @@ impl Inner {
         }
     }
 
+    fn announce(&self, events: &[CommittedEvent]) {
+        if events.is_empty() {
+            return;
+        }
+        if let Some(handler) = self.on_commit.get().and_then(Weak::upgrade) {
+            handler.committed(events);
+        }
+    }
+
     fn checkout(&self, deadline: Instant) -> Result<r2d2::PooledConnection<Manager>> {
         self.pool.checkout(deadline).map_err(|error| Error::unavailable("the database", error))
     }
@@ -293,13 +341,10 @@ impl Inner {
 fn attempt<T>(
     conn: &mut AnyConnection,
     work: &impl Fn(&mut Unit<'_>) -> Result<T, Failure>,
-) -> Result<T, Attempt> {
+) -> Result<(T, Vec<CommittedEvent>), Attempt> {
     conn.begin_write().map_err(|error| Attempt::NotBegun(error.into()))?;
-    let mut unit = Unit { conn, events: Vec::new() };
-    let result = work(&mut unit).and_then(|value| {
-        dialect::append_events(unit.conn, &unit.events)?;
-        Ok(value)
-    });
+    let mut unit = Unit { conn, events: Vec::new(), confirmed: Vec::new() };
+    let result = work(&mut unit).and_then(|value| Ok((value, append(unit)?)));
     let result = match result {
         Ok(value) => conn.commit().map(|()| value).map_err(Failure::from),
         Err(failure) => {
@@ -315,4 +360,21 @@ fn attempt<T>(
         Some(error) if is_read_only(error) => Attempt::ReadOnly(failure),
         _ => Attempt::Failed(failure),
     })
+}
+
+/// Appends the events of a transaction; says those and the confirmed ones with their numbers.
+fn append(unit: Unit<'_>) -> Result<Vec<CommittedEvent>, Failure> {
+    let Unit { conn, events: logged, confirmed } = unit;
+    let numbers = dialect::append_events(conn, &logged)?;
+    let events = logged.into_iter().map(|(_, event)| event);
+    let mut committed: Vec<_> =
+        numbers.into_iter().zip(events).map(|(seq, event)| CommittedEvent { seq, event }).collect();
+    if !confirmed.is_empty() {
+        // What was found committed has a number up to the newest one. That one is found at the same
+        // cost however long the log is.
+        let newest: Option<i64> = events::table.select(max(events::seq)).first(conn)?;
+        let seq = newest.unwrap_or(0);
+        committed.extend(confirmed.into_iter().map(|event| CommittedEvent { seq, event }));
+    }
+    Ok(committed)
 }

@@ -2,7 +2,7 @@
 
 use alpine_domain::{Result, Timestamp, event::Event};
 use diesel::{
-    ExpressionMethods as _, RunQueryDsl as _,
+    ExpressionMethods as _, QueryableByName, RunQueryDsl as _,
     dsl::insert_into,
     sql_types::{Array, BigInt, Text},
 };
@@ -81,7 +81,8 @@ pub(crate) fn insert_new_producer(
     Ok(rows == 1)
 }
 
-/// Appends events to the log, as the last thing that their transaction does.
+/// Appends events to the log, as the last thing that their transaction does; says their numbers, in
+/// the order of the events.
 ///
 /// On PostgreSQL the number is taken under a lock that is held until the commit is visible: rows
 /// appear in the order of their numbers, and a transaction that runs for long has no number yet, so
@@ -89,10 +90,11 @@ pub(crate) fn insert_new_producer(
 pub(crate) fn append_events(
     conn: &mut AnyConnection,
     logged: &[(Timestamp, Event)],
-) -> Result<(), Failure> {
+) -> Result<Vec<i64>, Failure> {
     if logged.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
+    let mut numbers = Vec::with_capacity(logged.len());
     let payloads =
         logged.iter().map(|(_, event)| event.to_payload()).collect::<Result<Vec<_>>>()?;
     match conn {
@@ -102,26 +104,36 @@ pub(crate) fn append_events(
                 .execute(conn)?;
             let instants: Vec<i64> = logged.iter().map(|(at, _)| at.micros()).collect();
             let kinds: Vec<&str> = logged.iter().map(|(_, event)| event.kind()).collect();
-            diesel::sql_query(
+            let rows: Vec<Numbered> = diesel::sql_query(
                 "INSERT INTO events (recorded_at, kind, payload) \
-                 SELECT * FROM unnest($1, $2, $3)",
+                 SELECT recorded_at, kind, payload FROM unnest($1, $2, $3) \
+                 WITH ORDINALITY AS logged (recorded_at, kind, payload, position) \
+                 ORDER BY position RETURNING seq",
             )
             .bind::<Array<BigInt>, _>(instants)
             .bind::<Array<Text>, _>(kinds)
             .bind::<Array<Text>, _>(payloads)
-            .execute(conn)?;
+            .load(conn)?;
+            numbers.extend(rows.iter().map(|row| row.seq));
+            // Rows are numbered by position; in which order they are returned is not promised.
+            numbers.sort_unstable();
         }
         AnyConnection::Sqlite(conn) => {
             for ((at, event), payload) in logged.iter().zip(&payloads) {
-                insert_into(events::table)
-                    .values((
-                        events::recorded_at.eq(at.micros()),
-                        events::kind.eq(event.kind()),
-                        events::payload.eq(payload),
-                    ))
-                    .execute(conn)?;
+                let insert = insert_into(events::table).values((
+                    events::recorded_at.eq(at.micros()),
+                    events::kind.eq(event.kind()),
+                    events::payload.eq(payload),
+                ));
+                numbers.push(insert.returning(events::seq).get_result(conn)?);
             }
         }
     }
-    Ok(())
+    Ok(numbers)
+}
+
+#[derive(QueryableByName)]
+struct Numbered {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
 }

@@ -1,4 +1,5 @@
-//! The event log, as its followers read it. Rows are appended by [`Database::write`].
+//! The event log, as its followers read it. Rows are appended, and told on this
+//! instance, by [`Database::write`].
 
 use alpine_domain::{
     Result, Timestamp,

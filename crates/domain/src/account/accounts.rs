@@ -3,17 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Account, AccountStates, AccountStore, AddressDigest, ApiKeyStore, Email, FullName, NewAccount,
-    NewPassword, NewSession, ProfileChange, Refreshed, Role, Secret, SessionId, Tier, UserId,
-    digest,
+    Account, AccountStore, AddressDigest, ApiKeyStore, Email, FullName, NewAccount, NewPassword,
+    NewSession, ProfileChange, Refreshed, Role, Secret, SessionId, Tier, UserId, digest,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
     error::Refusals,
-    ports::{
-        blacklist::TokenBlacklist,
-        secrets::{AccessClaims, AccessTokens, PasswordCheck, PasswordHasher, Randomness},
-    },
+    ports::secrets::{AccessClaims, AccessTokens, PasswordCheck, PasswordHasher, Randomness},
 };
 
 /// How accounts behave.
@@ -70,10 +66,6 @@ pub struct AccountPorts {
     pub hasher: Arc<dyn PasswordHasher>,
     /// Signs access tokens.
     pub tokens: Arc<dyn AccessTokens>,
-    /// Refuses revoked sessions.
-    pub blacklist: Arc<dyn TokenBlacklist>,
-    /// Remembers what users are now.
-    pub states: Arc<AccountStates>,
     /// Says what time it is.
     pub clock: Arc<dyn Clock>,
     /// Makes secrets.
@@ -203,11 +195,7 @@ impl Accounts {
             .await?;
         match refreshed {
             Refreshed::Rotated { session, account, .. } => self.tokens(account, session, next, now),
-            Refreshed::Replayed { session } => {
-                self.ports.blacklist.deny(&session.to_string(), denied_until).await;
-                Err(DEAD_REFRESH_TOKEN)
-            }
-            Refreshed::Refused => Err(DEAD_REFRESH_TOKEN),
+            Refreshed::Replayed { .. } | Refreshed::Refused => Err(DEAD_REFRESH_TOKEN),
         }
     }
 
@@ -215,15 +203,12 @@ impl Accounts {
     pub async fn sign_out(&self, session: SessionId) -> Result<()> {
         let now = self.ports.clock.now();
         let until = self.denied_until(now);
-        self.ports.store.revoke_session(session, now, until).await?;
-        self.ports.blacklist.deny(&session.to_string(), until).await;
-        Ok(())
+        self.ports.store.revoke_session(session, now, until).await
     }
 
     /// Ends every session of a user. Tokens issued afterwards are good, even in the same second.
     pub async fn sign_out_everywhere(&self, user: UserId) -> Result<()> {
         self.ports.store.revoke_all(user, self.ports.clock.now()).await?;
-        self.ports.states.invalidate(user);
         Ok(())
     }
 
@@ -234,9 +219,7 @@ impl Accounts {
     /// # Errors
     /// When the database is away.
     pub async fn sign_out_everybody(&self) -> Result<u64> {
-        let users = self.ports.store.revoke_everybody(self.ports.clock.now()).await?;
-        self.ports.states.clear();
-        Ok(users)
+        self.ports.store.revoke_everybody(self.ports.clock.now()).await
     }
 
     /// The account.
@@ -262,9 +245,7 @@ impl Accounts {
         let email = email.and_then(|text| refusals.check("email", text.parse()));
         refusals.into_result()?;
         let change = ProfileChange { full_name, email };
-        let account = self.ports.store.update_profile(user, change, self.ports.clock.now()).await?;
-        self.ports.states.invalidate(user);
-        Ok(account)
+        self.ports.store.update_profile(user, change, self.ports.clock.now()).await
     }
 
     /// Makes an administrator, or an existing account one; its password then stays as it is. Says
@@ -332,9 +313,7 @@ impl Accounts {
         role: Role,
     ) -> Result<Account> {
         let now = self.ports.clock.now();
-        let changed = self.ports.store.set_standing(account.id, tier, role, now).await?;
-        self.ports.states.invalidate(account.id);
-        Ok(changed)
+        self.ports.store.set_standing(account.id, tier, role, now).await
     }
 
     fn denied_until(&self, now: Timestamp) -> Timestamp {

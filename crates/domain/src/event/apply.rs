@@ -1,17 +1,20 @@
 //! Applies the event log to what this instance holds in memory.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 
-use super::{Event, tags};
+use super::{CommittedEvent, Event, tags};
 use crate::{
     Clock, Result,
     account::{AccountStates, AccountStore, Authenticator},
     ports::{
         blacklist::TokenBlacklist,
         cache::{ResponseCache, Tag},
-        events::{EventHandler, LoggedEvent},
+        events::{EventHandler, EventLog, LoggedEvent},
     },
 };
 
@@ -21,57 +24,96 @@ const MAX_DENIALS: u32 = 1_000_000;
 
 /// What this instance holds in memory and an event can change.
 pub struct InstanceMemory {
-    /// Where denials are read from at the start.
-    pub accounts: Arc<dyn AccountStore>,
-    /// What users are now.
-    pub states: Arc<AccountStates>,
-    /// What keys stand for.
-    pub authenticator: Arc<Authenticator>,
-    /// Revoked sessions.
-    pub blacklist: Arc<dyn TokenBlacklist>,
-    /// Cached bodies.
-    pub cache: Arc<dyn ResponseCache>,
-    /// Says what time it is.
-    pub clock: Arc<dyn Clock>,
+    accounts: Arc<dyn AccountStore>,
+    states: Arc<AccountStates>,
+    authenticator: Arc<Authenticator>,
+    blacklist: Arc<dyn TokenBlacklist>,
+    cache: Arc<dyn ResponseCache>,
+    clock: Arc<dyn Clock>,
+    /// While a reset is under way: the newest number of each shared tag that was applied since it
+    /// began. The reset may have read the log before.
+    since_reset: Mutex<Option<HashMap<Tag, i64>>>,
+}
+
+impl InstanceMemory {
+    /// The memory that consists of these; `accounts` is where denials are read from at the start.
+    pub fn new(
+        accounts: Arc<dyn AccountStore>,
+        states: Arc<AccountStates>,
+        authenticator: Arc<Authenticator>,
+        blacklist: Arc<dyn TokenBlacklist>,
+        cache: Arc<dyn ResponseCache>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let since_reset = Mutex::new(None);
+        Self { accounts, states, authenticator, blacklist, cache, clock, since_reset }
+    }
+
+    /// Brings memory in line with committed events. Applying one again changes nothing, and the order
+    /// does not matter: whoever looks up what was forgotten finds what is committed by then, so the
+    /// newest number of a tag is its generation, also on an instance that learns of an older one later.
+    pub fn apply(&self, events: &[CommittedEvent]) {
+        let mut newest = HashMap::new();
+        for CommittedEvent { seq, event } in events {
+            match event {
+                Event::SessionRevoked { session, until } => {
+                    self.blacklist.deny(&session.to_string(), *until);
+                }
+                Event::AccountChanged { user } => self.states.invalidate(*user),
+                Event::EverybodySignedOut => self.states.clear(),
+                Event::ProducersChanged | Event::ApiKeysChanged => self.authenticator.forget_keys(),
+                Event::SignalPublished { .. } | Event::SignalClosed { .. } => {}
+            }
+            for tag in event.tags() {
+                raise(&mut newest, tag, *seq);
+            }
+        }
+        // Held until the tags are invalidated, so that a reset comes before or after both.
+        let mut since_reset = lock(&self.since_reset);
+        for (tag, seq) in newest {
+            self.cache.invalidate(std::slice::from_ref(&tag), seq);
+            if let Some(applied) = &mut *since_reset
+                && tags::SHARED.contains(&tag)
+            {
+                raise(applied, tag, seq);
+            }
+        }
+    }
+}
+
+fn raise(generations: &mut HashMap<Tag, i64>, tag: Tag, seq: i64) {
+    let newest = generations.entry(tag).or_insert(seq);
+    *newest = seq.max(*newest);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
 impl EventHandler for InstanceMemory {
     async fn apply(&self, row: &LoggedEvent) -> Result<()> {
         // A kind that a newer version wrote concerns nothing that this version holds.
-        let Some(event) = Event::from_payload(&row.payload) else {
-            return Ok(());
-        };
-        match &event {
-            Event::SessionRevoked { session, until } => {
-                self.blacklist.deny(&session.to_string(), *until).await;
-            }
-            Event::AccountChanged { user } => self.states.invalidate(*user),
-            Event::EverybodySignedOut => self.states.clear(),
-            Event::ProducersChanged | Event::ApiKeysChanged => self.authenticator.forget_keys(),
-            Event::SignalPublished { .. }
-            | Event::SignalClosed { .. }
-            | Event::CacheInvalidated { .. } => {}
-        }
-        let mut tags = event.tags();
-        if let Event::CacheInvalidated { .. } = event {
-            // An instance that starts later sees the newest event of this kind only, so that each
-            // one concerns every shared tag.
-            tags.extend(tags::SHARED);
-        }
-        if !tags.is_empty() {
-            self.cache.invalidate(&tags, row.seq).await;
+        if let Some(event) = Event::from_payload(&row.payload) {
+            Self::apply(self, &[CommittedEvent { seq: row.seq, event }]);
         }
         Ok(())
     }
 
-    async fn reset(&self, newest: &[LoggedEvent]) -> Result<()> {
+    async fn reset(&self, log: &dyn EventLog) -> Result<()> {
+        *lock(&self.since_reset) = Some(HashMap::new());
+        let newest = log.newest_of_each_kind().await?;
         for revoked in self.accounts.revoked_sessions(self.clock.now(), MAX_DENIALS).await? {
-            self.blacklist.deny(&revoked.session.to_string(), revoked.until).await;
+            self.blacklist.deny(&revoked.session.to_string(), revoked.until);
         }
         self.states.clear();
         self.authenticator.forget_keys();
-        self.cache.restart(&shared_generations(newest)).await;
+        let mut since_reset = lock(&self.since_reset);
+        let mut generations = shared_generations(&newest);
+        for (tag, seq) in since_reset.take().unwrap_or_default() {
+            raise(&mut generations, tag, seq);
+        }
+        self.cache.restart(&generations.into_iter().collect::<Vec<_>>());
         Ok(())
     }
 }
@@ -80,20 +122,15 @@ impl EventHandler for InstanceMemory {
 /// kind concern the same shared tags, so the newest of each kind is enough. A kind whose rows have all
 /// been deleted counts as never written: whatever was cached before its last row is longer gone than
 /// the log keeps rows.
-fn shared_generations(newest: &[LoggedEvent]) -> Vec<(Tag, i64)> {
-    let concerns = |row: &&LoggedEvent, tag: &Tag| match Event::from_payload(&row.payload) {
-        Some(Event::CacheInvalidated { .. }) => true,
-        Some(event) => event.tags().contains(tag),
-        None => false,
-    };
-    tags::SHARED
-        .into_iter()
-        .map(|tag| {
-            let rows = newest.iter().filter(|row| concerns(row, &tag));
-            let generation = rows.map(|row| row.seq).max().unwrap_or(0);
-            (tag, generation)
-        })
-        .collect()
+fn shared_generations(newest: &[LoggedEvent]) -> HashMap<Tag, i64> {
+    let mut generations = HashMap::from(tags::SHARED.map(|tag| (tag, 0)));
+    for row in newest {
+        let tags = Event::from_payload(&row.payload).map(|event| event.tags()).unwrap_or_default();
+        for tag in tags.into_iter().filter(|tag| tags::SHARED.contains(tag)) {
+            raise(&mut generations, tag, row.seq);
+        }
+    }
+    generations
 }
 
 #[cfg(test)]
@@ -116,9 +153,10 @@ mod tests {
         let published = row(9, &Event::SignalPublished { signal });
         let closed = row(5, &Event::SignalClosed { signal });
         let rows = [row(11, &Event::ProducersChanged), published, closed];
-        assert_eq!(shared_generations(&rows), [(tags::SIGNALS, 9), (tags::PERFORMANCE, 5)]);
-        assert_eq!(shared_generations(&[]), [(tags::SIGNALS, 0), (tags::PERFORMANCE, 0)]);
-        let everything = [row(12, &Event::CacheInvalidated { tags: vec![] })];
-        assert_eq!(shared_generations(&everything), [(tags::SIGNALS, 12), (tags::PERFORMANCE, 12)]);
+        let generations = |signals, performance| {
+            HashMap::from([(tags::SIGNALS, signals), (tags::PERFORMANCE, performance)])
+        };
+        assert_eq!(shared_generations(&rows), generations(9, 5));
+        assert_eq!(shared_generations(&[]), generations(0, 0));
     }
 }

@@ -1,4 +1,11 @@
-//! What one instance must tell the others: every change that something held in memory depends on.
+//! Every change that something held in memory depends on.
+//!
+//! A store logs the event in the transaction of the change; that is the only place where a change is
+//! told. After the commit the events are handed to one [`CommitHandler`], which applies them on this
+//! instance before the use case returns; the other instances read them in the log.
+//!
+//! A new kind is a variant of [`Event`]: [`Event::kind`], [`Event::tags`] and [`InstanceMemory::apply`]
+//! name every kind, so that it does not compile before each of them knows it.
 //!
 //! No personal data stands in an event, so that erasing an account stays possible.
 
@@ -46,11 +53,6 @@ pub enum Event {
     ProducersChanged,
     /// A user's API key was made or revoked.
     ApiKeysChanged,
-    /// Cached bodies under these tags are out of date.
-    CacheInvalidated {
-        /// The tags.
-        tags: Vec<Tag>,
-    },
 }
 
 impl Event {
@@ -64,7 +66,6 @@ impl Event {
             Self::EverybodySignedOut => "everybody_signed_out",
             Self::ProducersChanged => "producers_changed",
             Self::ApiKeysChanged => "api_keys_changed",
-            Self::CacheInvalidated { .. } => "cache_invalidated",
         }
     }
 
@@ -87,13 +88,31 @@ impl Event {
             Self::SignalPublished { .. } => vec![tags::SIGNALS],
             Self::SignalClosed { .. } => vec![tags::SIGNALS, tags::PERFORMANCE],
             Self::AccountChanged { user } => vec![tags::account(*user)],
-            Self::CacheInvalidated { tags } => tags.clone(),
             Self::SessionRevoked { .. }
             | Self::EverybodySignedOut
             | Self::ProducersChanged
             | Self::ApiKeysChanged => Vec::new(),
         }
     }
+}
+
+/// A change of a committed transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedEvent {
+    /// Its number in the log.
+    pub seq: i64,
+    /// What changed.
+    pub event: Event,
+}
+
+/// Is told what a transaction of this instance changed, after its commit and before whoever asked for
+/// it learns of the success.
+pub trait CommitHandler: Send + Sync {
+    /// Applies the events on this instance and lets the others know that there are some. Called on a
+    /// thread that may block, once for each transaction, in no particular order of transactions. Never
+    /// called for a commit whose outcome is unknown: those events, like those of other instances, come
+    /// by the log.
+    fn committed(&self, events: &[CommittedEvent]);
 }
 
 /// The cache's tags, in one place.

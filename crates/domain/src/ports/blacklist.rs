@@ -4,13 +4,13 @@ use async_trait::async_trait;
 
 use crate::{Result, Timestamp};
 
-/// The set of revoked token ids. What must be durable is written to the database first, by the use
-/// case that revokes; this port makes looking it up fast and spreads it.
+/// The set of revoked token ids. What must be durable is written to the database first, with
+/// its event; this port makes looking it up fast and spreads it.
 #[async_trait]
 pub trait TokenBlacklist: Send + Sync {
     /// Refuses `id` until `until`, when every token that carries it has expired anyway. Takes
-    /// effect at once on this instance; never fails, since the durable record was written before.
-    async fn deny(&self, id: &str, until: Timestamp);
+    /// effect at once on this instance; never waits and never fails, since the durable record was written before.
+    fn deny(&self, id: &str, until: Timestamp);
 
     /// Whether `id` is refused now.
     ///

@@ -131,19 +131,15 @@ pub trait ResponseCache: Send + Sync {
     ) -> Result<Arc<CachedBody>>;
 
     /// Makes every entry under any of `tags` unservable, at once on this instance. `at` is the number
-    /// of the logged event that says so. All instances apply the same events in the same order, so
-    /// the newest such number is a tag's generation everywhere: entries shared between instances are
-    /// looked up under it, and nobody who applied the event can find an older one. Applying an event
-    /// once more changes nothing.
-    async fn invalidate(&self, tags: &[Tag], at: i64);
-
-    /// The same on this instance alone, for a change that it has just written and whose event it has
-    /// not applied yet. Until it has, shared entries under `tags` are not used here.
-    async fn outdate(&self, tags: &[Tag]);
+    /// of the logged event that says so. All instances apply the same events, so the newest such
+    /// number is a tag's generation everywhere: entries shared between instances are looked up under
+    /// it, and nobody who applied the event can find an older one. A number that is not newer than the
+    /// tag's generation changes nothing: what was loaded since has it already.
+    fn invalidate(&self, tags: &[Tag], at: i64);
 
     /// Forgets everything, and learns the generations of the tags whose entries may be shared between
     /// instances: each with the number of the newest event that concerns it, 0 if there is none.
     /// Entries with any other tag, and those of one principal, stay with the instance that loaded
     /// them. Before the first call nothing is shared.
-    async fn restart(&self, shared: &[(Tag, i64)]);
+    fn restart(&self, shared: &[(Tag, i64)]);
 }

@@ -46,19 +46,22 @@ pub trait EventHandler: Send + Sync {
     async fn apply(&self, event: &LoggedEvent) -> Result<()>;
 
     /// Nothing was applied yet, or the rows after the last one applied are gone (retention, or a
-    /// restored database): start anew from what is stored. `newest` holds the newest row of each
-    /// kind; those after the log's head as of just before will be applied again.
-    async fn reset(&self, newest: &[LoggedEvent]) -> Result<()>;
+    /// restored database): start anew from what is stored. Rows after the head of `log` as of just
+    /// before will be applied again.
+    ///
+    /// # Errors
+    /// The follower tries again.
+    async fn reset(&self, log: &dyn EventLog) -> Result<()>;
 }
 
-/// Wakes followers on other instances. Only a hint: the database is the truth, a lost wake-up costs
+/// Wakes the followers of other instances: this one applies its own changes when it commits them. Only a hint: the database is the truth, a lost wake-up costs
 /// the poll interval and nothing else.
 #[async_trait]
 pub trait EventBus: Send + Sync {
-    /// Tells followers that there may be something new. Never waits long and never fails.
-    async fn wake(&self);
+    /// Tells the other followers that there may be something new. Never waits and never fails.
+    fn wake(&self);
 
-    /// Returns when somebody called [`wake`](Self::wake) since the last return, here or on another
-    /// instance. Several calls may be told as one.
+    /// Returns when another instance called [`wake`](Self::wake) since the last return. Several calls
+    /// may be told as one.
     async fn woken(&self);
 }

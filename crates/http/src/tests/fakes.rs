@@ -64,7 +64,7 @@ pub(super) struct Blacklist(Mutex<Vec<String>>);
 
 #[async_trait]
 impl TokenBlacklist for Blacklist {
-    async fn deny(&self, id: &str, _: Timestamp) {
+    fn deny(&self, id: &str, _: Timestamp) {
         self.0.lock().unwrap().push(id.to_owned());
     }
     async fn is_denied(&self, id: &str) -> Result<bool> {
@@ -125,14 +125,11 @@ impl ResponseCache for Cache {
         self.entries.lock().unwrap().insert(key, stored);
         Ok(entry)
     }
-    async fn invalidate(&self, tags: &[Tag], _at: i64) {
-        self.outdate(tags).await;
-    }
-    async fn outdate(&self, tags: &[Tag]) {
+    fn invalidate(&self, tags: &[Tag], _at: i64) {
         let keep = |known: &[Tag]| !known.iter().any(|tag| tags.contains(tag));
         self.entries.lock().unwrap().retain(|_, (known, _)| keep(known));
     }
-    async fn restart(&self, _shared: &[(Tag, i64)]) {
+    fn restart(&self, _shared: &[(Tag, i64)]) {
         self.entries.lock().unwrap().clear();
     }
 }

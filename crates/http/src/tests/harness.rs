@@ -89,8 +89,6 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         api_keys: store.clone(),
         hasher: Arc::new(Plain),
         tokens: Arc::new(Plain),
-        blacklist: blacklist.clone(),
-        states: states.clone(),
         clock: clock.clone(),
         randomness: randomness.clone(),
     };

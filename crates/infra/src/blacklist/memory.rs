@@ -135,7 +135,7 @@ fn held_as(id: &str) -> std::borrow::Cow<'_, str> {
 
 #[async_trait]
 impl TokenBlacklist for MemoryBlacklist {
-    async fn deny(&self, id: &str, until: Timestamp) {
+    fn deny(&self, id: &str, until: Timestamp) {
         self.deny_now(id, until);
     }
 

@@ -39,7 +39,7 @@ impl MirroredBlacklist {
 
 #[async_trait]
 impl TokenBlacklist for MirroredBlacklist {
-    async fn deny(&self, id: &str, until: Timestamp) {
+    fn deny(&self, id: &str, until: Timestamp) {
         self.local.deny_now(id, until);
         let Ok(permit) = Arc::clone(&self.copies).try_acquire_owned() else {
             return;

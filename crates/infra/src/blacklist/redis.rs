@@ -35,10 +35,14 @@ impl RedisBlacklist {
 
 #[async_trait]
 impl TokenBlacklist for RedisBlacklist {
-    async fn deny(&self, id: &str, until: Timestamp) {
+    /// Must be called on a Tokio runtime.
+    fn deny(&self, id: &str, until: Timestamp) {
         self.own.deny_now(id, until);
-        // The durable record is elsewhere, and the refusal holds here already.
-        let _ = write(&self.redis, id, until, self.clock.now()).await;
+        let (redis, id, now) = (self.redis.clone(), id.to_owned(), self.clock.now());
+        tokio::spawn(async move {
+            // The durable record is elsewhere, and the refusal holds here already.
+            let _ = write(&redis, &id, until, now).await;
+        });
     }
 
     async fn is_denied(&self, id: &str) -> Result<bool> {

@@ -60,15 +60,11 @@ impl ResponseCache for BodyCache {
         self.0.get_or_load(key, policy, load).await
     }
 
-    async fn invalidate(&self, tags: &[Tag], at: i64) {
+    fn invalidate(&self, tags: &[Tag], at: i64) {
         self.0.invalidate(tags, at);
     }
 
-    async fn outdate(&self, tags: &[Tag]) {
-        self.0.outdate(tags);
-    }
-
-    async fn restart(&self, shared: &[(Tag, i64)]) {
+    fn restart(&self, shared: &[(Tag, i64)]) {
         self.0.restart(shared);
     }
 }

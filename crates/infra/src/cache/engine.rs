@@ -107,11 +107,6 @@ impl Engine {
         self.count("invalidate", "ok");
     }
 
-    pub(super) fn outdate(&self, tags: &[Tag]) {
-        self.generations.outdate(tags);
-        self.count("outdate", "ok");
-    }
-
     pub(super) fn restart(&self, shared: &[(Tag, i64)]) {
         self.generations.restart(shared);
         self.store.clear();

@@ -7,7 +7,6 @@ use std::{
         RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use alpine_domain::ports::cache::Tag;
@@ -17,9 +16,6 @@ use crate::sync;
 /// Slots that tags are hashed into. Two tags in one slot are invalidated together, which costs a miss
 /// now and then; in return the memory is fixed, however many accounts there are.
 const SLOTS: usize = 65_536;
-/// How long a change of this instance keeps its tags off the shared level, unless its event comes
-/// first. By then the event was applied, or this instance says that it is not fresh.
-const DISTRUST: Duration = Duration::from_secs(2);
 
 /// The generations of some tags at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,13 +25,6 @@ pub(super) struct Snapshot {
     /// The logged generations, in the order of the policy's tags, if entries under all of them may be
     /// shared with other instances.
     pub(super) shared: Option<Vec<i64>>,
-}
-
-/// A tag whose generation all instances derive from the log alike.
-#[derive(Debug)]
-struct Shared {
-    generation: i64,
-    distrusted_until: Option<Instant>,
 }
 
 /// The current generations.
@@ -48,7 +37,8 @@ pub(super) struct Generations {
     everything: AtomicU64,
     slots: Box<[AtomicU64]>,
     hasher: RandomState,
-    shared: RwLock<HashMap<Tag, Shared>>,
+    /// The tags whose generation all instances derive from the log alike.
+    shared: RwLock<HashMap<Tag, i64>>,
 }
 
 impl Default for Generations {
@@ -90,10 +80,11 @@ impl Generations {
         let mut shared = sync::write(&self.shared);
         for tag in tags {
             match shared.get_mut(tag) {
-                // Applied before: nothing that was loaded since is out of date.
-                Some(known) if at <= known.generation => {}
-                Some(known) => {
-                    *known = Shared { generation: at, distrusted_until: None };
+                // Nothing that was loaded since the newer event was applied is out of date: events are
+                // committed in the order of their numbers.
+                Some(generation) if at <= *generation => {}
+                Some(generation) => {
+                    *generation = at;
                     self.bump(tag);
                 }
                 None => self.bump(tag),
@@ -101,24 +92,10 @@ impl Generations {
         }
     }
 
-    /// A change of this instance whose event it has not applied yet.
-    pub(super) fn outdate(&self, tags: &[Tag]) {
-        let mut shared = sync::write(&self.shared);
-        for tag in tags {
-            if let Some(known) = shared.get_mut(tag) {
-                known.distrusted_until = Instant::now().checked_add(DISTRUST);
-            }
-            self.bump(tag);
-        }
-    }
-
     /// Invalidates everything, and learns which tags are shared.
     pub(super) fn restart(&self, generations: &[(Tag, i64)]) {
         let mut shared = sync::write(&self.shared);
-        *shared = generations
-            .iter()
-            .map(|(tag, at)| (tag.clone(), Shared { generation: *at, distrusted_until: None }))
-            .collect();
+        *shared = generations.iter().cloned().collect();
         self.everything.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -127,13 +104,7 @@ impl Generations {
         if shared.is_empty() {
             return None;
         }
-        tags.iter()
-            .map(|tag| {
-                let known = shared.get(tag)?;
-                let is_trusted = known.distrusted_until.is_none_or(|until| until <= Instant::now());
-                is_trusted.then_some(known.generation)
-            })
-            .collect()
+        tags.iter().map(|tag| shared.get(tag).copied()).collect()
     }
 
     fn bump(&self, tag: &Tag) {
@@ -162,9 +133,6 @@ mod tests {
         assert!(generations.is_current(&snapshot));
         generations.invalidate(&[b], 2);
         assert!(!generations.is_current(&snapshot));
-        let again = generations.snapshot(std::slice::from_ref(&a));
-        generations.outdate(std::slice::from_ref(&a));
-        assert!(!generations.is_current(&again));
         let again = generations.snapshot(&[a]);
         generations.restart(&[]);
         assert!(!generations.is_current(&again));
@@ -182,16 +150,5 @@ mod tests {
         generations.invalidate(std::slice::from_ref(&a), 7);
         assert!(generations.is_current(&snapshot), "an event that was applied before");
         assert_eq!(generations.snapshot(&[a, Tag::of("account")]).shared, None);
-    }
-
-    #[test]
-    fn a_change_of_ones_own_is_not_shared_until_its_event_comes() {
-        let generations = Generations::default();
-        let a = [Tag::of("a")];
-        generations.restart(&[(a[0].clone(), 1)]);
-        generations.outdate(&a);
-        assert_eq!(generations.snapshot(&a).shared, None);
-        generations.invalidate(&a, 2);
-        assert_eq!(generations.snapshot(&a).shared, Some(vec![2]));
     }
 }

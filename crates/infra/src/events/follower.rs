@@ -227,10 +227,8 @@ impl Reader {
     /// again, rather than missed.
     async fn start_anew(&self) -> Result<()> {
         let head = self.in_time(self.settings.step_deadline, self.log.head()).await?;
-        let newest =
-            self.in_time(self.settings.step_deadline, self.log.newest_of_each_kind()).await?;
         let patience = self.settings.step_deadline.saturating_mul(10);
-        self.in_time(patience, self.handler.reset(&newest)).await?;
+        self.in_time(patience, self.handler.reset(&*self.log)).await?;
         self.state.send_modify(|state| state.position = Some(head));
         self.metrics.log_position.set(head);
         Ok(())

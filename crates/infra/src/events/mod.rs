@@ -5,9 +5,9 @@
 //! only makes it read earlier than its poll would, and carries no events.
 
 mod follower;
-mod memory_wake_bus;
+mod no_wake_bus;
 mod redis_wake_bus;
 
 pub use follower::{FollowState, Follower, FollowerSettings};
-pub use memory_wake_bus::MemoryWakeBus;
+pub use no_wake_bus::NoWakeBus;
 pub use redis_wake_bus::RedisWakeBus;

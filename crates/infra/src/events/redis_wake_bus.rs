@@ -1,6 +1,10 @@
 //! Wake-ups between instances, over a short stream in Redis. It carries no events.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use ::redis::{Cmd, cmd, streams::StreamReadReply};
 use alpine_domain::ports::events::EventBus;
@@ -14,9 +18,11 @@ const BLOCK: Duration = Duration::from_secs(2);
 /// The pause after a failed read, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The field of an entry that says which instance added it.
+const SENDER: &str = "sender";
 
-/// Wakes the follower of every instance. A stream rather than publish and subscribe: a reader that
-/// reconnects finds what was added meanwhile. Waking the own process needs no Redis.
+/// Wakes the followers of all other instances. A stream rather than publish and subscribe: a reader
+/// that reconnects finds what was added meanwhile.
 pub struct RedisWakeBus {
     local: Arc<Notify>,
     outgoing: Arc<Notify>,
@@ -28,9 +34,11 @@ impl RedisWakeBus {
     pub fn new(redis: RedisHandle) -> Self {
         let local = Arc::new(Notify::new());
         let outgoing = Arc::new(Notify::new());
+        // Its keys are random, so the value is another one in each process.
+        let instance: Arc<str> = format!("{:016x}", RandomState::new().hash_one(0)).into();
         let tasks = [
-            tokio::spawn(send(redis.clone(), Arc::clone(&outgoing))),
-            tokio::spawn(receive(redis, Arc::clone(&local))),
+            tokio::spawn(send(redis.clone(), Arc::clone(&outgoing), Arc::clone(&instance))),
+            tokio::spawn(receive(redis, Arc::clone(&local), instance)),
         ];
         Self { local, outgoing, tasks }
     }
@@ -46,8 +54,7 @@ impl Drop for RedisWakeBus {
 
 #[async_trait]
 impl EventBus for RedisWakeBus {
-    async fn wake(&self) {
-        self.local.notify_one();
+    fn wake(&self) {
         self.outgoing.notify_one();
     }
 
@@ -61,10 +68,10 @@ fn stream_key(redis: &RedisHandle) -> String {
 }
 
 /// Sends wake-ups, one at a time: those that come meanwhile become one.
-async fn send(redis: RedisHandle, outgoing: Arc<Notify>) {
+async fn send(redis: RedisHandle, outgoing: Arc<Notify>, instance: Arc<str>) {
     let mut add = cmd("XADD");
-    // A few entries are enough: all are the same.
-    add.arg(stream_key(&redis)).arg(&["MAXLEN", "~", "16", "*", "w", "1"]);
+    // A few entries are enough: they say nothing but who added them.
+    add.arg(stream_key(&redis)).arg(&["MAXLEN", "~", "16", "*", SENDER, &*instance]);
     loop {
         outgoing.notified().await;
         let add = &add;
@@ -77,12 +84,12 @@ async fn send(redis: RedisHandle, outgoing: Arc<Notify>) {
     }
 }
 
-async fn receive(redis: RedisHandle, local: Arc<Notify>) {
+async fn receive(redis: RedisHandle, local: Arc<Notify>, instance: Arc<str>) {
     let key = stream_key(&redis);
     let mut pause = FIRST_PAUSE;
     let mut last: Option<String> = None;
     loop {
-        match listen(&redis, &key, &local, &mut last).await {
+        match listen(&redis, &key, &local, &instance, &mut last).await {
             Ok(()) => pause = FIRST_PAUSE,
             Err(error) => {
                 tracing::debug!(%error, "waiting for wake-ups failed");
@@ -102,6 +109,7 @@ async fn listen(
     redis: &RedisHandle,
     key: &str,
     local: &Notify,
+    instance: &str,
     last: &mut Option<String>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut connection = redis.blocking().get().await?;
@@ -117,11 +125,12 @@ async fn listen(
     *last = Some(position.clone());
     let reply: Option<StreamReadReply> =
         connection.wait_for(&read(key, &position), BLOCK + patience).await?;
-    let newest =
-        reply.and_then(|mut reply| reply.keys.pop()).and_then(|mut stream| stream.ids.pop());
-    if let Some(entry) = newest {
+    let entries = reply.and_then(|mut reply| reply.keys.pop()).map(|stream| stream.ids);
+    for entry in entries.unwrap_or_default() {
+        if entry.get::<String>(SENDER).as_deref() != Some(instance) {
+            local.notify_one();
+        }
         *last = Some(entry.id);
-        local.notify_one();
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ async fn layered(on: On) -> Option<Subject> {
     let cache =
         BodyCache::with_redis(settings(), redis, Arc::<ManualClock>::clone(&clock), metrics())
             .unwrap();
-    cache.restart(&SHARED).await;
+    cache.restart(&SHARED);
     Some(Subject { cache: Arc::new(cache), clock })
 }
 
@@ -213,12 +213,12 @@ async fn invalidated_is_never_served(subject: Subject) {
     let count = Arc::default();
     let load = counting(&count);
     get(&subject, "a", &load).await;
-    subject.cache.invalidate(&[Tag::of("other")], next_event()).await;
+    subject.cache.invalidate(&[Tag::of("other")], next_event());
     assert_eq!(get(&subject, "a", &load).await.1, CacheOutcome::Hit);
-    subject.cache.invalidate(&[TAG], next_event()).await;
+    subject.cache.invalidate(&[TAG], next_event());
     assert_eq!(get(&subject, "a", &load).await, ("body 2".into(), CacheOutcome::Miss));
     // Not even when loading fails, within what would have been its grace.
-    subject.cache.invalidate(&[TAG], next_event()).await;
+    subject.cache.invalidate(&[TAG], next_event());
     let failing: Loader = Arc::new(|| Box::pin(async { Err(Error::unavailable("x", "down")) }));
     assert!(subject.cache.get_or_load(key("a"), &policy(), failing).await.is_err());
 }
@@ -230,7 +230,7 @@ async fn a_load_racing_an_invalidation_is_not_kept(subject: Subject) {
     let early =
         tokio::spawn(async move { cache.get_or_load(key("a"), &policy(), first).await.unwrap() });
     started.notified().await;
-    subject.cache.invalidate(&[TAG], next_event()).await;
+    subject.cache.invalidate(&[TAG], next_event());
     // Who comes after the invalidation must not get what was read before it.
     let (cache, second) = (Arc::clone(&subject.cache), Arc::clone(&load));
     let late =
@@ -332,7 +332,7 @@ async fn restarting_forgets_everything(subject: Subject) {
     let load = counting(&count);
     get(&subject, "a", &load).await;
     get(&subject, "b", &load).await;
-    subject.cache.restart(&[(TAG, next_event())]).await;
+    subject.cache.restart(&[(TAG, next_event())]);
     assert_eq!(get(&subject, "a", &load).await.1, CacheOutcome::Miss);
     assert_eq!(get(&subject, "b", &load).await.1, CacheOutcome::Miss);
 }
@@ -374,7 +374,7 @@ async fn absence_is_remembered_for_a_moment(subject: Subject) {
     assert!(ask().await.is_err());
     assert_eq!(asked.load(Ordering::SeqCst), 2);
     // What came to exist is seen at once.
-    subject.cache.invalidate(&[TAG], next_event()).await;
+    subject.cache.invalidate(&[TAG], next_event());
     let count = Arc::default();
     assert_eq!(get(&subject, "a", &counting(&count)).await.0, "body 1");
 }
@@ -440,7 +440,7 @@ async fn pair(on: On) -> Option<[Subject; 2]> {
             metrics(),
         );
         let cache = cache.unwrap();
-        cache.restart(&SHARED).await;
+        cache.restart(&SHARED);
         pair.push(Subject { cache: Arc::new(cache), clock: Arc::clone(&clock) });
     }
     pair.try_into().ok()
@@ -486,8 +486,8 @@ async fn what_one_instance_invalidates_no_other_finds_in_redis() {
         get(&a, "x", &load).await;
         get_from_redis(&b, "x", "body 1").await;
         let event = next_event();
-        a.cache.invalidate(&[TAG], event).await;
-        b.cache.invalidate(&[TAG], event).await;
+        a.cache.invalidate(&[TAG], event);
+        b.cache.invalidate(&[TAG], event);
         assert_eq!(get(&b, "x", &load).await, ("body 2".into(), CacheOutcome::Miss), "{on:?}");
     }
 }
@@ -510,7 +510,7 @@ async fn garbage_in_redis_is_a_miss() {
             metrics(),
         )
         .unwrap();
-        cache.restart(&SHARED).await;
+        cache.restart(&SHARED);
         Subject { cache: Arc::new(cache), clock }
     };
     get(&fresh(open(settings.clone()).await).await, "x", &load).await;

@@ -47,7 +47,7 @@ async fn parts_at(redis: RedisHandle, at: i64) -> Parts {
     let clock = || Arc::new(SystemClock);
     let cache =
         BodyCache::with_redis(CacheSettings::default(), redis.clone(), clock(), metrics()).unwrap();
-    cache.restart(&[(TAG, at)]).await;
+    cache.restart(&[(TAG, at)]);
     let limits = SharedLimits { local: LocalLimits::default(), ..SharedLimits::default() };
     let steady = Arc::new(MonotonicClock::new());
     let list = BlacklistSettings::default();
@@ -110,7 +110,7 @@ async fn everything_goes_on(parts: &Parts) {
     for n in 0..20 {
         assert!(parts.limiter.admit(&policy(1_000), "x").await.allowed);
         let _ = cached(parts, &n.to_string(), "local").await;
-        parts.mirrored.deny(&format!("during-{n}"), soon).await;
+        parts.mirrored.deny(&format!("during-{n}"), soon);
         assert!(parts.mirrored.is_denied(&format!("during-{n}")).await.unwrap());
         assert!(!parts.mirrored.is_denied("never").await.unwrap());
         // Who has only Redis to ask cannot tell, and says so.
@@ -119,15 +119,15 @@ async fn everything_goes_on(parts: &Parts) {
     }
     assert!(started.elapsed() < PROMPT * 2, "took {:?}", started.elapsed());
     assert_ne!(condition(parts).await, Condition::Up);
-    prompt(parts.cache.invalidate(&[TAG], 1)).await;
+    parts.cache.invalidate(&[TAG], 1);
     assert_eq!(prompt(cached(parts, "warm", "two")).await, ("two".into(), CacheOutcome::Miss));
 }
 
 async fn warm_up(parts: &Parts) {
     let soon = SystemClock.now().later(Duration::from_mins(1));
     assert_eq!(cached(parts, "warm", "one").await.1, CacheOutcome::Miss);
-    parts.mirrored.deny("before", soon).await;
-    parts.remote.deny("before", soon).await;
+    parts.mirrored.deny("before", soon);
+    parts.remote.deny("before", soon);
     assert_eq!(condition(parts).await, Condition::Up);
 }
 
@@ -172,8 +172,7 @@ async fn absent_at_boot_delays_nothing() {
     let bus = RedisWakeBus::new(parts.redis.clone());
     assert_eq!(cached(&parts, "a", "one").await, ("one".into(), CacheOutcome::Miss));
     assert!(parts.limiter.admit(&policy(3), "x").await.allowed);
-    bus.wake().await;
-    bus.woken().await;
+    bus.wake();
     assert!(started.elapsed() < PROMPT);
     assert_eq!(condition(&parts).await, Condition::Down);
     assert_eq!(RedisProbe::new(None).probe().await.condition, Condition::NotConfigured);
@@ -249,6 +248,6 @@ async fn a_read_only_or_full_server_is_a_miss_not_an_error() {
     assert_eq!(cached(&parts, "a", "one").await, ("one".into(), CacheOutcome::Miss));
     assert!(parts.limiter.admit(&policy(1), "x").await.allowed);
     assert!(!parts.limiter.admit(&policy(1), "x").await.allowed);
-    parts.cache.invalidate(&[TAG], 1).await;
+    parts.cache.invalidate(&[TAG], 1);
     assert_eq!(cached(&parts, "a", "two").await, ("two".into(), CacheOutcome::Miss));
 }

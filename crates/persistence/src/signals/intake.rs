@@ -153,7 +153,13 @@ fn accept_with(
                 Accepted::Stored(*id)
             }
             (Some(id), _) => judge(*id, offered[first].content_hash == signal.content_hash),
-            (None, Some(known)) => judge(known.id, known.says_the_same(signal)),
+            (None, Some(known)) => {
+                let is_same = known.says_the_same(signal);
+                if is_same {
+                    unit.confirm(Event::SignalPublished { signal: known.id });
+                }
+                judge(known.id, is_same)
+            }
             (None, None) if refused.contains(&key) => Accepted::Refused,
             (None, None) => {
                 let text = "a signal was neither stored nor found";
@@ -223,6 +229,9 @@ pub(super) fn record_outcome(
         }
     }
     let repeats = signal.outcome.as_ref().is_some_and(|stored| reported.repeats(stored));
+    if repeats {
+        unit.confirm(Event::SignalClosed { signal: signal.id });
+    }
     Ok(if repeats { OutcomeRecorded::Repeated(signal) } else { OutcomeRecorded::Conflict(signal) })
 }
 

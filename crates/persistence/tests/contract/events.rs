@@ -2,23 +2,31 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use alpine_domain::{event::Event, ports::events::EventLog as _, signal::SignalId};
+use alpine_domain::{
+    account::AccountStore as _,
+    event::{CommitHandler, CommittedEvent, Event},
+    ports::events::EventLog as _,
+    signal::{SignalId, SignalStore as _},
+};
 
 use diesel::connection::SimpleConnection as _;
 
-use crate::support::{Bed, at, dawdle, on_both};
+use crate::support::{Bed, at, dawdle, on_both, outcome, signal};
 
 on_both!(
     rows_are_appended_with_their_change_or_not_at_all,
     a_follower_sees_every_row_once_and_in_order,
     pruning_takes_the_old_end_and_head_never_goes_back,
     the_newest_row_of_each_kind_is_found,
+    the_handler_is_told_what_was_committed_with_its_numbers,
+    the_handler_is_told_also_when_the_writer_has_gone_away,
+    a_repetition_is_told_here_and_adds_nothing_to_the_log,
 );
 
 async fn log(bed: &Bed, number: i64, seconds: i64) {
@@ -121,6 +129,136 @@ async fn a_follower_sees_every_row_once_and_in_order(bed: Bed) {
         assert_eq!(slowest, Some(Event::SignalClosed { signal }));
     }
     assert_eq!(bed.events.head().await.unwrap(), seen[200].seq);
+}
+
+/// Notes what it is told.
+#[derive(Default)]
+struct Notes(Mutex<Vec<CommittedEvent>>);
+
+impl Notes {
+    fn of(bed: &Bed) -> Arc<Self> {
+        let notes = Arc::new(Self::default());
+        let handler: Weak<dyn CommitHandler> = Arc::<Self>::downgrade(&notes);
+        bed.database.tell(handler);
+        notes
+    }
+
+    fn take(&self) -> Vec<CommittedEvent> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+impl CommitHandler for Notes {
+    fn committed(&self, events: &[CommittedEvent]) {
+        self.0.lock().unwrap().extend_from_slice(events);
+    }
+}
+
+/// The rows of the log after `seq`, as a handler is told of them.
+async fn logged(bed: &Bed, seq: i64) -> Vec<CommittedEvent> {
+    let rows = bed.events.read_after(seq, 10_000).await.unwrap();
+    let event = |payload: &str| Event::from_payload(payload).unwrap();
+    rows.iter().map(|row| CommittedEvent { seq: row.seq, event: event(&row.payload) }).collect()
+}
+
+async fn the_handler_is_told_what_was_committed_with_its_numbers(bed: Bed) {
+    log(&bed, 1, 0).await;
+    let before = bed.events.head().await.unwrap();
+    let notes = Notes::of(&bed);
+    let refused = bed
+        .database
+        .write("test", |unit| {
+            unit.log(at(0), Event::EverybodySignedOut);
+            Err::<(), _>(alpine_domain::Error::NotFound("anything").into())
+        })
+        .await;
+    assert!(matches!(refused, Err(alpine_domain::Error::NotFound("anything"))));
+    bed.database.write("test", |_| Ok(())).await.unwrap();
+    assert_eq!(notes.take(), [], "nothing was committed");
+
+    // Different kinds in turn: a number that went to another event would show.
+    bed.database
+        .write("test", |unit| {
+            for n in 0..1_000 {
+                let signal = SignalId::new(n);
+                unit.log(at(0), Event::SignalPublished { signal });
+                unit.log(at(0), Event::SignalClosed { signal });
+            }
+            unit.log(at(0), Event::ProducersChanged);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let told = notes.take();
+    assert_eq!(told.len(), 2_001);
+    assert!(told == logged(&bed, before).await, "other numbers than in the log");
+}
+
+async fn the_handler_is_told_also_when_the_writer_has_gone_away(bed: Bed) {
+    let notes = Notes::of(&bed);
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let begun = Mutex::new(Some(begun));
+    let database = bed.database.clone();
+    let writer = tokio::spawn(async move {
+        database
+            .write("test", move |unit| {
+                unit.log(at(0), Event::ApiKeysChanged);
+                if let Some(begun) = begun.lock().unwrap().take() {
+                    begun.send(()).unwrap();
+                }
+                dawdle(Duration::from_millis(100));
+                Ok(())
+            })
+            .await
+    });
+    has_begun.await.unwrap();
+    writer.abort();
+    assert!(writer.await.unwrap_err().is_cancelled());
+    // It is told right after the commit, on the thread that nobody waits for.
+    let told = async {
+        loop {
+            let told = notes.take();
+            if !told.is_empty() {
+                return told;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
+    assert_eq!(told, logged(&bed, 0).await);
+    assert_eq!(told.len(), 1);
+}
+
+/// Another instance may have made the change, and this one not applied it yet.
+async fn a_repetition_is_told_here_and_adds_nothing_to_the_log(bed: Bed) {
+    let producer = bed.producer().await;
+    let one = signal(&producer, "one", 0);
+    let ids = bed.store(vec![one.clone()]).await;
+    bed.signals.record_outcome(outcome(&one, "110", 10)).await.unwrap();
+    let user = bed.user("ada@example.com").await;
+    let session = bed.session(user.id, "refresh").await;
+    bed.accounts.revoke_session(session, at(20), at(900)).await.unwrap();
+    let log = logged(&bed, 0).await;
+
+    let notes = Notes::of(&bed);
+    bed.signals.accept(vec![one.clone()]).await.unwrap();
+    bed.signals.record_outcome(outcome(&one, "110", 10)).await.unwrap();
+    bed.accounts.revoke_session(session, at(30), at(910)).await.unwrap();
+    assert_eq!(logged(&bed, 0).await, log);
+    let seq = log.last().unwrap().seq;
+    let repeated = [
+        Event::SignalPublished { signal: ids[0] },
+        Event::SignalClosed { signal: ids[0] },
+        Event::SessionRevoked { session, until: at(910) },
+    ];
+    assert_eq!(notes.take(), repeated.map(|event| CommittedEvent { seq, event }));
+
+    // The same id that says something else is refused: no change is confirmed.
+    let mut other = one;
+    other.content_hash = alpine_domain::signal::VerificationHash::of("other");
+    bed.signals.accept(vec![other.clone()]).await.unwrap();
+    bed.signals.record_outcome(outcome(&other, "120", 10)).await.unwrap();
+    assert_eq!(notes.take(), []);
 }
 
 async fn pruning_takes_the_old_end_and_head_never_goes_back(bed: Bed) {

@@ -15,7 +15,7 @@ use alpine_infra::{
     InfraMetrics,
     blacklist::{MemoryBlacklist, MirroredBlacklist},
     cache::BodyCache,
-    events::{MemoryWakeBus, RedisWakeBus},
+    events::{NoWakeBus, RedisWakeBus},
     rate_limit::{MemoryRateLimiter, RedisRateLimiter},
     redis::{RedisHandle, RedisProbe},
 };
@@ -110,7 +110,7 @@ impl Adapters {
             cache: Arc::new(cache),
             limiter: Arc::new(limiter),
             blacklist: Arc::new(blacklist),
-            bus: Arc::new(MemoryWakeBus::new()),
+            bus: Arc::new(NoWakeBus),
             redis_probe: RedisProbe::new(None),
         })
     }

@@ -1,11 +1,11 @@
 //! The use cases over their stores: all of Alpine but its surface. Commands use it without a server.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use alpine_domain::{
     Clock,
     account::{AccountPorts, AccountStates, AccountStore, Accounts, Authenticator},
-    event::InstanceMemory,
+    event::{CommitHandler, CommittedEvent, InstanceMemory},
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
@@ -51,6 +51,9 @@ pub struct Core {
     pub events: Arc<dyn EventLog>,
     /// What this instance holds in memory and events change.
     pub memory: Arc<InstanceMemory>,
+    /// The database knows it weakly only.
+    #[expect(dead_code, reason = "keeps the handler of commits alive")]
+    own_commits: Arc<OwnCommits>,
     /// Wakes followers of the log.
     pub bus: Arc<dyn EventBus>,
     /// Bodies that were made before.
@@ -107,21 +110,22 @@ impl Core {
                 api_keys,
                 hasher,
                 tokens,
-                blacklist: blacklist.clone(),
-                states: states.clone(),
                 clock: clock.clone(),
                 randomness: randomness.clone(),
             },
             settings::accounts(config),
         );
-        let memory = InstanceMemory {
-            accounts: account_store.clone(),
+        let memory = Arc::new(InstanceMemory::new(
+            account_store.clone(),
             states,
-            authenticator: authenticator.clone(),
-            blacklist: blacklist.clone(),
-            cache: cache.clone(),
-            clock: clock.clone(),
-        };
+            authenticator.clone(),
+            blacklist.clone(),
+            cache.clone(),
+            clock.clone(),
+        ));
+        let own_commits = Arc::new(OwnCommits { memory: memory.clone(), bus: bus.clone() });
+        let handler: Weak<dyn CommitHandler> = Arc::downgrade(&own_commits) as _;
+        database.tell(handler);
         let producers = Producers::new(producer_store, clock.clone(), randomness.clone());
         let visibility = settings::visibility(config);
         Ok(Self {
@@ -134,7 +138,8 @@ impl Core {
             performance: Arc::new(Performance::new(signals.clone(), clock.clone())),
             expiry: Arc::new(Expiry::new(signals, clock.clone(), settings::expiry(config))),
             events,
-            memory: Arc::new(memory),
+            memory,
+            own_commits,
             bus,
             cache,
             blacklist,
@@ -188,6 +193,19 @@ impl Core {
                 .with_context(|| format!("the producer {name} of the configuration"))?;
         }
         Ok(())
+    }
+}
+
+/// What this instance commits is applied to its memory at once, and the others are woken.
+struct OwnCommits {
+    memory: Arc<InstanceMemory>,
+    bus: Arc<dyn EventBus>,
+}
+
+impl CommitHandler for OwnCommits {
+    fn committed(&self, events: &[CommittedEvent]) {
+        self.memory.apply(events);
+        self.bus.wake();
     }
 }
 

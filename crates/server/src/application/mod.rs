@@ -13,8 +13,7 @@ use std::{
 
 use actix_web::{
     HttpServer,
-    dev::{Server, ServerHandle, Service as _},
-    http::Method,
+    dev::{Server, ServerHandle},
     web,
 };
 use alpine_domain::{Clock, ports::secrets::Randomness, time::SystemClock};
@@ -299,30 +298,16 @@ fn serve_api(
     core: &Arc<Core>,
     more_routes: fn(&Arc<Core>) -> Vec<Route>,
 ) -> anyhow::Result<Server> {
-    let (state, core, bus) = (state.clone(), core.clone(), core.bus.clone());
+    let (state, core) = (state.clone(), core.clone());
     let http = &config.http;
     let workers = match http.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         given => given,
     };
     let server = HttpServer::new(move || {
-        let bus = bus.clone();
         let mut table = routes::table(&state.settings);
         table.extend(more_routes(&core));
-        alpine_http::build(state.clone(), table).wrap_fn(move |request, service| {
-            let may_write =
-                !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-            let bus = may_write.then(|| bus.clone());
-            let answer = service.call(request);
-            async move {
-                let answer = answer.await?;
-                // What was written is in the log already; this only spares the others their poll.
-                if let Some(bus) = bus.filter(|_| answer.status().is_success()) {
-                    bus.wake().await;
-                }
-                Ok(answer)
-            }
-        })
+        alpine_http::build(state.clone(), table)
     })
     .workers(workers)
     .max_connections(http.max_connections.div_ceil(workers))
@@ -358,7 +343,6 @@ fn background(config: &Config, core: &Arc<Core>, follower: &Arc<Follower>) -> Ta
             let expired = core.expiry.run_once().await?;
             if expired > 0 {
                 tracing::info!(expired, "signals expired");
-                core.bus.wake().await;
             }
             Ok::<_, alpine_domain::Error>(())
         }

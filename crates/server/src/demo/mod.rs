@@ -89,7 +89,6 @@ async fn trade(core: &Core, config: &Config) -> alpine_domain::Result<()> {
                 Err(error) => return Err(error),
             }
         }
-        core.bus.wake().await;
     }
     Ok(())
 }

@@ -79,6 +79,12 @@ impl Client {
         Self { http, base: base.to_owned(), bearer: None, key: None }
     }
 
+    /// The same client of another instance.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// The same client with an access token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {

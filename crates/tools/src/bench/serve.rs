@@ -217,9 +217,7 @@ impl ResponseCache for NoCache {
         }))
     }
 
-    async fn invalidate(&self, _: &[Tag], _: i64) {}
+    fn invalidate(&self, _: &[Tag], _: i64) {}
 
-    async fn outdate(&self, _: &[Tag]) {}
-
-    async fn restart(&self, _: &[(Tag, i64)]) {}
+    fn restart(&self, _: &[(Tag, i64)]) {}
 }

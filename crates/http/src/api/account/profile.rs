@@ -34,7 +34,5 @@ pub(crate) async fn update_profile(mut context: Context) -> Result<HttpResponse>
     let services = &context.state.services;
     let account =
         services.accounts.update_profile(user, full_name.as_deref(), email.as_deref()).await?;
-    // The event log tells the other instances; this one must not serve the old body once it answered.
-    services.cache.outdate(&[tags::account(user)]).await;
     context.ok(&ProfileView::from(&account))
 }

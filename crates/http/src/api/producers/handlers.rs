@@ -7,7 +7,7 @@ use actix_web::{
         header::{HeaderValue, LOCATION, RETRY_AFTER},
     },
 };
-use alpine_domain::{account::Caller, event::tags, producer::Producer};
+use alpine_domain::{account::Caller, producer::Producer};
 
 use super::views::{BatchView, OutcomeView, StoredView, SyncHealth};
 use crate::{
@@ -31,8 +31,6 @@ pub(crate) async fn submit(mut context: Context) -> Result<HttpResponse> {
     let (_, body) = context.body(&[MediaType::Json]).await?;
     let services = &context.state.services;
     let submitted = services.intake.submit(producer(&context)?, &body).await?;
-    // The event log tells the other instances; this one must not serve an older list from now on.
-    services.cache.outdate(&[tags::SIGNALS]).await;
     let id = submitted.id.get();
     let view = StoredView {
         status: "success",
@@ -54,9 +52,6 @@ pub(crate) async fn submit_batch(mut context: Context) -> Result<HttpResponse> {
     let services = &context.state.services;
     let results = services.intake.submit_batch(producer(&context)?, &body).await?;
     let view = BatchView::new(&results);
-    if view.stored > 0 {
-        services.cache.outdate(&[tags::SIGNALS]).await;
-    }
     context.ok(&view)
 }
 
@@ -65,9 +60,6 @@ pub(crate) async fn report_outcome(mut context: Context) -> Result<HttpResponse>
     let (_, body) = context.body(&[MediaType::Json]).await?;
     let services = &context.state.services;
     let (signal, is_new) = services.intake.report_outcome(producer(&context)?, &body).await?;
-    if is_new {
-        services.cache.outdate(&[tags::SIGNALS, tags::PERFORMANCE]).await;
-    }
     let outcome = signal.outcome.as_ref();
     context.ok(&OutcomeView {
         status: "success",

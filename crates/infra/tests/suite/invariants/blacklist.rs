@@ -19,7 +19,7 @@ use alpine_domain::{
 };
 use alpine_infra::{
     blacklist::{BlacklistSettings, MirroredBlacklist},
-    events::{Follower, FollowerSettings, MemoryWakeBus},
+    events::{Follower, FollowerSettings, NoWakeBus},
     redis::{RedisHandle, RedisSettings},
 };
 use alpine_testing::{FaultProxy, Memory, own_redis};
@@ -82,25 +82,25 @@ impl EventLog for Log {
 }
 
 /// What each instance does with the log.
-struct Applier {
+struct Handler {
     log: Arc<Log>,
     list: Arc<MirroredBlacklist>,
 }
 
-impl Applier {
+impl Handler {
     async fn deny(&self, id: &str) {
-        self.list.deny(id, SystemClock.now().later(Duration::from_mins(15))).await;
+        self.list.deny(id, SystemClock.now().later(Duration::from_mins(15)));
     }
 }
 
 #[async_trait]
-impl EventHandler for Applier {
+impl EventHandler for Handler {
     async fn apply(&self, event: &LoggedEvent) -> Result<()> {
         self.deny(&event.payload).await;
         Ok(())
     }
 
-    async fn reset(&self, _newest: &[LoggedEvent]) -> Result<()> {
+    async fn reset(&self, _: &dyn EventLog) -> Result<()> {
         for row in self.log.answer(<[_]>::to_vec)? {
             self.deny(&row.payload).await;
         }
@@ -118,12 +118,11 @@ impl Instance {
         let settings = BlacklistSettings::default();
         let list =
             Arc::new(MirroredBlacklist::new(settings, redis, Arc::new(SystemClock), metrics()));
-        let handler = Applier { log: Arc::clone(log), list: Arc::clone(&list) };
-        // Its bus is its own: no instance is ever woken by another.
+        let handler = Handler { log: Arc::clone(log), list: Arc::clone(&list) };
         let follower = Follower::start(
             FollowerSettings { fresh_for: DELTA, ..FollowerSettings::default() },
             Arc::<Log>::clone(log),
-            Arc::new(MemoryWakeBus::new()),
+            Arc::new(NoWakeBus),
             Arc::new(handler),
             metrics(),
         );
@@ -138,7 +137,7 @@ impl Instance {
 
     async fn logs_out(&self, log: &Log, id: &str) {
         log.revoke(id);
-        self.list.deny(id, SystemClock.now().later(Duration::from_mins(15))).await;
+        self.list.deny(id, SystemClock.now().later(Duration::from_mins(15)));
     }
 }
 

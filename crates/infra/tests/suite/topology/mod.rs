@@ -119,7 +119,7 @@ impl Instance {
     }
 
     async fn deny(&self, id: &str) {
-        self.list.deny(id, SystemClock.now().later(Duration::from_mins(5))).await;
+        self.list.deny(id, SystemClock.now().later(Duration::from_mins(5)));
     }
 
     async fn denies(&self, id: &str) -> bool {
@@ -147,7 +147,7 @@ async fn wakes(from: &Instance, to: &Instance) {
         // What it was told when it reconnected.
         while timeout(Duration::from_millis(300), to.bus.woken()).await.is_ok() {}
         loop {
-            from.bus.wake().await;
+            from.bus.wake();
             if timeout(Duration::from_millis(300), to.bus.woken()).await.is_ok() {
                 return;
             }

@@ -6,6 +6,7 @@
 //! longer before they call it broken; what they measured stands in their output.
 
 mod addresses;
+mod at_once;
 mod cache;
 mod cluster;
 mod freshness;

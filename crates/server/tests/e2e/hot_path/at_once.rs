@@ -1,0 +1,405 @@
+//! Invariant 15: what a 2xx said is true, on the instance that said it, for every request sent
+//! afterwards; on the others within Δ.
+//!
+//! The instance that answers gets no help: its follower reads the log every five minutes, and a wake-up
+//! of its own does not reach it. Beside the changes, readers keep asking, so that loads and look-ups
+//! are under way while something changes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use alpine_domain::account::{Account, NewSession, Role, Secret, SessionId, Tier, digest};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::{
+    cluster::{Cluster, State},
+    watch::last_without,
+};
+use crate::support::{Answer, Backend, Client, Options, SignalBody, TestApp};
+
+/// Changes of each of the ten kinds on each back end: a thousand together.
+const ROUNDS: usize = 100;
+/// Δ.
+const PROMISED: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_15_what_a_2xx_said_is_true_at_once_on_sqlite() {
+    every_change(&TestApp::spawn_with(&Backend::SqliteMemory, unaided()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_15_what_a_2xx_said_is_true_at_once_with_redis() {
+    with_redis(State::Up).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_15_what_a_2xx_said_is_true_at_once_with_a_stopped_redis() {
+    with_redis(State::Stopped).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_15_what_a_2xx_said_is_true_at_once_without_redis() {
+    with_redis(State::Killed).await;
+}
+
+/// From the first moment of the state on: while Redis is still believed to be there, too.
+async fn with_redis(state: State) {
+    let Some(mut cluster) = Cluster::start(1, unaided()).await else { return };
+    cluster.enter(state).await;
+    every_change(&cluster.apps[0]).await;
+}
+
+/// With the follower as it is by default. Each kind of change is made on the first instance, and the
+/// second one asked until it answers the new way.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_15_what_a_2xx_said_is_true_on_another_instance_in_time() {
+    let Some(mut cluster) = Cluster::start(2, Options::default()).await else { return };
+    for (n, state) in [State::Up, State::Stopped, State::Killed].into_iter().enumerate() {
+        cluster.enter(state).await;
+        elsewhere_in_time(&cluster.apps[0], &cluster.apps[1], n).await;
+    }
+}
+
+async fn elsewhere_in_time(here: &TestApp, there: &TestApp, n: usize) {
+    let elite = User::create(here, &format!("elite-{n}@example.com"), Tier::Elite).await;
+    let [client, ended, all_ended] = [
+        elite.client().await,
+        elite.client().await,
+        User::create(here, &format!("all-{n}@example.com"), Tier::Pro).await.client().await,
+    ];
+    let made = client.post("users/api-keys", &json!({"name": "bot"})).await.expect(201);
+    let pro = User::create(here, &format!("pro-{n}@example.com"), Tier::Pro).await;
+    let promoted = pro.client().await;
+    let key = |name: &str| Secret::new(format!("the {name} key of a producer, number {n}"));
+    let (name, old, new) = (format!("producer-{n}"), key("old"), key("new"));
+    here.core.producers.ensure(&name, &old, false).await.unwrap();
+    let producer = here.client().with_key(new.reveal());
+    // The price tells which signal it is.
+    let (posted, closed) = (1_000 + n, 2_000 + n);
+    let signal = |number: usize| {
+        let body = SignalBody::new(&number.to_string(), "80");
+        SignalBody { entry_price: number.to_string(), ..body }.to_json()
+    };
+    here.client()
+        .with_key(old.reveal())
+        .post_text("external-signals/sync/signal", signal(closed))
+        .await
+        .expect(201);
+
+    // What the other instance says before: it remembers all of it from here on.
+    let program = there.client().with_key(made["key"].as_str().unwrap());
+    let on = |client: &Client| client.at(&there.base);
+    let (reader, ended_there, all_ended_there, promoted_there) =
+        (on(&client), on(&ended), on(&all_ended), on(&promoted));
+    let old_producer = there.client().with_key(old.reveal());
+    let asks_key = async || program.get("signals/subscribed").await.status.as_u16();
+    let asks_ended = async || ended_there.get("auth/me").await.status.as_u16();
+    let asks_all_ended = async || all_ended_there.get("auth/me").await.status.as_u16();
+    let asks_promoted = async || promoted_there.get("users/api-keys").await.status.as_u16();
+    let asks_producer = async || {
+        old_producer.post("external-signals/sync/signal", &json!({})).await.status.as_u16()
+    };
+    let asks_name = async || {
+        let me = reader.get("auth/me").await.expect(200);
+        u16::from(me["full_name"] == format!("Ada {n}"))
+    };
+    let asks_list = async || {
+        let list = reader.get("signals/latest?limit=5").await.expect(200);
+        let rows = list.as_array().unwrap();
+        let shows = |number: usize| {
+            u16::from(rows.iter().any(|row| row["entry_price"].to_string() == number.to_string()))
+        };
+        10 * shows(posted) + shows(closed)
+    };
+    last_without(1, Instant::now(), asks_list).await;
+    for _ in 0..2 {
+        assert_eq!((asks_key().await, asks_ended().await, asks_all_ended().await), (200, 200, 200));
+        assert_eq!(
+            (asks_promoted().await, asks_producer().await, asks_name().await),
+            (403, 422, 0)
+        );
+    }
+
+    client.delete(&format!("users/api-keys/{}", made["id"].as_str().unwrap())).await.expect(200);
+    ended.post("auth/logout", &json!({})).await.expect(200);
+    all_ended.post("auth/logout-all", &json!({})).await.expect(200);
+    client.put("users/profile", &json!({"full_name": format!("Ada {n}")})).await.expect(200);
+    here.core.accounts.change_standing(&pro.account, Tier::Elite, Role::User).await.unwrap();
+    here.core.producers.ensure(&name, &new, false).await.unwrap();
+    producer.post_text("external-signals/sync/signal", signal(posted)).await.expect(201);
+    let outcome = json!({
+        "signal_id": closed.to_string(), "exit_price": closed + 1,
+        "exit_timestamp": "2025-02-01T00:00:00Z",
+    });
+    producer.post("external-signals/sync/outcome", &outcome).await.expect(200);
+    let since = Instant::now();
+    let late = tokio::join!(
+        last_without(401, since, asks_key),
+        last_without(401, since, asks_ended),
+        last_without(401, since, asks_all_ended),
+        last_without(200, since, asks_promoted),
+        last_without(401, since, asks_producer),
+        last_without(1, since, asks_name),
+        last_without(10, since, asks_list),
+    );
+    eprintln!("the old way up to {late:?} later");
+    let late = [late.0, late.1, late.2, late.3, late.4, late.5, late.6];
+    assert!(late.iter().all(|late| *late <= PROMISED), "{late:?}");
+}
+
+fn unaided() -> Options {
+    Options::default()
+        .set("ALPINE__EVENTS__POLL_INTERVAL", "5m")
+        .set("ALPINE__EVENTS__MAX_STALENESS", "10m")
+}
+
+async fn every_change(app: &TestApp) {
+    let started = Instant::now();
+    let elite = User::create(app, "reader@example.com", Tier::Elite).await;
+    let readers = Readers::start(&[
+        (elite.client().await, "signals/latest?limit=5"),
+        (elite.client().await, "auth/me"),
+        (app.client(), "performance/stats"),
+    ]);
+    tokio::join!(
+        api_keys(app),
+        sessions(app),
+        all_sessions_of_a_user(app),
+        tiers_and_roles(app),
+        profiles(app),
+        producers(app),
+        signals(app, elite.client().await),
+    );
+    everybodys_sessions(app).await;
+    eprintln!(
+        "{} changes and {} reads in {:?}",
+        10 * ROUNDS,
+        readers.stop().await,
+        started.elapsed()
+    );
+}
+
+/// The status and the kind of problem of a refusal.
+#[track_caller]
+fn assert_refused(answer: &Answer, status: u16, problem: &str) {
+    let body = answer.expect(status);
+    assert_eq!((&body["type"], &body["status"]), (&json!(problem), &json!(status)), "{body}");
+}
+
+async fn api_keys(app: &TestApp) {
+    let client = User::create(app, "keys@example.com", Tier::Elite).await.client().await;
+    for _ in 0..ROUNDS {
+        let made = client.post("users/api-keys", &json!({"name": "bot"})).await.expect(201);
+        let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+        let program = app.client().with_key(key);
+        program.get("signals/subscribed").await.expect(200);
+        client.delete(&format!("users/api-keys/{id}")).await.expect(200);
+        let refused = program.get("signals/subscribed").await;
+        assert_refused(&refused, 401, "/problems/unauthenticated");
+    }
+}
+
+async fn sessions(app: &TestApp) {
+    let user = User::create(app, "sessions@example.com", Tier::Pro).await;
+    let kept = user.client().await;
+    for _ in 0..ROUNDS {
+        let ended = user.client().await;
+        ended.get("auth/me").await.expect(200);
+        ended.post("auth/logout", &json!({})).await.expect(200);
+        assert_refused(&ended.get("auth/me").await, 401, "/problems/unauthenticated");
+        kept.get("auth/me").await.expect(200);
+    }
+}
+
+async fn all_sessions_of_a_user(app: &TestApp) {
+    let user = User::create(app, "all-sessions@example.com", Tier::Pro).await;
+    let mut next = user.client().await;
+    for _ in 0..ROUNDS {
+        let (one, other) = (next, user.client().await);
+        for session in [&one, &other] {
+            session.get("auth/me").await.expect(200);
+        }
+        one.post("auth/logout-all", &json!({})).await.expect(200);
+        for session in [&one, &other] {
+            assert_refused(&session.get("auth/me").await, 401, "/problems/unauthenticated");
+        }
+        next = user.client().await;
+        next.get("auth/me").await.expect(200);
+    }
+}
+
+/// No route does this: the use case returns instead of a 2xx.
+async fn everybodys_sessions(app: &TestApp) {
+    let user = User::create(app, "everybody@example.com", Tier::Pro).await;
+    for _ in 0..ROUNDS {
+        let client = user.client().await;
+        client.get("auth/me").await.expect(200);
+        assert!(app.core.accounts.sign_out_everybody().await.unwrap() > 1);
+        assert_refused(&client.get("auth/me").await, 401, "/problems/unauthenticated");
+    }
+}
+
+/// No route does this either. Both what is shown of the account and what it may do follow.
+async fn tiers_and_roles(app: &TestApp) {
+    let user = User::create(app, "tiers@example.com", Tier::Free).await;
+    let client = user.client().await;
+    let standings = [
+        (Tier::Elite, Role::User, 200),
+        (Tier::Pro, Role::User, 403),
+        (Tier::Pro, Role::Admin, 200),
+        (Tier::Free, Role::User, 403),
+    ];
+    for (tier, role, keys) in standings.into_iter().cycle().take(ROUNDS) {
+        app.core.accounts.change_standing(&user.account, tier, role).await.unwrap();
+        let me = client.get("auth/me").await.expect(200);
+        assert_eq!((&me["tier"], &me["role"]), (&json!(tier.as_str()), &json!(role.as_str())));
+        client.get("users/api-keys").await.expect(keys);
+    }
+}
+
+async fn profiles(app: &TestApp) {
+    let client = User::create(app, "profiles@example.com", Tier::Pro).await.client().await;
+    for n in 0..ROUNDS {
+        let name = format!("Ada {n}");
+        client.put("users/profile", &json!({"full_name": name})).await.expect(200);
+        for path in ["users/profile", "auth/me"] {
+            assert_eq!(client.get(path).await.expect(200)["full_name"], json!(name), "{path}");
+        }
+    }
+}
+
+/// What is sent is refused for what it says, once it is known who sends it.
+async fn producers(app: &TestApp) {
+    const PATH: &str = "external-signals/sync/signal";
+    let ensure = async |key: &str| {
+        app.core.producers.ensure("keys", &Secret::new(key), false).await.unwrap().id
+    };
+    let key = |n: usize| format!("a key of a producer, number {n:08}");
+    ensure(&key(0)).await;
+    let mut old = app.client().with_key(&key(0));
+    for n in 1..=ROUNDS {
+        old.post(PATH, &json!({})).await.expect(422);
+        let id = ensure(&key(n)).await;
+        let new = app.client().with_key(&key(n));
+        assert_refused(&old.post(PATH, &json!({})).await, 401, "/problems/unauthenticated");
+        new.post(PATH, &json!({})).await.expect(422);
+        if n % 2 == 0 {
+            app.core.producers.disable(id).await.unwrap();
+            assert_refused(&new.post(PATH, &json!({})).await, 401, "/problems/unauthenticated");
+            ensure(&key(n + ROUNDS)).await;
+        }
+        old = app.client().with_key(&key(if n % 2 == 0 { n + ROUNDS } else { n }));
+    }
+}
+
+/// Three kinds: one signal, a batch of them, an outcome. The price tells which signal it is.
+async fn signals(app: &TestApp, reader: Client) {
+    let producer = app.client().with_key(&app.producer("argo").await);
+    let latest = async || {
+        let list = reader.get("signals/latest?limit=5").await.expect(200);
+        let prices = list.as_array().unwrap().iter().map(|row| row["entry_price"].as_f64());
+        prices.map(|price| format!("{}", price.unwrap())).collect::<Vec<_>>()
+    };
+    let signal = |n: usize| {
+        SignalBody { entry_price: n.to_string(), ..SignalBody::new(&format!("S-{n}"), "80") }
+            .to_json()
+    };
+    for n in 1..=ROUNDS {
+        let [one, two, three] = [n * 3, n * 3 + 1, n * 3 + 2];
+        let posted =
+            producer.post_text("external-signals/sync/signal", signal(one)).await.expect(201);
+        assert_eq!(latest().await.first(), Some(&one.to_string()));
+
+        let lines = format!("{}\n{}\n", signal(two), signal(three));
+        let stored = producer.post_text("external-signals/sync/batch", lines).await.expect(200);
+        assert_eq!(stored["stored"], 2, "{stored}");
+        assert_eq!(latest().await[..3], [three, two, one].map(|n| n.to_string()));
+
+        let outcome = json!({
+            "signal_id": format!("S-{one}"), "exit_price": one + 1,
+            "exit_timestamp": "2025-02-01T00:00:00Z",
+        });
+        producer.post("external-signals/sync/outcome", &outcome).await.expect(200);
+        assert_eq!(latest().await[..2], [three, two].map(|n| n.to_string()));
+        assert!(!latest().await.contains(&one.to_string()));
+        let stats = reader.get("performance/stats").await.expect(200);
+        assert_eq!(stats["total_trades"], json!(n), "{stats}");
+        let path = format!("signals/{}", posted["signal_id"]);
+        assert_ne!(reader.get(&path).await.expect(200)["status"], "open");
+    }
+}
+
+/// An account whose sessions cost no hashing.
+struct User<'a> {
+    app: &'a TestApp,
+    account: Account,
+}
+
+impl<'a> User<'a> {
+    async fn create(app: &'a TestApp, email: &str, tier: Tier) -> Self {
+        let made = app.core.accounts.create(email, Client::PASSWORD, "Ada", tier, Role::User).await;
+        Self { app, account: made.unwrap() }
+    }
+
+    /// A client with a new session of this account.
+    async fn client(&self) -> Client {
+        let Self { app, account } = self;
+        let mut random = [0; 32];
+        app.core.randomness.fill(&mut random);
+        let refresh = hex::encode(random);
+        let (now, [.., id]) = (app.now(), [[0; 10], random[..10].try_into().unwrap()]);
+        let session = NewSession {
+            id: SessionId::generate(now, id),
+            user: account.id,
+            address: None,
+            refresh_hash: digest(&refresh),
+            created_at: now,
+            expires_at: now.later(Duration::from_hours(1)),
+        };
+        app.core.account_store.open_session(session).await.unwrap();
+        let body = json!({"refresh_token": refresh});
+        let opened: Value = app.client().post("auth/refresh", &body).await.expect(200);
+        app.client().with_token(opened["access_token"].as_str().unwrap())
+    }
+}
+
+/// Clients that read one path each, over and over.
+struct Readers {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<usize>>,
+}
+
+impl Readers {
+    fn start(paths: &[(Client, &'static str)]) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let read = |(client, path): &(Client, &'static str)| {
+            let (client, path, stop) = (client.clone(), *path, Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut reads = 0;
+                while !stop.load(Ordering::SeqCst) {
+                    client.get(path).await;
+                    reads += 1;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                reads
+            })
+        };
+        let tasks = paths.iter().map(read).collect();
+        Self { stop, tasks }
+    }
+
+    async fn stop(self) -> usize {
+        self.stop.store(true, Ordering::SeqCst);
+        let mut reads = 0;
+        for task in self.tasks {
+            reads += task.await.unwrap();
+        }
+        reads
+    }
+}
