@@ -100,14 +100,21 @@ impl Context {
         limit::count_attempt(&self.state, &self.info, &self.address, account).await
     }
 
-    /// Counts one attempt on `account` from an address that never signed in to it, together with those
-    /// from all other such addresses. It is counted before the secret is looked at, and stays counted
-    /// when that was right: guesses sent at once cannot overtake their count.
+    /// Counts one guess at the password of `account`: as an attempt, and, from an address that never
+    /// signed in to it, together with those from all other such addresses. So whoever guesses from many
+    /// addresses slows down strangers, never the owner at home. It is counted before the password is
+    /// looked at, and before it is known whether there is such an account; and it stays counted when the
+    /// password was right: guesses sent at once cannot overtake their count.
     ///
     /// # Errors
     /// 429.
-    pub async fn count_stranger(&self, account: &str) -> Result<()> {
-        limit::count_stranger(&self.state, &self.info, account).await
+    pub async fn count_guess(&self, account: &str) -> Result<()> {
+        self.count_attempt(account).await?;
+        let address = self.address_digest()?;
+        if !self.state.services.accounts.knows(&address, account).await? {
+            limit::count_stranger(&self.state, &self.info, account).await?;
+        }
+        Ok(())
     }
 
     /// Counts one refresh of a session.

@@ -3,8 +3,9 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{
-        Account, AccountState, AccountStore, AddressDigest, Email, NewAccount, NewSession,
-        ProfileChange, Refreshed, RevokedSession, Role, SessionId, Tier, UserId,
+        Account, AccountState, AccountStore, AddressDigest, AddressProof, Email, NewAccount,
+        NewSession, ProfileChange, Promotion, Refreshed, RevokedSession, Role, Rotation, SessionId,
+        Tier, UserId,
     },
     error::ConflictKind,
     event::Event,
@@ -21,7 +22,7 @@ use crate::{
     database::Unit,
     failure::unique_as,
     rows::{SessionRow, UserRow, stored},
-    schema::{refresh_tokens, sessions, users},
+    schema::{api_keys, refresh_tokens, sessions, users},
 };
 
 /// The accounts of one database.
@@ -87,13 +88,9 @@ fn insert_refresh(
     Ok(())
 }
 
-fn rotate(
-    unit: &mut Unit<'_>,
-    presented: &str,
-    next: &str,
-    now: Timestamp,
-    denied_until: Timestamp,
-) -> Result<Refreshed, Failure> {
+fn rotate(unit: &mut Unit<'_>, rotation: &Rotation) -> Result<Refreshed, Failure> {
+    let Rotation { presented, next, repeat, now, denied_until } = rotation;
+    let (now, denied_until) = (*now, *denied_until);
     let session_id: Option<String> = refresh_tokens::table
         .find(presented)
         .select(refresh_tokens::session_id)
@@ -121,7 +118,11 @@ fn rotate(
         .filter(refresh_tokens::used_at.is_null());
     let used =
         diesel::update(unused).set(refresh_tokens::used_at.eq(now.micros())).execute(unit.conn)?;
-    if used == 0 {
+    let sealed_next = match used {
+        0 => repeatable(&session, rotation),
+        _ => None,
+    };
+    if used == 0 && sealed_next.is_none() {
         revoke(unit, session.session()?, now, denied_until)?;
         return Ok(Refreshed::Replayed { session: session.session()? });
     }
@@ -132,12 +133,83 @@ fn rotate(
     if !account.is_active {
         return Ok(Refreshed::Refused);
     }
+    if let Some(sealed_next) = sealed_next {
+        return Ok(Refreshed::Repeated { session: session.session()?, account, sealed_next });
+    }
     insert_refresh(unit.conn, next, &session.id, now)?;
+    let repeat = repeat.as_ref();
+    diesel::update(sessions::table.find(&session.id))
+        .set((
+            sessions::repeat_of.eq(repeat.map(|_| presented)),
+            sessions::repeat_sealed.eq(repeat.map(|repeat| &repeat.sealed_next)),
+            sessions::repeat_address.eq(repeat.map(|repeat| repeat.address.as_str())),
+            sessions::repeat_until.eq(repeat.map(|repeat| repeat.until.micros())),
+        ))
+        .execute(unit.conn)?;
     Ok(Refreshed::Rotated {
         session: session.session()?,
         account,
         expires_at: Timestamp::from_micros(session.expires_at),
     })
+}
+
+/// The sealed successor of the presented token, if it is the last one that was used, and this is the
+/// client that used it, in time.
+fn repeatable(session: &SessionRow, rotation: &Rotation) -> Option<String> {
+    let here = rotation.repeat.as_ref()?.address.as_str();
+    let holds = session.repeat_of.as_deref() == Some(rotation.presented.as_str())
+        && session.repeat_address.as_deref() == Some(here)
+        && session.repeat_until.is_some_and(|until| rotation.now.micros() < until);
+    session.repeat_sealed.clone().filter(|_| holds)
+}
+
+/// The account's row, held until the transaction ends: writing it, even as it was, does that.
+fn held_user(conn: &mut AnyConnection, id: &str) -> Result<Option<UserRow>, Failure> {
+    let row = diesel::update(users::table.find(id))
+        .set(users::generation.eq(users::generation))
+        .returning(users::all_columns)
+        .get_result(conn);
+    Ok(row.optional()?)
+}
+
+/// Ends every live session of a user. The raised generation refuses their access tokens, so that
+/// sessions need no denial each.
+fn end_sessions(conn: &mut AnyConnection, user: &str, now: Timestamp) -> Result<(), Failure> {
+    let live =
+        sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::revoked_at.is_null());
+    diesel::update(live).set(sessions::revoked_at.eq(now.micros())).execute(conn)?;
+    Ok(())
+}
+
+fn promote(unit: &mut Unit<'_>, promotion: &Promotion) -> Result<Account, Failure> {
+    let Promotion { email, password_hash, proof, now } = promotion;
+    let promoted: Option<UserRow> = diesel::update(users::table)
+        .filter(users::email.eq(email.as_str()))
+        .filter(users::is_active)
+        .set((
+            users::role.eq(Role::Admin.as_str()),
+            users::password_hash.eq(password_hash),
+            users::generation.eq(users::generation + 1_i64),
+            users::updated_at.eq(now.micros()),
+        ))
+        .returning(users::all_columns)
+        .get_result(unit.conn)
+        .optional()?;
+    let account = promoted.ok_or_else(no_account)?.account()?;
+    if *proof == AddressProof::Verified && !account.is_verified {
+        return Err(Error::Forbidden("nobody has shown that this address is theirs").into());
+    }
+    let user = account.id.to_string();
+    end_sessions(unit.conn, &user, *now)?;
+    diesel::update(sessions::table.filter(sessions::user_id.eq(&user)))
+        .set(sessions::address_digest.eq(None::<String>))
+        .execute(unit.conn)?;
+    let keys =
+        api_keys::table.filter(api_keys::user_id.eq(&user)).filter(api_keys::revoked_at.is_null());
+    diesel::update(keys).set(api_keys::revoked_at.eq(now.micros())).execute(unit.conn)?;
+    unit.log(*now, Event::AccountChanged { user: account.id });
+    unit.log(*now, Event::ApiKeysChanged);
+    Ok(account)
 }
 
 #[async_trait]
@@ -218,10 +290,16 @@ impl AccountStore for Accounts {
     ) -> Result<Account> {
         self.0
             .write("account_update_profile", move |unit| {
-                let row = user_row(unit.conn, id)?.ok_or_else(no_account)?;
+                let row = held_user(unit.conn, &id.to_string())?.ok_or_else(no_account)?;
                 let old = row.account()?;
                 let full_name = change.full_name.as_ref().unwrap_or(&old.full_name);
-                let email = change.email.as_ref().unwrap_or(&old.email);
+                let email = match &change.email {
+                    Some(change) if change.proved_by != row.password_hash => {
+                        return Err(Error::Forbidden("the current password is wrong").into());
+                    }
+                    Some(change) => &change.email,
+                    None => &old.email,
+                };
                 // The same address again is no other address: it stays verified.
                 let is_verified = old.is_verified && *email == old.email;
                 let update = diesel::update(users::table.find(id.to_string())).set((
@@ -281,6 +359,10 @@ impl AccountStore for Accounts {
             .await
     }
 
+    async fn promote(&self, promotion: Promotion) -> Result<Account> {
+        self.0.write("account_promote", move |unit| promote(unit, &promotion)).await
+    }
+
     async fn count_admins(&self) -> Result<u32> {
         self.0
             .read("account_count_admins", |conn| {
@@ -297,6 +379,11 @@ impl AccountStore for Accounts {
         self.0
             .write("session_open", move |unit| {
                 let id = session.id.to_string();
+                let user = held_user(unit.conn, &session.user.to_string())?;
+                let user = user.ok_or_else(no_account)?.account()?;
+                if !user.is_active || user.generation != session.generation {
+                    return Err(Error::Unauthenticated("the account changed; sign in again").into());
+                }
                 insert_into(sessions::table)
                     .values((
                         sessions::id.eq(&id),
@@ -339,17 +426,8 @@ impl AccountStore for Accounts {
             .await
     }
 
-    async fn rotate_refresh(
-        &self,
-        presented: &str,
-        next: &str,
-        now: Timestamp,
-        denied_until: Timestamp,
-    ) -> Result<Refreshed> {
-        let (presented, next) = (presented.to_owned(), next.to_owned());
-        self.0
-            .write("session_rotate", move |unit| rotate(unit, &presented, &next, now, denied_until))
-            .await
+    async fn rotate_refresh(&self, rotation: Rotation) -> Result<Refreshed> {
+        self.0.write("session_rotate", move |unit| rotate(unit, &rotation)).await
     }
 
     async fn revoke_session(
@@ -364,7 +442,6 @@ impl AccountStore for Accounts {
     async fn revoke_all(&self, user: UserId, now: Timestamp) -> Result<i64> {
         self.0
             .write("session_revoke_all", move |unit| {
-                // The generation denies every access token at once; sessions need no denial each.
                 let generation: Option<i64> = diesel::update(users::table.find(user.to_string()))
                     .set((
                         users::generation.eq(users::generation + 1_i64),
@@ -374,12 +451,7 @@ impl AccountStore for Accounts {
                     .get_result(unit.conn)
                     .optional()?;
                 let generation = generation.ok_or_else(no_account)?;
-                let live = sessions::table
-                    .filter(sessions::user_id.eq(user.to_string()))
-                    .filter(sessions::revoked_at.is_null());
-                diesel::update(live)
-                    .set(sessions::revoked_at.eq(now.micros()))
-                    .execute(unit.conn)?;
+                end_sessions(unit.conn, &user.to_string(), now)?;
                 unit.log(now, Event::AccountChanged { user });
                 Ok(generation)
             })

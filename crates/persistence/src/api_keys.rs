@@ -43,15 +43,18 @@ impl ApiKeyStore for ApiKeys {
     async fn create(&self, key: NewApiKey, max: u32) -> Result<()> {
         self.0
             .write("api_key_create", move |unit| {
-                let NewApiKey { key, key_hash } = &key;
+                let NewApiKey { key, key_hash, generation } = &key;
                 let owner = key.owner.to_string();
                 // Writing the owner's row, as it was, holds it: two creations cannot both count
                 // the same number of keys.
-                let owners = diesel::update(users::table.find(&owner))
+                let current: Option<i64> = diesel::update(users::table.find(&owner))
                     .set(users::generation.eq(users::generation))
-                    .execute(unit.conn)?;
-                if owners == 0 {
-                    return Err(Error::NotFound("account").into());
+                    .returning(users::generation)
+                    .get_result(unit.conn)
+                    .optional()?;
+                let current = current.ok_or(Error::NotFound("account"))?;
+                if current != *generation {
+                    return Err(Error::Unauthenticated("the account was signed out").into());
                 }
                 let count: i64 = live(key.created_at)
                     .filter(api_keys::user_id.eq(&owner))

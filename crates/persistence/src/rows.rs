@@ -82,6 +82,10 @@ pub(crate) struct SessionRow {
     pub(crate) expires_at: i64,
     _revoked_at: Option<i64>,
     _denied_until: Option<i64>,
+    pub(crate) repeat_of: Option<String>,
+    pub(crate) repeat_sealed: Option<String>,
+    pub(crate) repeat_address: Option<String>,
+    pub(crate) repeat_until: Option<i64>,
 }
 
 impl SessionRow {

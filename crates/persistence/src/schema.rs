@@ -37,6 +37,10 @@ tables! {
         expires_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
         denied_until -> Nullable<BigInt>,
+        repeat_of -> Nullable<Text>,
+        repeat_sealed -> Nullable<Text>,
+        repeat_address -> Nullable<Text>,
+        repeat_until -> Nullable<BigInt>,
     }
     refresh_tokens (token_hash) {
         token_hash -> Text,

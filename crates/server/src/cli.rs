@@ -94,9 +94,10 @@ pub enum Migrate {
 /// Of `admin`.
 #[derive(Debug, Subcommand)]
 pub enum Admin {
-    /// Make an administrator, or an existing account one
+    /// Make an administrator
     ///
-    /// Without --password-stdin a password is made and printed, once. An existing account keeps its own.
+    /// Without --password-stdin a password is made and printed, once. An account that exists is refused:
+    /// anybody may have registered the address.
     Create {
         /// The address that signs in
         #[arg(long)]
@@ -104,6 +105,13 @@ pub enum Admin {
         /// The name to greet by
         #[arg(long, default_value = "Administrator")]
         full_name: String,
+        /// Make the account that exists an administrator's: it gets the new password, its sessions and API
+        /// keys end. Its address must have been confirmed
+        #[arg(long)]
+        promote: bool,
+        /// Promote although the address was never confirmed: you know who receives mail there
+        #[arg(long, requires = "promote")]
+        i_know_who_this_is: bool,
         /// Read the password from standard input, one line of 12 to 128 characters
         #[arg(long)]
         password_stdin: bool,

@@ -1,10 +1,10 @@
-//! Signing up, in and out; refreshing; the profile.
+//! Signing up, in and out.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{
     Account, AccountStore, AddressDigest, ApiKeyStore, Email, FullName, NewAccount, NewPassword,
-    NewSession, ProfileChange, Refreshed, Role, Secret, SessionId, Tier, UserId, digest,
+    NewSession, Role, Secret, SessionId, Tier, UserId, digest,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
@@ -85,8 +85,9 @@ const DENIAL_MARGIN: Duration = Duration::from_secs(10);
 /// One answer for an unknown address, a wrong password and a disabled account.
 const WRONG_CREDENTIALS: Error =
     Error::Unauthenticated("the e-mail address or the password is wrong");
-const DEAD_REFRESH_TOKEN: Error =
-    Error::Unauthenticated("the refresh token is not valid any more; sign in again");
+
+/// What every refresh token begins with.
+pub(super) const REFRESH_PREFIX: &str = "alp_r_";
 
 impl Accounts {
     /// The use cases over these adapters.
@@ -170,35 +171,6 @@ impl Accounts {
         self.open_session(account, address).await
     }
 
-    /// The session that a refresh token belongs to, also one that was used before.
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`] for a token that never was one.
-    pub async fn session_of(&self, refresh_token: &str) -> Result<SessionId> {
-        let session = self.ports.store.session_of_refresh(&digest(refresh_token)).await?;
-        session.ok_or(DEAD_REFRESH_TOKEN)
-    }
-
-    /// Trades a refresh token for a new pair. A token that comes a second time was copied: its whole
-    /// family is revoked (RFC 9700, section 4.14.2).
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`].
-    pub async fn refresh(&self, refresh_token: &str) -> Result<SignedIn> {
-        let now = self.ports.clock.now();
-        let next = self.secret("alp_r_");
-        let denied_until = self.denied_until(now);
-        let refreshed = self
-            .ports
-            .store
-            .rotate_refresh(&digest(refresh_token), &digest(next.reveal()), now, denied_until)
-            .await?;
-        match refreshed {
-            Refreshed::Rotated { session, account, .. } => self.tokens(account, session, next, now),
-            Refreshed::Replayed { .. } | Refreshed::Refused => Err(DEAD_REFRESH_TOKEN),
-        }
-    }
-
     /// Ends one session: its tokens are refused, here at once and everywhere by the event log.
     pub async fn sign_out(&self, session: SessionId) -> Result<()> {
         let now = self.ports.clock.now();
@@ -220,57 +192,6 @@ impl Accounts {
     /// When the database is away.
     pub async fn sign_out_everybody(&self) -> Result<u64> {
         self.ports.store.revoke_everybody(self.ports.clock.now()).await
-    }
-
-    /// The account.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn profile(&self, user: UserId) -> Result<Account> {
-        self.ports.store.account(user).await?.ok_or(Error::NotFound("account"))
-    }
-
-    /// Changes name or address; `None` leaves them.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming every refused field; [`Error::Conflict`] for a taken address.
-    pub async fn update_profile(
-        &self,
-        user: UserId,
-        full_name: Option<&str>,
-        email: Option<&str>,
-    ) -> Result<Account> {
-        let mut refusals = Refusals::default();
-        let full_name = full_name.and_then(|text| refusals.check("full_name", text.parse()));
-        let email = email.and_then(|text| refusals.check("email", text.parse()));
-        refusals.into_result()?;
-        let change = ProfileChange { full_name, email };
-        self.ports.store.update_profile(user, change, self.ports.clock.now()).await
-    }
-
-    /// Makes an administrator, or an existing account one; its password then stays as it is. Says
-    /// whether the account is new.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming every refused field.
-    pub async fn create_admin(
-        &self,
-        email: &str,
-        password: &str,
-        full_name: &str,
-    ) -> Result<(Account, bool)> {
-        let address: Email =
-            email.parse().map_err(|reason: &str| Error::invalid("email", reason))?;
-        match self.ports.store.credentials(&address).await? {
-            None => {
-                let account =
-                    self.create(email, password, full_name, Tier::Elite, Role::Admin).await?;
-                Ok((account, true))
-            }
-            Some((account, _)) => {
-                Ok((self.change_standing(&account, account.tier, Role::Admin).await?, false))
-            }
-        }
     }
 
     /// Makes an account of a given tier without signing in.
@@ -316,7 +237,7 @@ impl Accounts {
         self.ports.store.set_standing(account.id, tier, role, now).await
     }
 
-    fn denied_until(&self, now: Timestamp) -> Timestamp {
+    pub(super) fn denied_until(&self, now: Timestamp) -> Timestamp {
         now.later(self.settings.access_ttl + DENIAL_MARGIN)
     }
 
@@ -326,13 +247,14 @@ impl Accounts {
         address: Option<&AddressDigest>,
     ) -> Result<SignedIn> {
         let now = self.ports.clock.now();
-        let refresh_token = self.secret("alp_r_");
+        let refresh_token = self.secret(REFRESH_PREFIX);
         let session = SessionId::generate(now, self.random());
         self.ports
             .store
             .open_session(NewSession {
                 id: session,
                 user: account.id,
+                generation: account.generation,
                 address: address.cloned(),
                 refresh_hash: digest(refresh_token.reveal()),
                 created_at: now,
@@ -342,7 +264,7 @@ impl Accounts {
         self.tokens(account, session, refresh_token, now)
     }
 
-    fn tokens(
+    pub(super) fn tokens(
         &self,
         account: Account,
         session: SessionId,

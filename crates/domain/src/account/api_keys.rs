@@ -14,7 +14,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Forbidden`] below the elite tier, [`Error::Invalid`] naming every refused field,
-    /// [`Error::Conflict`] when the user has as many as allowed.
+    /// [`Error::Conflict`] when the user has as many as allowed, [`Error::Unauthenticated`] when the
+    /// user was signed out everywhere meanwhile.
     pub async fn create_api_key(
         &self,
         user: UserId,
@@ -38,7 +39,8 @@ impl Accounts {
             created_at,
             expires_at,
         };
-        let new_key = NewApiKey { key: key.clone(), key_hash: digest(secret.reveal()) };
+        let key_hash = digest(secret.reveal());
+        let new_key = NewApiKey { key: key.clone(), key_hash, generation: state.generation };
         self.ports.api_keys.create(new_key, self.settings.max_api_keys).await?;
         Ok((key, secret))
     }

@@ -2,10 +2,13 @@
 
 mod accounts;
 mod addresses;
+mod admins;
 mod api_keys;
 mod authenticator;
 mod credentials;
 mod model;
+mod profile;
+mod refresh;
 mod states;
 mod store;
 
@@ -18,6 +21,6 @@ pub use model::{
 };
 pub use states::AccountStates;
 pub use store::{
-    AccountStore, ApiKeyStore, NewAccount, NewApiKey, NewSession, ProfileChange, Refreshed,
-    RevokedSession,
+    AccountStore, AddressProof, ApiKeyStore, EmailChange, NewAccount, NewApiKey, NewSession,
+    ProfileChange, Promotion, Refreshed, Repeat, RevokedSession, Rotation,
 };

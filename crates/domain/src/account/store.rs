@@ -35,6 +35,8 @@ pub struct NewSession {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
+    /// The user's generation when the password was right.
+    pub generation: i64,
     /// Where it was opened from; `None` when no client did, but a command.
     pub address: Option<AddressDigest>,
     /// [`digest`](super::digest) of the first refresh token.
@@ -51,7 +53,64 @@ pub struct ProfileChange {
     /// Another name.
     pub full_name: Option<FullName>,
     /// Another address, which starts unverified.
-    pub email: Option<Email>,
+    pub email: Option<EmailChange>,
+}
+
+/// Another address, proved by the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmailChange {
+    /// The address.
+    pub email: Email,
+    /// The hash of the password that was right. Nothing is changed once the account has another.
+    pub proved_by: String,
+}
+
+/// Who shows that an address belongs to whom it is granted something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressProof {
+    /// The account itself: its address was confirmed.
+    Verified,
+    /// The operator, who knows the holder.
+    Operator,
+}
+
+/// An account to be made an administrator's.
+#[derive(Debug, Clone)]
+pub struct Promotion {
+    /// Its address.
+    pub email: Email,
+    /// The hash of its password from now on.
+    pub password_hash: String,
+    /// Who vouches for the address.
+    pub proof: AddressProof,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A refresh token that was presented, and what shall follow it.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// [`digest`](super::digest) of the token.
+    pub presented: String,
+    /// [`digest`](super::digest) of the next one.
+    pub next: String,
+    /// How the client may ask again; `None`: it may not.
+    pub repeat: Option<Repeat>,
+    /// When.
+    pub now: Timestamp,
+    /// Until when the session's access tokens are refused, should this be a replay.
+    pub denied_until: Timestamp,
+}
+
+/// Lets one client present a used token again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeat {
+    /// The next token, readable only with the presented one.
+    pub sealed_next: String,
+    /// The client.
+    pub address: AddressDigest,
+    /// Until when, exclusive.
+    pub until: Timestamp,
 }
 
 /// What became of a refresh token that was presented.
@@ -65,6 +124,15 @@ pub enum Refreshed {
         account: Account,
         /// When the family ends.
         expires_at: Timestamp,
+    },
+    /// It was the last one that was used, by the same client a moment ago: nothing changed.
+    Repeated {
+        /// The session.
+        session: SessionId,
+        /// Its owner, as of now.
+        account: Account,
+        /// [`Repeat::sealed_next`] of the first use.
+        sealed_next: String,
     },
     /// It had been used before: its family is revoked now.
     Replayed {
@@ -105,7 +173,8 @@ pub trait AccountStore: Send + Sync {
     /// Changes the profile and logs `AccountChanged`.
     ///
     /// # Errors
-    /// [`ConflictKind::EmailTaken`](crate::error::ConflictKind::EmailTaken), or `NotFound`.
+    /// [`ConflictKind::EmailTaken`](crate::error::ConflictKind::EmailTaken), or `NotFound`; `Forbidden`
+    /// when the account has another password than [`EmailChange::proved_by`].
     async fn update_profile(
         &self,
         id: UserId,
@@ -128,10 +197,22 @@ pub trait AccountStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Account>;
 
+    /// Makes an enabled account an administrator's, with another password; raises its generation, ends
+    /// its sessions, forgets their addresses, revokes its API keys; logs `AccountChanged` and
+    /// `ApiKeysChanged`.
+    ///
+    /// # Errors
+    /// `NotFound` without such an account; `Forbidden` when nobody vouches for its address.
+    async fn promote(&self, promotion: Promotion) -> Result<Account>;
+
     /// How many enabled administrators there are.
     async fn count_admins(&self) -> Result<u32>;
 
     /// Records a sign-in.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when the account was disabled, or its generation raised, since
+    /// [`NewSession::generation`] was read: the password may be another one now.
     async fn open_session(&self, session: NewSession) -> Result<()>;
 
     /// Whether any session of the account with this e-mail address, also one that has ended, was opened
@@ -141,15 +222,9 @@ pub trait AccountStore: Send + Sync {
     /// The session that the refresh token with this digest was made for, also when it is used up.
     async fn session_of_refresh(&self, token_hash: &str) -> Result<Option<SessionId>>;
 
-    /// Uses up the refresh token whose digest is `presented` and stores `next` in its place. A token
-    /// used before revokes its family: `SessionRevoked` with `denied_until` is logged.
-    async fn rotate_refresh(
-        &self,
-        presented: &str,
-        next: &str,
-        now: Timestamp,
-        denied_until: Timestamp,
-    ) -> Result<Refreshed>;
+    /// Uses up the presented token and stores the next in its place. A token used before revokes its
+    /// family, and `SessionRevoked` is logged, unless it was the last one and its [`Repeat`] holds.
+    async fn rotate_refresh(&self, rotation: Rotation) -> Result<Refreshed>;
 
     /// Ends a session and logs `SessionRevoked`; ending it twice changes nothing.
     async fn revoke_session(
@@ -179,6 +254,8 @@ pub struct NewApiKey {
     pub key: ApiKey,
     /// [`digest`](super::digest) of the key.
     pub key_hash: String,
+    /// The owner's generation when the owner asked.
+    pub generation: i64,
 }
 
 /// Users' API keys, kept durably.
@@ -188,7 +265,7 @@ pub trait ApiKeyStore: Send + Sync {
     ///
     /// # Errors
     /// [`ConflictKind::LimitReached`](crate::error::ConflictKind::LimitReached) when the owner has `max`
-    /// live keys already.
+    /// live keys already; `Unauthenticated` when the owner's generation was raised meanwhile.
     async fn create(&self, key: NewApiKey, max: u32) -> Result<()>;
 
     /// The owner's keys that are neither revoked nor expired at `now`, newest first.

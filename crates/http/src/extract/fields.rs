@@ -80,6 +80,13 @@ impl Fields {
         Some(text)
     }
 
+    /// Refuses a member that clients may expect to have an effect here, and that has none.
+    pub fn refuse(&mut self, name: &'static str, why: &'static str) {
+        if self.members.member(name).is_some() {
+            self.refusals.add(name, why);
+        }
+    }
+
     /// A list of texts; `None` when it is missing.
     pub fn optional_texts(&mut self, name: &'static str) -> Option<Vec<String>> {
         self.members.member(name)?;

@@ -92,7 +92,9 @@ impl AccountStore for Store {
         let found = accounts.iter_mut().find(|(account, _)| account.id == id);
         let (account, _) = found.ok_or(Error::NotFound("account"))?;
         account.full_name = change.full_name.unwrap_or_else(|| account.full_name.clone());
-        account.email = change.email.unwrap_or_else(|| account.email.clone());
+        if let Some(change) = change.email {
+            account.email = change.email;
+        }
         account.updated_at = now;
         Ok(account.clone())
     }
@@ -100,6 +102,9 @@ impl AccountStore for Store {
         unused()
     }
     async fn set_standing(&self, _: UserId, _: Tier, _: Role, _: Timestamp) -> Result<Account> {
+        unused()
+    }
+    async fn promote(&self, _: Promotion) -> Result<Account> {
         unused()
     }
     async fn count_admins(&self) -> Result<u32> {
@@ -120,13 +125,7 @@ impl AccountStore for Store {
         let found = sessions.iter().find(|session| session.refresh_hash == token_hash);
         Ok(found.map(|session| session.id))
     }
-    async fn rotate_refresh(
-        &self,
-        _: &str,
-        _: &str,
-        _: Timestamp,
-        _: Timestamp,
-    ) -> Result<Refreshed> {
+    async fn rotate_refresh(&self, _: Rotation) -> Result<Refreshed> {
         Ok(Refreshed::Refused)
     }
     async fn revoke_session(&self, _: SessionId, _: Timestamp, _: Timestamp) -> Result<()> {

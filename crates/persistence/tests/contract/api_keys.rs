@@ -26,6 +26,7 @@ fn new_key(owner: UserId, hash: &str, seconds: i64, expires_at: Option<Timestamp
             expires_at,
         },
         key_hash: hash.to_owned(),
+        generation: 0,
     }
 }
 

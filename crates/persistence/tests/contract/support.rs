@@ -9,7 +9,8 @@ use std::{
 use alpine_domain::{
     Timestamp,
     account::{
-        Account, AccountStore, AddressDigest, NewAccount, NewSession, Role, SessionId, Tier, UserId,
+        Account, AccountStore, AddressDigest, NewAccount, NewSession, Refreshed, Role, Rotation,
+        SessionId, Tier, UserId,
     },
     producer::{Producer, ProducerStore},
     signal::{Accepted, NewOutcome, NewSignal, SignalId, SignalStore, VerificationHash},
@@ -200,9 +201,11 @@ impl Bed {
         address: Option<AddressDigest>,
     ) -> SessionId {
         let id = SessionId::generate(at(0), random());
+        let state = self.accounts.state(user).await.unwrap().unwrap();
         let session = NewSession {
             id,
             user,
+            generation: state.generation,
             address,
             refresh_hash: refresh_hash.to_owned(),
             created_at: at(0),
@@ -210,6 +213,18 @@ impl Bed {
         };
         self.accounts.open_session(session).await.unwrap();
         id
+    }
+
+    /// Presents a refresh token that may not be sent again.
+    pub(crate) async fn rotate(
+        &self,
+        presented: &str,
+        next: &str,
+        now: Timestamp,
+        denied_until: Timestamp,
+    ) -> Refreshed {
+        let rotation = rotation(presented, next, now, denied_until);
+        self.accounts.rotate_refresh(rotation).await.unwrap()
     }
 
     /// The kinds of all logged events, in order.
@@ -231,6 +246,16 @@ pub(crate) fn random() -> [u8; 10] {
 /// `seconds` after the tests' beginning of time.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_736_937_000 + seconds)
+}
+
+pub(crate) fn rotation(
+    presented: &str,
+    next: &str,
+    now: Timestamp,
+    denied_until: Timestamp,
+) -> Rotation {
+    let (presented, next) = (presented.to_owned(), next.to_owned());
+    Rotation { presented, next, repeat: None, now, denied_until }
 }
 
 pub(crate) fn new_account(email: &str) -> NewAccount {

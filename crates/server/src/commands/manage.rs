@@ -2,7 +2,11 @@
 
 use std::io::BufRead as _;
 
-use alpine_domain::{account::NewPassword, ports::secrets::Randomness};
+use alpine_domain::{
+    Error,
+    account::{AddressProof, NewPassword},
+    ports::secrets::Randomness,
+};
 use anyhow::{Context as _, Result};
 use prometheus::Registry;
 
@@ -13,22 +17,39 @@ use crate::{
 };
 
 pub(super) fn admin(config: &Config, action: Admin) -> Result<()> {
-    let Admin::Create { email, full_name, password_stdin } = action;
+    let Admin::Create { email, full_name, promote, i_know_who_this_is, password_stdin } = action;
     let given = password_stdin.then(read_password).transpose()?;
+    let proof = if i_know_who_this_is { AddressProof::Operator } else { AddressProof::Verified };
     with_core(config, async |core: Core| {
         let password = given.clone().unwrap_or_else(|| generate_password(&*core.randomness));
-        let (account, is_new) =
-            core.accounts.create_admin(&email, &password, &full_name).await.map_err(explain)?;
-        if !is_new {
-            println!("{} is an administrator now; the password stays as it was", account.email);
-        } else if given.is_some() {
-            println!("made the administrator {}", account.email);
+        let account = if promote {
+            core.accounts.promote(&email, &password, proof).await.map_err(|error| {
+                hint(error, |error| matches!(error, Error::Forbidden(_)), "--i-know-who-this-is")
+            })?
         } else {
-            println!("made the administrator {}", account.email);
+            core.accounts.create_admin(&email, &password, &full_name).await.map_err(|error| {
+                hint(error, |error| matches!(error, Error::Conflict(_)), "--promote")
+            })?
+        };
+        println!("{} is an administrator now", account.email);
+        if promote {
+            println!("its sessions and API keys have ended");
+        }
+        if given.is_none() {
             println!("password, shown this once: {password}");
         }
         Ok(())
     })
+}
+
+/// The error, and which option says that it is meant all the same.
+fn hint(error: Error, concerns: impl Fn(&Error) -> bool, option: &str) -> anyhow::Error {
+    let text = concerns(&error).then(|| format!("{option} says that it is meant all the same"));
+    let error = explain(error);
+    match text {
+        Some(text) => error.context(text),
+        None => error,
+    }
 }
 
 pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {

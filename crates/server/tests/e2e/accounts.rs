@@ -116,10 +116,59 @@ async fn a_refresh_token_is_good_once_and_a_copy_ends_its_family() {
         assert_ne!(first["refresh_token"], second["refresh_token"]);
         assert_eq!(me(&alpine, text(&second, "access_token")).await, 200);
 
+        alpine.clock.advance(Duration::from_secs(10));
         assert_eq!(refresh(text(&first, "refresh_token")).await.status, 401, "a replay");
         assert_eq!(refresh(text(&second, "refresh_token")).await.status, 401, "the family ended");
         assert_eq!(me(&alpine, text(&second, "access_token")).await, 401, "and its access tokens");
         assert_eq!(refresh("alp_r_unknown").await.status, 401);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_tabs_that_refresh_at_once_hear_the_same_and_a_later_replay_ends_the_family() {
+    let options = || Options::default().set("ALPINE__HTTP__TRUSTED_PROXIES", "127.0.0.0/8");
+    Alpine::with(options, async |alpine| {
+        let refresh = async |token: &str, address: &str| {
+            let request = alpine.as_holder(None).request(reqwest::Method::POST, "auth/refresh");
+            let request = request.header("X-Forwarded-For", address);
+            alpine.as_holder(None).send(request.json(&json!({"refresh_token": token}))).await
+        };
+        const HOME: &str = "203.0.113.7";
+        let first = sign_up(&alpine, "ada@example.com").await;
+        let first = text(&first, "refresh_token");
+        let answers = futures_util::future::join_all((0..4).map(|_| refresh(first, HOME))).await;
+        let tokens: Vec<Value> = answers.iter().map(|answer| answer.expect(200)).collect();
+        let second = text(&tokens[0], "refresh_token");
+        assert_eq!(
+            tokens.iter().map(|t| text(t, "refresh_token")).collect::<Vec<_>>(),
+            [second; 4]
+        );
+        for token in &tokens {
+            assert_eq!(me(&alpine, text(token, "access_token")).await, 200);
+        }
+        // Another instance knows it too, and nine seconds later still.
+        alpine.clock.advance(Duration::from_secs(9));
+        let sibling = alpine.app.sibling().await;
+        let request = sibling.client().request(reqwest::Method::POST, "auth/refresh");
+        let request =
+            request.header("X-Forwarded-For", HOME).json(&json!({"refresh_token": first}));
+        assert_eq!(
+            text(&sibling.client().send(request).await.expect(200), "refresh_token"),
+            second
+        );
+        // A second later it is a replay.
+        alpine.clock.advance(Duration::from_secs(1));
+        assert_eq!(refresh(first, HOME).await.status, 401);
+        assert_eq!(refresh(second, HOME).await.status, 401, "the family ended");
+
+        // A copy that is used elsewhere is a replay at once.
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        let first: Value = alpine.post("/api/v1/auth/login", &body, None).await.json();
+        let first = text(&first, "refresh_token");
+        let second = refresh(first, HOME).await.expect(200);
+        assert_eq!(refresh(first, "198.51.100.1").await.status, 401);
+        assert_eq!(refresh(text(&second, "refresh_token"), HOME).await.status, 401);
     })
     .await;
 }

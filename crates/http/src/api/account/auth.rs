@@ -42,13 +42,8 @@ pub(crate) async fn sign_in(mut context: Context) -> Result<HttpResponse> {
     };
     let (email, password) = (fields.text(name), fields.text("password"));
     fields.finish()?;
-    context.count_attempt(&email).await?;
+    context.count_guess(&email).await?;
     let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
-    // Whoever guesses from many addresses slows down strangers, never the owner at home. Asked before
-    // it is known whether there is such an account, so that the answers are alike.
-    if !accounts.knows(&address, &email).await? {
-        context.count_stranger(&email).await?;
-    }
     let signed_in = accounts.sign_in(Some(&address), &email, &password).await?;
     context.ok(&SignedInView::from(&signed_in))
 }
@@ -58,11 +53,12 @@ pub(crate) async fn refresh(mut context: Context) -> Result<HttpResponse> {
     let mut fields = context.json().await?;
     let token = fields.text("refresh_token");
     fields.finish()?;
-    let accounts = &context.state.services.accounts;
+    let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
     context.check_refusals()?;
     let session = context.counting_refusals(accounts.session_of(&token).await).await?;
     context.count_refresh(session).await?;
-    let signed_in = context.counting_refusals(accounts.refresh(&token).await).await?;
+    let refreshed = accounts.refresh(Some(&address), &token).await;
+    let signed_in = context.counting_refusals(refreshed).await?;
     context.ok(&SignedInView::from(&signed_in))
 }
 

@@ -51,6 +51,9 @@ pub(crate) struct ProfileChangeRequest {
     full_name: Option<String>,
     #[schema(format = Email, max_length = 254)]
     email: Option<String>,
+    /// Needed for another address.
+    #[schema(max_length = 128)]
+    current_password: Option<String>,
 }
 
 /// A new API key.

@@ -53,7 +53,7 @@ pub(crate) fn update_profile() -> Doc {
     doc("Change name or address", "The profile.")
         .takes::<bodies::ProfileChangeRequest>(JSON)
         .gives::<views::ProfileView<'_>>()
-        .problems(&[&problem::EMAIL_TAKEN])
+        .problems(&[&problem::EMAIL_TAKEN, &problem::FORBIDDEN])
 }
 
 pub(crate) fn list_api_keys() -> Doc {

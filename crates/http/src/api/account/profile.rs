@@ -24,15 +24,24 @@ pub(crate) async fn profile(context: Context) -> Result<HttpResponse> {
         .await
 }
 
-/// `PUT users/profile`. What is not sent stays as it is.
+/// `PUT users/profile`. What is not sent stays as it is. Another address needs the password, and trying
+/// one counts as a guess at it.
 pub(crate) async fn update_profile(mut context: Context) -> Result<HttpResponse> {
     let user = context.user()?;
     let mut fields = context.json().await?;
     let full_name = fields.optional_checked("full_name", str::parse::<FullName>);
     let email = fields.optional_checked("email", str::parse::<Email>);
+    let current_password = fields.optional_text("current_password");
+    fields.refuse("password", "is not changed here");
     fields.finish()?;
     let services = &context.state.services;
+    if email.is_some() && current_password.is_some() {
+        let own = services.accounts.profile(user).await?.email;
+        context.count_guess(own.as_str()).await?;
+    }
+    let (full_name, email) = (full_name.as_deref(), email.as_deref());
+    let current_password = current_password.as_deref();
     let account =
-        services.accounts.update_profile(user, full_name.as_deref(), email.as_deref()).await?;
+        services.accounts.update_profile(user, full_name, email, current_password).await?;
     context.ok(&ProfileView::from(&account))
 }

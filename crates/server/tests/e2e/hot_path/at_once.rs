@@ -354,9 +354,11 @@ impl<'a> User<'a> {
         app.core.randomness.fill(&mut random);
         let refresh = hex::encode(random);
         let (now, [.., id]) = (app.now(), [[0; 10], random[..10].try_into().unwrap()]);
+        let state = app.core.account_store.state(account.id).await.unwrap().unwrap();
         let session = NewSession {
             id: SessionId::generate(now, id),
             user: account.id,
+            generation: state.generation,
             address: None,
             refresh_hash: digest(&refresh),
             created_at: now,

@@ -1,0 +1,41 @@
+//! Making administrators, from the machine itself.
+
+use super::{Account, Accounts, AddressProof, Email, NewPassword, Promotion, Role, Tier};
+use crate::{Error, Result};
+
+impl Accounts {
+    /// Makes the account of an administrator.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming every refused field; [`Error::Conflict`] when there is an account with
+    /// this address, which anybody may have made: see [`promote`](Self::promote).
+    pub async fn create_admin(
+        &self,
+        email: &str,
+        password: &str,
+        full_name: &str,
+    ) -> Result<Account> {
+        self.create(email, password, full_name, Tier::Elite, Role::Admin).await
+    }
+
+    /// Makes an existing account an administrator's. Nothing that its holder could do before is left:
+    /// it has this password from now on, its sessions and API keys have ended, and no address is known
+    /// to it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the refused field; [`Error::NotFound`] when there is no enabled account
+    /// with this address; [`Error::Forbidden`] when `proof` is [`AddressProof::Verified`] and it is not.
+    pub async fn promote(
+        &self,
+        email: &str,
+        password: &str,
+        proof: AddressProof,
+    ) -> Result<Account> {
+        let email: Email = email.parse().map_err(|reason: &str| Error::invalid("email", reason))?;
+        let password =
+            NewPassword::parse(password).map_err(|reason| Error::invalid("password", reason))?;
+        let password_hash = self.ports.hasher.hash(password.reveal()).await?;
+        let now = self.ports.clock.now();
+        self.ports.store.promote(Promotion { email, password_hash, proof, now }).await
+    }
+}

@@ -1,0 +1,65 @@
+//! The user's own profile.
+
+use super::{Account, Accounts, Email, EmailChange, ProfileChange, UserId};
+use crate::{Error, Result, error::Refusals, ports::secrets::PasswordCheck};
+
+/// Refuses a change of the address whose proof is wrong, or was right of an older password.
+pub(crate) const WRONG_PASSWORD: &str = "the current password is wrong";
+
+impl Accounts {
+    /// The account.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn profile(&self, user: UserId) -> Result<Account> {
+        self.ports.store.account(user).await?.ok_or(Error::NotFound("account"))
+    }
+
+    /// Changes name or address; `None` leaves them. Another address needs the password: who signs in
+    /// with it owns the account. The same address again is no change.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming every refused field; [`Error::Forbidden`] for a wrong password;
+    /// [`Error::Conflict`] for a taken address, which nobody learns without the password.
+    pub async fn update_profile(
+        &self,
+        user: UserId,
+        full_name: Option<&str>,
+        email: Option<&str>,
+        current_password: Option<&str>,
+    ) -> Result<Account> {
+        let mut refusals = Refusals::default();
+        let full_name = full_name.and_then(|text| refusals.check("full_name", text.parse()));
+        let email = email.and_then(|text| refusals.check("email", text.parse::<Email>()));
+        refusals.into_result()?;
+        let email = match email {
+            Some(email) => self.proved_change(user, email, current_password).await?,
+            None => None,
+        };
+        let change = ProfileChange { full_name, email };
+        self.ports.store.update_profile(user, change, self.ports.clock.now()).await
+    }
+
+    async fn proved_change(
+        &self,
+        user: UserId,
+        email: Email,
+        current_password: Option<&str>,
+    ) -> Result<Option<EmailChange>> {
+        let account = self.profile(user).await?;
+        if account.email == email {
+            return Ok(None);
+        }
+        let Some(password) = current_password else {
+            return Err(Error::invalid("current_password", "is required to change the address"));
+        };
+        let found = self.ports.store.credentials(&account.email).await?;
+        let hash = found.filter(|(found, _)| found.id == user).map(|(_, hash)| hash);
+        match (self.ports.hasher.check(password, hash.as_deref()).await?, hash) {
+            (PasswordCheck::Right | PasswordCheck::RightButOutdated, Some(proved_by)) => {
+                Ok(Some(EmailChange { email, proved_by }))
+            }
+            _ => Err(Error::Forbidden(WRONG_PASSWORD)),
+        }
+    }
+}

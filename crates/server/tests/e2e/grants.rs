@@ -1,0 +1,83 @@
+//! Whatever grants something is proved to whom it grants: administrators, and addresses of accounts.
+
+use alpine_domain::Error;
+use serde_json::{Value, json};
+
+use crate::{
+    alpine::Alpine,
+    support::{Client, Options},
+};
+
+const OPERATORS_PASSWORD: &str = "an operator's own words";
+
+#[tokio::test]
+async fn who_registers_the_operators_address_first_becomes_no_administrator() {
+    Alpine::on_every_back_end(async |alpine| {
+        let email = "ops@example.com";
+        let stranger = alpine.as_holder(None).sign_up(email).await;
+        let accounts = &alpine.app.core.accounts;
+        let refused = accounts.create_admin(email, OPERATORS_PASSWORD, "Ops").await;
+        assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+        let profile = alpine.json("/api/v1/users/profile", Some(&stranger.access_token)).await;
+        assert_eq!(profile["role"], "user");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_address_needs_the_password_and_a_password_is_not_changed_by_the_way() {
+    Alpine::on_every_back_end(async |alpine| {
+        alpine.as_holder(None).sign_up("bob@example.com").await;
+        let ada = alpine.as_holder(None).sign_up("ada@example.com").await;
+        let holder = alpine.as_holder(Some(&ada.access_token));
+        let put = async |body: Value| holder.put("users/profile", &body).await;
+
+        // Of a taken and of a free address, who holds a token alone hears the same.
+        for email in ["bob@example.com", "nobody@example.com"] {
+            let answer = put(json!({"email": email})).await;
+            assert_eq!(answer.status, 422, "{}", answer.text);
+            assert_eq!(answer.refused_fields(), ["current_password"]);
+            let body = json!({"email": email, "current_password": "not the password"});
+            let answer = put(body).await;
+            assert_eq!(answer.status, 403, "{}", answer.text);
+        }
+        let body = json!({"password": "another password!", "current_password": Client::PASSWORD});
+        let answer = put(body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.refused_fields()),
+            (422, vec!["password".into()])
+        );
+
+        // What is as it was needs no proof, however it is written.
+        let answer = put(json!({"email": "ADA@example.com", "full_name": "Ada King"})).await;
+        assert_eq!(answer.expect(200)["full_name"], "Ada King");
+        let body = json!({"email": "bob@example.com", "current_password": Client::PASSWORD});
+        assert_eq!(put(body).await.status, 409);
+        let body = json!({"email": "ada@example.org", "current_password": Client::PASSWORD});
+        let profile = put(body).await.expect(200);
+        assert_eq!(
+            (&profile["email"], &profile["is_verified"]),
+            (&json!("ada@example.org"), &json!(false))
+        );
+        alpine.as_holder(None).sign_in("ada@example.org").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn passwords_are_not_guessed_by_changing_the_address() {
+    let options = || Options::default().set("ALPINE__RATE_LIMITS__ENABLED", "true");
+    Alpine::with(options, async |alpine| {
+        let ada = alpine.as_holder(None).sign_up("ada@example.com").await;
+        let holder = alpine.as_holder(Some(&ada.access_token));
+        let mut answers = Vec::new();
+        for n in 0..12 {
+            let body = json!({"email": "x@example.com", "current_password": format!("a guess, number {n}")});
+            answers.push(holder.put("users/profile", &body).await.status.as_u16());
+        }
+        // Signing up was an attempt at this account from this address too.
+        let expected: Vec<u16> = (0..12).map(|n| if n < 9 { 403 } else { 429 }).collect();
+        assert_eq!(answers, expected);
+    })
+    .await;
+}
