@@ -477,6 +477,7 @@ impl AccountStore for Accounts {
     }
 
     async fn revoked_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<RevokedSession>> {
+        let unreadable = self.0.unreadable();
         self.0
             .read("session_revoked", move |conn| {
                 let rows: Vec<(String, Option<i64>)> = sessions::table
@@ -485,15 +486,15 @@ impl AccountStore for Accounts {
                     .limit(limit.into())
                     .select((sessions::id, sessions::denied_until))
                     .load(conn)?;
-                rows.into_iter()
-                    .filter_map(|(id, until)| until.map(|until| (id, until)))
-                    .map(|(id, until)| {
-                        Ok(RevokedSession {
-                            session: stored("sessions.id", &id)?,
-                            until: Timestamp::from_micros(until),
-                        })
+                // No token carries an id that cannot be read.
+                let revoked = rows.into_iter().filter_map(|(id, until)| {
+                    let session = stored("sessions.id", &id);
+                    Some(RevokedSession {
+                        session: unreadable.leave_out("sessions", id, session)?,
+                        until: Timestamp::from_micros(until?),
                     })
-                    .collect()
+                });
+                Ok(revoked.collect())
             })
             .await
     }

@@ -83,13 +83,17 @@ impl ApiKeyStore for ApiKeys {
     }
 
     async fn list(&self, owner: UserId, now: Timestamp) -> Result<Vec<ApiKey>> {
+        let unreadable = self.0.unreadable();
         self.0
             .read("api_key_list", move |conn| {
                 let rows: Vec<ApiKeyRow> = live(now)
                     .filter(api_keys::user_id.eq(owner.to_string()))
                     .order((api_keys::created_at.desc(), api_keys::id.desc()))
                     .load(conn)?;
-                Ok(rows.into_iter().map(ApiKeyRow::key).collect::<Result<Vec<_>>>()?)
+                let keys = rows
+                    .into_iter()
+                    .filter_map(|row| unreadable.leave_out("api_keys", row.id.clone(), row.key()));
+                Ok(keys.collect())
             })
             .await
     }

@@ -24,6 +24,7 @@ use crate::{
     permits::{Class, Permits},
     pool::{Manager, Pool, Slot},
     schema::events,
+    unreadable::UnreadableRows,
 };
 
 /// A pool of connections and the rules by which they are used. Clones share the pool.
@@ -37,6 +38,7 @@ struct Inner {
     settings: DatabaseSettings,
     durations: HistogramVec,
     on_commit: OnceLock<Weak<dyn CommitHandler>>,
+    unreadable: Arc<UnreadableRows>,
 }
 
 /// A transaction that writes, and what it will have to tell.
@@ -72,7 +74,7 @@ enum Attempt {
 
 impl Database {
     /// Makes the pool; opens no connection yet. Registers `db_query_duration_seconds`,
-    /// `db_connections_active` and `db_connections_idle`.
+    /// `db_connections_active`, `db_connections_idle` and `db_unreadable_rows_total`.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming `database.url` or `database.max`; [`Error::Internal`] when the
@@ -87,6 +89,7 @@ impl Database {
         let canceller = Arc::new(Canceller::new(target.clone(), settings.busy_timeout));
         let pool = Pool::new(target, &settings);
         let durations = metrics::register(registry, &pool)?;
+        let unreadable = Arc::new(UnreadableRows::register(registry)?);
         Ok(Self(Arc::new(Inner {
             pool,
             permits: Permits::new(&settings, is_sqlite),
@@ -94,6 +97,7 @@ impl Database {
             settings,
             durations,
             on_commit: OnceLock::new(),
+            unreadable,
         })))
     }
 
@@ -176,6 +180,11 @@ impl Database {
     /// Whether the database answers, and then whether it takes writes.
     pub(crate) async fn accepts_writes(&self) -> Result<bool> {
         self.hop(Class::Read, "probe", Inner::accepts_writes, |_, value| value).await
+    }
+
+    /// Where rows go that cannot be read.
+    pub(crate) fn unreadable(&self) -> Arc<UnreadableRows> {
+        Arc::clone(&self.0.unreadable)
     }
 
     pub(crate) fn probe_timeout(&self) -> Duration {

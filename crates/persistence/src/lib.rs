@@ -61,6 +61,7 @@ mod schema;
 mod settings;
 mod signals;
 mod statistics;
+mod unreadable;
 
 pub use accounts::Accounts;
 pub use api_keys::ApiKeys;

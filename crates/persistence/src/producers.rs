@@ -113,11 +113,15 @@ impl ProducerStore for Producers {
     }
 
     async fn list(&self) -> Result<Vec<Producer>> {
+        let unreadable = self.0.unreadable();
         self.0
-            .read("producer_list", |conn| {
+            .read("producer_list", move |conn| {
                 let rows: Vec<ProducerRow> =
                     producers::table.order(producers::name.asc()).load(conn)?;
-                Ok(rows.iter().map(ProducerRow::producer).collect::<Result<Vec<_>>>()?)
+                let producers = rows
+                    .iter()
+                    .filter_map(|row| unreadable.leave_out("producers", row.id, row.producer()));
+                Ok(producers.collect())
             })
             .await
     }

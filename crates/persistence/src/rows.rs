@@ -96,7 +96,7 @@ impl SessionRow {
 
 #[derive(Queryable)]
 pub(crate) struct ApiKeyRow {
-    id: String,
+    pub(crate) id: String,
     user_id: String,
     name: String,
     prefix: String,

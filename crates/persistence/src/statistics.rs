@@ -17,6 +17,7 @@ use crate::{
     connection::MultiBackend,
     rows::stored,
     schema::{outcomes, signals},
+    unreadable::UnreadableRows,
 };
 
 #[async_trait]
@@ -43,7 +44,10 @@ impl StatisticsStore for Signals {
     }
 
     async fn symbols(&self, limit: u32) -> Result<Vec<SymbolCounts>> {
-        self.database().read_costly("statistics_symbols", move |conn| symbols(conn, limit)).await
+        let unreadable = self.database().unreadable();
+        self.database()
+            .read_costly("statistics_symbols", move |conn| symbols(conn, limit, &unreadable))
+            .await
     }
 }
 
@@ -53,7 +57,9 @@ fn closed(filter: &PerformanceFilter) -> Closed<'_> {
     let mut rows = outcomes::table
         .inner_join(signals::table)
         .into_boxed()
-        .filter(outcomes::pnl_steps.is_not_null());
+        .filter(outcomes::pnl_steps.is_not_null())
+        // An end that no calendar of ours can tell is in no figure; lists count and log it.
+        .filter(outcomes::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
     if let Some(symbol) = &filter.symbol {
         rows = rows.filter(signals::symbol.eq(symbol.as_str()));
     }
@@ -149,7 +155,11 @@ fn closed_points(
     Ok(points.collect())
 }
 
-fn symbols(conn: &mut AnyConnection, limit: u32) -> Result<Vec<SymbolCounts>, Failure> {
+fn symbols(
+    conn: &mut AnyConnection,
+    limit: u32,
+    unreadable: &UnreadableRows,
+) -> Result<Vec<SymbolCounts>, Failure> {
     let rows: Vec<(String, i64, i64)> = outcomes::table
         .inner_join(signals::table)
         .group_by(signals::symbol)
@@ -163,15 +173,13 @@ fn symbols(conn: &mut AnyConnection, limit: u32) -> Result<Vec<SymbolCounts>, Fa
             ),
         ))
         .load(conn)?;
-    let records: Result<Vec<SymbolCounts>> = rows
-        .into_iter()
-        .map(|(symbol, closed, simulated)| {
-            Ok(SymbolCounts {
-                symbol: stored("signals.symbol", &symbol)?,
-                closed_signals: u64::try_from(closed).unwrap_or(0),
-                simulated_signals: u64::try_from(simulated).unwrap_or(0),
-            })
+    let counts = rows.into_iter().filter_map(|(text, closed, simulated)| {
+        let symbol = stored("signals.symbol", &text);
+        Some(SymbolCounts {
+            symbol: unreadable.leave_out("signals", text, symbol)?,
+            closed_signals: u64::try_from(closed).unwrap_or(0),
+            simulated_signals: u64::try_from(simulated).unwrap_or(0),
         })
-        .collect();
-    Ok(records?)
+    });
+    Ok(counts.collect())
 }

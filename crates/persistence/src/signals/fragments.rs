@@ -9,20 +9,12 @@ use diesel::{
     sql_types::{BigInt, Bool},
 };
 
-use alpine_domain::page::Cursor;
-
 /// `(signals.created_at, signals.id) < (…, …)`: a row comparison starts reading the index at the
 /// cursor, where its spelling with OR would read every row of the same instant.
 #[derive(Debug, Clone, Copy, QueryId, ValidGrouping)]
 pub(super) struct Before {
-    created_at: i64,
-    id: i64,
-}
-
-impl Before {
-    pub(super) const fn new(cursor: Cursor) -> Self {
-        Self { created_at: cursor.created_at.micros(), id: cursor.id }
-    }
+    pub(super) created_at: i64,
+    pub(super) id: i64,
 }
 
 impl Expression for Before {

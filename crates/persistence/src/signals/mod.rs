@@ -96,8 +96,8 @@ impl SignalStore for Signals {
 #[async_trait]
 impl SignalReader for Signals {
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
-        let query = query.clone();
-        self.0.read("signal_list", move |conn| query::list(conn, &query, slice)).await
+        let (query, unreadable) = (query.clone(), self.0.unreadable());
+        self.0.read("signal_list", move |conn| query::list(conn, &query, slice, &unreadable)).await
     }
 
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
@@ -106,6 +106,7 @@ impl SignalReader for Signals {
     }
 
     async fn find(&self, id: SignalId) -> Result<Option<Signal>> {
+        let unreadable = self.0.unreadable();
         self.0
             .read("signal_find", move |conn| {
                 let row: Option<(SignalRow, Option<OutcomeRow>)> = signals::table
@@ -114,7 +115,9 @@ impl SignalReader for Signals {
                     .select((signals::all_columns, outcomes::all_columns.nullable()))
                     .first(conn)
                     .optional()?;
-                Ok(row.map(|(signal, outcome)| signal.signal(outcome)).transpose()?)
+                Ok(row.and_then(|(signal, outcome)| {
+                    unreadable.leave_out("signals", id, signal.signal(outcome))
+                }))
             })
             .await
     }

@@ -20,6 +20,7 @@ use crate::{
     connection::MultiBackend,
     rows::{OutcomeRow, SignalRow},
     schema::{outcomes, signals},
+    unreadable::UnreadableRows,
 };
 
 type Plain<'a> = signals::BoxedQuery<'a, MultiBackend>;
@@ -51,15 +52,15 @@ macro_rules! with_conditions {
 }
 
 /// Adds the order and the part that is wanted.
-macro_rules! sliced {
-    ($rows:expr, $slice:expr) => {{
-        let slice: Slice = $slice;
+macro_rules! partial {
+    ($rows:expr, $part:expr) => {{
+        let part: Part = $part;
         let mut rows =
-            $rows.order((signals::created_at.desc(), signals::id.desc())).limit(slice.limit.into());
-        if let Some(cursor) = slice.after {
-            rows = rows.filter(Before::new(cursor));
-        } else if slice.offset > 0 {
-            rows = rows.offset(slice.offset.into());
+            $rows.order((signals::created_at.desc(), signals::id.desc())).limit(part.limit.into());
+        if let Some((created_at, id)) = part.after {
+            rows = rows.filter(Before { created_at, id });
+        } else if part.offset > 0 {
+            rows = rows.offset(part.offset.into());
         }
         rows
     }};
@@ -117,60 +118,88 @@ fn has_closed_since(conn: &mut AnyConnection, as_of: Timestamp) -> Result<bool, 
     Ok(newest.is_some_and(|newest| newest > as_of.micros()))
 }
 
+/// The part of a list that is read at once, by raw positions `(created_at, id)`.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    limit: u32,
+    offset: u32,
+    after: Option<(i64, i64)>,
+}
+
+impl From<Slice> for Part {
+    fn from(slice: Slice) -> Self {
+        let after = slice.after.map(|cursor| (cursor.created_at.micros(), cursor.id));
+        // A cursor wins over the offset.
+        let offset = if after.is_some() { 0 } else { slice.offset };
+        Self { limit: slice.limit, offset, after }
+    }
+}
+
+/// As many signals of the slice as there are: in the place of a row that cannot be read stands the next one.
 pub(super) fn list(
     conn: &mut AnyConnection,
     query: &SignalQuery,
     slice: Slice,
+    unreadable: &UnreadableRows,
 ) -> Result<Vec<Signal>, Failure> {
-    let signals: Result<Vec<Signal>> = match query.state {
-        SignalState::Open | SignalState::Status(SignalStatus::Open) => {
-            return list_open(conn, query, slice);
+    let (limit, mut part) = (slice.limit as usize, Part::from(slice));
+    let mut signals = Vec::new();
+    loop {
+        let rows = rows(conn, query, part)?;
+        let is_last = rows.len() < limit;
+        part = Part {
+            limit: slice.limit,
+            offset: 0,
+            after: rows.last().map(|(row, _)| (row.created_at, row.id)),
+        };
+        signals.extend(rows.into_iter().filter_map(|(row, outcome)| {
+            let (id, signal) = (row.id, row.signal(outcome));
+            Some(unreadable.leave_out("signals", id, signal)?.as_of(query.as_of))
+        }));
+        if is_last || signals.len() >= limit {
+            signals.truncate(limit);
+            return Ok(signals);
         }
-        SignalState::Status(status) => {
-            let rows: Vec<(SignalRow, OutcomeRow)> = sliced!(ended(query, status), slice)
-                .select((signals::all_columns, outcomes::all_columns))
-                .load(conn)?;
-            rows.into_iter().map(|(signal, outcome)| signal.signal(Some(outcome))).collect()
-        }
-        SignalState::Any => {
-            let rows: Vec<(SignalRow, Option<OutcomeRow>)> = sliced!(any(query), slice)
-                .select((signals::all_columns, outcomes::all_columns.nullable()))
-                .load(conn)?;
-            rows.into_iter()
-                .map(|(signal, outcome)| Ok(signal.signal(outcome)?.as_of(query.as_of)))
-                .collect()
-        }
-    };
-    Ok(signals?)
+    }
 }
 
-fn list_open(
+type Row = (SignalRow, Option<OutcomeRow>);
+
+fn rows(conn: &mut AnyConnection, query: &SignalQuery, part: Part) -> Result<Vec<Row>, Failure> {
+    Ok(match query.state {
+        SignalState::Open | SignalState::Status(SignalStatus::Open) => {
+            open_rows(conn, query, part)?.into_iter().map(|signal| (signal, None)).collect()
+        }
+        SignalState::Status(status) => partial!(ended(query, status), part)
+            .select((signals::all_columns, outcomes::all_columns.nullable()))
+            .load(conn)?,
+        SignalState::Any => partial!(any(query), part)
+            .select((signals::all_columns, outcomes::all_columns.nullable()))
+            .load(conn)?,
+    })
+}
+
+fn open_rows(
     conn: &mut AnyConnection,
     query: &SignalQuery,
-    slice: Slice,
-) -> Result<Vec<Signal>, Failure> {
+    part: Part,
+) -> Result<Vec<SignalRow>, Failure> {
     // The active ones first: what closes between the queries is found by the second, or by both.
-    let mut rows: Vec<SignalRow> = sliced!(active(query), slice).load(conn)?;
+    let mut rows: Vec<SignalRow> = partial!(active(query), part).load(conn)?;
     if has_closed_since(conn, query.as_of)? {
         // The two have to be merged from their beginning; offsets are bounded.
-        let whole = Slice {
-            limit: slice.limit.saturating_add(slice.offset),
-            offset: 0,
-            after: slice.after,
-        };
-        if slice.offset > 0 {
-            rows = sliced!(active(query), whole).load(conn)?;
+        let whole = Part { limit: part.limit.saturating_add(part.offset), offset: 0, ..part };
+        if part.offset > 0 {
+            rows = partial!(active(query), whole).load(conn)?;
         }
         let closed: Vec<SignalRow> =
-            sliced!(closed_since(query), whole).select(signals::all_columns).load(conn)?;
+            partial!(closed_since(query), whole).select(signals::all_columns).load(conn)?;
         rows.extend(closed);
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
         rows.dedup_by_key(|row| row.id);
-        let skipped = if slice.after.is_some() { 0 } else { slice.offset };
-        rows = rows.into_iter().skip(skipped as usize).take(slice.limit as usize).collect();
+        rows = rows.into_iter().skip(part.offset as usize).take(part.limit as usize).collect();
     }
-    let signals: Result<Vec<Signal>> = rows.into_iter().map(|row| row.signal(None)).collect();
-    Ok(signals?)
+    Ok(rows)
 }
 
 pub(super) fn count(

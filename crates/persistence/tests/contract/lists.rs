@@ -6,6 +6,7 @@ use alpine_domain::{
         Signal, SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus,
         SignalStore as _,
     },
+    statistics::{PerformanceFilter, StatisticsStore as _},
 };
 
 use crate::support::{Bed, at, on_both, outcome, signal};
@@ -15,6 +16,7 @@ on_both!(
     what_was_open_is_told_as_it_was,
     pages_follow_each_other_without_gap_or_overlap,
     the_next_change_is_foreseen,
+    a_row_that_cannot_be_read_is_left_out_and_counted,
 );
 
 fn ids(signals: &[Signal]) -> Vec<SignalId> {
@@ -142,4 +144,96 @@ async fn the_next_change_is_foreseen(bed: Bed) {
     assert_eq!(next(0, Some(90.0)).await, Some(at(25)));
     assert_eq!(next(25, Some(90.0)).await, Some(at(30)));
     assert_eq!(next(30, None).await, None);
+}
+
+/// Year 0 in UTC, as a release without bounds stored it.
+const YEAR_0: i64 = -62_167_222_800_000_000;
+
+/// Plants a copy of `SIG-0` under another id, with one column set to what no signal can hold.
+async fn plant(bed: &Bed, id: &str, created_at: i64, column: &str, value: &str) {
+    let columns = "producer_id, symbol, action, entry_price, confidence, confidence_text, asset_type, \
+                   signal_timestamp, signalled_at, hash, content_hash, is_simulated";
+    let values = columns.replace(column, value);
+    bed.execute(&format!(
+        "INSERT INTO signals ({columns}, external_id, created_at) \
+         SELECT {values}, '{id}', {created_at} FROM signals WHERE external_id = 'SIG-0'"
+    ))
+    .await
+    .unwrap();
+}
+
+async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
+    let argo = bed.producer().await;
+    let news: Vec<_> = (0..6).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect();
+    let stored = bed.store(news.clone()).await;
+    // Older, between, and newer than the others; two that stand together fill a page of their own.
+    for (id, seconds, column, value) in [
+        ("BAD-0", -1, "symbol", "'<no symbol>'"),
+        ("BAD-1", 3, "entry_price", "'-1'"),
+        ("BAD-2", 3, "signalled_at", &YEAR_0.to_string()),
+        ("BAD-3", 9, "signal_timestamp", "signal_timestamp"),
+    ] {
+        plant(&bed, id, at(seconds).micros(), column, value).await;
+    }
+    let close = |id: &str, closed_at: i64| {
+        format!(
+            "INSERT INTO outcomes (signal_id, status, exit_price, pnl_steps, closed_at, recorded_at) \
+             SELECT id, 'closed', '110', 1000000000, {closed_at}, {recorded_at} FROM signals \
+             WHERE external_id = '{id}'",
+            recorded_at = at(20).micros()
+        )
+    };
+    bed.execute(&close("BAD-3", YEAR_0)).await.unwrap();
+    for closed in [&news[1], &news[2], &news[5]] {
+        bed.signals.record_outcome(outcome(closed, "110", 20)).await.unwrap();
+    }
+    let newest_first = |numbers: &[usize]| numbers.iter().map(|n| stored[*n]).collect::<Vec<_>>();
+    for (state, expected) in [
+        (SignalState::Any, newest_first(&[5, 4, 3, 2, 1, 0])),
+        (SignalState::Status(SignalStatus::Closed), Vec::new()),
+        (SignalState::Status(SignalStatus::TargetHit), newest_first(&[5, 2, 1])),
+    ] {
+        let query = SignalQuery { state, ..SignalQuery::all(at(100)) };
+        for limit in 1..=7 {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let slice = Slice { limit, offset: 0, after };
+                let page = bed.signals.list(&query, slice).await.unwrap();
+                found.extend(ids(&page));
+                after = page.last().map(|signal| Cursor {
+                    created_at: signal.content.created_at,
+                    id: signal.id.get(),
+                });
+                if page.len() < limit as usize {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{state:?} by {limit}");
+        }
+    }
+    // As of an instant before the closing, all of them were open.
+    let open = SignalQuery { state: SignalState::Open, ..SignalQuery::all(at(10)) };
+    let page = bed.signals.list(&open, Slice::first(5)).await.unwrap();
+    assert_eq!(ids(&page)[1..], newest_first(&[5, 4, 3, 2]));
+    let bad = bed.signals.find_external(argo.id, &"BAD-1".parse().unwrap()).await;
+    assert!(matches!(bad, Err(alpine_domain::Error::Internal(_))), "{bad:?}");
+    let count = |text: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("db_unreadable_rows_total{table=\"signals\"}"));
+        line.unwrap().rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let metrics =
+        || prometheus::TextEncoder::new().encode_to_string(&bed.registry.gather()).unwrap();
+    let before = count(&metrics());
+    let unreadable = SignalId::new(stored[5].get() + 1);
+    assert_eq!(bed.signals.find(unreadable).await.unwrap(), None);
+    assert_eq!(count(&metrics()), before + 1);
+    // What no calendar tells is in no figure either, and takes none away.
+    let filter = PerformanceFilter::default();
+    let points = bed.signals.closed_points(&filter, None, 10).await.unwrap();
+    let sums = bed.signals.aggregates(&filter).await.unwrap();
+    assert_eq!((points.len(), sums.trades), (3, 3));
+    let symbols = bed.signals.symbols(10).await.unwrap();
+    assert_eq!(symbols.len(), 1);
 }
