@@ -2,6 +2,7 @@
 
 mod dependencies;
 mod layers;
+mod migration_names;
 mod modules;
 mod tools;
 mod unused;
@@ -30,6 +31,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("modules", modules::check),
     ("dependencies", dependencies::check),
     ("unused", unused::check),
+    ("numbers", migration_names::check),
     ("deny", tools::deny),
     ("mutants", crate::mutants::check),
     ("clippy", tools::clippy),
