@@ -138,8 +138,7 @@ impl Edit {
         }
         let on = format!(
             "{{ static ON: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| \
-             std::env::var(\"{}\").is_ok_and(|name| name == {mutant:?})); *ON }}",
-            CHOSEN
+             std::env::var(\"{CHOSEN}\").is_ok_and(|name| name == {mutant:?})); *ON }}"
         );
         *text = text.replacen(&self.find, &self.replace.replace(ON, &on), 1);
         Ok(())

@@ -83,7 +83,7 @@ impl Reader<'_> {
                 self.bind(last, before.to_vec(), is_passed_on);
             }
             UseTree::Name(name) => {
-                self.bind(name.ident.to_string(), with(&name.ident), is_passed_on)
+                self.bind(name.ident.to_string(), with(&name.ident), is_passed_on);
             }
             UseTree::Rename(rename) if rename.ident == "self" => {
                 self.bind(rename.rename.to_string(), before.to_vec(), is_passed_on);
@@ -118,7 +118,7 @@ impl Reader<'_> {
                     colons = 0;
                 }
                 TokenTree::Punct(punct) if punct.as_char() == ':' && !path.is_empty() => {
-                    colons += 1
+                    colons += 1;
                 }
                 TokenTree::Group(group) => {
                     self.name(std::mem::take(&mut path));
