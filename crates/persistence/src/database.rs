@@ -187,10 +187,6 @@ impl Database {
         Arc::clone(&self.0.unreadable)
     }
 
-    pub(crate) fn probe_timeout(&self) -> Duration {
-        self.0.settings.probe_timeout
-    }
-
     /// Runs `work` on the blocking pool, then `finish` once the connection is free for others.
     async fn hop<T, U: Send + 'static>(
         &self,

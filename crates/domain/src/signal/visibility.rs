@@ -2,20 +2,27 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, de::Error as _};
+
 use super::Signal;
 use crate::{
     Timestamp,
     account::{Tier, Viewer},
+    settings::{defaults, duration},
 };
 
 /// What one group of readers may see.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct View {
     /// Only signals with a confidence below this percentage; `None` for all.
+    #[serde(deserialize_with = "below")]
     pub below: Option<f64>,
     /// How late signals and their outcomes come into sight.
+    #[serde(deserialize_with = "duration")]
     pub delay: Duration,
     /// Rows of a list at most; `None` for as many as the request's own limit allows.
+    #[serde(rename = "max_rows", deserialize_with = "rows")]
     pub rows: Option<u32>,
 }
 
@@ -45,9 +52,11 @@ impl View {
 /// assert_eq!(policy.view(Viewer::Anonymous).delay.as_secs(), 15 * 60);
 /// assert_eq!(policy.view(Viewer::Admin).below, None);
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VisibilityPolicy {
     /// A signal is PREMIUM from this confidence, in percent.
+    #[serde(deserialize_with = "percentage")]
     pub premium_from: f64,
     /// Readers without an account.
     pub anonymous: View,
@@ -62,17 +71,30 @@ pub struct VisibilityPolicy {
 }
 
 impl Default for VisibilityPolicy {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        let late = View { below: Some(85.0), delay: Duration::from_mins(15), rows: Some(10) };
-        Self {
-            premium_from: 85.0,
-            anonymous: late,
-            free: late,
-            starter: View { below: Some(85.0), ..View::UNLIMITED },
-            pro: View { below: Some(95.0), ..View::UNLIMITED },
-            elite: View::UNLIMITED,
-        }
+        defaults("visibility")
     }
+}
+
+fn percentage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let percent = f64::deserialize(deserializer)?;
+    let problem = || D::Error::custom("must be a percentage, 0 to 100");
+    (0.0..=100.0).contains(&percent).then_some(percent).ok_or_else(problem)
+}
+
+/// 101 stands for everything.
+fn below<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let percent = f64::deserialize(deserializer)?;
+    if !(0.0..=101.0).contains(&percent) {
+        return Err(D::Error::custom("must be a percentage, or 101 for everything"));
+    }
+    Ok((percent <= 100.0).then_some(percent))
+}
+
+/// 0 stands for no bound.
+fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    u32::deserialize(deserializer).map(|rows| (rows > 0).then_some(rows))
 }
 
 impl VisibilityPolicy {

@@ -45,6 +45,22 @@ fn over(redis: alpine_infra::redis::RedisHandle) -> RedisRateLimiter {
     RedisRateLimiter::new(SharedLimits::default(), redis, clock, metrics())
 }
 
+async fn a_refusal_that_is_known_is_told_without_counting(limiter: Arc<dyn RateLimiter>) {
+    let policy = policy(&[(60_000, 3)]);
+    for _ in 0..3 {
+        for _ in 0..5 {
+            assert_eq!(limiter.known_refusal(&policy, "asked"), None);
+        }
+        assert!(limiter.admit(&policy, "asked").await.allowed);
+    }
+    let refused = limiter.admit(&policy, "asked").await;
+    assert!(!refused.allowed);
+    let known = limiter.known_refusal(&policy, "asked").expect("it was told a moment ago");
+    assert_eq!((known.allowed, known.limit, known.remaining), (false, 3, 0));
+    assert!(known.retry_after.is_some());
+    assert_eq!(limiter.known_refusal(&policy, "another"), None);
+}
+
 macro_rules! contract {
     ($($name:ident),* $(,)?) => {
         mod on_memory {
@@ -71,6 +87,7 @@ contract!(
     admits_the_limit_and_no_more,
     callers_and_policies_do_not_meet,
     a_refusal_debits_no_window,
+    a_refusal_that_is_known_is_told_without_counting,
     parallel_callers_get_the_limit_exactly,
     room_comes_back,
 );

@@ -107,6 +107,10 @@ async fn a_refresh_token_is_used_once_and_its_replay_ends_the_family(bed: Bed) {
     let rotated = bed.rotate("r1", "r2", at(1), at(100)).await;
     let expected = Refreshed::Rotated { session, account: ada.clone(), expires_at: at(1_000) };
     assert_eq!(rotated, expected);
+    // A token is told from a guess also when it is used up.
+    for (token, known) in [("r1", Some(session)), ("r2", Some(session)), ("unknown", None)] {
+        assert_eq!(bed.accounts.session_of_refresh(token).await.unwrap(), known, "{token}");
+    }
     let replayed = bed.rotate("r1", "r3", at(2), at(100)).await;
     assert_eq!(replayed, Refreshed::Replayed { session });
     // Neither the thief's nor the owner's token works any more.

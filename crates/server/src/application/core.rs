@@ -127,7 +127,7 @@ impl Core {
         let handler: Weak<dyn CommitHandler> = Arc::downgrade(&own_commits) as _;
         database.tell(handler);
         let producers = Producers::new(producer_store, clock.clone(), randomness.clone());
-        let visibility = settings::visibility(config);
+        let visibility = config.visibility.clone();
         Ok(Self {
             accounts: Arc::new(accounts),
             account_store,

@@ -127,7 +127,7 @@ impl Application {
             .metrics_address()
             .map(|address| bind(address, 64, "metrics.bind"))
             .transpose()?;
-        if config.database.url.is_none() {
+        if config.database.url.trim().is_empty() {
             crate::config::make_private_folder(&config.data_dir)?;
         }
         let core = Arc::new(Core::wire(config, &ports, &registry)?);

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use alpine_domain::{
     account::{AccountSettings, Secret, Tier},
     plan::{Plan, UsdCents},
-    signal::{ExpirySettings, View as DomainView, VisibilityPolicy},
+    signal::{ExpirySettings, View},
 };
 use alpine_http::{CacheSettings as HttpCache, CorsSettings, HttpSettings, LimitRow, Policy};
 use alpine_infra::{
@@ -21,25 +21,11 @@ use alpine_persistence::DatabaseSettings;
 
 use ipnet::IpNet;
 
-use crate::config::{Config, View, parse_network};
+use crate::config::{Config, parse_network};
 
 pub(crate) fn database(config: &Config) -> DatabaseSettings {
-    let given = &config.database;
-    DatabaseSettings {
-        keep: given.pool_kept,
-        max: given.pool_max,
-        max_lifetime: given.max_lifetime,
-        connect_timeout: given.connect_timeout,
-        checkout_timeout: given.checkout_timeout,
-        ping_after_idle: given.check_after_idle,
-        statement_timeout: given.statement_timeout,
-        network_timeout: given.network_timeout,
-        busy_timeout: given.busy_timeout,
-        write_retries: given.write_retries,
-        probe_timeout: config.health.probe_timeout,
-        migration_wait: given.migration_wait,
-        ..DatabaseSettings::new(config.database_url().reveal())
-    }
+    let url = config.database_url().reveal().to_owned();
+    DatabaseSettings { url, ..config.database.clone() }
 }
 
 /// `None` when no Redis is configured.
@@ -120,23 +106,6 @@ pub(super) fn accounts(config: &Config) -> AccountSettings {
     }
 }
 
-pub(super) fn visibility(config: &Config) -> VisibilityPolicy {
-    let view = |given: View| DomainView {
-        below: (given.below <= 100.0).then_some(given.below),
-        delay: given.delay,
-        rows: (given.max_rows > 0).then_some(given.max_rows),
-    };
-    let given = &config.visibility;
-    VisibilityPolicy {
-        premium_from: given.premium_from,
-        anonymous: view(given.anonymous),
-        free: view(given.free),
-        starter: view(given.starter),
-        pro: view(given.pro),
-        elite: view(given.elite),
-    }
-}
-
 pub(super) fn expiry(config: &Config) -> ExpirySettings {
     ExpirySettings {
         default_horizon: config.signals.expires_after,
@@ -173,8 +142,7 @@ pub(super) fn http(config: &Config) -> HttpSettings {
             grace: config.cache.grace,
         },
         plans: plans(config),
-        // The adapters bound their probes themselves; this is for one that does not keep to it.
-        probe_timeout: config.health.probe_timeout * 2,
+        probe_timeout: config.health.probe_timeout,
         ..HttpSettings::default()
     }
 }
@@ -185,8 +153,8 @@ fn trusted_proxies(given: &[String]) -> Vec<IpNet> {
 
 /// What each tier costs and brings, in the words of the rules in force.
 fn plans(config: &Config) -> Vec<Plan> {
-    let (views, limits, prices) = (visibility(config), &config.rate_limits, &config.plans);
-    let plan = |tier: Tier, cents, view: &DomainView| {
+    let (views, limits, prices) = (&config.visibility, &config.rate_limits, &config.plans);
+    let plan = |tier: Tier, cents, view: &View| {
         let mut features = vec![
             view.below.map_or_else(
                 || "every signal".to_owned(),
@@ -222,23 +190,10 @@ mod tests {
     #[test]
     fn the_default_file_says_what_the_crates_default_to() {
         let config = load(&Sources::default()).unwrap().config;
-        assert_eq!(visibility(&config), VisibilityPolicy::default());
-
-        let url = config.database_url();
-        let crate_default = DatabaseSettings::new(url.reveal());
-        assert_eq!(database(&config), crate_default);
-
         assert_eq!(cache(&config), CacheSettings::default());
         assert_eq!(limiter(&config), SharedLimits::default());
         assert_eq!(blacklist(&config), BlacklistSettings::default());
         assert_eq!(passwords(&config), HashSettings::default());
         assert_eq!(tokens(&config), TokenSettings::default());
-    }
-
-    #[test]
-    fn zero_means_no_bound_and_above_hundred_everything() {
-        let config = load(&Sources::default()).unwrap().config;
-        assert_eq!(visibility(&config).elite.below, None);
-        assert_eq!(visibility(&config).starter.rows, None);
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn sessions(config: &Config, action: Sessions) -> Result<()> {
 fn with_core(config: &Config, work: impl AsyncFnOnce(Core) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        if config.database.url.is_none() {
+        if config.database.url.trim().is_empty() {
             crate::config::make_private_folder(&config.data_dir)?;
         }
         let core = Core::wire(config, &Ports::default(), &Registry::new())?;

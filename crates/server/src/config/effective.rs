@@ -15,9 +15,12 @@ impl Config {
 
     /// The database's URL; the embedded one in the data directory when none is given.
     pub fn database_url(&self) -> Secret {
-        self.database.url.clone().unwrap_or_else(|| {
-            Secret::new(format!("sqlite:{}", self.data_dir.join("alpine.db").display()))
-        })
+        let given = self.database.url.trim();
+        if given.is_empty() {
+            let embedded = self.data_dir.join("alpine.db");
+            return Secret::new(format!("sqlite:{}", embedded.display()));
+        }
+        Secret::new(given)
     }
 
     /// Whether the database is PostgreSQL.

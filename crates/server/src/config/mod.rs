@@ -15,9 +15,8 @@ use std::{
 
 pub use layers::{Layers, Origin, Setting};
 pub use model::{
-    Accounts, Cache, Config, Cors, Database, Events, Health, Http, LogFormat, Logging, Metrics,
-    MetricsBind, Passwords, Producers, Profile, Redis, Secrets, Shutdown, Signals, Tokens, View,
-    Visibility,
+    Accounts, Cache, Config, Cors, Events, Health, Http, LogFormat, Logging, Metrics, MetricsBind,
+    Passwords, Producers, Profile, Redis, Secrets, Shutdown, Signals, Tokens,
 };
 pub(crate) use rules::parse_network;
 pub use secrets::keep_generated_secrets;
@@ -224,6 +223,45 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
+    }
+
+    /// A line without a setting could be left out, and a setting without a line has no default.
+    #[test]
+    fn every_line_of_the_default_file_is_a_setting_and_every_setting_has_a_line() {
+        let whole = Layers::defaults();
+        let reads = |layers: &Layers| toml::Value::Table(layers.to_table()).try_into::<Config>();
+        reads(&whole).expect("no setting lacks its line");
+        assert!(whole.settings.len() > 100, "{}", whole.settings.len());
+        for key in whole.settings.keys() {
+            let mut layers = Layers::defaults();
+            layers.settings.remove(key);
+            let without = reads(&layers);
+            assert!(without.is_err(), "`{key}` stands in config/default.toml and is no setting");
+        }
+    }
+
+    /// What the guard counts under, and what routes name besides.
+    #[test]
+    fn every_limit_of_the_default_file_is_somebodys() {
+        let config = load(&Sources::default()).unwrap().config;
+        let surface = alpine_http::HttpSettings::default();
+        let table = alpine_http::routes::table(&surface);
+        let named: Vec<&str> = alpine_http::Policy::ALL
+            .iter()
+            .map(|policy| policy.name())
+            .chain(table.iter().filter_map(|route| route.endpoint.extra_limit))
+            .collect();
+        let rows: Vec<&str> = config.rate_limits.rows().map(|(name, _)| name).collect();
+        assert_eq!(rows.len(), named.len(), "{rows:?}");
+        assert!(rows.iter().all(|row| named.contains(row)), "{rows:?} {named:?}");
+    }
+
+    #[test]
+    fn a_limit_without_its_row_is_told() {
+        let mut layers = Layers::defaults();
+        layers.settings.retain(|key, _| !key.starts_with("rate_limits.strangers."));
+        let error = toml::Value::Table(layers.to_table()).try_into::<Config>().unwrap_err();
+        assert!(error.to_string().contains("missing field `strangers`"), "{error}");
     }
 
     #[test]

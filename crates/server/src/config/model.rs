@@ -4,8 +4,12 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use actix_web::http::header::HeaderName;
-use alpine_domain::account::{Secret, Tier};
+use alpine_domain::{
+    account::{Secret, Tier},
+    signal::VisibilityPolicy,
+};
 use alpine_http::LimitSettings;
+use alpine_persistence::DatabaseSettings;
 use serde::{Deserialize, Deserializer};
 
 use alpine_domain::settings as units;
@@ -27,14 +31,14 @@ pub struct Config {
     pub http: Http,
     pub cors: Cors,
     pub shutdown: Shutdown,
-    pub database: Database,
+    pub database: DatabaseSettings,
     pub redis: Redis,
     pub secrets: Secrets,
     pub tokens: Tokens,
     pub accounts: Accounts,
     pub passwords: Passwords,
     pub producers: Producers,
-    pub visibility: Visibility,
+    pub visibility: VisibilityPolicy,
     pub signals: Signals,
     pub plans: Plans,
     pub cache: Cache,
@@ -88,33 +92,6 @@ pub struct Shutdown {
     pub drain: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub grace: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Database {
-    #[serde(deserialize_with = "optional_secret")]
-    pub url: Option<Secret>,
-    pub pool_kept: u32,
-    pub pool_max: u32,
-    #[serde(deserialize_with = "units::duration")]
-    pub checkout_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub connect_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub check_after_idle: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub max_lifetime: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub statement_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub network_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub busy_timeout: Duration,
-    pub write_retries: u32,
-    pub migrate_on_start: bool,
-    #[serde(deserialize_with = "units::duration")]
-    pub migration_wait: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -174,26 +151,6 @@ pub struct Passwords {
 pub struct Producers {
     #[serde(deserialize_with = "secret_table")]
     pub keys: BTreeMap<String, Secret>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Visibility {
-    pub premium_from: f64,
-    pub anonymous: View,
-    pub free: View,
-    pub starter: View,
-    pub pro: View,
-    pub elite: View,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct View {
-    pub below: f64,
-    #[serde(deserialize_with = "units::duration")]
-    pub delay: Duration,
-    pub max_rows: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -303,19 +260,6 @@ pub enum LogFormat {
     Auto,
     Compact,
     Json,
-}
-
-impl Visibility {
-    /// Every view with its key.
-    pub fn named(&self) -> [(&'static str, View); 5] {
-        [
-            ("anonymous", self.anonymous),
-            ("free", self.free),
-            ("starter", self.starter),
-            ("pro", self.pro),
-            ("elite", self.elite),
-        ]
-    }
 }
 
 fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {

@@ -98,6 +98,7 @@ impl Rules {
 
     /// A secret that is used twice leaks from the weaker place and is then good at the other one.
     fn one_purpose_each(&mut self, config: &Config) {
+        let database_url = Some(config.database_url());
         let keys = config.producers.keys.iter();
         let keys = keys.map(|(name, key)| (format!("producers.keys.{name}"), key));
         let jwt = config.secrets.jwt.iter().map(|secret| ("secrets.jwt".to_owned(), secret));
@@ -108,9 +109,7 @@ impl Rules {
                     format!("is the same secret as `{other}`: give each its own; {MAKE_ONE}");
                 self.demand(false, key, &remedy);
             }
-            for (url, text) in
-                [("database.url", &config.database.url), ("redis.url", &config.redis.url)]
-            {
+            for (url, text) in [("database.url", &database_url), ("redis.url", &config.redis.url)] {
                 let is_in_url =
                     text.as_ref().is_some_and(|text| text.reveal().contains(secret.reveal()));
                 let remedy =
@@ -196,15 +195,16 @@ impl Rules {
         self.demand(known, "database.url", "must start with sqlite:, postgres:// or postgresql://");
         let database = &config.database;
         self.demand(
-            (1..=1_000).contains(&database.pool_max),
+            (1..=1_000).contains(&database.max),
             "database.pool_max",
             "must be between 1 and 1000",
         );
         self.demand(
-            database.pool_kept <= database.pool_max,
+            database.keep <= database.max,
             "database.pool_kept",
             "must not be above database.pool_max",
         );
+        self.demand(database.max_costly >= 1, "database.pool_costly", "must be at least 1");
     }
 
     fn accounts(&mut self, config: &Config) {
@@ -251,20 +251,6 @@ impl Rules {
     }
 
     fn signals(&mut self, config: &Config) {
-        let visibility = &config.visibility;
-        self.demand(
-            (0.0..=100.0).contains(&visibility.premium_from),
-            "visibility.premium_from",
-            "must be a percentage, 0 to 100",
-        );
-        for (name, view) in visibility.named() {
-            let key = format!("visibility.{name}.below");
-            self.demand(
-                (0.0..=101.0).contains(&view.below),
-                &key,
-                "must be a percentage, or 101 for everything",
-            );
-        }
         for (name, horizon) in &config.signals.expires_after_by_strategy {
             let key = format!("signals.expires_after_by_strategy.{name}");
             if let Err(reason) = name.parse::<Strategy>() {
@@ -347,6 +333,7 @@ impl Rules {
             ("http.request_head_timeout", config.http.request_head_timeout),
             ("http.body_timeout", config.http.body_timeout),
             ("database.checkout_timeout", database.checkout_timeout),
+            ("database.costly_timeout", database.costly_timeout),
             ("database.connect_timeout", database.connect_timeout),
             ("database.max_lifetime", database.max_lifetime),
             ("database.statement_timeout", database.statement_timeout),

@@ -189,9 +189,7 @@ impl TestApp {
 
     /// What `alpine migrate` works with, on this application's database.
     pub fn migrator(&self) -> alpine_persistence::Migrator {
-        let url = self.config.database.url.clone().expect("tests name their database");
-        let settings = alpine_persistence::DatabaseSettings::new(url.reveal());
-        alpine_persistence::Migrator::connect(&settings).expect("the database is there")
+        alpine_persistence::Migrator::connect(&self.config.database).expect("the database is there")
     }
 
     /// A file in the application's data directory.
