@@ -5,20 +5,23 @@ use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
 use actix_web::{
     HttpResponse,
     http::header::{
-        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
+        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+        IF_NONE_MATCH, LINK,
     },
-    web,
 };
 use alpine_domain::{
     Timestamp,
     account::Viewer,
+    page::Cursor,
     ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
 };
 use bytes::Bytes;
+use form_urlencoded::Serializer;
 use serde::Serialize;
 
 use crate::{
     context::Context,
+    extract::parameter::Parameters,
     json::{self, fixed, to_json},
     problem::Result,
     state::Services,
@@ -34,12 +37,26 @@ pub fn loaded(
     value: &impl Serialize,
     expires_at: Option<Timestamp>,
 ) -> alpine_domain::Result<Loaded> {
-    Ok(Loaded { body: to_json(value)?, expires_at })
+    Ok(Loaded { body: to_json(value)?, headers: Vec::new(), expires_at })
 }
 
 /// One scope for each group of viewers: what one group may see reaches no other.
 pub const fn group(viewer: Viewer) -> Scope {
     Scope::Group(viewer.name())
+}
+
+/// `Link: <…>; rel="next"` (RFC 8288), as name and value: the list under `path`, asked for with the same
+/// values, from this cursor on.
+pub fn next_link<P: Parameters>(
+    path: &str,
+    parameters: &P,
+    values: &P::Values,
+    cursor: Cursor,
+) -> (String, String) {
+    let mut query = Serializer::new(String::new());
+    parameters.write(values, &mut query);
+    let query = query.append_pair("cursor", &cursor.to_string()).finish();
+    (LINK.as_str().to_owned(), format!("<{path}?{query}>; rel=\"next\""))
 }
 
 impl Context {
@@ -48,49 +65,35 @@ impl Context {
         CachePolicy { ttl, grace: self.state.settings.cache.grace, tags: tags.into() }
     }
 
-    /// Answers from the cache, or with what `load` makes. `parameters` must name everything that the
-    /// body depends on besides the route and the scope: what [`Context::parameters`] returns does.
-    ///
+    /// Answers from the cache, or with what `load` makes of `request`. `parameters` must name everything
+    /// that the body depends on besides the route and the scope: what [`Context::parameters`] returns
+    /// does.
     ///
     /// # Errors
     /// What `load` says, when there is nothing to serve instead.
-    pub async fn cached<L, F>(
+    pub async fn cached<R, L, F>(
         &self,
         policy: CachePolicy,
         scope: Scope,
         parameters: String,
+        request: R,
         load: L,
     ) -> Result<HttpResponse>
     where
-        L: Fn(&Services) -> F + Send + Sync + 'static,
-        F: Future<Output = alpine_domain::Result<Loaded>> + Send + 'static,
-    {
-        Ok(self.serve(&*self.entry(policy, scope, parameters, load).await?))
-    }
-
-    /// The entry of the cache that [`cached`](Self::cached) would answer with.
-    ///
-    /// # Errors
-    /// As there.
-    pub async fn entry<L, F>(
-        &self,
-        policy: CachePolicy,
-        scope: Scope,
-        parameters: String,
-        load: L,
-    ) -> Result<Arc<CachedBody>>
-    where
-        L: Fn(&Services) -> F + Send + Sync + 'static,
+        R: Clone + Send + Sync + 'static,
+        L: Fn(Arc<Services>, R) -> F + Send + Sync + 'static,
         F: Future<Output = alpine_domain::Result<Loaded>> + Send + 'static,
     {
         let key = CacheKey { route: self.mounted.endpoint.name, scope, parameters };
         let cache = &self.state.services.cache;
         if let Some(body) = cache.get(&key) {
-            return Ok(body);
+            return Ok(self.serve(&body));
         }
-        let state = web::Data::clone(&self.state);
-        let loader: Loader = Arc::new(move || Box::pin(load(&state.services)));
-        Ok(cache.get_or_load(key, &policy, loader).await?)
+        let services = Arc::clone(&self.state.services);
+        // The cache may call it again later, to refresh the entry.
+        let loader: Loader =
+            Arc::new(move || Box::pin(load(Arc::clone(&services), request.clone())));
+        Ok(self.serve(&*cache.get_or_load(key, &policy, loader).await?))
     }
 
     /// Answers with a body that depends on nothing but the route and what the operator set: `make` is
@@ -131,6 +134,9 @@ impl Context {
         }
         if let Ok(etag) = HeaderValue::from_str(&etag) {
             answer.insert_header((ETAG, etag));
+        }
+        for (name, value) in &entry.headers {
+            answer.insert_header((name.as_str(), value.as_str()));
         }
         if is_known {
             return answer.finish();

@@ -50,6 +50,11 @@ impl Context {
         Ok((values, query.finish()?))
     }
 
+    /// The whole path of the route with its parameters' names, in the form that is listed.
+    pub fn canonical_path(&self) -> &str {
+        &self.mounted.path
+    }
+
     /// The rules of visibility that apply to the caller.
     pub const fn viewer(&self) -> Viewer {
         self.caller.viewer()

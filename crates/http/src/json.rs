@@ -39,6 +39,7 @@ pub(crate) fn fixed(body: Bytes) -> Result<CachedBody> {
         // Pictures grow when they are compressed.
         gzip: (gzip.len() < body.len()).then(|| gzip.into()),
         body,
+        headers: Vec::new(),
         outcome: CacheOutcome::Hit,
         fresh_until: Timestamp::from_micros(i64::MAX),
     })

@@ -66,7 +66,7 @@ pub struct Services {
 /// Everything that handlers share, across all workers.
 pub struct AppState {
     /// What the handlers call.
-    pub services: Services,
+    pub services: Arc<Services>,
     /// What the operator set.
     pub settings: HttpSettings,
     pub(crate) metrics: Metrics,
@@ -92,7 +92,7 @@ impl AppState {
             health: Health::new(services.probes.clone(), settings.probe_timeout),
             limits: Limits::new(&settings.limits).map_err(prometheus::Error::Msg)?,
             hsts: settings.hsts.and_then(hsts),
-            services,
+            services: Arc::new(services),
             settings,
             registry,
             draining: AtomicBool::new(false),

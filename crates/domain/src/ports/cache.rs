@@ -70,6 +70,8 @@ pub struct CachePolicy {
 pub struct Loaded {
     /// The body, uncompressed.
     pub body: Bytes,
+    /// Headers that belong to this very body, a `Link` to the next page for example: name and value.
+    pub headers: Vec<(String, String)>,
     /// The body is wrong from then on, whatever the policy says: something will appear in it by
     /// the mere passing of time. No grace after that.
     pub expires_at: Option<Timestamp>,
@@ -86,6 +88,8 @@ pub type Loader = Arc<dyn Fn() -> BoxFuture<Result<Loaded>> + Send + Sync>;
 pub struct CachedBody {
     /// The body, uncompressed.
     pub body: Bytes,
+    /// The headers that were loaded with it.
+    pub headers: Vec<(String, String)>,
     /// The same body under gzip, where that is worth it (above 1 KB).
     pub gzip: Option<Bytes>,
     /// A strong validator of the uncompressed body, quotes included (RFC 9110, section 8.8.3).

@@ -66,7 +66,7 @@ pub trait Parameters {
 
     /// Writes what was read, for a link to another part of the same list: without what is missing and
     /// without the position in the list.
-    fn write(&self, values: &Self::Values, into: &mut Serializer<'_, String>);
+    fn write(&self, values: &Self::Values, into: &mut Serializer<'static, String>);
 }
 
 /// One parameter that may be missing.
@@ -105,7 +105,7 @@ impl<P: Parameter> Parameters for P {
         self.describe_with(None, into);
     }
 
-    fn write(&self, value: &Self::Values, into: &mut Serializer<'_, String>) {
+    fn write(&self, value: &Self::Values, into: &mut Serializer<'static, String>) {
         if let Some(value) = value.as_ref().filter(|_| !self.is_position()) {
             into.append_pair(self.name(), &value.to_string());
         }
@@ -133,7 +133,7 @@ impl<P: Parameter<Value: Clone + Serialize>> Parameters for Or<P> {
         self.parameter.describe_with(serde_json::to_value(&self.default).ok(), into);
     }
 
-    fn write(&self, value: &Self::Values, into: &mut Serializer<'_, String>) {
+    fn write(&self, value: &Self::Values, into: &mut Serializer<'static, String>) {
         if !self.parameter.is_position() {
             into.append_pair(self.parameter.name(), &value.to_string());
         }
@@ -153,7 +153,7 @@ macro_rules! parameters_of_tuple {
                 $(self.$index.describe(into);)+
             }
 
-            fn write(&self, values: &Self::Values, into: &mut Serializer<'_, String>) {
+            fn write(&self, values: &Self::Values, into: &mut Serializer<'static, String>) {
                 $(self.$index.write(&values.$index, into);)+
             }
         }

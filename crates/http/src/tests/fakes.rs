@@ -15,7 +15,9 @@ use alpine_domain::{
     account::digest,
     ports::{
         blacklist::TokenBlacklist,
-        cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loader, ResponseCache, Tag},
+        cache::{
+            CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, ResponseCache, Tag,
+        },
         health::{Condition, Probe, Report},
         rate_limit::{Decision, RateLimiter, RatePolicy},
         secrets::{AccessClaims, AccessTokens, PasswordCheck, PasswordHasher, Randomness},
@@ -105,19 +107,21 @@ impl ResponseCache for Cache {
         if let Some((_, entry)) = self.entries.lock().unwrap().get(&key) {
             return Ok(Arc::new(CachedBody {
                 body: entry.body.clone(),
+                headers: entry.headers.clone(),
                 gzip: entry.gzip.clone(),
                 etag: entry.etag.clone(),
                 outcome: CacheOutcome::Hit,
                 fresh_until: entry.fresh_until,
             }));
         }
-        let body = load().await?.body;
+        let Loaded { body, headers, .. } = load().await?;
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&body).unwrap();
         let entry = Arc::new(CachedBody {
             etag: format!("\"{}\"", digest(&String::from_utf8_lossy(&body))),
             gzip: (body.len() >= 1024).then(|| Bytes::from(gzip.finish().unwrap())),
             body,
+            headers,
             outcome: CacheOutcome::Miss,
             fresh_until: Timestamp::from_seconds(0),
         });

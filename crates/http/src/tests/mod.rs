@@ -5,6 +5,7 @@ mod fakes;
 mod harness;
 mod limits;
 mod openapi;
+mod parameters;
 mod problems;
 mod routes;
 mod signals;

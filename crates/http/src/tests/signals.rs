@@ -53,7 +53,9 @@ async fn lists_have_the_shapes_that_clients_know() {
     let cursor = page["next_cursor"].as_str().unwrap();
     assert_eq!(
         answer.header("link"),
-        format!("</api/v1/signals/subscribed?limit=2&symbol=aapl&cursor={cursor}>; rel=\"next\"")
+        format!(
+            "</api/v1/signals/subscribed?limit=2&premium_only=false&symbol=AAPL&cursor={cursor}>; rel=\"next\""
+        )
     );
     let next = format!("/api/v1/signals/subscribed?limit=2&cursor={cursor}");
     let answer = world.get_as(&token, &next).await;

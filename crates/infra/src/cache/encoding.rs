@@ -15,9 +15,9 @@ use super::{
 };
 
 /// Names the version of the format.
-const MAGIC: &[u8; 8] = b"alpine-2";
+const MAGIC: &[u8; 8] = b"alpine-3";
 pub(super) const DIGEST: usize = 32;
-const HEADER: usize = MAGIC.len() + DIGEST + 4 * 8 + 2 * 4;
+const HEADER: usize = MAGIC.len() + DIGEST + 4 * 8 + 3 * 4;
 
 /// A decoded entry. Its times are by the clock of the instance that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub(super) struct DecodedEntry {
     expires_at: Timestamp,
     /// When the key in Redis expires.
     redis_expires_at: Timestamp,
+    headers: Vec<(String, String)>,
     body: Bytes,
     gzip: Option<Bytes>,
 }
@@ -52,6 +53,7 @@ impl DecodedEntry {
         let etag = etag(&self.body);
         let body = CachedBody {
             body: self.body,
+            headers: self.headers,
             gzip: self.gzip,
             etag,
             outcome: CacheOutcome::Hit,
@@ -66,20 +68,55 @@ impl DecodedEntry {
 pub(super) fn encode(entry: &Entry, place: &[u8; DIGEST], redis_expires_at: Timestamp) -> Vec<u8> {
     let body = &entry.body.body;
     let gzip = entry.body.gzip.as_deref().unwrap_or_default();
-    let mut out = BytesMut::with_capacity(HEADER + body.len() + gzip.len() + DIGEST);
+    let headers = encode_headers(&entry.body.headers);
+    let length = HEADER + headers.len() + body.len() + gzip.len() + DIGEST;
+    let mut out = BytesMut::with_capacity(length);
     out.put_slice(MAGIC);
     out.put_slice(place);
     for at in [entry.loaded_at, entry.body.fresh_until, entry.expires_at, redis_expires_at] {
         out.put_i64(at.micros());
     }
     // Bodies are bounded far below four gigabytes; a longer one would fail to decode, as a miss.
-    out.put_u32(u32::try_from(body.len()).unwrap_or(u32::MAX));
-    out.put_u32(u32::try_from(gzip.len()).unwrap_or(u32::MAX));
+    for part in [&headers[..], body, gzip] {
+        out.put_u32(length_of(part));
+    }
+    out.put_slice(&headers);
     out.put_slice(body);
     out.put_slice(gzip);
     let digest = Sha256::digest(&out);
     out.put_slice(&digest);
     out.into()
+}
+
+fn length_of(part: &[u8]) -> u32 {
+    u32::try_from(part.len()).unwrap_or(u32::MAX)
+}
+
+/// Each name and each value with its length before it.
+fn encode_headers(headers: &[(String, String)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+        out.put_u32(length_of(text.as_bytes()));
+        out.put_slice(text.as_bytes());
+    }
+    out
+}
+
+fn decode_headers(mut bytes: Bytes) -> Option<Vec<(String, String)>> {
+    let mut text = || {
+        let length = bytes.try_get_u32().ok()? as usize;
+        let text = (length <= bytes.len()).then(|| bytes.split_to(length))?;
+        Some((String::from_utf8(text.into()).ok()?, bytes.is_empty()))
+    };
+    let mut headers = Vec::new();
+    loop {
+        let (name, _) = text()?;
+        let (value, is_last) = text()?;
+        headers.push((name, value));
+        if is_last {
+            return Some(headers);
+        }
+    }
 }
 
 /// The entry, if `bytes` are whole and belong to `place`.
@@ -97,14 +134,18 @@ pub(super) fn decode(bytes: Vec<u8>, place: &[u8; DIGEST]) -> Option<DecodedEntr
     }
     let mut at = || Timestamp::from_micros(rest.get_i64());
     let (loaded_at, fresh_until, expires_at, redis_expires_at) = (at(), at(), at(), at());
-    let body_length = rest.get_u32() as usize;
-    let gzip_length = rest.get_u32() as usize;
-    if body_length.checked_add(gzip_length)? != rest.len() {
+    let mut length = || rest.get_u32() as usize;
+    let (headers_length, body_length, gzip_length) = (length(), length(), length());
+    if headers_length.checked_add(body_length)?.checked_add(gzip_length)? != rest.len() {
         return None;
     }
+    let headers = match headers_length {
+        0 => Vec::new(),
+        length => decode_headers(rest.split_to(length))?,
+    };
     let body = rest.split_to(body_length);
     let gzip = (gzip_length > 0).then_some(rest);
-    Some(DecodedEntry { loaded_at, fresh_until, expires_at, redis_expires_at, body, gzip })
+    Some(DecodedEntry { loaded_at, fresh_until, expires_at, redis_expires_at, headers, body, gzip })
 }
 
 #[cfg(test)]
@@ -126,7 +167,11 @@ mod tests {
     }
 
     fn written(body: &str) -> Vec<u8> {
-        let loaded = Loaded { body: Bytes::from(body.to_owned()), expires_at: None };
+        written_with(body, Vec::new())
+    }
+
+    fn written_with(body: &str, headers: Vec<(String, String)>) -> Vec<u8> {
+        let loaded = Loaded { body: Bytes::from(body.to_owned()), headers, expires_at: None };
         let entry = Entry::new(&loaded, &policy(), now(), 0.0, Snapshot::default());
         encode(&entry, &PLACE, now().later(Duration::from_secs(90)))
     }
@@ -162,6 +207,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn headers_read_back(
+            headers in proptest::collection::vec((".{0,20}", ".{0,60}"), 0..4),
+            body in ".{0,200}",
+        ) {
+            let kept = decode(written_with(&body, headers.clone()), &PLACE).unwrap();
+            prop_assert_eq!(kept.headers, headers);
+            prop_assert_eq!(kept.body, body.as_bytes());
+        }
+
         #[test]
         fn any_damage_is_a_miss(at in 0_usize..400, bit in 0_u8..8, cut in 0_usize..400) {
             let whole = written("a body of some length, long enough to be hit");

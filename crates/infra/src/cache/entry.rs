@@ -74,6 +74,7 @@ impl Entry {
         }
         let body = CachedBody {
             body: loaded.body.clone(),
+            headers: loaded.headers.clone(),
             gzip: compressed(&loaded.body),
             etag: etag(&loaded.body),
             outcome: CacheOutcome::Hit,
@@ -133,7 +134,9 @@ impl Entry {
     /// Bytes in memory, overhead included.
     pub(super) fn size(&self) -> u64 {
         let gzip = self.body.gzip.as_ref().map_or(0, Bytes::len);
-        (self.body.body.len() + gzip + OVERHEAD) as u64
+        let headers: usize =
+            self.body.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        (self.body.body.len() + gzip + headers + OVERHEAD) as u64
     }
 
     /// The time for which Redis may keep it.
@@ -146,6 +149,7 @@ impl Entry {
 pub(super) fn with_outcome(body: &CachedBody, outcome: CacheOutcome) -> Arc<CachedBody> {
     Arc::new(CachedBody {
         body: body.body.clone(),
+        headers: body.headers.clone(),
         gzip: body.gzip.clone(),
         etag: body.etag.clone(),
         outcome,
@@ -183,7 +187,7 @@ mod tests {
     }
 
     fn loaded(body: &str, expires_at: Option<Timestamp>) -> Loaded {
-        Loaded { body: Bytes::from(body.to_owned()), expires_at }
+        Loaded { body: Bytes::from(body.to_owned()), headers: Vec::new(), expires_at }
     }
 
     #[test]

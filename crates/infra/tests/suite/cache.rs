@@ -119,7 +119,7 @@ fn counting(count: &Arc<AtomicUsize>) -> Loader {
 }
 
 fn body(text: &str) -> Loaded {
-    Loaded { body: Bytes::from(text.to_owned()), expires_at: None }
+    Loaded { body: Bytes::from(text.to_owned()), headers: Vec::new(), expires_at: None }
 }
 
 async fn get(subject: &Subject, name: &str, load: &Loader) -> (String, CacheOutcome) {
@@ -274,6 +274,7 @@ async fn a_known_end_is_kept(subject: Subject) {
         Box::pin(async {
             Ok(Loaded {
                 body: Bytes::from_static(b"late"),
+                headers: Vec::new(),
                 expires_at: Some(Timestamp::from_seconds(1_010)),
             })
         })
@@ -412,7 +413,7 @@ async fn memory_is_bounded_in_bytes_and_entries() {
             Box::pin(async move {
                 let mut noise = vec![0; size];
                 getrandom::fill(&mut noise).unwrap();
-                Ok(Loaded { body: noise.into(), expires_at: None })
+                Ok(Loaded { body: noise.into(), headers: Vec::new(), expires_at: None })
             })
         });
         cache.get_or_load(key(&n.to_string()), &policy(), load).await.unwrap();

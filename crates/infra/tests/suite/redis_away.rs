@@ -77,7 +77,9 @@ async fn cached(parts: &Parts, name: &str, text: &'static str) -> (String, Cache
     let policy =
         CachePolicy { ttl: Duration::from_mins(1), grace: Duration::ZERO, tags: vec![TAG] };
     let load: Loader = Arc::new(move || {
-        Box::pin(async move { Ok(Loaded { body: text.into(), expires_at: None }) })
+        Box::pin(
+            async move { Ok(Loaded { body: text.into(), headers: Vec::new(), expires_at: None }) },
+        )
     });
     let got = parts.cache.get_or_load(key, &policy, load).await.unwrap();
     (String::from_utf8(got.body.to_vec()).unwrap(), got.outcome)

@@ -191,7 +191,7 @@ fn without_cache(_: &Arc<Core>) -> Vec<Route> {
     reason = "a fresh registry has no metrics yet that could be in the way"
 )]
 fn uncached(state: &AppState) -> web::Data<AppState> {
-    let services = Services { cache: Arc::new(NoCache), ..state.services.clone() };
+    let services = Services { cache: Arc::new(NoCache), ..(*state.services).clone() };
     let state = AppState::new(services, state.settings.clone(), Registry::new());
     web::Data::new(state.expect("a state"))
 }
@@ -212,6 +212,7 @@ impl ResponseCache for NoCache {
             etag: "\"uncached\"".to_owned(),
             gzip: None,
             body: loaded.body,
+            headers: loaded.headers,
             outcome: CacheOutcome::Miss,
             fresh_until: alpine_domain::Timestamp::from_micros(0),
         }))

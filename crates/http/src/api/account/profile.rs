@@ -1,7 +1,5 @@
 //! The user's own profile.
 
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use alpine_domain::{
     account::{Email, FullName},
@@ -16,10 +14,10 @@ use crate::{cached::loaded, context::Context, problem::Result};
 pub(crate) async fn profile(context: Context) -> Result<HttpResponse> {
     let user = context.user()?;
     let policy = context.cache_policy(context.state.settings.cache.profile, [tags::account(user)]);
+    let scope = Scope::Principal(user.to_string());
     context
-        .cached(policy, Scope::Principal(user.to_string()), String::new(), move |services| {
-            let accounts = Arc::clone(&services.accounts);
-            async move { loaded(&ProfileView::from(&accounts.profile(user).await?), None) }
+        .cached(policy, scope, String::new(), user, |services, user| async move {
+            loaded(&ProfileView::from(&services.accounts.profile(user).await?), None)
         })
         .await
 }

@@ -32,10 +32,12 @@ pub(super) fn latest() -> impl Parameters<Values = (u32, bool, Option<Symbol>)> 
     (limit(100, 10), PREMIUM_ONLY, SYMBOL)
 }
 
-/// Of `signals/subscribed`: limit, offset, cursor, premium only, instrument, direction, confidence.
-pub(super) fn subscribed() -> impl Parameters<
-    Values = (u32, u32, Option<Cursor>, bool, Option<Symbol>, Option<Action>, Option<f64>),
-> {
+/// Limit, offset, cursor, premium only, instrument, direction, confidence in percent.
+pub(super) type Subscribed =
+    (u32, u32, Option<Cursor>, bool, Option<Symbol>, Option<Action>, Option<f64>);
+
+/// Of `signals/subscribed`.
+pub(super) fn subscribed() -> impl Parameters<Values = Subscribed> {
     (limit(100, 20), OFFSET, CURSOR, PREMIUM_ONLY, SYMBOL, ACTION, MIN_CONFIDENCE)
 }
 

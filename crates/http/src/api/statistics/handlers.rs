@@ -1,7 +1,5 @@
 //! The public record: statistics over every closed signal, nothing of an open one.
 
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use alpine_domain::{
     event::tags,
@@ -28,9 +26,9 @@ fn request(context: &Context) -> Result<(PerformanceRequest, String)> {
 pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
     let (request, key) = request(&context)?;
     context
-        .cached(policy(&context), Scope::Public, key, move |services| {
-            let (performance, request) = (Arc::clone(&services.performance), request.clone());
-            async move { loaded(&StatisticsView::from(performance.statistics(&request).await?), None) }
+        .cached(policy(&context), Scope::Public, key, request, |services, request| async move {
+            let statistics = services.performance.statistics(&request).await?;
+            loaded(&StatisticsView::from(statistics), None)
         })
         .await
 }
@@ -39,11 +37,9 @@ pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
 pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
     let (request, key) = request(&context)?;
     context
-        .cached(policy(&context), Scope::Public, key, move |services| {
-            let (performance, request) = (Arc::clone(&services.performance), request.clone());
-            async move {
-                loaded(&EquityCurveView::from(performance.equity_curve(&request).await?), None)
-            }
+        .cached(policy(&context), Scope::Public, key, request, |services, request| async move {
+            let curve = services.performance.equity_curve(&request).await?;
+            loaded(&EquityCurveView::from(curve), None)
         })
         .await
 }
@@ -51,9 +47,8 @@ pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
 /// `GET symbols`.
 pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
     context
-        .cached(policy(&context), Scope::Public, String::new(), move |services| {
-            let performance = Arc::clone(&services.performance);
-            async move { loaded(&SymbolsView::new(&performance.symbols().await?), None) }
+        .cached(policy(&context), Scope::Public, String::new(), (), |services, ()| async move {
+            loaded(&SymbolsView::new(&services.performance.symbols().await?), None)
         })
         .await
 }

@@ -36,7 +36,9 @@ async fn invariant_12_the_cache_stays_within_its_bytes_and_entries() {
         tags: vec![Tag::of("signals")],
     };
     let load: Loader = Arc::new(|| {
-        Box::pin(async { Ok(Loaded { body: vec![b'x'; 900].into(), expires_at: None }) })
+        Box::pin(async {
+            Ok(Loaded { body: vec![b'x'; 900].into(), headers: Vec::new(), expires_at: None })
+        })
     });
     let missing: Loader = Arc::new(|| Box::pin(async { Err(Error::NotFound("signal")) }));
     for n in 0..100_000 {

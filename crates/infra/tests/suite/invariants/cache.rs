@@ -61,7 +61,7 @@ fn policy() -> CachePolicy {
 }
 
 fn loaded(text: impl Into<String>) -> Loaded {
-    Loaded { body: text.into().into(), expires_at: None }
+    Loaded { body: text.into().into(), headers: Vec::new(), expires_at: None }
 }
 
 /// Reads what is stored now.
