@@ -3,7 +3,10 @@
 use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
-use alpine_domain::account::{AddressDigest, Caller, SessionId, UserId, Viewer};
+use alpine_domain::{
+    account::{AddressDigest, Caller, SessionId, UserId, Viewer},
+    ports::secrets::HashPriority,
+};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -105,7 +108,7 @@ impl Context {
         limit::count_attempt(&self.state, &self.info, &self.address, account).await
     }
 
-    /// Counts one guess at the password of `account`: as an attempt, and, from an address that never
+    /// Counts one guess at the password of `account`, and says whether the client is known to it: as an attempt, and, from an address that never
     /// signed in to it, together with those from all other such addresses. So whoever guesses from many
     /// addresses slows down strangers, never the owner at home. It is counted before the password is
     /// looked at, and before it is known whether there is such an account; and it stays counted when the
@@ -113,13 +116,14 @@ impl Context {
     ///
     /// # Errors
     /// 429.
-    pub async fn count_guess(&self, account: &str) -> Result<()> {
+    pub async fn count_guess(&self, account: &str) -> Result<HashPriority> {
         self.count_attempt(account).await?;
         let address = self.address_digest()?;
-        if !self.state.services.accounts.knows(&address, account).await? {
+        let priority = self.state.services.accounts.knows(&address, account).await?;
+        if priority == HashPriority::Stranger {
             limit::count_stranger(&self.state, &self.info, account).await?;
         }
-        Ok(())
+        Ok(priority)
     }
 
     /// Counts one refresh of a session.

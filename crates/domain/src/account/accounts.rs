@@ -9,7 +9,9 @@ use super::{
 use crate::{
     Clock, Error, Result, Timestamp,
     error::Refusals,
-    ports::secrets::{AccessClaims, AccessTokens, PasswordCheck, PasswordHasher, Randomness},
+    ports::secrets::{
+        AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
+    },
 };
 
 /// How accounts behave.
@@ -117,7 +119,9 @@ impl Accounts {
         full_name: &str,
     ) -> Result<SignedIn> {
         let tier = self.settings.signup_tier;
-        let account = self.create(email, password, full_name, tier, Role::User).await?;
+        let priority = HashPriority::Stranger;
+        let account =
+            self.create_with(priority, email, password, full_name, tier, Role::User).await?;
         self.open_session(account, Some(address)).await
     }
 
@@ -129,22 +133,25 @@ impl Accounts {
         AddressDigest::of(group, &self.settings.address_key)
     }
 
-    /// Whether somebody signed in to this account from `address` before; `false` for every account
-    /// that does not exist.
-    pub async fn knows(&self, address: &AddressDigest, email: &str) -> Result<bool> {
-        match email.parse::<Email>() {
-            Ok(email) => self.ports.store.has_signed_in_from(&email, address).await,
-            Err(_) => Ok(false),
-        }
+    /// [`HashPriority::Known`] if somebody signed in to this account from `address` before, which is
+    /// never true of an account that does not exist.
+    pub async fn knows(&self, address: &AddressDigest, email: &str) -> Result<HashPriority> {
+        let is_known = match email.parse::<Email>() {
+            Ok(email) => self.ports.store.has_signed_in_from(&email, address).await?,
+            Err(_) => false,
+        };
+        Ok(if is_known { HashPriority::Known } else { HashPriority::Stranger })
     }
 
-    /// Signs in; the session remembers the address of the client, if it is one.
+    /// Signs in; the session remembers the address of the client, if it is one. `priority` is what
+    /// [`knows`](Self::knows) says of it.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every reason.
     pub async fn sign_in(
         &self,
         address: Option<&AddressDigest>,
+        priority: HashPriority,
         email: &str,
         password: &str,
     ) -> Result<SignedIn> {
@@ -156,7 +163,7 @@ impl Accounts {
             Err(_) => None,
         };
         let hash = found.as_ref().map(|(_, hash)| hash.as_str());
-        let check = self.ports.hasher.check(password, hash).await?;
+        let check = self.ports.hasher.check(password, hash, priority).await?;
         let Some((account, hash)) = found.filter(|(account, _)| account.is_active) else {
             return Err(WRONG_CREDENTIALS);
         };
@@ -164,7 +171,7 @@ impl Accounts {
             PasswordCheck::Wrong => return Err(WRONG_CREDENTIALS),
             PasswordCheck::Right => {}
             PasswordCheck::RightButOutdated => {
-                let stronger = self.ports.hasher.hash(password).await?;
+                let stronger = self.ports.hasher.hash(password, priority).await?;
                 self.ports.store.upgrade_hash(account.id, &hash, &stronger).await?;
             }
         }
@@ -206,6 +213,18 @@ impl Accounts {
         tier: Tier,
         role: Role,
     ) -> Result<Account> {
+        self.create_with(HashPriority::Known, email, password, full_name, tier, role).await
+    }
+
+    async fn create_with(
+        &self,
+        priority: HashPriority,
+        email: &str,
+        password: &str,
+        full_name: &str,
+        tier: Tier,
+        role: Role,
+    ) -> Result<Account> {
         let mut refusals = Refusals::default();
         let email = refusals.check("email", email.parse::<Email>());
         let password = refusals.check("password", NewPassword::parse(password));
@@ -219,7 +238,7 @@ impl Accounts {
         let (Some(email), Some(password), Some(full_name)) = (email, password, full_name) else {
             return Err(Error::Invalid(refusals.into_errors()));
         };
-        let password_hash = self.ports.hasher.hash(password.reveal()).await?;
+        let password_hash = self.ports.hasher.hash(password.reveal(), priority).await?;
         let created_at = self.ports.clock.now();
         let id = UserId::generate(created_at, self.random());
         let account = NewAccount { id, email, full_name, password_hash, tier, role, created_at };

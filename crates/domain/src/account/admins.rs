@@ -1,7 +1,7 @@
 //! Making administrators, from the machine itself.
 
 use super::{Account, Accounts, AddressProof, Email, NewPassword, Promotion, Role, Tier};
-use crate::{Error, Result};
+use crate::{Error, Result, ports::secrets::HashPriority};
 
 impl Accounts {
     /// Makes the account of an administrator.
@@ -34,7 +34,7 @@ impl Accounts {
         let email: Email = email.parse().map_err(|reason: &str| Error::invalid("email", reason))?;
         let password =
             NewPassword::parse(password).map_err(|reason| Error::invalid("password", reason))?;
-        let password_hash = self.ports.hasher.hash(password.reveal()).await?;
+        let password_hash = self.ports.hasher.hash(password.reveal(), HashPriority::Known).await?;
         let now = self.ports.clock.now();
         self.ports.store.promote(Promotion { email, password_hash, proof, now }).await
     }

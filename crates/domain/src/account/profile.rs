@@ -1,7 +1,11 @@
 //! The user's own profile.
 
 use super::{Account, Accounts, Email, EmailChange, ProfileChange, UserId};
-use crate::{Error, Result, error::Refusals, ports::secrets::PasswordCheck};
+use crate::{
+    Error, Result,
+    error::Refusals,
+    ports::secrets::{HashPriority, PasswordCheck},
+};
 
 /// Refuses a change of the address whose proof is wrong, or was right of an older password.
 pub(crate) const WRONG_PASSWORD: &str = "the current password is wrong";
@@ -16,7 +20,7 @@ impl Accounts {
     }
 
     /// Changes name or address; `None` leaves them. Another address needs the password: who signs in
-    /// with it owns the account. The same address again is no change.
+    /// with it owns the account; it comes with the priority of the client. The same address again is no change.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming every refused field; [`Error::Forbidden`] for a wrong password;
@@ -26,7 +30,7 @@ impl Accounts {
         user: UserId,
         full_name: Option<&str>,
         email: Option<&str>,
-        current_password: Option<&str>,
+        current_password: Option<(&str, HashPriority)>,
     ) -> Result<Account> {
         let mut refusals = Refusals::default();
         let full_name = full_name.and_then(|text| refusals.check("full_name", text.parse()));
@@ -44,18 +48,19 @@ impl Accounts {
         &self,
         user: UserId,
         email: Email,
-        current_password: Option<&str>,
+        current_password: Option<(&str, HashPriority)>,
     ) -> Result<Option<EmailChange>> {
         let account = self.profile(user).await?;
         if account.email == email {
             return Ok(None);
         }
-        let Some(password) = current_password else {
+        let Some((password, priority)) = current_password else {
             return Err(Error::invalid("current_password", "is required to change the address"));
         };
         let found = self.ports.store.credentials(&account.email).await?;
         let hash = found.filter(|(found, _)| found.id == user).map(|(_, hash)| hash);
-        match (self.ports.hasher.check(password, hash.as_deref()).await?, hash) {
+        let check = self.ports.hasher.check(password, hash.as_deref(), priority).await?;
+        match (check, hash) {
             (PasswordCheck::Right | PasswordCheck::RightButOutdated, Some(proved_by)) => {
                 Ok(Some(EmailChange { email, proved_by }))
             }

@@ -24,21 +24,36 @@ pub enum PasswordCheck {
     Wrong,
 }
 
+/// Whose turn it is when more passwords wait than are hashed at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HashPriority {
+    /// A client at an address from which the account was signed in to before, or an operator.
+    Known,
+    /// Anybody else. However many they are, they hold up nobody who is known for longer than the hashes
+    /// that are being computed.
+    Stranger,
+}
+
 /// Hashes passwords, off the asynchronous workers and only a bounded number at once.
 #[async_trait]
 pub trait PasswordHasher: Send + Sync {
     /// A salted hash in PHC string format.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`] when too many wait already.
-    async fn hash(&self, password: &str) -> Result<String>;
+    /// [`crate::Error::Unavailable`] when too many of this priority wait already.
+    async fn hash(&self, password: &str, priority: HashPriority) -> Result<String>;
 
     /// Compares `password` with `hash`. Without a hash it does the same work and says
     /// [`PasswordCheck::Wrong`], so that an unknown account answers alike in time.
     ///
     /// # Errors
     /// As [`hash`](Self::hash).
-    async fn check(&self, password: &str, hash: Option<&str>) -> Result<PasswordCheck>;
+    async fn check(
+        &self,
+        password: &str,
+        hash: Option<&str>,
+        priority: HashPriority,
+    ) -> Result<PasswordCheck>;
 }
 
 /// What an access token says. Subjects are ids, never e-mail addresses.

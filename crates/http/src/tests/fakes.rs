@@ -20,7 +20,9 @@ use alpine_domain::{
         },
         health::{Condition, Probe, Report},
         rate_limit::{Decision, RateLimiter, RatePolicy},
-        secrets::{AccessClaims, AccessTokens, PasswordCheck, PasswordHasher, Randomness},
+        secrets::{
+            AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
+        },
     },
 };
 use async_trait::async_trait;
@@ -31,10 +33,15 @@ pub(super) struct Plain;
 
 #[async_trait]
 impl PasswordHasher for Plain {
-    async fn hash(&self, password: &str) -> Result<String> {
+    async fn hash(&self, password: &str, _: HashPriority) -> Result<String> {
         Ok(password.to_owned())
     }
-    async fn check(&self, password: &str, hash: Option<&str>) -> Result<PasswordCheck> {
+    async fn check(
+        &self,
+        password: &str,
+        hash: Option<&str>,
+        _: HashPriority,
+    ) -> Result<PasswordCheck> {
         Ok(if hash == Some(password) { PasswordCheck::Right } else { PasswordCheck::Wrong })
     }
 }

@@ -1,5 +1,6 @@
 //! Passwords, tokens and randomness.
 
+mod hash_memory;
 mod password;
 mod random;
 mod tokens;

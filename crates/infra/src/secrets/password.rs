@@ -11,16 +11,13 @@ use std::{
 
 use alpine_domain::{
     Error, Result,
-    ports::secrets::{PasswordCheck, PasswordHasher, Randomness},
+    ports::secrets::{HashPriority, PasswordCheck, PasswordHasher, Randomness},
 };
-use argon2::{
-    Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash::{self, phc::PasswordHash},
-};
+use argon2::{Algorithm, Params, Version, password_hash::phc::PasswordHash};
 use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::OsRandomness;
+use super::{OsRandomness, hash_memory::HashMemory};
 use crate::{InfraMetrics, SettingsError};
 
 /// The least memory that is accepted, in KiB (OWASP's minimum for two passes).
@@ -29,6 +26,9 @@ const LEAST_PASSES: u32 = 2;
 /// The longest text that is hashed, in bytes. What may be a password is decided elsewhere; this
 /// only bounds the work.
 const LONGEST: usize = 4_096;
+
+/// Hashes at once where the settings do not say: with the memory of each, the process stays below 90 MB.
+const MOST_AT_ONCE: usize = 3;
 
 /// How passwords are hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +39,11 @@ pub struct HashSettings {
     pub passes: u32,
     /// Lanes; at least and by default 1.
     pub lanes: u32,
-    /// Hashes computed at once; by default one for each processor. Each holds its memory.
+    /// Hashes computed at once; by default one for each processor, and three at most. Each holds its
+    /// memory for good once it was used. Strangers use all but one of them.
     pub at_once: usize,
-    /// Calls that may wait for their turn; default 64. Further ones are told to come again in a
-    /// second.
+    /// Calls of each priority that may wait for their turn, at least 1; default 64. Further ones are
+    /// told to come again in a second.
     pub waiting: usize,
 }
 
@@ -52,20 +53,32 @@ impl Default for HashSettings {
             memory_kib: LEAST_MEMORY,
             passes: LEAST_PASSES,
             lanes: 1,
-            at_once: available_parallelism().map_or(1, usize::from),
+            at_once: available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE),
             waiting: 64,
         }
     }
 }
 
-/// The hasher. Clones of its inner state go to the blocking pool; the permit goes with them, so a
-/// caller that leaves does not make room that is still in use.
+/// The hasher. Permits go to the blocking pool with the work, so a caller that leaves does not make
+/// room that is still in use.
 pub struct Argon2Hasher {
     params: Params,
-    turns: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    memory: Arc<HashMemory>,
+    /// One for each hash at once, given in the order of asking.
+    slots: Arc<Semaphore>,
+    /// What strangers need besides: one fewer, so that a slot is free of them. With a single slot, one
+    /// stranger is ahead at most.
+    strangers: Arc<Semaphore>,
+    /// How many wait, known ones and strangers.
+    waiting: [AtomicUsize; 2],
     most_waiting: usize,
     metrics: Arc<InfraMetrics>,
+}
+
+/// What is held while a hash is computed.
+struct Turn {
+    _slot: OwnedSemaphorePermit,
+    _stranger: Option<OwnedSemaphorePermit>,
 }
 
 impl Argon2Hasher {
@@ -96,35 +109,43 @@ impl Argon2Hasher {
                 SettingsError::new("memory_kib", e.to_string(), "see the limits of RFC 9106")
             })?;
         Ok(Self {
+            memory: Arc::new(HashMemory::new(params.clone())),
             params,
-            turns: Arc::new(Semaphore::new(settings.at_once)),
-            waiting: AtomicUsize::new(0),
+            slots: Arc::new(Semaphore::new(settings.at_once)),
+            strangers: Arc::new(Semaphore::new(settings.at_once.saturating_sub(1).max(1))),
+            waiting: [AtomicUsize::new(0), AtomicUsize::new(0)],
             most_waiting: settings.waiting,
             metrics,
         })
     }
 
-    fn argon2(&self) -> Argon2<'static> {
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
-    }
-
-    /// Waits for a turn, if not too many wait already.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
-        if let Ok(permit) = Arc::clone(&self.turns).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let _place = Place::take(&self.waiting, self.most_waiting, &self.metrics)?;
-        Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)
+    /// Waits for a turn, if not too many of this priority wait already. Strangers ask for a slot only
+    /// once they have their own permit: the known find no more of them ahead than that.
+    async fn turn(&self, priority: HashPriority) -> Result<Turn> {
+        let [known, strangers] = &self.waiting;
+        let (waiting, gate) = match priority {
+            HashPriority::Known => (known, None),
+            HashPriority::Stranger => (strangers, Some(&self.strangers)),
+        };
+        let _place = Place::take(waiting, self.most_waiting, &self.metrics)?;
+        let stranger = match gate {
+            Some(gate) => Some(Arc::clone(gate).acquire_owned().await.map_err(Error::internal)?),
+            None => None,
+        };
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(Error::internal)?;
+        Ok(Turn { _slot: slot, _stranger: stranger })
     }
 
     async fn work<T: Send + 'static>(
         &self,
-        f: impl FnOnce() -> Result<T> + Send + 'static,
+        priority: HashPriority,
+        f: impl FnOnce(&HashMemory) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = self.turn().await?;
+        let turn = self.turn(priority).await?;
+        let memory = Arc::clone(&self.memory);
         tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            f()
+            let _turn = turn;
+            f(&memory)
         })
         .await
         .map_err(Error::internal)?
@@ -159,44 +180,42 @@ impl Drop for Place<'_> {
 
 #[async_trait]
 impl PasswordHasher for Argon2Hasher {
-    async fn hash(&self, password: &str) -> Result<String> {
+    async fn hash(&self, password: &str, priority: HashPriority) -> Result<String> {
         if password.len() > LONGEST {
             return Err(Error::invalid("password", "must be at most 128 characters"));
         }
-        let (argon2, password) = (self.argon2(), password.to_owned());
-        self.work(move || {
+        let password = password.to_owned();
+        self.work(priority, move |memory| {
             let mut salt = [0; 16];
             OsRandomness.fill(&mut salt);
-            argon2
-                .hash_password_with_salt(password.as_bytes(), &salt)
-                .map(|hash| hash.to_string())
-                .map_err(Error::internal)
+            memory.hash(password.as_bytes(), &salt).map(|hash| hash.to_string())
         })
         .await
     }
 
-    async fn check(&self, password: &str, hash: Option<&str>) -> Result<PasswordCheck> {
-        let (argon2, params) = (self.argon2(), self.params.clone());
+    async fn check(
+        &self,
+        password: &str,
+        hash: Option<&str>,
+        priority: HashPriority,
+    ) -> Result<PasswordCheck> {
+        let params = self.params.clone();
         // Longer ones were never hashed, so comparing a part of one cannot make it right.
         let too_long = password.len() > LONGEST;
         let password = password.as_bytes()[..password.len().min(LONGEST)].to_vec();
         let hash = hash.map(str::to_owned);
-        self.work(move || {
+        self.work(priority, move |memory| {
             let Some(hash) = hash else {
-                let mut out = [0; Params::DEFAULT_OUTPUT_LEN];
-                argon2
-                    .hash_password_into(&password, b"no such account!", &mut out)
-                    .map_err(Error::internal)?;
+                memory.hash(&password, b"no such account!")?;
                 return Ok(PasswordCheck::Wrong);
             };
             let hash = PasswordHash::new(&hash).map_err(Error::internal)?;
-            match argon2.verify_password(&password, &hash) {
-                Ok(()) if too_long => Ok(PasswordCheck::Wrong),
-                Ok(()) if is_outdated(&hash, &params) => Ok(PasswordCheck::RightButOutdated),
-                Ok(()) => Ok(PasswordCheck::Right),
-                Err(password_hash::Error::PasswordInvalid) => Ok(PasswordCheck::Wrong),
-                Err(error) => Err(Error::internal(error)),
-            }
+            Ok(match memory.verify(&password, &hash)? {
+                true if too_long => PasswordCheck::Wrong,
+                true if is_outdated(&hash, &params) => PasswordCheck::RightButOutdated,
+                true => PasswordCheck::Right,
+                false => PasswordCheck::Wrong,
+            })
         })
         .await
     }

@@ -1,10 +1,16 @@
 //! Passwords and tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use alpine_domain::{
     Error, Timestamp,
-    ports::secrets::{AccessClaims, AccessTokens, PasswordCheck, PasswordHasher},
+    ports::secrets::{AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher},
 };
 use alpine_infra::secrets::{Argon2Hasher, HashSettings, SignedTokens, SigningKey, TokenSettings};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
@@ -151,26 +157,29 @@ fn hasher() -> Argon2Hasher {
 #[tokio::test]
 async fn passwords_are_checked() {
     let hasher = hasher();
-    let hash = hasher.hash("correct horse battery").await.unwrap();
+    let hash = hasher.hash("correct horse battery", HashPriority::Known).await.unwrap();
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-    assert_ne!(hasher.hash("correct horse battery").await.unwrap(), hash);
-    let check = |password| hasher.check(password, Some(&hash));
+    assert_ne!(hasher.hash("correct horse battery", HashPriority::Known).await.unwrap(), hash);
+    let check = |password| hasher.check(password, Some(&hash), HashPriority::Known);
     assert_eq!(check("correct horse battery").await.unwrap(), PasswordCheck::Right);
     assert_eq!(check("correct horse batterz").await.unwrap(), PasswordCheck::Wrong);
     assert_eq!(check("").await.unwrap(), PasswordCheck::Wrong);
-    assert_eq!(hasher.check("x", None).await.unwrap(), PasswordCheck::Wrong);
-    assert!(matches!(hasher.check("x", Some("not a hash")).await, Err(Error::Internal(_))));
+    assert_eq!(hasher.check("x", None, HashPriority::Known).await.unwrap(), PasswordCheck::Wrong);
+    assert!(matches!(
+        hasher.check("x", Some("not a hash"), HashPriority::Known).await,
+        Err(Error::Internal(_))
+    ));
     let huge = "x".repeat(1 << 20);
     assert_eq!(check(&huge).await.unwrap(), PasswordCheck::Wrong);
-    assert!(matches!(hasher.hash(&huge).await, Err(Error::Invalid(_))));
+    assert!(matches!(hasher.hash(&huge, HashPriority::Known).await, Err(Error::Invalid(_))));
 }
 
 #[tokio::test]
 async fn weaker_hashes_are_right_but_outdated() {
-    let old = hasher().hash("correct horse battery").await.unwrap();
+    let old = hasher().hash("correct horse battery", HashPriority::Known).await.unwrap();
     let settings = HashSettings { passes: 3, ..HashSettings::default() };
     let today = Argon2Hasher::new(settings, metrics()).unwrap();
-    let check = |password| today.check(password, Some(&old));
+    let check = |password| today.check(password, Some(&old), HashPriority::Known);
     assert_eq!(check("correct horse battery").await.unwrap(), PasswordCheck::RightButOutdated);
     assert_eq!(check("wrong horse").await.unwrap(), PasswordCheck::Wrong);
 }
@@ -178,13 +187,13 @@ async fn weaker_hashes_are_right_but_outdated() {
 #[tokio::test]
 async fn an_unknown_account_takes_as_long_as_a_wrong_password() {
     let hasher = hasher();
-    let hash = hasher.hash("correct horse battery").await.unwrap();
+    let hash = hasher.hash("correct horse battery", HashPriority::Known).await.unwrap();
     let mut best = [Duration::MAX; 2];
     // The best of several: the least disturbed by whatever else the machine does.
     for _ in 0..7 {
         for (slot, hash) in best.iter_mut().zip([Some(hash.as_str()), None]) {
             let started = std::time::Instant::now();
-            hasher.check("wrong", hash).await.unwrap();
+            hasher.check("wrong", hash, HashPriority::Known).await.unwrap();
             *slot = started.elapsed().min(*slot);
         }
     }
@@ -200,7 +209,9 @@ async fn too_many_at_once_are_told_to_come_again() {
     let mut calls = Vec::new();
     for _ in 0..20 {
         let hasher = Arc::clone(&hasher);
-        calls.push(tokio::spawn(async move { hasher.check("x", None).await }));
+        calls.push(tokio::spawn(
+            async move { hasher.check("x", None, HashPriority::Stranger).await },
+        ));
     }
     let (mut done, mut refused) = (0, 0);
     for call in calls {
@@ -215,7 +226,7 @@ async fn too_many_at_once_are_told_to_come_again() {
     }
     assert!(done >= 3 && refused > 0, "{done} {refused}");
     // And it recovers.
-    assert!(hasher.check("x", None).await.is_ok());
+    assert!(hasher.check("x", None, HashPriority::Known).await.is_ok());
 }
 
 #[test]
@@ -228,5 +239,86 @@ fn settings_below_the_floor_are_refused() {
         ("at_once", HashSettings { at_once: 0, ..default }),
     ] {
         assert_eq!(Argon2Hasher::new(settings, metrics()).err().unwrap().key, key);
+    }
+}
+
+/// Set for the child process that [`a_storm_leaves_no_more_memory_than_the_slots_hold`] starts.
+const STORM: &str = "ALPINE_TEST_STORM";
+
+#[test]
+fn a_storm_leaves_no_more_memory_than_the_slots_hold() {
+    const NAME: &str = "secrets::a_storm_leaves_no_more_memory_than_the_slots_hold";
+    if std::env::var_os(STORM).is_some() {
+        return storm();
+    }
+    // A process of its own, whose memory is nobody else's.
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", NAME, "--nocapture"])
+        .env(STORM, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success(), "{text}");
+    let resident = text.lines().find_map(|line| line.split_once("resident KiB: ")).unwrap().1;
+    let resident: u64 = resident.trim().parse().unwrap();
+    // Three slots of 19 MiB; what is left is this test's own program.
+    assert!(resident < 90_000, "{resident} KiB are resident after the storm");
+}
+
+fn storm() {
+    let settings = HashSettings { at_once: 3, waiting: 200, ..HashSettings::default() };
+    let hasher = Arc::new(Argon2Hasher::new(settings, metrics()).unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    runtime.block_on(async {
+        let checks = (0..120).map(|_| {
+            let hasher = Arc::clone(&hasher);
+            tokio::spawn(async move { hasher.check("x", None, HashPriority::Stranger).await })
+        });
+        for check in checks.collect::<Vec<_>>() {
+            assert_eq!(check.await.unwrap().unwrap(), PasswordCheck::Wrong);
+        }
+    });
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    println!("resident KiB: {}", line.trim().trim_end_matches(" kB"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_strangers_does_not_shut_out_whoever_is_known() {
+    for at_once in [1, 2, 3] {
+        let settings = HashSettings { at_once, waiting: 8, ..HashSettings::default() };
+        let hasher = Arc::new(Argon2Hasher::new(settings, metrics()).unwrap());
+        let served = Arc::new(AtomicUsize::new(0));
+        let storm: Vec<_> = (0..50)
+            .map(|_| {
+                let (hasher, served) = (Arc::clone(&hasher), Arc::clone(&served));
+                tokio::spawn(async move {
+                    loop {
+                        match hasher.check("x", None, HashPriority::Stranger).await {
+                            Ok(_) => served.fetch_add(1, Ordering::SeqCst),
+                            Err(_) => {
+                                tokio::time::sleep(Duration::from_millis(1)).await;
+                                0
+                            }
+                        };
+                    }
+                })
+            })
+            .collect();
+        while served.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..10 {
+            let before = served.load(Ordering::SeqCst);
+            let check = hasher.check("x", None, HashPriority::Known).await;
+            assert_eq!(check.unwrap(), PasswordCheck::Wrong, "{at_once} at once");
+            let overtaken_by = served.load(Ordering::SeqCst) - before;
+            // Those that had their slot already, those beside it, and as many for a thread that the
+            // machine left waiting.
+            assert!(overtaken_by <= 2 * at_once + 2, "{overtaken_by} of {at_once} at once");
+        }
+        for task in storm {
+            task.abort();
+        }
     }
 }

@@ -9,6 +9,7 @@ use alpine_domain::{
     Error,
     account::{Role, Secret, Tier, digest},
     error::ConflictKind,
+    ports::secrets::HashPriority,
     producer::Producer,
 };
 
@@ -129,7 +130,7 @@ fn instructions(credentials: &[(String, String)]) -> String {
 async fn print_watch_command(core: &Core, credentials: &[(String, String)], address: SocketAddr) {
     let elite = credentials.iter().find(|(email, _)| email.contains("elite"));
     let Some((email, password)) = elite else { return };
-    match core.accounts.sign_in(None, email, password).await {
+    match core.accounts.sign_in(None, HashPriority::Known, email, password).await {
         Ok(signed_in) => println!(
             "  watch          curl -s 'http://{address}/api/v1/signals/latest?limit=3' -H 'Authorization: Bearer {}'\n",
             signed_in.access_token.reveal()

@@ -42,9 +42,9 @@ pub(crate) async fn sign_in(mut context: Context) -> Result<HttpResponse> {
     };
     let (email, password) = (fields.text(name), fields.text("password"));
     fields.finish()?;
-    context.count_guess(&email).await?;
+    let priority = context.count_guess(&email).await?;
     let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
-    let signed_in = accounts.sign_in(Some(&address), &email, &password).await?;
+    let signed_in = accounts.sign_in(Some(&address), priority, &email, &password).await?;
     context.ok(&SignedInView::from(&signed_in))
 }
 

@@ -33,13 +33,14 @@ pub(crate) async fn update_profile(mut context: Context) -> Result<HttpResponse>
     fields.refuse("password", "is not changed here");
     fields.finish()?;
     let services = &context.state.services;
-    if email.is_some() && current_password.is_some() {
-        let own = services.accounts.profile(user).await?.email;
-        context.count_guess(own.as_str()).await?;
-    }
+    let proof = match &current_password {
+        Some(password) if email.is_some() => {
+            let own = services.accounts.profile(user).await?.email;
+            Some((password.as_str(), context.count_guess(own.as_str()).await?))
+        }
+        _ => None,
+    };
     let (full_name, email) = (full_name.as_deref(), email.as_deref());
-    let current_password = current_password.as_deref();
-    let account =
-        services.accounts.update_profile(user, full_name, email, current_password).await?;
+    let account = services.accounts.update_profile(user, full_name, email, proof).await?;
     context.ok(&ProfileView::from(&account))
 }
