@@ -28,19 +28,31 @@ pub struct JsonObject(BTreeMap<String, Box<RawValue>>);
 pub enum Member<'a> {
     /// A text.
     Text(String),
+    /// A text with half of a surrogate pair (`\ud83d` alone), which is no character: what remains of an
+    /// emoji that was cut in the middle.
+    BrokenText,
     /// A number, in the digits that it came in.
     Number(&'a str),
     /// `true`, `false`, an array or an object.
     Other,
 }
 
+/// What a text with [`Member::BrokenText`] is told.
+pub const BROKEN_TEXT: &str =
+    "holds half of a surrogate pair, which is no character; was an emoji cut in the middle?";
+
+/// `body` without a byte order mark in front, which PowerShell and Excel write.
+pub(crate) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
 impl JsonObject {
-    /// Reads an object.
+    /// Reads an object. A byte order mark before it is passed over (RFC 8259, section 8.1).
     ///
     /// # Errors
     /// [`Error::Malformed`] on `body` when it is no JSON object in UTF-8.
     pub fn parse(body: &[u8]) -> Result<Self> {
-        serde_json::from_slice(body).map(Self).map_err(|error| {
+        serde_json::from_slice(without_mark(body)).map(Self).map_err(|error| {
             let place = (error.line(), error.column());
             let kind = match error.classify() {
                 serde_json::error::Category::Eof => "it ends too early",
@@ -67,7 +79,7 @@ impl JsonObject {
         let raw = self.0.get(name)?.get();
         Some(match raw.as_bytes().first()? {
             b'n' => return None,
-            b'"' => serde_json::from_str(raw).map_or(Member::Other, Member::Text),
+            b'"' => serde_json::from_str(raw).map_or(Member::BrokenText, Member::Text),
             b'-' | b'0'..=b'9' => Member::Number(raw),
             _ => Member::Other,
         })
@@ -114,8 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let object = JsonObject::parse("\u{feff}{\"a\": 1}".as_bytes()).unwrap();
+        assert_eq!(object.member("a"), Some(Member::Number("1")));
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_told_from_other_types() {
+        let text = br#"{"a": "cut \ud83d", "b": "\udc00", "c": "\ud83d\ude80"}"#;
+        let object = JsonObject::parse(text).unwrap();
+        assert_eq!(object.member("a"), Some(Member::BrokenText));
+        assert_eq!(object.member("b"), Some(Member::BrokenText));
+        assert_eq!(object.member("c"), Some(Member::Text("🚀".to_owned())));
+    }
+
+    #[test]
     fn other_json_is_no_object() {
-        for text in ["", "[]", "1", "null", "{", "{\"a\":}", "{} x", "\u{feff}{}"] {
+        for text in ["", "[]", "1", "null", "{", "{\"a\":}", "{} x", "\u{feff}\u{feff}{}"] {
             assert!(
                 matches!(JsonObject::parse(text.as_bytes()), Err(Error::Malformed(_))),
                 "{text}"

@@ -61,16 +61,25 @@ macro_rules! checked_text {
     };
 }
 
+fn is_ticker_punctuation(c: char) -> bool {
+    " .-_/:=^!#$%&*+@|~'(),".contains(c)
+}
+
 fn plain_text(text: &str, max: usize) -> bool {
     !text.is_empty() && text.chars().count() <= max && !text.contains(char::is_control)
 }
 
 checked_text!(
-    /// An instrument's ticker, `AAPL` or `BTC-USD`.
+    /// An instrument's ticker as exchanges and data vendors write it: `AAPL`, `BTC/USDT:USDT-240628`, `M&M.NS`,
+    /// `BRK B`, `币安人生/USDT`. Letters and digits of any script, at most 20 in a row, the punctuation
+    /// ``.-_/:=^!#$%&*+@|~'(),``, and spaces inside; upper and lower case are different instruments. Quotes,
+    /// backslashes, angle brackets and braces are part of no ticker.
     Symbol,
-    "must have 1 to 20 characters: upper-case letters, digits and . - _ / : = ^",
-    |text| (1..=Self::MAX_CHARS).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b".-_/:=^".contains(&b))
+    "must have 1 to 64 characters: letters and digits, at most 20 in a row, . - _ / : = ^ ! # $ % & * + @ | ~ ' ( ) , and spaces inside",
+    |text| (1..=Self::MAX_CHARS).contains(&text.chars().count())
+        && text.trim_matches(' ').len() == text.len()
+        && text.chars().all(|c| c.is_alphanumeric() || is_ticker_punctuation(c))
+        && text.split(is_ticker_punctuation).all(|run| run.chars().count() <= 20)
 );
 checked_text!(
     /// The producer's own id of a signal, unique per producer.
@@ -94,7 +103,7 @@ checked_text!(
 
 impl Symbol {
     /// Characters at most.
-    pub const MAX_CHARS: usize = 20;
+    pub const MAX_CHARS: usize = 64;
 }
 
 impl Strategy {
@@ -199,5 +208,58 @@ impl Signal {
             self.outcome = None;
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickers_of_real_markets_are_symbols() {
+        for text in [
+            "AAPL",
+            "BTC-USD",
+            "^GSPC",
+            "M&M.NS",
+            "ES1!",
+            "DOGE/USDT:USDT-240628",
+            "BTC/USDT:USDT-240628-70000-C",
+            "O:SPXW240119C04700000",
+            "SPXW  240119C04700000",
+            "币安人生/USDT",
+            "kPEPE/USDC:USDC",
+            "BRK B",
+            "$SPX",
+            "@ES",
+            "NIFTY 50",
+            "BTC~USD",
+        ] {
+            assert_eq!(
+                text.parse::<Symbol>().map(|symbol| symbol.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_ticker_is_no_symbol() {
+        let long = "A".repeat(21);
+        for text in [
+            "",
+            " ",
+            " AAPL",
+            "AAPL ",
+            "A\tB",
+            "A\0B",
+            "A\u{200b}B",
+            "A\u{202e}B",
+            "<b>",
+            "A\"B",
+            "A;B",
+            &long,
+        ] {
+            assert!(text.parse::<Symbol>().is_err(), "{text:?}");
+        }
     }
 }

@@ -18,6 +18,9 @@ pub enum InvalidNumber {
     /// Zero or negative where only positive makes sense.
     #[error("must be above 0")]
     NotPositive,
+    /// Prices so far apart that the result cannot be held.
+    #[error("gives a profit or loss beyond 9000000000 percent; check the price")]
+    BeyondBounds,
     /// Outside 0 to 100.
     #[error("must be between 0 and 100")]
     NotPercent,

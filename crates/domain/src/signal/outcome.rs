@@ -2,8 +2,10 @@
 
 use bigdecimal::BigDecimal;
 
-use super::{Action, ExitPrice, ExternalId, PnlPercent, Price, Signal, SignalStatus};
-use crate::{Error, Result, Timestamp, error::Refusals, producer::ProducerId};
+use super::{
+    Action, ExitPrice, ExternalId, InvalidNumber, PnlPercent, Price, Signal, SignalStatus,
+};
+use crate::{Result, Timestamp, error::Refusals, producer::ProducerId};
 
 /// An outcome as a producer reports it, checked in itself but not yet against its signal.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +47,7 @@ impl NewOutcome {
     /// The outcome of `signal` that this report makes, with profit and loss computed by us.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the exit lies before the signal, or the result is beyond what a
+    /// [`crate::Error::Invalid`] when the exit lies before the signal, or the result is beyond what a
     /// price can plausibly do.
     pub fn settle(&self, signal: &Signal) -> Result<Outcome> {
         let content = &signal.content;
@@ -103,8 +105,12 @@ impl NewOutcome {
 /// that an exit at zero is −100 percent of a BUY and +100 percent of a SELL, and one below zero more.
 ///
 /// # Errors
-/// [`Error::Invalid`] on `exit_price` beyond [`PnlPercent::MAX_STEPS`].
-pub fn pnl_percent(action: Action, entry: &Price, exit: &ExitPrice) -> Result<PnlPercent> {
+/// [`InvalidNumber::BeyondBounds`] beyond [`PnlPercent::MAX_STEPS`].
+pub fn pnl_percent(
+    action: Action,
+    entry: &Price,
+    exit: &ExitPrice,
+) -> Result<PnlPercent, InvalidNumber> {
     let gain: BigDecimal = match action {
         Action::Buy => exit.exact() - entry.exact(),
         Action::Sell => entry.exact() - exit.exact(),
@@ -112,12 +118,7 @@ pub fn pnl_percent(action: Action, entry: &Price, exit: &ExitPrice) -> Result<Pn
     // Both prices fit doubles, so the quotient has at most some 640 digits before the point; the
     // division itself keeps 100 significant ones.
     let percent = gain * BigDecimal::from(100) / entry.exact();
-    PnlPercent::from_exact(&percent).ok_or_else(|| {
-        Error::invalid(
-            "exit_price",
-            "gives a profit or loss beyond 9000000000 percent; check the price",
-        )
-    })
+    PnlPercent::from_exact(&percent).ok_or(InvalidNumber::BeyondBounds)
 }
 
 #[cfg(test)]
@@ -148,6 +149,6 @@ mod tests {
     fn absurd_results_are_refused_not_overflowed() {
         let entry: Price = "2.2250738585072014e-308".parse().unwrap();
         let exit: ExitPrice = "1e+300".parse().unwrap();
-        assert!(pnl_percent(Action::Buy, &entry, &exit).is_err());
+        assert_eq!(pnl_percent(Action::Buy, &entry, &exit), Err(InvalidNumber::BeyondBounds));
     }
 }

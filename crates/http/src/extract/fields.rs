@@ -5,7 +5,7 @@ use std::fmt::Display;
 use alpine_domain::{
     Timestamp,
     error::Refusals,
-    json::{JsonObject, Member},
+    json::{BROKEN_TEXT, JsonObject, Member},
 };
 
 use super::pairs;
@@ -62,6 +62,10 @@ impl Fields {
     pub fn optional_text(&mut self, name: &'static str) -> Option<String> {
         match self.members.member(name)? {
             Member::Text(text) => Some(text),
+            Member::BrokenText => {
+                self.refusals.add(name, BROKEN_TEXT);
+                None
+            }
             Member::Number(_) | Member::Other => {
                 self.refusals.add(name, "must be a string");
                 None
@@ -134,7 +138,9 @@ mod tests {
     fn anything_but_an_object_is_malformed() {
         let status = |text: &str| Fields::from_json(text.as_bytes()).unwrap_err().status();
         let bomb = "[".repeat(10_000);
-        for broken in ["", "{", "{\"a\":}", "{\"a\":1}}", "\u{feff}{}", &bomb, "[]", "1", "null"] {
+        for broken in
+            ["", "{", "{\"a\":}", "{\"a\":1}}", "\u{feff}\u{feff}{}", &bomb, "[]", "1", "null"]
+        {
             assert_eq!(status(broken), 400, "{broken:.20}");
         }
         assert_eq!(Fields::from_json(b"{\"a\":\"\xff\"}").unwrap_err().status(), 400);

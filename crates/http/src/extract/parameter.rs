@@ -342,12 +342,23 @@ impl Parameter for Days {
     }
 }
 
-/// Only one instrument, in upper or lower case.
+/// Only one instrument. One that is written without any upper-case letter is meant in upper case.
 pub const SYMBOL: Param<Symbol> = Param::new(
     "symbol",
-    "Only this instrument.",
-    Rule::Text { max_chars: Some(Symbol::MAX_CHARS), pattern: Some("^[A-Za-z0-9._/:=^-]+$") },
-    |rule, text| parsed(rule, &text.to_ascii_uppercase()),
+    "Only this instrument; `aapl` is taken for `AAPL`.",
+    Rule::Text {
+        max_chars: Some(Symbol::MAX_CHARS),
+        pattern: Some(
+            r"^(?:[\p{L}\p{M}\p{N}]{1,20}(?![\p{L}\p{M}\p{N}])|[ .\-_/:=^!#$%&*+@|~'(),])+$",
+        ),
+    },
+    |rule, text| {
+        if text.contains(char::is_uppercase) {
+            parsed(rule, text)
+        } else {
+            parsed(rule, &text.to_ascii_uppercase())
+        }
+    },
 );
 
 /// Only the signals of one strategy.
@@ -377,14 +388,14 @@ mod tests {
     #[test]
     fn every_bad_parameter_is_named_at_once() {
         let all = (LIMIT, PREMIUM, SYMBOL, ACTION, CONFIDENCE);
-        let text = "limit=0&premium_only=maybe&symbol=a%20b&action=HOLD&min_confidence=NaN&x=y";
+        let text = "limit=0&premium_only=maybe&symbol=a%3Bb&action=HOLD&min_confidence=NaN&x=y";
         let refused = read(&all, text).unwrap_err();
         assert_eq!(
             refused,
             [
                 "limit: must be a whole number from 1 to 100",
                 "premium_only: must be true or false",
-                "symbol: must have 1 to 20 characters: upper-case letters, digits and . - _ / : = ^",
+                "symbol: must have 1 to 64 characters: letters and digits, at most 20 in a row, . - _ / : = ^ ! # $ % & * + @ | ~ ' ( ) , and spaces inside",
                 "action: must be one of: BUY SELL",
                 "min_confidence: must be a number from 0 to 100",
             ]

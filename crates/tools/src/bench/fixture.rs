@@ -86,7 +86,7 @@ async fn store_signals(core: &Core) -> Result<()> {
         .with_context(|| format!("cannot read {}", path.display()))?;
     let batch: Vec<&str> = text.lines().take(SIGNALS_STORED).collect();
     let (producer, _) = core.producers.create("bench", false).await?;
-    let results = core.intake.submit_batch(&producer, batch.join("\n").as_bytes()).await?;
+    let results = core.intake.submit_batch(&producer, batch.join("\n").as_bytes(), 65_536).await?;
     ensure!(results.len() == SIGNALS_STORED, "only {} signals were taken", results.len());
     Ok(())
 }

@@ -1,9 +1,6 @@
 //! Takes a batch apart: newline-delimited JSON, or one array.
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::{Error, Result};
+use crate::{Error, Result, json::without_mark};
 
 /// Lines of one batch at most.
 pub const MAX_BATCH: usize = 10_000;
@@ -14,9 +11,9 @@ pub(super) type Line<'a> = (usize, &'a [u8]);
 /// The lines of a batch; blank ones count but hold nothing. Never holds more than [`MAX_BATCH`], and
 /// reads no further once there are more.
 pub(super) fn split(body: &[u8]) -> Result<Vec<Line<'_>>> {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    let lines = if body.trim_ascii_start().starts_with(b"[") {
-        elements(body)?
+    let array = without_mark(body).trim_ascii_start();
+    let lines = if let Some(array) = array.strip_prefix(b"[") {
+        elements(array)?
     } else {
         let lines = body.split(|byte| *byte == b'\n').zip(1..).map(|(line, number)| (number, line));
         lines.filter(|(_, line)| !line.trim_ascii().is_empty()).take(MAX_BATCH + 1).collect()
@@ -37,48 +34,46 @@ fn too_many() -> Error {
     )
 }
 
-fn elements(body: &[u8]) -> Result<Vec<Line<'_>>> {
-    let mut found = Vec::new();
-    let mut parser = serde_json::Deserializer::from_slice(body);
-    let read = Elements(&mut found).deserialize(&mut parser).and_then(|()| parser.end());
-    match read {
-        Ok(()) => Ok(found),
-        Err(_) if found.len() > MAX_BATCH => Err(too_many()),
-        Err(error) => {
-            let (line, column) = (error.line(), error.column());
-            let reason = format!("is not a JSON array in UTF-8: line {line}, column {column}");
-            Err(Error::malformed("body", reason))
+/// The elements of an array whose bracket was read, as the texts that they came as. Only brackets, commas and
+/// strings are looked at, so that an element which is no JSON (`NaN`, as Python writes it) is
+/// refused by itself, as a line is.
+fn elements(array: &[u8]) -> Result<Vec<Line<'_>>> {
+    let mut found: Vec<Line<'_>> = Vec::new();
+    let (mut depth, mut start) = (0_usize, 0);
+    let (mut is_string, mut is_escaped) = (false, false);
+    for (position, byte) in array.iter().enumerate() {
+        if is_string {
+            is_string = is_escaped || *byte != b'"';
+            is_escaped = !is_escaped && *byte == b'\\';
+            continue;
         }
-    }
-}
-
-/// Collects the elements of an array as the texts that they came as, until there are too many.
-struct Elements<'f, 'a>(&'f mut Vec<Line<'a>>);
-
-impl<'a> DeserializeSeed<'a> for Elements<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Elements<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<(), A::Error> {
-        while let Some(element) = array.next_element::<&'a RawValue>()? {
-            self.0.push((self.0.len() + 1, element.get().as_bytes()));
-            if self.0.len() > MAX_BATCH {
-                return Err(A::Error::custom("too many"));
+        match byte {
+            b'"' => is_string = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' if depth > 0 => depth -= 1,
+            b',' | b']' if depth == 0 => {
+                let element = array[start..position].trim_ascii();
+                let is_end = *byte == b']';
+                if !(is_end && found.is_empty() && element.is_empty()) {
+                    found.push((found.len() + 1, element));
+                }
+                if is_end {
+                    let rest = &array[position + 1..];
+                    return if rest.trim_ascii().is_empty() { Ok(found) } else { Err(no_array()) };
+                }
+                if found.len() > MAX_BATCH {
+                    return Ok(found);
+                }
+                start = position + 1;
             }
+            _ => {}
         }
-        Ok(())
     }
+    Err(no_array())
+}
+
+fn no_array() -> Error {
+    Error::malformed("body", "is not a JSON array: it must end with one ] and nothing behind it")
 }
 
 #[cfg(test)]
@@ -90,16 +85,28 @@ mod tests {
         assert_eq!(split(b"{}\n\n{}\r\n").unwrap().len(), 2);
         assert_eq!(split(b"{}\n\n{}\n").unwrap()[1].0, 3);
         assert_eq!(split(b" [{}, {}]").unwrap().len(), 2);
-        assert_eq!(split(b"\xef\xbb\xbf{}").unwrap(), [(1, &b"{}"[..])]);
+        assert_eq!(split(b"\xef\xbb\xbf[{}]").unwrap(), [(1, &b"{}"[..])]);
+        assert!(matches!(split(b"[]"), Err(Error::Malformed(_))));
         assert!(matches!(split(b"[{}"), Err(Error::Malformed(_))));
         assert!(matches!(split(b"[{}] x"), Err(Error::Malformed(_))));
         assert!(matches!(split(b" \n "), Err(Error::Malformed(_))));
     }
 
     #[test]
+    fn an_element_that_is_no_json_spoils_only_itself() {
+        let body = br#"[{"a": "],[\"\\"}, {"stop": NaN}, [{"b": [1, 2]}], , -Infinity]"#;
+        let lines = split(body).unwrap();
+        let texts: Vec<_> = lines.iter().map(|(_, text)| str::from_utf8(text).unwrap()).collect();
+        let first = r#"{"a": "],[\"\\"}"#;
+        assert_eq!(texts, [first, r#"{"stop": NaN}"#, r#"[{"b": [1, 2]}]"#, "", "-Infinity"]);
+        let numbers: Vec<_> = lines.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
     fn a_line_that_is_not_utf_8_spoils_only_itself() {
         assert_eq!(split(b"{}\n\xff\xfe\n{}").unwrap().len(), 3);
-        assert!(matches!(split(b"[\"\xff\"]"), Err(Error::Malformed(_))));
+        assert_eq!(split(b"[{}, \"\xff\", {}]").unwrap().len(), 3);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{
     error::Refusals,
-    json::{JsonObject, Member},
+    json::{BROKEN_TEXT, JsonObject, Member},
 };
 
 /// A JSON object under examination.
@@ -22,6 +22,10 @@ impl<'a> FieldParser<'a> {
     pub(super) fn text(&mut self, field: &'static str) -> Option<String> {
         match self.object.member(field)? {
             Member::Text(text) => Some(text),
+            Member::BrokenText => {
+                self.refusals.add(field, BROKEN_TEXT);
+                None
+            }
             Member::Number(_) | Member::Other => {
                 self.refusals.add(field, "must be a string");
                 None
@@ -33,7 +37,7 @@ impl<'a> FieldParser<'a> {
     pub(super) fn number(&mut self, field: &'static str) -> Option<&'a str> {
         match self.object.member(field)? {
             Member::Number(digits) => Some(digits),
-            Member::Text(_) | Member::Other => {
+            Member::Text(_) | Member::BrokenText | Member::Other => {
                 self.refusals.add(field, "must be a JSON number, not a string");
                 None
             }

@@ -91,11 +91,16 @@ impl Intake {
     }
 
     /// Stores every good line of `body`, newline-delimited JSON or one array, at most
-    /// [`MAX_BATCH`] lines; answers for each line.
+    /// [`MAX_BATCH`] lines of at most `max_line` bytes, the bound of a single signal; answers for each line.
     ///
     /// # Errors
     /// [`Error::Malformed`] when `body` is no such thing, [`Error::Invalid`] when it has too many lines.
-    pub async fn submit_batch(&self, producer: &Producer, body: &[u8]) -> Result<Vec<LineResult>> {
+    pub async fn submit_batch(
+        &self,
+        producer: &Producer,
+        body: &[u8],
+        max_line: usize,
+    ) -> Result<Vec<LineResult>> {
         let lines = batch::split(body)?;
         let now = self.clock.now();
         let mut results = Vec::with_capacity(lines.len());
@@ -104,7 +109,12 @@ impl Intake {
             if position % LINES_PER_TURN == LINES_PER_TURN - 1 {
                 yield_now().await;
             }
-            let object = JsonObject::parse(text);
+            let object = if text.len() > max_line {
+                let reason = format!("is longer than {max_line} bytes, the most for one signal");
+                Err(Error::invalid("body", reason))
+            } else {
+                JsonObject::parse(text)
+            };
             let external_id = object.as_ref().ok().and_then(claimed_id);
             let outcome = match object.and_then(|object| parse_signal(&object, producer, now)) {
                 Ok(signal) => {
@@ -195,6 +205,6 @@ async fn yield_now() {
 fn claimed_id(object: &JsonObject) -> Option<String> {
     match object.member("signal_id")? {
         Member::Text(id) => Some(id.chars().take(255).collect()),
-        Member::Number(_) | Member::Other => None,
+        Member::BrokenText | Member::Number(_) | Member::Other => None,
     }
 }

@@ -142,6 +142,22 @@ impl std::str::FromStr for WrittenTime {
     }
 }
 
+/// A status that a producer may report: any but `open`.
+struct ReportedStatus(SignalStatus);
+
+impl std::str::FromStr for ReportedStatus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(SignalStatus::Open) | Err(_) => {
+                Err("must be one of: target_hit stop_hit closed expired")
+            }
+            Ok(status) => Ok(Self(status)),
+        }
+    }
+}
+
 fn parse_count(fields: &mut FieldParser<'_>, field: &'static str) -> Option<i64> {
     let digits = fields.number(field)?;
     let count = digits.parse::<u32>().map_err(|_| "must be a whole number, 0 or more");
@@ -185,10 +201,7 @@ pub(super) fn parse_outcome(
     let external_id = fields.required_text("signal_id");
     let exit_price = fields.required_number("exit_price");
     let instant = parse_instant(&mut fields, "exit_timestamp", now);
-    let status = fields.optional_text("status");
-    if status == Some(SignalStatus::Open) {
-        fields.refusals.add("status", "must be one of: target_hit stop_hit closed expired");
-    }
+    let status = fields.optional_text::<ReportedStatus>("status").map(|status| status.0);
     let (Some(external_id), Some(exit_price), Some(instant), true) =
         (external_id, exit_price, instant, fields.refusals.is_empty())
     else {
@@ -307,6 +320,27 @@ mod tests {
             old.hash,
             VerificationHash::of(&canonical_text(&old.hashed_fields(), HashForm::Old))
         );
+    }
+
+    fn refused(result: Result<impl std::fmt::Debug>) -> Vec<(&'static str, String)> {
+        match result {
+            Err(Error::Invalid(errors) | Error::Malformed(errors)) => {
+                errors.into_iter().map(|error| (error.field, error.message)).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_a_status_that_may_be_reported_is_offered() {
+        for status in ["open", "won", ""] {
+            let text = format!(
+                r#"{{"signal_id": "S", "exit_price": 0, "exit_timestamp": "2025-01-15T10:30:00Z", "status": "{status}"}}"#
+            );
+            let expected = "must be one of: target_hit stop_hit closed expired".to_owned();
+            let errors = refused(parse_outcome(&object(&text), &argo(), now()));
+            assert_eq!(errors, [("status", expected)], "{status}");
+        }
     }
 
     #[test]

@@ -50,7 +50,10 @@ pub(crate) async fn submit(mut context: Context) -> Result<HttpResponse> {
 pub(crate) async fn submit_batch(mut context: Context) -> Result<HttpResponse> {
     let (_, body) = context.body(&[MediaType::Lines, MediaType::Json]).await?;
     let services = &context.state.services;
-    let results = services.intake.submit_batch(producer(&context)?, &body).await?;
+    let results = services
+        .intake
+        .submit_batch(producer(&context)?, &body, context.state.settings.body_limit)
+        .await?;
     let view = BatchView::new(&results);
     context.ok(&view)
 }
