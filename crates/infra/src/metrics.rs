@@ -27,6 +27,7 @@ pub struct InfraMetrics {
     pub(crate) redis_transitions: IntCounterVec,
     pub(crate) redis_failures: IntCounterVec,
     pub(crate) redis_hiccups: IntCounter,
+    pub(crate) redis_forgeries: IntCounterVec,
     pub(crate) breaker_state: IntGauge,
     pub(crate) limit_lease_waste: IntCounterVec,
     pub(crate) blacklist_age: Gauge,
@@ -106,6 +107,12 @@ impl InfraMetrics {
                 "Uses of Redis that failed, by reason: deadline, connection, refused (it cannot be written) or \
                  reply (an error that concerns one command).",
                 &["reason"],
+            )?,
+            redis_forgeries: on.counters(
+                "redis_forgeries_total",
+                "Values in Redis that this deployment did not write or that were changed, by what they \
+                 are; none is used.",
+                &["value"],
             )?,
             redis_hiccups: on.counter(
                 "redis_suspicions_total",

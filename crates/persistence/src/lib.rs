@@ -50,6 +50,7 @@ mod database;
 mod dialect;
 mod events;
 mod failure;
+mod identity;
 mod metrics;
 pub mod migrations;
 mod permits;

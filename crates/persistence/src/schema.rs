@@ -119,6 +119,10 @@ tables! {
         kind -> Text,
         payload -> Text,
     }
+    database_identity (is_only) {
+        is_only -> Bool,
+        id -> Text,
+    }
 }
 
 diesel::joinable!(outcomes -> signals (signal_id));

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{BlacklistSettings, MemoryBlacklist};
 use crate::{
     InfraMetrics,
-    redis::{RedisHandle, RedisUnavailable},
+    redis::{Namespace, Purpose, RedisHandle, RedisUnavailable},
 };
 
 /// Refused ids in Redis: keys are hashes of the ids, their lives end with the tokens'. What this
@@ -19,6 +19,7 @@ pub struct RedisBlacklist {
     redis: RedisHandle,
     clock: Arc<dyn Clock>,
     own: MemoryBlacklist,
+    metrics: Arc<InfraMetrics>,
 }
 
 impl RedisBlacklist {
@@ -29,7 +30,8 @@ impl RedisBlacklist {
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
-        Self { redis, own: MemoryBlacklist::new(settings, Arc::clone(&clock), metrics), clock }
+        let own = MemoryBlacklist::new(settings, Arc::clone(&clock), Arc::clone(&metrics));
+        Self { redis, clock, own, metrics }
     }
 }
 
@@ -49,12 +51,27 @@ impl TokenBlacklist for RedisBlacklist {
         if self.own.is_denied_now(id)? {
             return Ok(true);
         }
-        let mut exists = redis::cmd("EXISTS");
-        exists.arg(key(&self.redis, id));
-        self.redis
-            .run(|mut c| async move { exists.query_async::<bool>(&mut c).await })
+        let unknown = |error| Error::unavailable("the list of revoked tokens", error);
+        let namespace =
+            self.redis.namespace().ok_or(RedisUnavailable::NotInUse).map_err(unknown)?;
+        let mut get = redis::cmd("GET");
+        get.arg(key(namespace, id));
+        let found: Option<Vec<u8>> = self
+            .redis
+            .run(|mut c| async move { get.query_async(&mut c).await })
             .await
-            .map_err(|error| Error::unavailable("the list of revoked tokens", error))
+            .map_err(unknown)?;
+        match found {
+            None => Ok(false),
+            Some(code) if namespace.verify(Purpose::Revocation, &[id.as_bytes()], &code) => {
+                Ok(true)
+            }
+            // It may stand in the place of a revocation, so nothing is known about this id.
+            Some(_) => {
+                namespace.report_forgery(Purpose::Revocation, &self.metrics);
+                Err(unknown(RedisUnavailable::Forged))
+            }
+        }
     }
 }
 
@@ -73,12 +90,13 @@ pub(super) async fn write(
         return Ok(());
     }
     // GT would say "never shorten" but knows no new keys; a script would be one more thing to load.
-    let key = key(redis, id);
+    let Some(namespace) = redis.namespace() else { return Err(RedisUnavailable::NotInUse) };
+    let key = key(namespace, id);
     let mut pipeline = redis::pipe();
     pipeline
         .cmd("SET")
         .arg(&key)
-        .arg(1)
+        .arg(&namespace.code(Purpose::Revocation, &[id.as_bytes()])[..])
         .arg("NX")
         .arg("PX")
         .arg(life)
@@ -91,6 +109,6 @@ pub(super) async fn write(
     redis.run(|mut c| async move { pipeline.query_async::<()>(&mut c).await }).await
 }
 
-fn key(redis: &RedisHandle, id: &str) -> String {
-    redis.key(&format!("denied:{}", hex::encode(Sha256::digest(id))))
+fn key(namespace: &Namespace, id: &str) -> String {
+    namespace.key(&format!("denied:{}", hex::encode(Sha256::digest(id))))
 }

@@ -1,4 +1,4 @@
-//! The bytes of an entry in Redis. What does not decode is a miss.
+//! The bytes of an entry in Redis. What does not decode, or has no good code, is a miss.
 
 use std::time::Duration;
 
@@ -7,17 +7,16 @@ use alpine_domain::{
     ports::cache::{CacheOutcome, CachePolicy, CachedBody},
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use sha2::{Digest, Sha256};
 
 use super::{
     entry::{Entry, etag},
     generations::Snapshot,
 };
+use crate::redis::{CODE, Namespace, Purpose};
 
 /// Names the version of the format.
-const MAGIC: &[u8; 8] = b"alpine-3";
-pub(super) const DIGEST: usize = 32;
-const HEADER: usize = MAGIC.len() + DIGEST + 4 * 8 + 3 * 4;
+const MAGIC: &[u8; 8] = b"alpine-4";
+const HEADER: usize = MAGIC.len() + 4 * 8 + 3 * 4;
 
 /// A decoded entry. Its times are by the clock of the instance that wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,16 +62,20 @@ impl DecodedEntry {
     }
 }
 
-/// The entry as bytes: header, body, gzip, and a digest of all of it. `place` names its key and
-/// generations.
-pub(super) fn encode(entry: &Entry, place: &[u8; DIGEST], redis_expires_at: Timestamp) -> Vec<u8> {
+/// The entry as bytes: header, body, gzip, and a code over all of it and over `name`, which stands for
+/// its key and generations.
+pub(super) fn encode(
+    entry: &Entry,
+    namespace: &Namespace,
+    name: &[u8; CODE],
+    redis_expires_at: Timestamp,
+) -> Vec<u8> {
     let body = &entry.body.body;
     let gzip = entry.body.gzip.as_deref().unwrap_or_default();
     let headers = encode_headers(&entry.body.headers);
-    let length = HEADER + headers.len() + body.len() + gzip.len() + DIGEST;
+    let length = HEADER + headers.len() + body.len() + gzip.len() + CODE;
     let mut out = BytesMut::with_capacity(length);
     out.put_slice(MAGIC);
-    out.put_slice(place);
     for at in [entry.loaded_at, entry.body.fresh_until, entry.expires_at, redis_expires_at] {
         out.put_i64(at.micros());
     }
@@ -83,8 +86,8 @@ pub(super) fn encode(entry: &Entry, place: &[u8; DIGEST], redis_expires_at: Time
     out.put_slice(&headers);
     out.put_slice(body);
     out.put_slice(gzip);
-    let digest = Sha256::digest(&out);
-    out.put_slice(&digest);
+    let code = namespace.code(Purpose::CacheEntry, &[name, &out]);
+    out.put_slice(&code);
     out.into()
 }
 
@@ -119,17 +122,21 @@ fn decode_headers(mut bytes: Bytes) -> Option<Vec<(String, String)>> {
     }
 }
 
-/// The entry, if `bytes` are whole and belong to `place`.
-pub(super) fn decode(bytes: Vec<u8>, place: &[u8; DIGEST]) -> Option<DecodedEntry> {
+/// The entry, if this deployment wrote exactly these `bytes` under `name`.
+pub(super) fn decode(
+    bytes: Vec<u8>,
+    namespace: &Namespace,
+    name: &[u8; CODE],
+) -> Option<DecodedEntry> {
     let mut rest = Bytes::from(bytes);
-    if rest.len() < HEADER + DIGEST {
+    if rest.len() < HEADER + CODE {
         return None;
     }
-    let digest = rest.split_off(rest.len() - DIGEST);
-    if Sha256::digest(&rest)[..] != digest[..] {
+    let code = rest.split_off(rest.len() - CODE);
+    if !namespace.verify(Purpose::CacheEntry, &[name, &rest], &code) {
         return None;
     }
-    if rest.split_to(MAGIC.len()) != MAGIC[..] || rest.split_to(DIGEST) != place[..] {
+    if rest.split_to(MAGIC.len()) != MAGIC[..] {
         return None;
     }
     let mut at = || Timestamp::from_micros(rest.get_i64());
@@ -156,7 +163,11 @@ mod tests {
     use super::*;
     use crate::cache::entry::Age;
 
-    const PLACE: [u8; 32] = [1; 32];
+    const NAME: [u8; CODE] = [1; CODE];
+
+    fn namespace() -> Namespace {
+        Namespace::of_test(1)
+    }
 
     fn now() -> Timestamp {
         Timestamp::from_seconds(1_000)
@@ -173,11 +184,11 @@ mod tests {
     fn written_with(body: &str, headers: Vec<(String, String)>) -> Vec<u8> {
         let loaded = Loaded { body: Bytes::from(body.to_owned()), headers, expires_at: None };
         let entry = Entry::new(&loaded, &policy(), now(), 0.0, Snapshot::default());
-        encode(&entry, &PLACE, now().later(Duration::from_secs(90)))
+        encode(&entry, &namespace(), &NAME, now().later(Duration::from_secs(90)))
     }
 
     fn read_at(seconds: i64, left: u64) -> Entry {
-        let kept = decode(written("[]"), &PLACE).unwrap();
+        let kept = decode(written("[]"), &namespace(), &NAME).unwrap();
         let now = Timestamp::from_seconds(seconds);
         kept.into_entry(Snapshot::default(), &policy(), now, Duration::from_secs(left))
     }
@@ -185,12 +196,12 @@ mod tests {
     #[test]
     fn reads_back_what_was_written() {
         let long = "signal ".repeat(500);
-        let kept = decode(written(&long), &PLACE).unwrap();
+        let kept = decode(written(&long), &namespace(), &NAME).unwrap();
         assert_eq!(kept.body, long.as_bytes());
         assert!(kept.gzip.is_some());
         assert_eq!(kept.fresh_until, Timestamp::from_seconds(1_060));
         assert_eq!(kept.expires_at, Timestamp::from_seconds(1_090));
-        assert!(decode(written("[]"), &[9; 32]).is_none());
+        assert!(decode(written("[]"), &namespace(), &[9; CODE]).is_none());
     }
 
     #[test]
@@ -212,7 +223,7 @@ mod tests {
             headers in proptest::collection::vec((".{0,20}", ".{0,60}"), 0..4),
             body in ".{0,200}",
         ) {
-            let kept = decode(written_with(&body, headers.clone()), &PLACE).unwrap();
+            let kept = decode(written_with(&body, headers.clone()), &namespace(), &NAME).unwrap();
             prop_assert_eq!(kept.headers, headers);
             prop_assert_eq!(kept.body, body.as_bytes());
         }
@@ -223,15 +234,22 @@ mod tests {
             let mut damaged = whole.clone();
             let at = at % damaged.len();
             damaged[at] ^= 1 << bit;
-            prop_assert!(decode(damaged, &PLACE).is_none());
+            prop_assert!(decode(damaged, &namespace(), &NAME).is_none());
             let mut short = whole;
             short.truncate(cut % short.len());
-            prop_assert!(decode(short, &PLACE).is_none());
+            prop_assert!(decode(short, &namespace(), &NAME).is_none());
+        }
+
+        /// Whoever knows the format but not the secret, or has another database.
+        #[test]
+        fn what_others_wrote_is_a_miss(database in 2_u128..) {
+            let bytes = written("a false price");
+            prop_assert!(decode(bytes, &Namespace::of_test(database), &NAME).is_none());
         }
 
         #[test]
         fn garbage_is_a_miss(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            prop_assert!(decode(bytes, &PLACE).is_none());
+            prop_assert!(decode(bytes, &namespace(), &NAME).is_none());
         }
     }
 }

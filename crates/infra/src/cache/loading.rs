@@ -141,7 +141,11 @@ impl Engine {
             if let Some(entry) = self.fetch(shared, purpose).await {
                 return SharedLookup::Found(entry);
             }
-            match shared.redis.acquire_lease(shared.key, self.settings.load_deadline).await {
+            match shared
+                .redis
+                .acquire_lease(shared.key, self.settings.load_deadline, self.clock.now())
+                .await
+            {
                 LeaseAttempt::Unavailable => return SharedLookup::Load(None),
                 LeaseAttempt::Acquired(lease) => {
                     // Another instance may have stored the entry and released the lease between the

@@ -10,22 +10,20 @@ use alpine_domain::{
     },
 };
 use redis::Script;
-use sha2::{Digest, Sha256};
 
-use super::{
-    encoding::{self, DIGEST},
-    entry::Entry,
-    generations::Snapshot,
-};
+use super::{encoding, entry::Entry, generations::Snapshot};
 use crate::{
     InfraMetrics,
-    redis::{RedisHandle, RedisUnavailable},
+    redis::{CODE, Namespace, Purpose, RedisHandle, RedisUnavailable},
     secrets::OsRandomness,
 };
 
 /// How long Redis keeps an entry at most, whatever its policy. It is well below the time for which the
 /// event log keeps rows, so an entry never outlives the row that ended its generation.
 const LONGEST_LIFE: Duration = Duration::from_mins(30);
+
+/// How far apart the clocks of two instances may be.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(10);
 
 /// The names in Redis for one cache key under the generations of one instant.
 ///
@@ -34,7 +32,8 @@ const LONGEST_LIFE: Duration = Duration::from_mins(30);
 /// from an old dump can bring an invalidated body back.
 #[derive(Debug, Clone)]
 pub(super) struct SharedKey {
-    digest: [u8; DIGEST],
+    /// The name of key and generations, to which entry and lease are bound.
+    name: [u8; CODE],
     entry: String,
     lease: String,
 }
@@ -53,7 +52,7 @@ pub(super) enum LeaseAttempt {
 pub(super) struct Lease {
     redis: RedisHandle,
     key: String,
-    owner: String,
+    value: Vec<u8>,
     release: Arc<Script>,
 }
 
@@ -80,20 +79,17 @@ impl RedisLevel {
         if matches!(key.scope, Scope::Principal(_)) || !self.redis.is_in_use() {
             return None;
         }
+        let namespace = self.redis.namespace()?;
         let generations = snapshot.shared.as_ref()?;
-        let mut hash = Sha256::new();
-        for generation in generations {
-            hash.update(generation.to_be_bytes());
-        }
-        // The key's own text is unambiguous and comes last.
-        hash.update(key.to_string());
-        let digest: [u8; DIGEST] = hash.finalize().into();
-        let name = hex::encode(digest);
+        let generations: Vec<u8> = generations.iter().flat_map(|n| n.to_be_bytes()).collect();
+        // With the code's key, so that nobody else knows where an entry will be.
+        let name = namespace.code(Purpose::CacheName, &[&generations, key.to_string().as_bytes()]);
+        let text = hex::encode(name);
         // The braces keep both in one slot of a cluster.
         Some(SharedKey {
-            digest,
-            entry: self.redis.key(&format!("cache:{{{name}}}:body")),
-            lease: self.redis.key(&format!("cache:{{{name}}}:lease")),
+            name,
+            entry: namespace.key(&format!("cache:{{{text}}}:body")),
+            lease: namespace.key(&format!("cache:{{{text}}}:lease")),
         })
     }
 
@@ -114,9 +110,14 @@ impl RedisLevel {
         self.count("get_redis", &got);
         let (bytes, left) = got.ok()?;
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        let namespace = self.redis.namespace()?;
+        let is_there = bytes.is_some();
         let entry = bytes
-            .and_then(|bytes| encoding::decode(bytes, &key.digest))
+            .and_then(|bytes| encoding::decode(bytes, namespace, &key.name))
             .map(|entry| entry.into_entry(snapshot.clone(), policy, now, left));
+        if is_there && entry.is_none() {
+            namespace.report_forgery(Purpose::CacheEntry, &self.metrics);
+        }
         let level =
             if entry.is_some() { &self.metrics.cache_hits } else { &self.metrics.cache_misses };
         level.with_label_values(&["redis"]).inc();
@@ -132,8 +133,9 @@ impl RedisLevel {
         if millis == 0 {
             return;
         }
+        let Some(namespace) = self.redis.namespace() else { return };
         let mut set = redis::cmd("SET");
-        set.arg(&key.entry).arg(encoding::encode(entry, &key.digest, now.later(life)));
+        set.arg(&key.entry).arg(encoding::encode(entry, namespace, &key.name, now.later(life)));
         set.arg("PX").arg(millis);
         let put = self.redis.run(|mut c| async move { set.query_async::<()>(&mut c).await }).await;
         self.count("set_redis", &put);
@@ -147,27 +149,39 @@ impl RedisLevel {
         self.count("del_redis", &gone);
     }
 
-    /// Takes the lease of `key` for `life`, unless another instance holds it.
-    pub(super) async fn acquire_lease(&self, key: &SharedKey, life: Duration) -> LeaseAttempt {
-        let mut owner = [0; 16];
-        OsRandomness.fill(&mut owner);
-        let owner = hex::encode(owner);
+    /// Takes the lease of `key` for `life`, unless another instance holds it. A lease that this
+    /// deployment did not write, or that has ended, keeps nobody from loading.
+    pub(super) async fn acquire_lease(
+        &self,
+        key: &SharedKey,
+        life: Duration,
+        now: Timestamp,
+    ) -> LeaseAttempt {
+        let Some(namespace) = self.redis.namespace() else { return LeaseAttempt::Unavailable };
+        let value = lease_value(namespace, key, now.later(life));
         let mut set = redis::cmd("SET");
-        set.arg(&key.lease).arg(&owner).arg("NX").arg("PX");
+        set.arg(&key.lease).arg(&value).arg("NX").arg("GET").arg("PX");
         set.arg(u64::try_from(life.as_millis()).unwrap_or(u64::MAX).max(1));
-        let took = self
+        let held = self
             .redis
-            .run(|mut c| async move { set.query_async::<Option<String>>(&mut c).await })
+            .run(|mut c| async move { set.query_async::<Option<Vec<u8>>>(&mut c).await })
             .await;
-        self.count("lease", &took);
-        match took {
-            Ok(Some(_)) => LeaseAttempt::Acquired(Lease {
+        self.count("lease", &held);
+        match held {
+            Ok(None) => LeaseAttempt::Acquired(Lease {
                 redis: self.redis.clone(),
                 key: key.lease.clone(),
-                owner,
+                value,
                 release: Arc::clone(&self.release),
             }),
-            Ok(None) => LeaseAttempt::HeldElsewhere,
+            Ok(Some(held)) => match lease_end(namespace, key, &held) {
+                Some(end) if now < end.later(CLOCK_DIFFERENCE) => LeaseAttempt::HeldElsewhere,
+                Some(_) => LeaseAttempt::Unavailable,
+                None => {
+                    namespace.report_forgery(Purpose::CacheLease, &self.metrics);
+                    LeaseAttempt::Unavailable
+                }
+            },
             Err(_) => LeaseAttempt::Unavailable,
         }
     }
@@ -177,7 +191,7 @@ impl RedisLevel {
             Ok(_) => "ok",
             Err(RedisUnavailable::NotInUse) => "away",
             Err(RedisUnavailable::Deadline) => "deadline",
-            Err(RedisUnavailable::Failed(_)) => "error",
+            Err(RedisUnavailable::Failed(_) | RedisUnavailable::Forged) => "error",
         };
         self.metrics.cache_operations.with_label_values(&[operation, outcome]).inc();
     }
@@ -186,16 +200,36 @@ impl RedisLevel {
 impl Drop for Lease {
     fn drop(&mut self) {
         let (redis, release) = (self.redis.clone(), Arc::clone(&self.release));
-        let (key, owner) = (std::mem::take(&mut self.key), std::mem::take(&mut self.owner));
+        let (key, value) = (std::mem::take(&mut self.key), std::mem::take(&mut self.value));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
         runtime.spawn(async move {
             let mut call = release.key(key);
-            call.arg(owner);
+            call.arg(value);
             let call = &call;
             // If this fails, the lease expires by itself.
             let _ = redis.run(|mut c| async move { call.invoke_async::<i64>(&mut c).await }).await;
         });
     }
+}
+
+/// The value of a lease: 16 random bytes, its end in microseconds, and a code over both and the entry.
+fn lease_value(namespace: &Namespace, key: &SharedKey, end: Timestamp) -> Vec<u8> {
+    let mut value = vec![0; 16];
+    OsRandomness.fill(&mut value);
+    value.extend_from_slice(&end.micros().to_be_bytes());
+    let code = namespace.code(Purpose::CacheLease, &[&key.name, &value]);
+    value.extend_from_slice(&code);
+    value
+}
+
+/// The end of the lease with this value; `None` if this deployment did not write it.
+fn lease_end(namespace: &Namespace, key: &SharedKey, value: &[u8]) -> Option<Timestamp> {
+    let (content, code) = value.split_at_checked(16 + 8)?;
+    if !namespace.verify(Purpose::CacheLease, &[&key.name, content], code) {
+        return None;
+    }
+    let end: [u8; 8] = content.get(16..)?.try_into().ok()?;
+    Some(Timestamp::from_micros(i64::from_be_bytes(end)))
 }

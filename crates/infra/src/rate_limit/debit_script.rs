@@ -1,7 +1,7 @@
 //! The script that debits all windows of a caller at once, or none: its call and its answer.
 
 use ::redis::{Cmd, Script, cmd};
-use alpine_domain::ports::rate_limit::RatePolicy;
+use alpine_domain::ports::rate_limit::{RatePolicy, Window};
 
 use super::{
     pending_debit::PendingDebit,
@@ -54,15 +54,8 @@ impl DebitScript {
 
 /// Milliseconds for which a caller's key can matter.
 fn key_life(policy: &RatePolicy) -> i64 {
-    let longest = policy
-        .windows
-        .iter()
-        .map(|w| {
-            let sub_buckets = SubBuckets::of(w.length);
-            sub_buckets.step.saturating_mul(sub_buckets.steps + 1)
-        })
-        .max()
-        .unwrap_or(0);
+    let longest =
+        policy.windows.iter().map(|w| SubBuckets::of(w.length).longest_wait()).max().unwrap_or(0);
     longest / 1_000 + 1_000
 }
 
@@ -74,21 +67,73 @@ pub(super) struct DebitAnswer {
 }
 
 impl DebitAnswer {
-    /// Reads an answer about `windows` windows; `None` if it is not a whole one.
-    pub(super) fn read(numbers: &[i64], windows: usize) -> Option<Self> {
+    /// Reads an answer about `windows` to a call for `requested` admissions; `None` if it is not a whole
+    /// one or grants more. Counters in Redis can be changed by others, so a wait is no longer than the
+    /// script's own rule can ask for.
+    pub(super) fn read(numbers: &[i64], windows: &[Window], requested: u32) -> Option<Self> {
         let [admitted, calls, rest @ ..] = numbers else {
             return None;
         };
-        let states = rest.chunks_exact(3).map(|state| WindowState {
-            used: u32::try_from(state[0]).unwrap_or(u32::MAX),
-            retry_after: state[1],
-            reset_after: state[2],
-        });
-        let states: WindowStates = states.collect();
-        (states.len() == windows).then_some(Self {
-            admitted: u32::try_from(*admitted).ok()?,
-            calls: u64::try_from(*calls).ok()?,
-            states,
-        })
+        let states: WindowStates = rest
+            .chunks_exact(3)
+            .zip(windows)
+            .map(|(state, window)| {
+                let longest = SubBuckets::of(window.length).longest_wait();
+                WindowState {
+                    used: u32::try_from(state[0].max(0)).unwrap_or(u32::MAX),
+                    retry_after: state[1].clamp(0, longest),
+                    reset_after: state[2].clamp(0, longest),
+                }
+            })
+            .collect();
+        let admitted = u32::try_from(*admitted).ok().filter(|admitted| *admitted <= requested)?;
+        let is_whole = rest.len() == 3 * windows.len();
+        is_whole.then_some(Self { admitted, calls: u64::try_from(*calls).ok()?, states })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_number() -> impl Strategy<Value = i64> {
+        prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(-1), Just(0), -10..10_i64, any::<i64>()]
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_grants_more_than_was_asked_or_refuses_for_longer_than_the_rule(
+            numbers in proptest::collection::vec(any_number(), 0..12),
+            requested in 0_u32..4,
+        ) {
+            let windows = [
+                Window { length: Duration::from_mins(1), limit: 20 },
+                Window { length: Duration::from_hours(1), limit: 200 },
+            ];
+            let Some(answer) = DebitAnswer::read(&numbers, &windows, requested) else {
+                return Ok(());
+            };
+            prop_assert_eq!(numbers.len(), 8);
+            prop_assert!(answer.admitted <= requested);
+            for (state, longest) in answer.states.iter().zip([70_000_000, 3_720_000_000]) {
+                prop_assert!((0..=longest).contains(&state.retry_after));
+                prop_assert!((0..=longest).contains(&state.reset_after));
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_answer_is_read_as_it_is() {
+        let windows = [Window { length: Duration::from_mins(1), limit: 20 }];
+        let answer = DebitAnswer::read(&[2, 7, 5, 0, 61_000_000], &windows, 2).unwrap();
+        assert_eq!((answer.admitted, answer.calls), (2, 7));
+        let state = WindowState { used: 5, retry_after: 0, reset_after: 61_000_000 };
+        assert_eq!(answer.states.as_slice(), [state]);
+        assert!(DebitAnswer::read(&[3, 7, 5, 0, 0], &windows, 2).is_none());
+        assert!(DebitAnswer::read(&[2, 7, 5, 0], &windows, 2).is_none());
     }
 }

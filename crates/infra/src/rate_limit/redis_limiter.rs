@@ -73,13 +73,9 @@ struct Shared {
     instances: NonZeroU32,
     /// The id of this instance in Redis.
     instance: String,
-    key_prefix: String,
+    redis: RedisHandle,
     script: DebitScript,
-    /// Keys of random values by which this instance notices that Redis has lost its memory. On a
-    /// cluster each master loses its own, so there is one key in each part of the slots. They are read
-    /// when Redis comes back into use. A loss in between is noticed by the script, for each caller.
-    loss_markers: Vec<String>,
-    /// The values of the markers when they were last read.
+    /// The values of the loss markers when they were last read.
     marker_values: Mutex<Option<Vec<Option<String>>>>,
 }
 
@@ -96,9 +92,8 @@ impl RedisRateLimiter {
             local: LocalCounts::new(limits.local, clock, Arc::clone(&metrics)),
             instances: limits.instances,
             instance: random_text(),
-            key_prefix: redis.key("limit"),
+            redis: redis.clone(),
             script: DebitScript::new(),
-            loss_markers: redis.keys_for_all_slots("limit:memory"),
             marker_values: Mutex::default(),
         });
         let weak = Arc::downgrade(&shared);
@@ -116,18 +111,19 @@ impl RedisRateLimiter {
 }
 
 impl Shared {
-    fn call(&self, debit: &PendingDebit<'_>) -> Cmd {
+    /// `None` until the deployment is known, which it is whenever Redis is in use.
+    fn call(&self, debit: &PendingDebit<'_>) -> Option<Cmd> {
         let policy = debit.limiter.policy;
         let limit = |window: &Window| {
             let own_part = own_part(policy, window, self.instances);
             window.limit - own_part.saturating_mul(self.instances.get())
         };
         let context = CallContext {
-            key: self.key(policy, debit.redis_id),
+            key: self.key(policy, debit.redis_id)?,
             instance: &self.instance,
             limits: policy.windows.iter().map(limit).collect(),
         };
-        self.script.call(debit, &context)
+        Some(self.script.call(debit, &context))
     }
 
     /// Runs before Redis is used (again): loads the script, and charges the admissions that Redis
@@ -139,11 +135,11 @@ impl Shared {
             for batch in callers.chunks(BATCH) {
                 let debits: Vec<_> = batch.iter().filter_map(|id| limiter.report(*id)).collect();
                 // Their keys are in different slots.
-                let calls: Vec<_> = debits.iter().map(|debit| self.call(debit)).collect();
+                let calls: Vec<_> = debits.iter().filter_map(|debit| self.call(debit)).collect();
                 let answers: Vec<Vec<i64>> = connection.query_all(&calls).await?;
                 for (debit, answer) in debits.into_iter().zip(answers) {
-                    let windows = limiter.policy.windows.len();
-                    if let Some(answer) = DebitAnswer::read(&answer, windows) {
+                    let windows = &limiter.policy.windows;
+                    if let Some(answer) = DebitAnswer::read(&answer, windows, 0) {
                         debit.answered(answer.calls, 0, &answer.states);
                     }
                 }
@@ -152,8 +148,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether a marker has another value than when it was last read. Writes those that are missing.
+    /// Whether Redis has lost its memory since the last time, by the random values of some keys, the
+    /// markers: one has another value, or had none and is written. On a cluster each master loses its
+    /// own memory, so there is one in each part of the slots. They are read when Redis comes back into
+    /// use. A loss in between is noticed by the script, for each caller. A forged value only makes this
+    /// instance report once more.
     async fn check_for_loss(&self, connection: &mut Connection) -> RedisResult<bool> {
+        let Some(namespace) = self.redis.namespace() else { return Ok(false) };
+        let markers = self.redis.keys_for_all_slots(&namespace.key("limit:memory"));
         let value = random_text();
         let set = |marker| {
             let mut set = cmd("SET");
@@ -165,9 +167,9 @@ impl Shared {
             get.arg(marker);
             get
         };
-        let sets: Vec<_> = self.loss_markers.iter().map(set).collect();
+        let sets: Vec<_> = markers.iter().map(set).collect();
         connection.query_all::<Option<String>>(&sets).await?;
-        let gets: Vec<_> = self.loss_markers.iter().map(get).collect();
+        let gets: Vec<_> = markers.iter().map(get).collect();
         let found: Vec<Option<String>> = connection.query_all(&gets).await?;
         let mut values = sync::lock(&self.marker_values);
         let has_lost_memory = values.as_ref().is_some_and(|known| *known != found);
@@ -176,8 +178,9 @@ impl Shared {
     }
 
     /// One key for all windows of a caller, so on a cluster they are in one slot.
-    fn key(&self, policy: &RatePolicy, id: RedisCallerId) -> String {
-        format!("{}:{}:{{{}}}", self.key_prefix, policy.name, id.hex())
+    fn key(&self, policy: &RatePolicy, id: RedisCallerId) -> Option<String> {
+        let name = format!("limit:{}:{{{}}}", policy.name, id.hex());
+        self.redis.namespace().map(|namespace| namespace.key(&name))
     }
 
     /// This instance's part of every limit.
@@ -191,7 +194,7 @@ impl Shared {
 
 impl RedisRateLimiter {
     async fn send(&self, debit: &PendingDebit<'_>) -> Option<DebitAnswer> {
-        let call = &self.shared.call(debit);
+        let call = &self.shared.call(debit)?;
         let text = &self.shared.script.text;
         let numbers: Vec<i64> = self
             .redis
@@ -207,7 +210,8 @@ impl RedisRateLimiter {
             })
             .await
             .ok()?;
-        let answer = DebitAnswer::read(&numbers, debit.limiter.policy.windows.len());
+        let windows = &debit.limiter.policy.windows;
+        let answer = DebitAnswer::read(&numbers, windows, debit.requested);
         if answer.is_none() {
             self.metrics.redis_failures.with_label_values(&["reply"]).inc();
             tracing::error!(?numbers, "the rate limiter's script gave an answer of another form");

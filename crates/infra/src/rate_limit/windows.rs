@@ -33,7 +33,13 @@ impl SubBuckets {
         bucket.saturating_sub(self.steps)
     }
 
-    /// When `bucket` stops policy_counts.
+    /// The longest time until an admission stops counting: the window, the sub-bucket that is partly
+    /// outside of it, and one more, to which the end of a lease may belong.
+    pub(super) fn longest_wait(self) -> i64 {
+        self.step.saturating_mul(self.steps + 2)
+    }
+
+    /// When `bucket` stops counting.
     pub(super) fn end_of(self, bucket: i64) -> i64 {
         (bucket + self.steps + 1).saturating_mul(self.step)
     }

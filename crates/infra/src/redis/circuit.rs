@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, RwLock,
+        Arc, Mutex, OnceLock, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -14,8 +14,8 @@ use redis::RedisResult;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    cause::Cause, connection::Connection, connector::Connector, settings::RedisSettings,
-    write_check::WriteCheck,
+    cause::Cause, connection::Connection, connector::Connector, namespace::Namespace,
+    settings::RedisSettings, write_check::WriteCheck,
 };
 use crate::{InfraMetrics, sync, throttle::Throttle};
 
@@ -51,6 +51,10 @@ pub(super) enum ProbeResult {
 pub(super) struct Shared {
     pub(super) connector: Arc<Connector>,
     pub(super) settings: RedisSettings,
+    /// Set once, when the database's id is known. Redis is not used before that.
+    pub(super) namespace: OnceLock<Namespace>,
+    /// Notified when the namespace is set.
+    pub(super) identified: Notify,
     /// `None` until a master or a cluster was found for the first time.
     pub(super) connection: RwLock<Option<Connection>>,
     pub(super) write_check: WriteCheck,
@@ -78,6 +82,8 @@ impl Shared {
         Self {
             connector,
             settings,
+            namespace: OnceLock::new(),
+            identified: Notify::new(),
             connection: RwLock::new(connection),
             write_check,
             in_use: AtomicBool::new(false),

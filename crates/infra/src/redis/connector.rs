@@ -12,7 +12,6 @@ use redis::{
     AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, RedisResult,
     aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
     cluster_async::ClusterConnection,
-    cmd,
 };
 use tokio::time::timeout;
 
@@ -21,7 +20,7 @@ use super::{
     address::RedisAddress,
     connection::Connection,
     settings::{PROBE_DEADLINE, RedisSettings},
-    write_check::WriteCheck,
+    write_check::{WriteCheck, value_of},
 };
 
 /// How long finding a master or a cluster's nodes may take, in the background, all hosts included.
@@ -115,11 +114,11 @@ impl Connector {
         let client = match &self.kind {
             Kind::Server(client) => client.clone(),
             Kind::Sentinel(sentinels) => sentinels.find().await?,
-            Kind::Cluster(cluster) => return cluster.read_anew(check.value_keys()).await,
+            Kind::Cluster(cluster) => return cluster.read_anew(check).await,
         };
         let mut connection = self.dedicated(&client, Some(PROBE_DEADLINE)).await?;
-        let key: Vec<_> = check.value_keys().collect();
-        cmd("GET").arg(key).query_async(&mut connection).await
+        let Some(read) = check.read_backs().next() else { return Ok(None) };
+        read.query_async(&mut connection).await.map(value_of)
     }
 
     /// Changes whenever the shared connection is made anew, so that blocking connections to another

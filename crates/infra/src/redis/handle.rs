@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use alpine_domain::ports::database_id::DatabaseId;
 use redis::RedisResult;
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -17,6 +18,7 @@ use super::{
     circuit::{RecoveryHook, Shared, State},
     connection::Connection,
     connector::Connector,
+    namespace::Namespace,
     probe,
     settings::RedisSettings,
     slots::spread,
@@ -34,6 +36,9 @@ pub enum RedisUnavailable {
     /// No answer within the deadline.
     #[error("Redis did not answer in time")]
     Deadline,
+    /// The value was not written by this deployment, or was changed.
+    #[error("a value in Redis is not what was written")]
+    Forged,
     /// The connection broke, or the server refused the command.
     #[error("Redis failed: {0}")]
     Failed(#[from] redis::RedisError),
@@ -98,18 +103,27 @@ impl RedisHandle {
         sync::lock(&self.0.shared.recovery_hooks).push(hook);
     }
 
-    /// The full name of a key: prefix, colon, `name`.
-    pub fn key(&self, name: &str) -> String {
-        format!("{}:{name}", self.0.shared.settings.key_prefix)
+    /// Says of which database Redis keeps copies, and the deployment's secret. Redis is not used before
+    /// that. Only the first call counts.
+    pub fn identify(&self, secret: &[u8], database: DatabaseId) {
+        let shared = &self.0.shared;
+        let namespace = Namespace::new(&shared.settings.key_prefix, secret, database);
+        if shared.namespace.set(namespace).is_ok() {
+            shared.identified.notify_one();
+        }
     }
 
-    /// `name` as one key, or on a cluster as one key in each 32nd of the slots, so that every master has
-    /// at least one of them.
-    pub(crate) fn keys_for_all_slots(&self, name: &str) -> Vec<String> {
-        let key = self.key(name);
+    /// The keys and codes of this deployment. It is known whenever Redis is in use.
+    pub(crate) fn namespace(&self) -> Option<&Namespace> {
+        self.0.shared.namespace.get()
+    }
+
+    /// The keys for `key` by which every server is met: `key` itself, or on a cluster one key in each
+    /// 32nd of the slots, so that every master has at least one of them.
+    pub(crate) fn keys_for_all_slots(&self, key: &str) -> Vec<String> {
         match self.settings().address {
-            RedisAddress::Server(_) | RedisAddress::Sentinel(_) => vec![key],
-            RedisAddress::Cluster(_) => spread(&key),
+            RedisAddress::Server(_) | RedisAddress::Sentinel(_) => vec![key.to_owned()],
+            RedisAddress::Cluster(_) => spread(key),
         }
     }
 

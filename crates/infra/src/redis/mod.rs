@@ -30,7 +30,7 @@
 //! server is used.
 //!
 //! Redis 7.0 or newer is needed, or a compatible server. A user of an ACL needs `+ping +info +get +set
-//! +del +exists +evalsha +script|load +time +hgetall +hlen +hdel +hset +hincrby +pexpire +pttl +xadd
+//! +del +evalsha +script|load +time +hgetall +hlen +hdel +hset +hincrby +pexpire +pttl +xadd
 //! +xread +xrevrange` on the keys under the prefix, and `+select` for another
 //! database than 0; behind Sentinels `+role`, so that a demoted master is noticed before it refuses a
 //! write; on a cluster `+cluster|slots +asking`. A user of the Sentinels' own needs `+role
@@ -44,12 +44,15 @@ mod connection;
 mod connector;
 mod handle;
 mod health_probe;
+mod namespace;
 mod probe;
 mod settings;
 mod slots;
 mod write_check;
 
+pub(crate) use blocking::PooledBlockingConnection;
 pub(crate) use connection::Connection;
 pub use handle::{RedisHandle, RedisUnavailable};
 pub use health_probe::RedisProbe;
+pub(crate) use namespace::{CODE, Namespace, Purpose};
 pub use settings::RedisSettings;

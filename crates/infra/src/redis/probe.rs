@@ -24,6 +24,9 @@ const RECOVERY_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Runs until the task is aborted.
 pub(super) async fn run(shared: Arc<Shared>) {
+    if shared.namespace.get().is_none() {
+        shared.identified.notified().await;
+    }
     if shared.connection().is_none() {
         shared.reconnect().await;
     }

@@ -37,9 +37,13 @@ impl WriteCheck {
         }
     }
 
-    /// The keys under which the value stands.
-    pub(super) fn value_keys(&self) -> impl Iterator<Item = String> {
-        self.prefixes.iter().map(|prefix| format!("{prefix}:value"))
+    /// The commands that read the value back, one for each part of the slots.
+    pub(super) fn read_backs(&self) -> impl Iterator<Item = Cmd> {
+        self.prefixes.iter().map(|prefix| {
+            let mut read = cmd("XREVRANGE");
+            read.arg(format!("{prefix}:stream")).arg(&["+", "-", "COUNT", "1"]);
+            read
+        })
     }
 
     fn call(&self, prefix: &str, value: &str) -> Cmd {
@@ -51,6 +55,11 @@ impl WriteCheck {
         call.arg(value).arg(KEY_LIFE);
         call
     }
+}
+
+/// The value in the answer to a command of [`WriteCheck::read_backs`]; `None` if none was written there.
+pub(super) fn value_of(answer: Vec<(String, Vec<String>)>) -> Option<String> {
+    answer.into_iter().next()?.1.pop()
 }
 
 fn lacks_script(error: &redis::RedisError) -> bool {

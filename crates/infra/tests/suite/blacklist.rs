@@ -99,7 +99,7 @@ async fn the_copy_is_read_and_its_keys_tell_no_id(on: On) {
         let mut connection =
             redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
         let keys: Vec<String> = redis::cmd("KEYS")
-            .arg(format!("{}:denied:*", settings.key_prefix))
+            .arg(format!("{}:*:denied:*", settings.key_prefix))
             .query_async(&mut connection)
             .await
             .unwrap();

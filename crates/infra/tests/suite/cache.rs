@@ -515,7 +515,7 @@ async fn garbage_in_redis_is_a_miss() {
         Subject { cache: Arc::new(cache), clock }
     };
     get(&fresh(open(settings.clone()).await).await, "x", &load).await;
-    let pattern = format!("{}:cache:*:body", settings.key_prefix);
+    let pattern = format!("{}:*:cache:*:body", settings.key_prefix);
     let mut keys: Vec<String> = vec![];
     for _ in 0..500 {
         keys = redis::cmd("KEYS").arg(&pattern).query_async(&mut connection).await.unwrap();

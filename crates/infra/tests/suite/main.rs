@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod authenticity;
 mod blacklist;
 mod cache;
 mod events;

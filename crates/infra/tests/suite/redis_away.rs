@@ -170,7 +170,8 @@ async fn stopped_and_continued() {
 async fn absent_at_boot_delays_nothing() {
     let settings = RedisSettings::new(&format!("redis://127.0.0.1:{}/", free_port())).unwrap();
     let started = Instant::now();
-    let parts = parts(RedisHandle::open(settings, metrics()).unwrap()).await;
+    let parts =
+        parts(crate::support::identified(RedisHandle::open(settings, metrics()).unwrap())).await;
     let bus = RedisWakeBus::new(parts.redis.clone());
     assert_eq!(cached(&parts, "a", "one").await, ("one".into(), CacheOutcome::Miss));
     assert!(parts.limiter.admit(&policy(3), "x").await.allowed);

@@ -2,6 +2,7 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
+use alpine_domain::ports::database_id::DatabaseId;
 use alpine_infra::{
     InfraMetrics,
     redis::{RedisHandle, RedisSettings},
@@ -75,7 +76,7 @@ pub(crate) fn shared_settings() -> Option<RedisSettings> {
 }
 
 pub(crate) async fn open(settings: RedisSettings) -> RedisHandle {
-    let redis = RedisHandle::open(settings, metrics()).unwrap();
+    let redis = identified(RedisHandle::open(settings, metrics()).unwrap());
     assert!(redis.wait_until_in_use(Duration::from_secs(10)).await, "Redis does not answer");
     redis
 }
@@ -102,7 +103,13 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Stands for what the server does once it knows its database.
+/// Does what the server does once it knows its database.
 pub(crate) fn identified(redis: RedisHandle) -> RedisHandle {
+    database_of(redis, 1)
+}
+
+/// The same on the database with the id `id`.
+pub(crate) fn database_of(redis: RedisHandle, id: u128) -> RedisHandle {
+    redis.identify(b"a secret of the tests", DatabaseId::new(id));
     redis
 }

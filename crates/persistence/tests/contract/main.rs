@@ -14,6 +14,7 @@ mod crowding;
 mod events;
 mod failover;
 mod files;
+mod identity;
 mod ingest;
 mod lists;
 mod migrations;

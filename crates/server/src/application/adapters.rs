@@ -17,7 +17,7 @@ use alpine_infra::{
     cache::BodyCache,
     events::{NoWakeBus, RedisWakeBus},
     rate_limit::{MemoryRateLimiter, RedisRateLimiter},
-    redis::{RedisHandle, RedisProbe},
+    redis::RedisHandle,
 };
 use async_trait::async_trait;
 
@@ -30,7 +30,7 @@ pub(super) struct Adapters {
     pub(super) limiter: Arc<dyn RateLimiter>,
     pub(super) blacklist: Arc<dyn TokenBlacklist>,
     pub(super) bus: Arc<dyn EventBus>,
-    pub(super) redis_probe: RedisProbe,
+    pub(super) redis: Option<RedisHandle>,
 }
 
 impl Adapters {
@@ -84,7 +84,7 @@ impl Adapters {
             limiter: Arc::new(limiter),
             blacklist: Arc::new(blacklist),
             bus: Arc::new(RedisWakeBus::new(redis.clone())),
-            redis_probe: RedisProbe::new(Some(redis.clone())),
+            redis: Some(redis.clone()),
         })
     }
 
@@ -111,7 +111,7 @@ impl Adapters {
             limiter: Arc::new(limiter),
             blacklist: Arc::new(blacklist),
             bus: Arc::new(NoWakeBus),
-            redis_probe: RedisProbe::new(None),
+            redis: None,
         })
     }
 }

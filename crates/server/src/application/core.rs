@@ -9,6 +9,7 @@ use alpine_domain::{
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
+        database_id::DatabaseIdentity as _,
         events::{EventBus, EventLog},
         rate_limit::RateLimiter,
         secrets::Randomness,
@@ -19,7 +20,7 @@ use alpine_domain::{
 };
 use alpine_infra::{
     InfraMetrics,
-    redis::RedisProbe,
+    redis::RedisHandle,
     secrets::{Argon2Hasher, SignedTokens, SigningKey},
 };
 use alpine_persistence::{self as persistence, Database, Migrator};
@@ -68,7 +69,7 @@ pub struct Core {
     pub clock: Arc<dyn Clock>,
     /// For ids and secrets.
     pub randomness: Arc<dyn Randomness>,
-    pub(crate) redis_probe: Arc<RedisProbe>,
+    pub(crate) redis: Option<RedisHandle>,
     pub(crate) infra_metrics: Arc<InfraMetrics>,
 }
 
@@ -81,7 +82,7 @@ impl Core {
         let Ports { clock, steady, randomness, .. } = ports.clone();
         let infra_metrics = InfraMetrics::register(registry)?;
         let database = Database::open(settings::database(config), registry).map_err(explain)?;
-        let Adapters { cache, limiter, blacklist, bus, redis_probe } =
+        let Adapters { cache, limiter, blacklist, bus, redis } =
             Adapters::choose(config, &clock, &steady, &infra_metrics)?;
 
         let account_store: Arc<dyn AccountStore> =
@@ -147,12 +148,13 @@ impl Core {
             database,
             clock,
             randomness,
-            redis_probe: Arc::new(redis_probe),
+            redis,
             infra_metrics,
         })
     }
 
-    /// Brings the schema up to date, or refuses an old one, as the operator wishes.
+    /// Brings the schema up to date, or refuses an old one, as the operator wishes. Redis is used after
+    /// that.
     ///
     /// # Errors
     /// When migrating fails, or the schema is old and `database.migrate_on_start` is off.
@@ -178,7 +180,17 @@ impl Core {
             Ok(())
         })
         .await?
-        .context("preparing the database")
+        .context("preparing the database")?;
+        self.identify_redis(config).await
+    }
+
+    /// Tells the Redis handle of which database it keeps copies. It is not used before that.
+    async fn identify_redis(&self, config: &Config) -> anyhow::Result<()> {
+        let Some(redis) = &self.redis else { return Ok(()) };
+        let secret = config.secrets.jwt.as_ref().context("`secrets.jwt` is missing")?;
+        let database = self.database.database_id().await.map_err(explain)?;
+        redis.identify(secret.reveal().as_bytes(), database);
+        Ok(())
     }
 
     /// Makes the producers whose keys stand in the configuration.

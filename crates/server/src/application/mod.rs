@@ -18,7 +18,7 @@ use actix_web::{
 };
 use alpine_domain::{Clock, ports::secrets::Randomness, time::SystemClock};
 use alpine_http::{AppState, Freshness, Route, Services, metrics_app, routes};
-use alpine_infra::{MonotonicClock, events::Follower, secrets::OsRandomness};
+use alpine_infra::{MonotonicClock, events::Follower, redis::RedisProbe, secrets::OsRandomness};
 use alpine_persistence::DatabaseProbe;
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -287,7 +287,10 @@ fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
         freshness: Arc::new(LogFreshness(follower.clone())),
         clock: core.clock.clone(),
         randomness: core.randomness.clone(),
-        probes: vec![Arc::new(DatabaseProbe::new(core.database.clone())), core.redis_probe.clone()],
+        probes: vec![
+            Arc::new(DatabaseProbe::new(core.database.clone())),
+            Arc::new(RedisProbe::new(core.redis.clone())),
+        ],
     }
 }
 

@@ -7,10 +7,13 @@ use redis::{
     ServerErrorKind,
     cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
-    cmd,
 };
 
-use crate::redis::{address::ClusterAddress, settings::PROBE_DEADLINE};
+use crate::redis::{
+    address::ClusterAddress,
+    settings::PROBE_DEADLINE,
+    write_check::{WriteCheck, value_of},
+};
 
 /// One retry, since following a redirection (MOVED, ASK) is one. Requests are under their own
 /// deadline, whatever happens in there.
@@ -53,12 +56,9 @@ impl Cluster {
         self.waiting.get_async_connection().await
     }
 
-    /// The value under one of `keys`, read over a new connection to one of the configured nodes: the
-    /// first key whose slot that node has.
-    pub(super) async fn read_anew(
-        &self,
-        keys: impl Iterator<Item = String>,
-    ) -> RedisResult<Option<String>> {
+    /// The value of the write check, read over a new connection to one of the configured nodes, in the
+    /// first part of the slots that this node has.
+    pub(super) async fn read_anew(&self, check: &WriteCheck) -> RedisResult<Option<String>> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.connect_timeout))
             .set_response_timeout(Some(PROBE_DEADLINE));
@@ -75,10 +75,10 @@ impl Cluster {
             }
         }
         let Some(mut connection) = connection else { return Err(failure) };
-        for key in keys {
-            match cmd("GET").arg(key).query_async(&mut connection).await {
+        for read in check.read_backs() {
+            match read.query_async(&mut connection).await {
                 Err(error) if is_redirection(&error) => {}
-                other => return other,
+                other => return other.map(value_of),
             }
         }
         Err((ErrorKind::Io, "the node has none of the slots").into())

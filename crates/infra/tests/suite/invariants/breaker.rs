@@ -33,7 +33,7 @@ async fn survives(fault: Fault) {
     let mut settings = settings_for(&proxy.url(&redis.url()).unwrap());
     settings.deadline = DEADLINE;
     let (registry, metrics) = registered();
-    let handle = RedisHandle::open(settings, metrics).unwrap();
+    let handle = crate::support::identified(RedisHandle::open(settings, metrics).unwrap());
     assert!(handle.wait_until_in_use(Duration::from_secs(10)).await);
     let limiter = Arc::new(limiter(handle.clone(), 1, 0));
     let policy = policy(&[(60_000, 100_000)]);
@@ -112,7 +112,7 @@ async fn invariant_08_one_hiccup_is_no_outage() {
     let mut settings = settings_for(&redis.url());
     settings.deadline = DEADLINE;
     let (registry, metrics) = registered();
-    let handle = RedisHandle::open(settings, metrics).unwrap();
+    let handle = crate::support::identified(RedisHandle::open(settings, metrics).unwrap());
     assert!(handle.wait_until_in_use(Duration::from_secs(10)).await);
     let limiter = limiter(handle.clone(), 1, 0);
     redis.stop().unwrap();

@@ -114,7 +114,7 @@ async fn invariant_06_nothing_that_redis_finds_again_is_served() {
     let mut old: HashMap<String, Vec<u8>> = HashMap::new();
     timeout(Duration::from_secs(5), async {
         while old.is_empty() {
-            let pattern = format!("{}:cache:*:body", settings.key_prefix);
+            let pattern = format!("{}:*:cache:*:body", settings.key_prefix);
             let keys: Vec<String> =
                 redis::cmd("KEYS").arg(pattern).query_async(&mut connection).await.unwrap();
             for key in keys {
@@ -247,7 +247,8 @@ async fn invariant_07_without_redis_there_is_one_load_per_instance() {
     let settings = settings_for(&format!("redis://127.0.0.1:{}/", free_port()));
     let mut all = Vec::new();
     for _ in 0..3 {
-        let redis = RedisHandle::open(settings.clone(), metrics()).unwrap();
+        let redis =
+            crate::support::identified(RedisHandle::open(settings.clone(), metrics()).unwrap());
         all.push(instance(redis, Arc::new(SystemClock), 0).await);
     }
     let count = Arc::default();

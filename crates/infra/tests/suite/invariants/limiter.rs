@@ -258,7 +258,9 @@ async fn invariant_02_without_redis_each_instance_admits_its_part() {
     let policy = policy(&[(60_000, 30)]);
     let mut total = 0;
     for _ in 0..3 {
-        let redis = alpine_infra::redis::RedisHandle::open(settings.clone(), metrics()).unwrap();
+        let redis = crate::support::identified(
+            alpine_infra::redis::RedisHandle::open(settings.clone(), metrics()).unwrap(),
+        );
         total += admitted(&limiter(redis, 3, 0), &policy, 50).await;
     }
     assert_eq!(total, 30);

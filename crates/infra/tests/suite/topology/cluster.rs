@@ -99,7 +99,10 @@ async fn a_slot_that_moves_is_followed() {
     let a = instance(settings).await;
     let policy = policy(10);
     assert_eq!(a.admit(&policy, "x", 4).await, 4);
-    let key = format!("{prefix}:limit:test:{{{}}}", hex::encode(&Sha256::digest("x")[..16]));
+    let caller = hex::encode(&Sha256::digest("x")[..16]);
+    let pattern = format!("{prefix}:*:limit:test:{{{caller}}}");
+    let keys = cluster.nodes.iter().map(|node| node.command(&["KEYS", &pattern]).unwrap());
+    let key = keys.collect::<String>();
     let slot = cluster.nodes[0].command(&["CLUSTER", "KEYSLOT", &key]).unwrap();
     let has = |node: &&Redis| node.command(&["EXISTS", &key]).is_ok_and(|found| found == "1");
     let from = cluster.nodes.iter().find(has).expect("one of them has the caller");
@@ -156,6 +159,8 @@ async fn a_cluster_may_ask_for_a_user() {
         assert_eq!(a.admit(&policy(3), &caller(n), 5).await, 3);
     }
     wakes(&a, &b).await;
-    let bad = RedisHandle::open(settings(&url("other")), crate::support::metrics()).unwrap();
+    let bad = crate::support::identified(
+        RedisHandle::open(settings(&url("other")), crate::support::metrics()).unwrap(),
+    );
     assert!(!bad.wait_until_in_use(Duration::from_secs(1)).await);
 }

@@ -35,7 +35,7 @@ const PROMPT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What `alpine_infra::redis` says that a user needs everywhere.
-const RIGHTS: &str = "+ping +info +get +set +del +exists +evalsha +script|load +time +hlen \
+const RIGHTS: &str = "+ping +info +get +set +del +evalsha +script|load +time +hlen \
                       +hgetall +hdel +hset +hincrby +pexpire +pttl +xadd +xread +xrevrange";
 
 fn set_user(server: &Redis, rules: &str) {
@@ -65,7 +65,8 @@ fn settings(url: &str) -> RedisSettings {
 async fn instance(settings: RedisSettings) -> Instance {
     let registry = prometheus::Registry::new();
     let metrics = InfraMetrics::register(&registry).unwrap();
-    let redis = RedisHandle::open(settings, Arc::clone(&metrics)).unwrap();
+    let redis =
+        crate::support::identified(RedisHandle::open(settings, Arc::clone(&metrics)).unwrap());
     let limits = SharedLimits { local: LocalLimits::default(), instances: 2.try_into().unwrap() };
     let limiter = RedisRateLimiter::new(
         limits,
@@ -163,7 +164,9 @@ async fn absent_at_boot_nobody_waits() {
         format!("redis+sentinel://127.0.0.1:{a},127.0.0.1:{b}/mymaster"),
         format!("redis+cluster://127.0.0.1:{a},127.0.0.1:{b}"),
     ] {
-        let redis = RedisHandle::open(settings(&url), crate::support::metrics()).unwrap();
+        let redis = crate::support::identified(
+            RedisHandle::open(settings(&url), crate::support::metrics()).unwrap(),
+        );
         let limits = SharedLimits::default();
         let clock = Arc::new(MonotonicClock::new());
         let limiter =

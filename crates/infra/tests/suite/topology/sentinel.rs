@@ -112,7 +112,9 @@ async fn a_demoted_master_is_left_at_the_first_refused_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demoted_master_is_noticed_although_nobody_writes() {
     let Some(redis) = own_redis_sentinel() else { return };
-    let handle = RedisHandle::open(settings(&redis.url()), crate::support::metrics()).unwrap();
+    let handle = crate::support::identified(
+        RedisHandle::open(settings(&redis.url()), crate::support::metrics()).unwrap(),
+    );
     assert!(handle.wait_until_in_use(PATIENCE).await);
     promote_the_second(&redis);
     let second = redis.servers[1].port().to_string();
@@ -175,7 +177,8 @@ async fn servers_and_sentinels_have_users_of_their_own() {
     wakes(&a, &b).await;
     for (data, watch) in [("data%26secret", "other"), ("other", "watch%2Fsecret")] {
         let bad: RedisSettings = url(data, watch);
-        let bad = RedisHandle::open(bad, crate::support::metrics()).unwrap();
+        let bad =
+            crate::support::identified(RedisHandle::open(bad, crate::support::metrics()).unwrap());
         assert!(!bad.wait_until_in_use(Duration::from_secs(1)).await);
     }
 }

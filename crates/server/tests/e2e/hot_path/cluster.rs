@@ -136,19 +136,24 @@ impl Cluster {
         sum
     }
 
-    /// The commands that instances have sent to Redis for requests: not those that wait for wake-ups or
-    /// look whether it is there, nor what scripts do inside.
+    /// The commands that instances have sent to Redis for requests: not those that wait for wake-ups,
+    /// nor the background probe's.
     pub fn commands(&self) -> u64 {
         const COUNTED: [&str; 9] =
             ["evalsha", "eval", "get", "mget", "set", "del", "exists", "pttl", "script|load"];
+        // The call of the probe's script, and the commands in it: SET, GET, PTTL, DEL.
+        const OF_A_PROBE: u64 = 5;
         let stats = self.redis.command(&["INFO", "commandstats"]).unwrap();
-        stats
-            .lines()
-            .filter_map(|line| {
+        let calls = |wanted: &str| -> u64 {
+            let found = stats.lines().find_map(|line| {
                 let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-                COUNTED.contains(&name).then(|| rest.split(',').next()?.parse::<u64>().ok())?
-            })
-            .sum()
+                (name == wanted).then(|| rest.split(',').next()?.parse().ok())?
+            });
+            found.unwrap_or(0)
+        };
+        let all: u64 = COUNTED.iter().map(|name| calls(name)).sum();
+        // The limiter's script runs TIME and PEXPIRE once, the probe's PEXPIRE twice.
+        all.saturating_sub(OF_A_PROBE * calls("pexpire").saturating_sub(calls("time")))
     }
 }
 
