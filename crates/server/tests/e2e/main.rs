@@ -17,6 +17,7 @@ mod accounts;
 mod alpine;
 mod faults;
 mod feed;
+mod field_reports;
 mod grants;
 mod hot_path;
 mod original_clients;
