@@ -93,13 +93,13 @@ impl Timestamp {
 
     /// This instant, `span` earlier; stops at [`MIN`](Self::MIN).
     #[must_use]
-    pub const fn earlier(self, span: Duration) -> Self {
+    pub fn earlier(self, span: Duration) -> Self {
         Self::from_micros(self.0.saturating_sub(micros_of(span)))
     }
 
     /// This instant, `span` later; stops at [`MAX`](Self::MAX).
     #[must_use]
-    pub const fn later(self, span: Duration) -> Self {
+    pub fn later(self, span: Duration) -> Self {
         Self::from_micros(self.0.saturating_add(micros_of(span)))
     }
 
@@ -128,9 +128,8 @@ pub(crate) const fn days(count: u32) -> Duration {
 }
 
 /// Microseconds, at most [`i64::MAX`].
-const fn micros_of(span: Duration) -> i64 {
-    let micros = span.as_micros();
-    if micros > i64::MAX as u128 { i64::MAX } else { micros as i64 }
+fn micros_of(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// RFC 3339 in UTC, ending in `Z`.
@@ -215,7 +214,7 @@ mod tests {
             "2025-01-15T10:30:00",
             "2025-02-30T10:30:00Z",
             "2025-01-15",
-            "2025-01-15\010:30:00Z",
+            "2025-01-15\u{0}10:30:00Z",
             "2025-01-15\n10:30:00Z",
             "2025-01-15_10:30:00Z",
             "2025-01-15\u{202e}10:30:00Z",

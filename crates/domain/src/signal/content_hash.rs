@@ -79,7 +79,7 @@ fn push_quoted(text: &mut String, value: &str) {
             '\n' => text.push_str("\\n"),
             '\r' => text.push_str("\\r"),
             '\0' => text.push_str("\\0"),
-            '\u{1}'..='\u{1f}' | '\u{7f}' => text.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            '\u{1}'..='\u{1f}' | '\u{7f}' => text.extend(c.escape_unicode()),
             _ => text.push(c),
         }
     }

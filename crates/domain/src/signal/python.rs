@@ -1,4 +1,4 @@
-//! Texts and numbers as CPython's `json.dumps` writes them, since producers hash that text.
+//! Texts and numbers as Python's `json.dumps` writes them, since producers hash that text.
 
 /// A string with `ensure_ascii`, Python's default: everything beyond printable ASCII as `\uXXXX`, in UTF-16.
 pub(super) fn push_string(text: &mut String, value: &str) {
@@ -81,7 +81,11 @@ pub(super) fn push_float(text: &mut String, value: f64) {
                 text.push_str(rest);
             }
             let sign = if exponent < 0 { '-' } else { '+' };
-            text.push_str(&format!("e{sign}{:02}", exponent.unsigned_abs()));
+            text.extend(['e', sign]);
+            if exponent.unsigned_abs() < 10 {
+                text.push('0');
+            }
+            text.push_str(&exponent.unsigned_abs().to_string());
         }
     }
 }
@@ -139,7 +143,7 @@ mod tests {
         }
     }
 
-    /// Doubles that lie exactly between two shortest decimals, with CPython's `repr`.
+    /// Doubles that lie exactly between two shortest decimals, with Python's `repr`.
     #[test]
     fn ties_take_the_even_digit() {
         let golden = include_str!("../../tests/data/float-ties.txt");
