@@ -129,12 +129,12 @@ async fn a_refresh_token_is_good_once_and_a_copy_ends_its_family() {
 async fn two_tabs_that_refresh_at_once_hear_the_same_and_a_later_replay_ends_the_family() {
     let options = || Options::default().set("ALPINE__HTTP__TRUSTED_PROXIES", "127.0.0.0/8");
     Alpine::with(options, async |alpine| {
+        const HOME: &str = "203.0.113.7";
         let refresh = async |token: &str, address: &str| {
             let request = alpine.as_holder(None).request(reqwest::Method::POST, "auth/refresh");
             let request = request.header("X-Forwarded-For", address);
             alpine.as_holder(None).send(request.json(&json!({"refresh_token": token}))).await
         };
-        const HOME: &str = "203.0.113.7";
         let first = sign_up(&alpine, "ada@example.com").await;
         let first = text(&first, "refresh_token");
         let answers = futures_util::future::join_all((0..4).map(|_| refresh(first, HOME))).await;
