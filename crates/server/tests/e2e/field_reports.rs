@@ -12,7 +12,6 @@ use crate::{
 /// tickers of real markets.
 const CPYTHON_SIGNALS: &str = include_str!("../../../domain/tests/data/cpython-signals.jsonl");
 
-const SIGNAL: &str = "external-signals/sync/signal";
 const BATCH: &str = "external-signals/sync/batch";
 const OUTCOME: &str = "external-signals/sync/outcome";
 
