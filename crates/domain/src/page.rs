@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Timestamp;
+use crate::{Timestamp, signal::SignalId};
 
 /// A count beyond this is not computed: the answer says `total_capped` instead.
 pub const TOTAL_CAP: u32 = 10_000;
@@ -14,7 +14,7 @@ pub const TOTAL_CAP: u32 = 10_000;
 /// ```
 /// use alpine_domain::page::Cursor;
 /// let cursor: Cursor = "1736937000000000_42".parse()?;
-/// assert_eq!(cursor.id, 42);
+/// assert_eq!(cursor.id.get(), 42);
 /// assert_eq!(cursor.to_string(), "1736937000000000_42");
 /// # Ok::<(), alpine_domain::page::InvalidCursor>(())
 /// ```
@@ -22,8 +22,8 @@ pub const TOTAL_CAP: u32 = 10_000;
 pub struct Cursor {
     /// When the last row that was read was accepted.
     pub created_at: Timestamp,
-    /// The id of that row, which breaks ties.
-    pub id: i64,
+    /// That signal, which breaks ties.
+    pub id: SignalId,
 }
 
 /// A text that is no cursor.
@@ -45,7 +45,7 @@ impl std::str::FromStr for Cursor {
         Ok(Self {
             created_at: Timestamp::try_from_micros(micros.parse().map_err(|_| InvalidCursor)?)
                 .map_err(|_| InvalidCursor)?,
-            id: id.parse().map_err(|_| InvalidCursor)?,
+            id: SignalId::new(id.parse().map_err(|_| InvalidCursor)?),
         })
     }
 }

@@ -6,7 +6,7 @@ use alpine_domain::{
     Timestamp,
     page::Cursor,
     ports::cache::{CacheKey, Scope},
-    signal::{Action, ExitPrice, PnlPercent, Price, pnl_percent},
+    signal::{Action, ExitPrice, PnlPercent, Price, SignalId, pnl_percent},
 };
 use proptest::prelude::*;
 
@@ -47,7 +47,7 @@ proptest! {
 
     #[test]
     fn cursors_read_back(created_at in instant(), id in any::<i64>()) {
-        let cursor = Cursor { created_at, id };
+        let cursor = Cursor { created_at, id: SignalId::new(id) };
         prop_assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
     }
 

@@ -24,6 +24,7 @@ use crate::{
     permits::{Class, Permits},
     pool::{Manager, Pool, Slot},
     schema::events,
+    signal_ids::SignalIds,
     unreadable::UnreadableRows,
 };
 
@@ -35,6 +36,7 @@ struct Inner {
     pool: Pool,
     permits: Permits,
     canceller: Arc<Canceller>,
+    signal_ids: OnceLock<Arc<SignalIds>>,
     settings: DatabaseSettings,
     durations: HistogramVec,
     on_commit: OnceLock<Weak<dyn CommitHandler>>,
@@ -94,6 +96,7 @@ impl Database {
             pool,
             permits: Permits::new(&settings, is_sqlite),
             canceller,
+            signal_ids: OnceLock::new(),
             settings,
             durations,
             on_commit: OnceLock::new(),
@@ -185,6 +188,15 @@ impl Database {
     /// Where rows go that cannot be read.
     pub(crate) fn unreadable(&self) -> Arc<UnreadableRows> {
         Arc::clone(&self.0.unreadable)
+    }
+
+    /// How rows of signals and their public numbers belong together; read once.
+    pub(crate) fn signal_ids(&self, conn: &mut AnyConnection) -> Result<Arc<SignalIds>, Failure> {
+        if let Some(ids) = self.0.signal_ids.get() {
+            return Ok(Arc::clone(ids));
+        }
+        let loaded = Arc::new(SignalIds::load(conn)?);
+        Ok(Arc::clone(self.0.signal_ids.get_or_init(|| loaded)))
     }
 
     /// Runs `work` on the blocking pool, then `finish` once the connection is free for others.

@@ -60,6 +60,7 @@ mod producers;
 mod rows;
 mod schema;
 mod settings;
+mod signal_ids;
 mod signals;
 mod statistics;
 mod unreadable;

@@ -8,11 +8,14 @@ use alpine_domain::{
     Error, Result, Timestamp,
     account::{Account, ApiKey, SessionId, UserId},
     producer::{Producer, ProducerId},
-    signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, SignalId, Strategy},
+    signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, Strategy},
 };
 use diesel::{Insertable, Queryable};
 
-use crate::schema::{outcomes, producers, signals};
+use crate::{
+    schema::{outcomes, producers, signals},
+    signal_ids::SignalIds,
+};
 
 /// Reads a stored text back into what it was.
 pub(crate) fn stored<T>(column: &'static str, text: &str) -> Result<T>
@@ -182,9 +185,9 @@ pub(crate) struct SignalRow {
 }
 
 impl SignalRow {
-    pub(crate) fn signal(self, outcome: Option<OutcomeRow>) -> Result<Signal> {
+    pub(crate) fn signal(self, ids: &SignalIds, outcome: Option<OutcomeRow>) -> Result<Signal> {
         Ok(Signal {
-            id: SignalId::new(self.id),
+            id: ids.public(self.id)?,
             content: NewSignal {
                 producer: ProducerId::new(self.producer_id),
                 is_simulated: self.is_simulated,
@@ -314,9 +317,9 @@ pub(crate) struct NewOutcomeRow<'a> {
 }
 
 impl<'a> NewOutcomeRow<'a> {
-    pub(crate) fn new(signal: SignalId, outcome: &'a Outcome) -> Self {
+    pub(crate) fn new(row: i64, outcome: &'a Outcome) -> Self {
         Self {
-            signal_id: signal.get(),
+            signal_id: row,
             status: outcome.status.as_str(),
             exit_price: outcome.exit_price.as_ref().map(ExitPrice::as_str),
             pnl_steps: outcome.pnl.map(PnlPercent::steps),

@@ -113,6 +113,9 @@ tables! {
         created_at -> BigInt,
         read_at -> Nullable<BigInt>,
     }
+    signal_id_key (key) {
+        key -> Text,
+    }
     events (seq) {
         seq -> BigInt,
         recorded_at -> BigInt,

@@ -2,8 +2,10 @@
 
 use alpine_domain::{
     Result, Timestamp,
-    signal::{PnlPercent, SignalId},
-    statistics::{Aggregates, ClosedPoint, PerformanceFilter, StatisticsStore, SymbolCounts},
+    signal::PnlPercent,
+    statistics::{
+        Aggregates, ClosedPoint, PerformanceFilter, RowNumber, StatisticsStore, SymbolCounts,
+    },
 };
 use async_trait::async_trait;
 use diesel::{
@@ -32,7 +34,7 @@ impl StatisticsStore for Signals {
     async fn closed_points(
         &self,
         filter: &PerformanceFilter,
-        after: Option<(Timestamp, SignalId)>,
+        after: Option<(Timestamp, RowNumber)>,
         limit: u32,
     ) -> Result<Vec<ClosedPoint>> {
         let filter = filter.clone();
@@ -129,25 +131,25 @@ fn aggregates(conn: &mut AnyConnection, filter: &PerformanceFilter) -> Result<Ag
 fn closed_points(
     conn: &mut AnyConnection,
     filter: &PerformanceFilter,
-    after: Option<(Timestamp, SignalId)>,
+    after: Option<(Timestamp, RowNumber)>,
     limit: u32,
 ) -> Result<Vec<ClosedPoint>, Failure> {
     let mut rows = closed(filter);
-    if let Some((closed_at, signal)) = after {
-        let (closed_at, signal) = (closed_at.micros(), signal.get());
+    if let Some((closed_at, row)) = after {
+        let (closed_at, row) = (closed_at.micros(), row.0);
         // The first condition bounds the index, the second breaks ties.
         rows = rows
             .filter(outcomes::closed_at.ge(closed_at))
-            .filter(outcomes::closed_at.gt(closed_at).or(outcomes::signal_id.gt(signal)));
+            .filter(outcomes::closed_at.gt(closed_at).or(outcomes::signal_id.gt(row)));
     }
     let rows: Vec<(i64, i64, Option<i64>)> = rows
         .order((outcomes::closed_at.asc(), outcomes::signal_id.asc()))
         .limit(limit.into())
         .select((outcomes::signal_id, outcomes::closed_at, outcomes::pnl_steps))
         .load(conn)?;
-    let points = rows.into_iter().filter_map(|(signal, closed_at, steps)| {
+    let points = rows.into_iter().filter_map(|(row, closed_at, steps)| {
         Some(ClosedPoint {
-            signal: SignalId::new(signal),
+            row: RowNumber(row),
             closed_at: Timestamp::from_micros(closed_at),
             pnl: PnlPercent::from_steps(steps?),
         })

@@ -227,12 +227,14 @@ impl Catalogue {
     ) -> Result<Page<Signal>> {
         let all = self.store.list(query, Slice::first(rows)).await?;
         let total = u32::try_from(all.len()).unwrap_or(u32::MAX);
-        let is_after = |signal: &Signal, cursor: Cursor| {
-            let position = cursor_of(signal);
-            (position.created_at, position.id) < (cursor.created_at, cursor.id)
-        };
         let mut rest: Vec<Signal> = match slice.after {
-            Some(cursor) => all.into_iter().filter(|signal| is_after(signal, cursor)).collect(),
+            // What comes after a signal of the same instant only the store knows.
+            Some(_) => {
+                let after = Slice { limit: rows, offset: 0, after: slice.after };
+                let after = self.store.list(query, after).await?;
+                let is_after = |signal: &Signal| after.iter().any(|other| other.id == signal.id);
+                all.into_iter().filter(is_after).collect()
+            }
             None => all.into_iter().skip(slice.offset as usize).collect(),
         };
         let has_more = rest.len() > slice.limit as usize;
@@ -263,7 +265,7 @@ impl Catalogue {
 }
 
 fn cursor_of(signal: &Signal) -> Cursor {
-    Cursor { created_at: signal.content.created_at, id: signal.id.get() }
+    Cursor { created_at: signal.content.created_at, id: signal.id }
 }
 
 fn at_most(limit: u32, rows: Option<u32>) -> u32 {

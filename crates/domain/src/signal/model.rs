@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{Confidence, Outcome, Price, VerificationHash};
 use crate::{Timestamp, producer::ProducerId, text_enum::text_enum};
 
-/// A signal's number at Alpine.
+/// A signal's number at Alpine, from 0 to 2^52 − 1, so that it is exact as a number of JSON. It tells
+/// nothing of other signals, of their number or their order: stores permute it under a key. The
+/// order of signals is that of `created_at`, and among equals only the store knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SignalId(i64);

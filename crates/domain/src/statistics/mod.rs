@@ -6,4 +6,6 @@ mod store;
 pub use performance::{
     EquityCurve, EquityPoint, MAX_POINTS, Performance, PerformanceRequest, Statistics,
 };
-pub use store::{Aggregates, ClosedPoint, PerformanceFilter, StatisticsStore, SymbolCounts};
+pub use store::{
+    Aggregates, ClosedPoint, PerformanceFilter, RowNumber, StatisticsStore, SymbolCounts,
+};

@@ -113,7 +113,7 @@ impl Performance {
                     last = None;
                 }
             }
-            after = chunk.last().map(|closed| (closed.closed_at, closed.signal));
+            after = chunk.last().map(|closed| (closed.closed_at, closed.row));
             if chunk.len() < CHUNK as usize {
                 break;
             }

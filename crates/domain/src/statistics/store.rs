@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     Result, Timestamp,
-    signal::{PnlPercent, SignalId, Strategy, Symbol},
+    signal::{PnlPercent, Strategy, Symbol},
 };
 
 /// Which closed signals count.
@@ -37,11 +37,16 @@ pub struct Aggregates {
     pub smallest: Option<PnlPercent>,
 }
 
+/// A signal's place in its store. It tells how many signals there are, so it is never shown: what others
+/// know is the [`SignalId`](crate::signal::SignalId).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowNumber(pub i64);
+
 /// One closed signal on the way of the equity curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedPoint {
-    /// The signal; breaks ties of `closed_at`.
-    pub signal: SignalId,
+    /// Breaks ties of `closed_at`.
+    pub row: RowNumber,
     /// When the position ended.
     pub closed_at: Timestamp,
     /// Its profit or loss.
@@ -65,11 +70,11 @@ pub trait StatisticsStore: Send + Sync {
     /// Sums over closed signals.
     async fn aggregates(&self, filter: &PerformanceFilter) -> Result<Aggregates>;
 
-    /// At most `limit` closed signals in order of `(closed_at, signal)`, after the given position.
+    /// At most `limit` closed signals in order of `(closed_at, row)`, after the given position.
     async fn closed_points(
         &self,
         filter: &PerformanceFilter,
-        after: Option<(Timestamp, SignalId)>,
+        after: Option<(Timestamp, RowNumber)>,
         limit: u32,
     ) -> Result<Vec<ClosedPoint>>;
 

@@ -14,7 +14,9 @@ use alpine_domain::{
     page::Slice,
     producer::{Producer, ProducerId, ProducerName, ProducerStore},
     signal::*,
-    statistics::{Aggregates, ClosedPoint, PerformanceFilter, StatisticsStore, SymbolCounts},
+    statistics::{
+        Aggregates, ClosedPoint, PerformanceFilter, RowNumber, StatisticsStore, SymbolCounts,
+    },
 };
 use async_trait::async_trait;
 
@@ -279,7 +281,7 @@ impl StatisticsStore for Store {
     async fn closed_points(
         &self,
         _: &PerformanceFilter,
-        _: Option<(Timestamp, SignalId)>,
+        _: Option<(Timestamp, RowNumber)>,
         _: u32,
     ) -> Result<Vec<ClosedPoint>> {
         Ok(Vec::new())

@@ -24,6 +24,7 @@ use crate::{
     dialect,
     rows::{NewOutcomeRow, NewSignalRow, OutcomeRow, SignalRow},
     schema::{outcomes, signals},
+    signal_ids::SignalIds,
 };
 
 /// Ids for each look-up, well below the parameters that a statement may have.
@@ -41,7 +42,7 @@ fn key_of(signal: &NewSignal) -> Key {
 
 /// A stored signal under an offered key.
 struct Known {
-    id: SignalId,
+    id: i64,
     /// The hash of what it says, as it is stored.
     hash: String,
     /// The same by today's text, where that was asked for.
@@ -70,7 +71,7 @@ fn stored_under(conn: &mut AnyConnection, keys: &[Key]) -> Result<HashMap<Key, K
                 .select((signals::id, signals::external_id, signals::content_hash))
                 .load(conn)?;
             found.extend(rows.into_iter().map(|(id, external, hash)| {
-                let known = Known { id: SignalId::new(id), hash, hash_anew: None };
+                let known = Known { id, hash, hash_anew: None };
                 ((producer, external), known)
             }));
         }
@@ -80,8 +81,12 @@ fn stored_under(conn: &mut AnyConnection, keys: &[Key]) -> Result<HashMap<Key, K
 
 /// Stores the signals whose key is new with few statements; fails as a whole when the database refuses
 /// one of them.
-pub(super) fn accept(unit: &mut Unit<'_>, offered: &[NewSignal]) -> Result<Vec<Accepted>, Failure> {
-    accept_with(unit, offered, |conn, rows| {
+pub(super) fn accept(
+    unit: &mut Unit<'_>,
+    ids: &SignalIds,
+    offered: &[NewSignal],
+) -> Result<Vec<Accepted>, Failure> {
+    accept_with(unit, ids, offered, |conn, rows| {
         Ok((dialect::insert_new_signals(conn, rows)?, HashSet::new()))
     })
 }
@@ -92,9 +97,10 @@ pub(super) fn accept(unit: &mut Unit<'_>, offered: &[NewSignal]) -> Result<Vec<A
 /// The refusal, once more than [`MAX_REFUSED`] were refused: then it is not for what a signal says.
 pub(super) fn accept_singly(
     unit: &mut Unit<'_>,
+    ids: &SignalIds,
     offered: &[NewSignal],
 ) -> Result<Vec<Accepted>, Failure> {
-    accept_with(unit, offered, |conn, rows| {
+    accept_with(unit, ids, offered, |conn, rows| {
         let (mut stored, mut refused) = (Vec::with_capacity(rows.len()), HashSet::new());
         for row in rows {
             let alone = std::slice::from_ref(row);
@@ -117,6 +123,7 @@ type Inserted = (Vec<(i64, i64, String)>, HashSet<Key>);
 
 fn accept_with(
     unit: &mut Unit<'_>,
+    ids: &SignalIds,
     offered: &[NewSignal],
     insert: impl FnOnce(&mut AnyConnection, &[NewSignalRow<'_>]) -> Result<Inserted, Failure>,
 ) -> Result<Vec<Accepted>, Failure> {
@@ -130,35 +137,34 @@ fn accept_with(
         }
     }
     let (new, refused) = insert(unit.conn, &rows)?;
-    let new: HashMap<Key, SignalId> = new
-        .into_iter()
-        .map(|(id, producer, external)| ((producer, external), SignalId::new(id)))
-        .collect();
+    let new: HashMap<Key, i64> =
+        new.into_iter().map(|(id, producer, external)| ((producer, external), id)).collect();
     let is_known = |key: &&Key| !new.contains_key(*key) && !refused.contains(*key);
     let known: Vec<Key> = firsts.keys().filter(is_known).cloned().collect();
     let mut known = stored_under(unit.conn, &known)?;
-    hash_anew(unit.conn, &mut known, offered)?;
+    hash_anew(unit.conn, ids, &mut known, offered)?;
 
     let mut answers = Vec::with_capacity(offered.len());
     for (index, signal) in offered.iter().enumerate() {
         let key = key_of(signal);
         let first = firsts.get(&key).copied().unwrap_or(index);
-        let judge = |id, is_same| {
-            if is_same { Accepted::Duplicate(id) } else { Accepted::Conflict(id) }
+        let judge = |row, is_same| -> Result<Accepted> {
+            let id = ids.public(row)?;
+            Ok(if is_same { Accepted::Duplicate(id) } else { Accepted::Conflict(id) })
         };
         answers.push(match (new.get(&key), known.get(&key)) {
             (Some(id), _) if first == index => {
-                let event = Event::SignalPublished { signal: *id };
-                unit.log(signal.created_at, event);
-                Accepted::Stored(*id)
+                let id = ids.public(*id)?;
+                unit.log(signal.created_at, Event::SignalPublished { signal: id });
+                Accepted::Stored(id)
             }
-            (Some(id), _) => judge(*id, offered[first].content_hash == signal.content_hash),
+            (Some(id), _) => judge(*id, offered[first].content_hash == signal.content_hash)?,
             (None, Some(known)) => {
                 let is_same = known.says_the_same(signal);
                 if is_same {
-                    unit.confirm(Event::SignalPublished { signal: known.id });
+                    unit.confirm(Event::SignalPublished { signal: ids.public(known.id)? });
                 }
-                judge(known.id, is_same)
+                judge(known.id, is_same)?
             }
             (None, None) if refused.contains(&key) => Accepted::Refused,
             (None, None) => {
@@ -174,18 +180,19 @@ fn accept_with(
 /// text: hashes those stored signals by today's text.
 fn hash_anew(
     conn: &mut AnyConnection,
+    ids: &SignalIds,
     known: &mut HashMap<Key, Known>,
     offered: &[NewSignal],
 ) -> Result<(), Failure> {
     let differs =
         |signal: &&NewSignal| known.get(&key_of(signal)).is_some_and(|k| !k.says_the_same(signal));
     let keys: HashSet<Key> = offered.iter().filter(differs).map(key_of).collect();
-    let ids: Vec<i64> = keys.iter().filter_map(|key| Some(known.get(key)?.id.get())).collect();
-    for chunk in ids.chunks(CHUNK) {
+    let found: Vec<i64> = keys.iter().filter_map(|key| Some(known.get(key)?.id)).collect();
+    for chunk in found.chunks(CHUNK) {
         let rows: Vec<SignalRow> =
             signals::table.filter(signals::id.eq_any(chunk.iter().copied())).load(conn)?;
         // What cannot be read keeps the hash that it has.
-        for signal in rows.into_iter().filter_map(|row| row.signal(None).ok()) {
+        for signal in rows.into_iter().filter_map(|row| row.signal(ids, None).ok()) {
             if let Some(known) = known.get_mut(&key_of(&signal.content)) {
                 known.hash_anew = Some(signal.content.computed_content_hash());
             }
@@ -197,6 +204,7 @@ fn hash_anew(
 /// One signal by the producer's id, with whatever outcome it has.
 pub(super) fn find_external(
     conn: &mut AnyConnection,
+    ids: &SignalIds,
     producer: i64,
     external_id: &ExternalId,
 ) -> Result<Option<Signal>, Failure> {
@@ -207,22 +215,25 @@ pub(super) fn find_external(
         .select((signals::all_columns, outcomes::all_columns.nullable()))
         .first(conn)
         .optional()?;
-    Ok(row.map(|(signal, outcome)| signal.signal(outcome)).transpose()?)
+    Ok(row.map(|(signal, outcome)| signal.signal(ids, outcome)).transpose()?)
 }
 
 pub(super) fn record_outcome(
     unit: &mut Unit<'_>,
+    ids: &SignalIds,
     reported: &NewOutcome,
 ) -> Result<OutcomeRecorded, Failure> {
     let producer = reported.producer.get();
-    let Some(mut signal) = find_external(unit.conn, producer, &reported.external_id)? else {
+    let Some(mut signal) = find_external(unit.conn, ids, producer, &reported.external_id)? else {
         return Ok(OutcomeRecorded::UnknownSignal);
     };
     if signal.outcome.is_none() {
         let outcome = reported.settle(&signal)?;
-        if close(unit, &[(signal.id, outcome.clone())])?.is_empty() {
+        let row = ids.row(signal.id).ok_or_else(|| Error::internal("a signal without a row"))?;
+        if close(unit, ids, &[(row, outcome.clone())])?.is_empty() {
             // Somebody else closed it a moment ago.
-            signal = find_external(unit.conn, producer, &reported.external_id)?.unwrap_or(signal);
+            signal =
+                find_external(unit.conn, ids, producer, &reported.external_id)?.unwrap_or(signal);
         } else {
             signal.outcome = Some(outcome);
             return Ok(OutcomeRecorded::Closed(signal));
@@ -237,9 +248,13 @@ pub(super) fn record_outcome(
 
 /// Adds the outcomes of signals that have none, makes those inactive and tells of them; says which.
 /// The outcome's constraint decides who closes a signal, so that several may try.
-fn close(unit: &mut Unit<'_>, closings: &[(SignalId, Outcome)]) -> Result<Vec<SignalId>, Failure> {
+fn close(
+    unit: &mut Unit<'_>,
+    ids: &SignalIds,
+    closings: &[(i64, Outcome)],
+) -> Result<Vec<SignalId>, Failure> {
     let rows: Vec<_> =
-        closings.iter().map(|(signal, outcome)| NewOutcomeRow::new(*signal, outcome)).collect();
+        closings.iter().map(|(row, outcome)| NewOutcomeRow::new(*row, outcome)).collect();
     let mut closed = dialect::insert_new_outcomes(unit.conn, &rows)?;
     closed.sort_unstable();
     for chunk in closed.chunks(CHUNK) {
@@ -249,20 +264,21 @@ fn close(unit: &mut Unit<'_>, closings: &[(SignalId, Outcome)]) -> Result<Vec<Si
         diesel::update(open).set(signals::is_active.eq(false)).execute(unit.conn)?;
     }
     let recorded_at: HashMap<i64, Timestamp> =
-        closings.iter().map(|(signal, outcome)| (signal.get(), outcome.recorded_at)).collect();
-    let mut ids = Vec::with_capacity(closed.len());
-    for id in closed {
-        let signal = SignalId::new(id);
-        if let Some(at) = recorded_at.get(&id) {
+        closings.iter().map(|(row, outcome)| (*row, outcome.recorded_at)).collect();
+    let mut told = Vec::with_capacity(closed.len());
+    for row in closed {
+        let signal = ids.public(row)?;
+        if let Some(at) = recorded_at.get(&row) {
             unit.log(*at, Event::SignalClosed { signal });
         }
-        ids.push(signal);
+        told.push(signal);
     }
-    Ok(ids)
+    Ok(told)
 }
 
 pub(super) fn expire(
     unit: &mut Unit<'_>,
+    ids: &SignalIds,
     now: Timestamp,
     default_horizon: Duration,
     horizons: &[(Strategy, Duration)],
@@ -302,7 +318,6 @@ pub(super) fn expire(
         .limit(limit.into())
         .select(signals::id)
         .load(unit.conn)?;
-    let closings: Vec<_> =
-        due.into_iter().map(|id| (SignalId::new(id), Outcome::expired(now))).collect();
-    close(unit, &closings)
+    let closings: Vec<_> = due.into_iter().map(|row| (row, Outcome::expired(now))).collect();
+    close(unit, ids, &closings)
 }

@@ -54,10 +54,12 @@ impl SignalStore for Signals {
         let signals = Arc::new(signals);
         let was_refused = Arc::new(AtomicBool::new(false));
         let (offered, refused) = (Arc::clone(&signals), Arc::clone(&was_refused));
+        let database = self.0.clone();
         let answers = self
             .0
             .write("signal_accept", move |unit| {
-                let answers = intake::accept(unit, &offered);
+                let ids = database.signal_ids(unit.conn)?;
+                let answers = intake::accept(unit, &ids, &offered);
                 refused.store(matches!(&answers, Err(e) if e.is_refusal()), Ordering::Relaxed);
                 answers
             })
@@ -66,14 +68,22 @@ impl SignalStore for Signals {
             return answers;
         }
         // Nothing was stored. Once more, so that each signal stands or falls by itself.
+        let database = self.0.clone();
         self.0
-            .write("signal_accept_singly", move |unit| intake::accept_singly(unit, &signals))
+            .write("signal_accept_singly", move |unit| {
+                let ids = database.signal_ids(unit.conn)?;
+                intake::accept_singly(unit, &ids, &signals)
+            })
             .await
     }
 
     async fn record_outcome(&self, outcome: NewOutcome) -> Result<OutcomeRecorded> {
+        let database = self.0.clone();
         self.0
-            .write("signal_record_outcome", move |unit| intake::record_outcome(unit, &outcome))
+            .write("signal_record_outcome", move |unit| {
+                let ids = database.signal_ids(unit.conn)?;
+                intake::record_outcome(unit, &ids, &outcome)
+            })
             .await
     }
 
@@ -84,10 +94,11 @@ impl SignalStore for Signals {
         horizons: &[(Strategy, Duration)],
         limit: u32,
     ) -> Result<Vec<SignalId>> {
-        let horizons = horizons.to_vec();
+        let (database, horizons) = (self.0.clone(), horizons.to_vec());
         self.0
             .write("signal_expire", move |unit| {
-                intake::expire(unit, now, default_horizon, &horizons, limit)
+                let ids = database.signal_ids(unit.conn)?;
+                intake::expire(unit, &ids, now, default_horizon, &horizons, limit)
             })
             .await
     }
@@ -96,8 +107,13 @@ impl SignalStore for Signals {
 #[async_trait]
 impl SignalReader for Signals {
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
-        let (query, unreadable) = (query.clone(), self.0.unreadable());
-        self.0.read("signal_list", move |conn| query::list(conn, &query, slice, &unreadable)).await
+        let (database, query) = (self.0.clone(), query.clone());
+        self.0
+            .read("signal_list", move |conn| {
+                let ids = database.signal_ids(conn)?;
+                query::list(conn, &ids, &query, slice, &database.unreadable())
+            })
+            .await
     }
 
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
@@ -106,17 +122,22 @@ impl SignalReader for Signals {
     }
 
     async fn find(&self, id: SignalId) -> Result<Option<Signal>> {
-        let unreadable = self.0.unreadable();
+        let database = self.0.clone();
         self.0
             .read("signal_find", move |conn| {
+                let ids = database.signal_ids(conn)?;
+                let Some(row) = ids.row(id) else {
+                    return Ok(None);
+                };
                 let row: Option<(SignalRow, Option<OutcomeRow>)> = signals::table
-                    .find(id.get())
+                    .find(row)
                     .left_join(outcomes::table)
                     .select((signals::all_columns, outcomes::all_columns.nullable()))
                     .first(conn)
                     .optional()?;
                 Ok(row.and_then(|(signal, outcome)| {
-                    unreadable.leave_out("signals", id, signal.signal(outcome))
+                    let signal = signal.signal(&ids, outcome);
+                    database.unreadable().leave_out("signals", id, signal)
                 }))
             })
             .await
@@ -127,10 +148,11 @@ impl SignalReader for Signals {
         producer: ProducerId,
         external_id: &ExternalId,
     ) -> Result<Option<Signal>> {
-        let external_id = external_id.clone();
+        let (database, external_id) = (self.0.clone(), external_id.clone());
         self.0
             .read("signal_find_external", move |conn| {
-                intake::find_external(conn, producer.get(), &external_id)
+                let ids = database.signal_ids(conn)?;
+                intake::find_external(conn, &ids, producer.get(), &external_id)
             })
             .await
     }

@@ -20,6 +20,7 @@ use crate::{
     connection::MultiBackend,
     rows::{OutcomeRow, SignalRow},
     schema::{outcomes, signals},
+    signal_ids::SignalIds,
     unreadable::UnreadableRows,
 };
 
@@ -126,9 +127,11 @@ struct Part {
     after: Option<(i64, i64)>,
 }
 
-impl From<Slice> for Part {
-    fn from(slice: Slice) -> Self {
-        let after = slice.after.map(|cursor| (cursor.created_at.micros(), cursor.id));
+impl Part {
+    /// A cursor whose signal has no row leads to the rows before its instant.
+    fn of(slice: Slice, ids: &SignalIds) -> Self {
+        let row = |id| ids.row(id).unwrap_or(0);
+        let after = slice.after.map(|cursor| (cursor.created_at.micros(), row(cursor.id)));
         // A cursor wins over the offset.
         let offset = if after.is_some() { 0 } else { slice.offset };
         Self { limit: slice.limit, offset, after }
@@ -138,11 +141,12 @@ impl From<Slice> for Part {
 /// As many signals of the slice as there are: in the place of a row that cannot be read stands the next one.
 pub(super) fn list(
     conn: &mut AnyConnection,
+    ids: &SignalIds,
     query: &SignalQuery,
     slice: Slice,
     unreadable: &UnreadableRows,
 ) -> Result<Vec<Signal>, Failure> {
-    let (limit, mut part) = (slice.limit as usize, Part::from(slice));
+    let (limit, mut part) = (slice.limit as usize, Part::of(slice, ids));
     let mut signals = Vec::new();
     loop {
         let rows = rows(conn, query, part)?;
@@ -153,7 +157,7 @@ pub(super) fn list(
             after: rows.last().map(|(row, _)| (row.created_at, row.id)),
         };
         signals.extend(rows.into_iter().filter_map(|(row, outcome)| {
-            let (id, signal) = (row.id, row.signal(outcome));
+            let (id, signal) = (row.id, row.signal(ids, outcome));
             Some(unreadable.leave_out("signals", id, signal)?.as_of(query.as_of))
         }));
         if is_last || signals.len() >= limit {

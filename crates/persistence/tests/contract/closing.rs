@@ -108,7 +108,8 @@ async fn each_strategy_expires_by_its_own_horizon(bed: Bed) {
 async fn three_callers_expire_each_signal_once(bed: Bed) {
     let argo = bed.producer().await;
     let batch = (0..700).map(|n| signal(&argo, &format!("SIG-{n}"), 0)).collect();
-    let stored = bed.store(batch).await;
+    let mut stored = bed.store(batch).await;
+    stored.sort_unstable();
     let callers: Vec<_> = (0..3)
         .map(|_| {
             let signals = bed.signals.clone();

@@ -21,6 +21,7 @@ on_both!(
     concurrent_batches_store_each_signal_once,
     ten_thousand_signals_take_seconds_not_minutes,
     what_was_published_never_changes,
+    numbers_of_signals_tell_nothing_of_others,
 );
 
 async fn a_signal_comes_back_to_the_letter(bed: Bed) {
@@ -160,7 +161,6 @@ async fn ten_thousand_signals_take_seconds_not_minutes(bed: Bed) {
     let started = Instant::now();
     let ids = bed.store(batch.clone()).await;
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
-    assert!(ids.is_sorted(), "ids follow the order of the lines");
     let again = bed.signals.accept(batch).await.unwrap();
     assert!(again.iter().zip(&ids).all(|(answer, id)| *answer == Accepted::Duplicate(*id)));
     assert_eq!(bed.kinds().await.len(), 10_001);
@@ -192,4 +192,44 @@ async fn what_was_published_never_changes(bed: Bed) {
         assert!(error.contains("immutable"), "{attempt}: {error}");
     }
     bed.execute("UPDATE signals SET is_active = false WHERE is_active").await.unwrap();
+}
+
+/// Wherever a signal's number comes out or goes in it is the same, on every instance; it is neither
+/// the row's nor near the number of the signal before.
+async fn numbers_of_signals_tell_nothing_of_others(bed: Bed) {
+    use alpine_domain::{page::Cursor, ports::events::EventLog as _};
+    let argo = bed.producer().await;
+    let news: Vec<_> = (0..20).map(|n| signal(&argo, &format!("SIG-{n}"), 0)).collect();
+    let ids = bed.store(news.clone()).await;
+    assert!(ids.iter().all(|id| (0..1 << 52).contains(&id.get())), "{ids:?}");
+    // Twenty of 2^52 numbers drawn at random: one below 2^32 comes once in 50,000 runs.
+    assert!(ids.iter().all(|id| id.get() > 1 << 32), "{ids:?}");
+    let near =
+        |pair: &[alpine_domain::signal::SignalId]| pair[0].get().abs_diff(pair[1].get()) < 1 << 32;
+    assert!(!ids.windows(2).any(near), "{ids:?}");
+
+    let other = alpine_persistence::Signals::new(bed.another(|_| ()));
+    let (first, third) = (news[0].clone(), ids[3]);
+    assert_eq!(other.accept(vec![first.clone()]).await.unwrap(), [Accepted::Duplicate(ids[0])]);
+    let found = other.find(third).await.unwrap().unwrap();
+    assert_eq!((found.id, found.content.external_id.as_str()), (third, "SIG-3"));
+    let found = other.find_external(argo.id, &news[3].external_id).await.unwrap().unwrap();
+    assert_eq!(found.id, third);
+    let after = Some(Cursor { created_at: at(0), id: third });
+    let query = SignalQuery::all(at(9));
+    let page = other.list(&query, Slice { limit: 9, offset: 0, after }).await.unwrap();
+    let listed: Vec<_> = page.iter().map(|signal| signal.id).collect();
+    assert_eq!(listed, [ids[2], ids[1], ids[0]]);
+    other.record_outcome(crate::support::outcome(&first, "110", 5)).await.unwrap();
+    let logged = bed.events.read_after(0, 100).await.unwrap();
+    let told = |kind: &str, id: alpine_domain::signal::SignalId| {
+        logged.iter().any(|row| row.kind == kind && row.payload.contains(&id.to_string()))
+    };
+    assert!(ids.iter().all(|id| told("signal_published", *id)), "{logged:?}");
+    assert!(told("signal_closed", ids[0]), "{logged:?}");
+    // The rows' own numbers, and numbers that cannot be, lead nowhere.
+    for number in [1, 2, 20, 1 << 52, i64::MAX, -1] {
+        let id = alpine_domain::signal::SignalId::new(number);
+        assert_eq!(other.find(id).await.unwrap(), None, "{number}");
+    }
 }

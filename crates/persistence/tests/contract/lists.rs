@@ -3,7 +3,7 @@
 use alpine_domain::{
     page::{Cursor, Slice},
     signal::{
-        Signal, SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus,
+        Accepted, Signal, SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus,
         SignalStore as _,
     },
     statistics::{PerformanceFilter, StatisticsStore as _},
@@ -80,7 +80,7 @@ async fn what_was_open_is_told_as_it_was(bed: Bed) {
     let page = bed.signals.list(&open(49), slice).await.unwrap();
     assert_eq!(ids(&page), newest_first(&[4, 3]));
     assert!(page.iter().all(|signal| signal.outcome.is_none()));
-    let after = Some(Cursor { created_at: at(3), id: stored[3].get() });
+    let after = Some(Cursor { created_at: at(3), id: stored[3] });
     let page = bed.signals.list(&open(49), Slice { limit: 2, offset: 7, after }).await.unwrap();
     assert_eq!(ids(&page), newest_first(&[2, 1]));
 
@@ -115,10 +115,9 @@ async fn pages_follow_each_other_without_gap_or_overlap(bed: Bed) {
         for page in 0..10 {
             let slice = Slice { limit: 6, offset: 0, after };
             let rows = bed.signals.list(&query, slice).await.unwrap();
-            after = rows.last().map(|signal| Cursor {
-                created_at: signal.content.created_at,
-                id: signal.id.get(),
-            });
+            after = rows
+                .last()
+                .map(|signal| Cursor { created_at: signal.content.created_at, id: signal.id });
             by_cursor.extend(ids(&rows));
             let slice = Slice { limit: 6, offset: page * 6, after: None };
             by_offset.extend(ids(&bed.signals.list(&query, slice).await.unwrap()));
@@ -200,10 +199,9 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
                 let slice = Slice { limit, offset: 0, after };
                 let page = bed.signals.list(&query, slice).await.unwrap();
                 found.extend(ids(&page));
-                after = page.last().map(|signal| Cursor {
-                    created_at: signal.content.created_at,
-                    id: signal.id.get(),
-                });
+                after = page
+                    .last()
+                    .map(|signal| Cursor { created_at: signal.content.created_at, id: signal.id });
                 if page.len() < limit as usize {
                     break;
                 }
@@ -225,8 +223,12 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
     };
     let metrics =
         || prometheus::TextEncoder::new().encode_to_string(&bed.registry.gather()).unwrap();
+    let offered = vec![signal(&argo, "BAD-0", 0)];
+    let answers = bed.signals.accept(offered).await.unwrap();
+    let [Accepted::Duplicate(unreadable) | Accepted::Conflict(unreadable)] = answers[..] else {
+        panic!("{answers:?}");
+    };
     let before = count(&metrics());
-    let unreadable = SignalId::new(stored[5].get() + 1);
     assert_eq!(bed.signals.find(unreadable).await.unwrap(), None);
     assert_eq!(count(&metrics()), before + 1);
     // What no calendar tells is in no figure either, and takes none away.

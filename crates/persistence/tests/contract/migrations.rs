@@ -150,7 +150,10 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
     bed.execute("ANALYZE signals").await.unwrap();
     let open =
         || SignalQuery { state: SignalState::Open, ..SignalQuery::all(crate::support::at(1_900)) };
-    let after = Some(Cursor { created_at: crate::support::at(1_000), id: 100_000 });
+    let after = Some(Cursor {
+        created_at: crate::support::at(1_000),
+        id: alpine_domain::signal::SignalId::new(100_000),
+    });
     let strong = SignalQuery { min_confidence: Some(85.0), ..open() };
     let symbol =
         SignalQuery { symbol: Some("S5".parse().unwrap()), min_confidence: Some(85.0), ..open() };

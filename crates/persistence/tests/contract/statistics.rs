@@ -81,7 +81,7 @@ async fn points_come_in_order_of_closing(bed: Bed) {
     let mut after = None;
     for _ in 0..4 {
         let page = bed.signals.closed_points(&filter, after, 1).await.unwrap();
-        after = page.last().map(|point| (point.closed_at, point.signal)).or(after);
+        after = page.last().map(|point| (point.closed_at, point.row)).or(after);
         paged.extend(page);
     }
     assert_eq!(paged, all);
