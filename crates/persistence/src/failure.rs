@@ -112,6 +112,12 @@ impl From<Failure> for Error {
                 Self::unavailable("writing to the database", error)
             }
             Failure::Database(error) if is_away(&error) => Self::unavailable("the database", error),
+            Failure::Database(error) if says(&error, &["permission denied"]) => {
+                Self::internal(format!(
+                    "{error}: the role in database.url lacks a right; run `alpine migrate grant ROLE` as the \
+                     owner of the tables, after each migration"
+                ))
+            }
             Failure::Database(error) => Self::internal(error),
         }
     }

@@ -75,7 +75,7 @@ pub struct ServeArgs {
 }
 
 /// Of `migrate`.
-#[derive(Debug, Subcommand, Clone, Copy)]
+#[derive(Debug, Subcommand, Clone)]
 pub enum Migrate {
     /// Apply what is pending
     Run,
@@ -89,6 +89,12 @@ pub enum Migrate {
     },
     /// Revert the newest migration and apply it again
     Redo,
+    /// Give a PostgreSQL role what the service needs, and no more: run as the tables' owner, after each
+    /// migration
+    Grant {
+        /// The role that serves
+        role: String,
+    },
 }
 
 /// Of `admin`.

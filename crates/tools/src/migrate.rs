@@ -32,6 +32,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         let loaded = load(&Sources::of_process(arguments.config.clone()))?;
         loaded.config.database_url().reveal().to_owned()
     };
-    print!("{}", migrate_database(&DatabaseSettings::new(url), arguments.action)?);
+    print!("{}", migrate_database(&DatabaseSettings::new(url), arguments.action.clone())?);
     Ok(true)
 }

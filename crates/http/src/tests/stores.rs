@@ -241,7 +241,7 @@ impl SignalReader for Store {
         self.check()?;
         self.lists.fetch_add(1, Ordering::SeqCst);
         let signals = self.signals.lock().unwrap();
-        let after = |signal: &&Signal| slice.after.is_none_or(|after| signal.id.get() < after.id);
+        let after = |signal: &&Signal| slice.after.is_none_or(|after| signal.id < after.id);
         Ok(signals
             .iter()
             .rev()

@@ -3,15 +3,19 @@
 pub mod drift;
 mod fingerprint;
 mod lock;
+mod roles;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use alpine_domain::{Error, Result};
 use diesel::{
-    Connection as _,
+    Connection as _, QueryResult, QueryableByName, RunQueryDsl as _,
     backend::Backend,
     connection::SimpleConnection as _,
     migration::{Migration, MigrationSource as _},
+    pg::Pg,
+    sql_types::Text,
+    sqlite::Sqlite,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -74,6 +78,10 @@ impl Migrator {
     /// [`Error::Internal`] with the database's words; [`Error::Unavailable`] when another instance
     /// migrates for longer than the bound. On PostgreSQL the migrations before the failed one stay.
     pub fn run(&mut self) -> Result<Vec<String>> {
+        // A role that only serves may look, and has nothing to apply.
+        if self.status()?.iter().all(|migration| migration.is_applied) {
+            return Ok(Vec::new());
+        }
         self.locked(|conn| match conn {
             AnyConnection::Postgres(conn) => {
                 lock::drop_invalid_indexes(conn)?;
@@ -103,16 +111,33 @@ impl Migrator {
         self.run()
     }
 
-    /// Every migration that this version knows, oldest first.
+    /// Every migration that this version knows, oldest first. Reads only.
     ///
     /// # Errors
     /// [`Error::Internal`] with the database's words.
     pub fn status(&mut self) -> Result<Vec<MigrationStatus>> {
-        match &mut self.conn {
-            AnyConnection::Postgres(conn) => status_of(conn, &POSTGRES),
-            AnyConnection::Sqlite(conn) => status_of(conn, &SQLITE),
+        let applied = applied(&mut self.conn).map_err(Error::internal)?;
+        match &self.conn {
+            AnyConnection::Postgres(_) => status_of::<Pg>(&POSTGRES, &applied),
+            AnyConnection::Sqlite(_) => status_of::<Sqlite>(&SQLITE, &applied),
         }
         .map_err(Error::internal)
+    }
+
+    /// Gives a role of PostgreSQL what the service needs, and takes everything else from it: it reads
+    /// and writes rows, never deletes or changes what is immutable, and owns nothing. To be called by
+    /// the tables' owner, after each migration.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `database.url` on SQLite, which has no roles; [`Error::Internal`] with
+    /// the database's words.
+    pub fn grant(&mut self, role: &str) -> Result<()> {
+        match &mut self.conn {
+            AnyConnection::Postgres(conn) => roles::grant(conn, role).map_err(Error::internal),
+            AnyConnection::Sqlite(_) => {
+                Err(Error::invalid("database.url", "is SQLite, which has no roles"))
+            }
+        }
     }
 
     /// The schema as the database has it.
@@ -209,17 +234,41 @@ where
     Ok(names)
 }
 
-fn status_of<C, DB>(conn: &mut C, source: &EmbeddedMigrations) -> Harness<Vec<MigrationStatus>>
-where
-    C: MigrationHarness<DB>,
-    DB: Backend,
-{
-    let applied = conn.applied_migrations()?;
+/// The versions that are applied; none before the first migration. Diesel's own look-up would make its
+/// table, which a role that only serves may not.
+fn applied(conn: &mut AnyConnection) -> QueryResult<HashSet<String>> {
+    #[derive(QueryableByName)]
+    struct Version {
+        #[diesel(sql_type = Text)]
+        version: String,
+    }
+    const TABLE: &str = "__diesel_schema_migrations";
+    let exists = match conn {
+        AnyConnection::Postgres(_) => {
+            format!("SELECT '' AS version WHERE to_regclass('{TABLE}') IS NOT NULL")
+        }
+        AnyConnection::Sqlite(_) => {
+            format!(
+                "SELECT '' AS version FROM sqlite_master WHERE type = 'table' AND name = '{TABLE}'"
+            )
+        }
+    };
+    if diesel::sql_query(exists).load::<Version>(conn)?.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let versions = diesel::sql_query(format!("SELECT version FROM {TABLE}"));
+    Ok(versions.load::<Version>(conn)?.into_iter().map(|row| row.version).collect())
+}
+
+fn status_of<DB: Backend>(
+    source: &EmbeddedMigrations,
+    applied: &HashSet<String>,
+) -> Harness<Vec<MigrationStatus>> {
     let mut known: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
     known.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
     let status = known.iter().map(|migration| MigrationStatus {
         name: migration.name().to_string(),
-        is_applied: applied.contains(&migration.name().version()),
+        is_applied: applied.contains(&migration.name().version().to_string()),
     });
     Ok(status.collect())
 }

@@ -11,6 +11,49 @@ use alpine_domain::{
 
 use crate::support::{Bed, at, on_both, signal};
 
+/// On a connection that is not Alpine's, with SQLite's own settings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replace_changes_nothing_on_foreign_connections_either() {
+    use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
+    let bed = Bed::sqlite();
+    let argo = bed.producer().await;
+    let new = signal(&argo, "SIG-1", 0);
+    let id = bed.store(vec![new.clone()]).await[0];
+    bed.signals.record_outcome(crate::support::outcome(&new, "110", 5)).await.unwrap();
+    let before = bed.signals.find(id).await.unwrap().unwrap();
+    let file = bed.settings.url.strip_prefix("sqlite:").unwrap();
+    let mut foreign = SqliteConnection::establish(file).unwrap();
+    let columns = "external_id, producer_id, symbol, action, entry_price, confidence, confidence_text, \
+                   asset_type, signal_timestamp, signalled_at, hash, content_hash, is_simulated, created_at";
+    let others = "external_id, producer_id, 'MSFT', action, '1', confidence, confidence_text, \
+                  asset_type, signal_timestamp, signalled_at, hash, content_hash, is_simulated, created_at";
+    let outcome = "status, exit_price, pnl_steps, closed_at, recorded_at";
+    for (sql, is_refused) in [
+        ("REPLACE INTO signals SELECT * FROM signals".to_owned(), true),
+        (format!("REPLACE INTO signals (id, {columns}) SELECT id, {others} FROM signals"), true),
+        (format!("REPLACE INTO signals ({columns}) SELECT {others} FROM signals"), false),
+        ("REPLACE INTO outcomes SELECT * FROM outcomes".to_owned(), true),
+        (
+            format!(
+                "REPLACE INTO outcomes (signal_id, {outcome}) \
+                 SELECT signal_id, 'stop_hit', '1', -1, closed_at, recorded_at FROM outcomes"
+            ),
+            false,
+        ),
+        ("UPDATE OR REPLACE signals SET entry_price = '1'".to_owned(), true),
+        ("REPLACE INTO signal_id_key VALUES ('00')".to_owned(), true),
+    ] {
+        match foreign.batch_execute(&sql) {
+            Ok(()) => assert!(!is_refused, "{sql}"),
+            Err(error) => {
+                assert!(is_refused && error.to_string().contains("immutable"), "{sql}: {error}")
+            }
+        }
+        assert_eq!(bed.signals.find(id).await.unwrap().as_ref(), Some(&before), "{sql}");
+    }
+    assert_eq!(bed.signals.count(&SignalQuery::all(at(9)), 10).await.unwrap(), 1);
+}
+
 on_both!(
     a_signal_comes_back_to_the_letter,
     duplicates_and_conflicts_are_told_apart,
@@ -186,6 +229,7 @@ async fn what_was_published_never_changes(bed: Bed) {
         attempts.extend(["TRUNCATE outcomes", "TRUNCATE signals CASCADE"]);
     } else {
         attempts.push("INSERT OR REPLACE INTO outcomes SELECT * FROM outcomes");
+        attempts.push("INSERT OR REPLACE INTO signals SELECT * FROM signals");
     }
     for attempt in attempts {
         let error = bed.execute(attempt).await.expect_err(attempt);

@@ -20,5 +20,6 @@ mod lists;
 mod migrations;
 mod pool;
 mod producers;
+mod roles;
 mod statistics;
 mod support;

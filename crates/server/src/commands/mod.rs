@@ -100,6 +100,10 @@ pub fn migrate_database(
         Migrate::Run => told("apply", migrator.run().map_err(explain)?),
         Migrate::Revert { count } => told("revert", migrator.revert(count).map_err(explain)?),
         Migrate::Redo => told("redo", migrator.redo().map_err(explain)?),
+        Migrate::Grant { role } => {
+            migrator.grant(&role).map_err(explain)?;
+            format!("{role} may serve and owns nothing\n")
+        }
         Migrate::Status => {
             migrator.status().map_err(explain).context("reading the schema's state")?.iter().fold(
                 String::new(),

@@ -72,10 +72,12 @@ async fn killing_postgres_gives_503_problem_documents_and_full_recovery() {
     let alpine = Alpine::start(&Backend::PostgresRedis { redis: redis.url() }, options).await;
     let token = alpine.token_of(Tier::Elite, Role::User).await;
     let signal = ARGO_SIGNALS.lines().next().unwrap();
-    assert_eq!(alpine.ingest(signal).await.status, 201);
+    let stored = alpine.ingest(signal).await;
+    assert_eq!(stored.status, 201);
+    let signal = format!("signals/{}", stored.json()["alpine_signal_id"]);
 
     postgres.kill().unwrap();
-    for path in ["signals/history?limit=7", "signals/1", "signals/subscribed?limit=3"] {
+    for path in ["signals/history?limit=7", &signal, "signals/subscribed?limit=3"] {
         let started = Instant::now();
         let answer = alpine.get(path, Some(&token)).await;
         assert_eq!(answer.status, 503, "{path}: {}", answer.text);
@@ -90,7 +92,7 @@ async fn killing_postgres_gives_503_problem_documents_and_full_recovery() {
 
     redis.kill().unwrap();
     postgres.restart().unwrap();
-    let recovered = async || alpine.get("signals/1", Some(&token)).await.status == 200;
+    let recovered = async || alpine.get(&signal, Some(&token)).await.status == 200;
     alpine.eventually("reads are served again", recovered).await;
     // No connection from before the restart is handed out any more.
     for limit in 1..=20 {
@@ -126,4 +128,53 @@ async fn postgres_is_reached_with_a_fully_verified_certificate() {
         tokio::task::spawn_blocking(move || alpine_persistence::Migrator::connect(&other).err());
     assert!(refused.await.unwrap().is_some(), "a certificate of another authority");
     server.kill().unwrap();
+}
+
+/// While PostgreSQL takes no writes, reads are served, writes refused for now, and health says so; an
+/// instance stays ready, because its readers lose nothing. Then everything works again by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_postgres_serves_reads_and_is_written_again() {
+    let (Some(redis), Some(postgres)) = (own_redis(Memory::Lost), own_postgres()) else {
+        return;
+    };
+    let options = Options::default().set("DATABASE_URL", &postgres.url());
+    let alpine = Alpine::start(&Backend::PostgresRedis { redis: redis.url() }, options).await;
+    let token = alpine.token_of(Tier::Elite, Role::User).await;
+    let mut lines = ARGO_SIGNALS.lines();
+    let mut next = || lines.next().unwrap();
+    let stored = alpine.ingest(next()).await;
+    assert_eq!(stored.status, 201);
+    let signal = format!("signals/{}", stored.json()["alpine_signal_id"]);
+
+    postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on").unwrap();
+    postgres.execute("SELECT pg_reload_conf()").unwrap();
+    let line = next();
+    let is_refused = async || alpine.ingest(line).await.status == 503;
+    alpine.eventually("the reload reaches every session", is_refused).await;
+    for limit in 1..=5 {
+        let refused = alpine.ingest(line).await;
+        assert_eq!(refused.status, 503, "{}", refused.text);
+        assert_eq!(refused.header("retry-after"), "1");
+        assert_eq!(refused.json()["detail"], "writing to the database is unavailable");
+        let history = format!("signals/history?limit={limit}");
+        for path in [signal.as_str(), &history] {
+            assert_eq!(alpine.get(path, Some(&token)).await.status, 200, "{path}");
+        }
+    }
+    let health = async || alpine.get("/health", None).await.json();
+    let degraded = async || health().await["status"] == "degraded";
+    // A report is passed on for a second.
+    alpine.eventually("health says so", degraded).await;
+    let check = health().await["checks"]["database"].clone();
+    assert_eq!(
+        (&check["status"], &check["detail"]),
+        (&"degraded".into(), &"the database takes no writes".into())
+    );
+    assert_eq!(alpine.get("/health/readiness", None).await.status, 200);
+
+    postgres.execute("ALTER SYSTEM RESET default_transaction_read_only").unwrap();
+    postgres.execute("SELECT pg_reload_conf()").unwrap();
+    alpine
+        .eventually("writes are taken again", async || alpine.ingest(line).await.status == 201)
+        .await;
 }

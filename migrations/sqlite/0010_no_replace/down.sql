@@ -1,0 +1,2 @@
+DROP TRIGGER outcomes_insert;
+DROP TRIGGER signals_insert;
