@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use alpine_server::{
-    application::{Application, Ports},
+    application::{Application, Core, Ports},
     config::{Sources, keep_generated_secrets, load},
 };
 
@@ -143,15 +143,10 @@ mod http {
 }
 
 /// 5. `crates/server/src/application/core.rs`: the wiring.
-fn ports() -> Ports {
-    Ports {
-        more_routes: |core| {
-            let store = Arc::new(persistence::Watchlists(core.database.clone()));
-            let watchlist = domain::Watchlist { store, clock: core.clock.clone() };
-            http::routes(&Arc::new(watchlist))
-        },
-        ..Ports::default()
-    }
+fn routes(core: &Arc<Core>) -> Vec<alpine_http::Route> {
+    let store = Arc::new(persistence::Watchlists(core.database.clone()));
+    let watchlist = domain::Watchlist { store, clock: core.clock.clone() };
+    http::routes(&Arc::new(watchlist))
 }
 
 #[actix_web::main]
@@ -165,8 +160,8 @@ async fn main() -> anyhow::Result<()> {
         ..Sources::default()
     })?;
     keep_generated_secrets(&mut loaded.config, &mut loaded.layers)?;
-    let application =
-        Application::build_with(&loaded.config, ports(), prometheus::Registry::new()).await?;
+    let (ports, registry) = (Ports::default(), prometheus::Registry::new());
+    let application = Application::build_with(&loaded.config, &ports, routes, registry).await?;
     let migrate = |unit: &mut alpine_persistence::Unit<'_>| {
         use diesel::RunQueryDsl as _;
         diesel::sql_query(migration::UP).execute(unit.conn)?;

@@ -8,6 +8,7 @@ mod model;
 mod number;
 mod outcome;
 mod python;
+mod signal_id;
 mod store;
 mod verification;
 mod visibility;
@@ -16,11 +17,12 @@ pub use catalogue::{Catalogue, Export, HistoryRequest, ListRequest, Listing};
 pub use expiry::{Expiry, ExpirySettings};
 pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
 pub use model::{
-    Action, AssetType, ExternalId, NewSignal, Signal, SignalId, SignalStatus, Strategy, Symbol,
+    Action, AssetType, ExternalId, NewSignal, Outcome, Signal, SignalStatus, Strategy, Symbol,
 };
 pub use number::{Confidence, ExitPrice, InvalidNumber, PnlPercent, Price};
 pub(crate) use number::{quotient, steps_to_percent};
-pub use outcome::{NewOutcome, Outcome, pnl_percent};
+pub use outcome::{NewOutcome, pnl_percent};
+pub use signal_id::SignalId;
 pub use store::{Accepted, OutcomeRecorded, SignalQuery, SignalReader, SignalState, SignalStore};
 pub use verification::{HashForm, VerificationHash, canonical_text, hash_matches};
 pub use visibility::{View, VisibilityPolicy};

@@ -2,35 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Confidence, Outcome, Price, VerificationHash};
+use super::{Confidence, ExitPrice, PnlPercent, Price, SignalId, VerificationHash};
 use crate::{Timestamp, producer::ProducerId, text_enum::text_enum};
-
-/// A signal's number at Alpine, from 0 to 2^52 − 1, so that it is exact as a number of JSON. It tells
-/// nothing of other signals, of their number or their order: stores permute it under a key. The
-/// order of signals is that of `created_at`, and among equals only the store knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SignalId(i64);
-
-impl SignalId {
-    /// The id with this value.
-    pub const fn new(id: i64) -> Self {
-        Self(id)
-    }
-
-    /// The value.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-}
-
-impl fmt::Display for SignalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $reason:literal, $valid:expr) => {
@@ -195,6 +170,23 @@ pub struct Signal {
     pub content: NewSignal,
     /// How it ended, if it did.
     pub outcome: Option<Outcome>,
+}
+
+/// A stored outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// How the signal ended; never `Open`.
+    pub status: SignalStatus,
+    /// The price at which it ended; none for a signal that expired.
+    pub exit_price: Option<ExitPrice>,
+    /// Profit or loss; none for a signal that expired.
+    pub pnl: Option<PnlPercent>,
+    /// The producer's time of the exit, to the letter; none for a signal that expired.
+    pub exit_timestamp: Option<String>,
+    /// When the position ended.
+    pub closed_at: Timestamp,
+    /// When Alpine recorded it: late viewers see it as late as the signal itself.
+    pub recorded_at: Timestamp,
 }
 
 impl Signal {

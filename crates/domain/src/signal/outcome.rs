@@ -3,7 +3,7 @@
 use bigdecimal::BigDecimal;
 
 use super::{
-    Action, ExitPrice, ExternalId, InvalidNumber, PnlPercent, Price, Signal, SignalStatus,
+    Action, ExitPrice, ExternalId, InvalidNumber, Outcome, PnlPercent, Price, Signal, SignalStatus,
 };
 use crate::{Result, Timestamp, error::Refusals, producer::ProducerId};
 
@@ -23,23 +23,6 @@ pub struct NewOutcome {
     /// How it ended, if the producer says so; otherwise the prices tell.
     pub status: Option<SignalStatus>,
     /// When Alpine received it.
-    pub recorded_at: Timestamp,
-}
-
-/// A stored outcome.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// How the signal ended; never `Open`.
-    pub status: SignalStatus,
-    /// The price at which it ended; none for a signal that expired.
-    pub exit_price: Option<ExitPrice>,
-    /// Profit or loss; none for a signal that expired.
-    pub pnl: Option<PnlPercent>,
-    /// The producer's time of the exit, to the letter; none for a signal that expired.
-    pub exit_timestamp: Option<String>,
-    /// When the position ended.
-    pub closed_at: Timestamp,
-    /// When Alpine recorded it: late viewers see it as late as the signal itself.
     pub recorded_at: Timestamp,
 }
 

@@ -11,7 +11,6 @@ use prometheus::IntCounter;
 use super::{
     entry::{Age, Entry, with_outcome},
     generations::Generations,
-    loading::Purpose,
     negative::NegativeEntries,
     redis_level::RedisLevel,
     settings::CacheSettings,
@@ -19,6 +18,15 @@ use super::{
     store::Store,
 };
 use crate::{InfraMetrics, SettingsError};
+
+/// What a load is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A caller waits for the body.
+    Answer,
+    /// The old entry is served meanwhile.
+    Refresh,
+}
 
 /// Entries in memory, and Redis behind them where it is configured.
 pub(super) struct Engine {

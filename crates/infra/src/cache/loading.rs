@@ -10,7 +10,7 @@ use alpine_domain::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    engine::Engine,
+    engine::{Engine, Purpose},
     entry::{Age, Entry, with_outcome},
     generations::Snapshot,
     redis_level::{Lease, LeaseAttempt, RedisLevel, SharedKey},
@@ -21,15 +21,6 @@ use super::{
 /// up to the longest one.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(40);
-
-/// What a load is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// A caller waits for the body.
-    Answer,
-    /// The old entry is served meanwhile.
-    Refresh,
-}
 
 /// One entry of the Redis level, as one load sees it.
 struct SharedEntry<'a> {

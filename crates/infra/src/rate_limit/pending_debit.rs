@@ -1,11 +1,14 @@
 //! A debit that the shared store has not answered yet.
 
+use std::num::NonZeroU32;
+
 use alpine_domain::ports::rate_limit::Decision;
 
 use super::{
     caller_id::{LocalCallerId, RedisCallerId},
     caller_table::CallerUsage,
-    policy_counts::PolicyLimiter,
+    policy_counts::{PolicyLimiter, remote_answers},
+    policy_metrics::DecisionSource,
     windows::{WindowState, WindowStates, decision},
 };
 
@@ -29,9 +32,42 @@ pub(super) struct PendingDebit<'a> {
     owed: u32,
 }
 
+impl<'a> PolicyLimiter<'a> {
+    /// The decision, if it can be made without asking the shared store, or the debit to send to the shared store.
+    pub(super) fn decide_or_debit(
+        self,
+        caller: &str,
+        instances: NonZeroU32,
+    ) -> Result<PendingDebit<'a>, (Decision, DecisionSource)> {
+        let id = self.local_id(caller);
+        self.with_caller(id, |usage| {
+            if let Some(decided) = self.decide(usage, caller, instances) {
+                return Err(decided);
+            }
+            let now = usage.now;
+            let remote = remote_answers(usage, caller);
+            remote.count_request(self.counts.lease_life, now);
+            let requested = remote.lease_size(self.policy, instances.get(), now);
+            let redis_id = remote.id;
+            let debit = PendingDebit::new(self, id, redis_id, usage, requested);
+            remote_answers(usage, caller).debit_sent(requested);
+            Ok(debit)
+        })
+    }
+
+    /// A debit that asks for nothing and only charges what the shared store lacks; `None` for a caller
+    /// of whom the shared store was never asked.
+    pub(super) fn report(self, id: LocalCallerId) -> Option<PendingDebit<'a>> {
+        self.with_caller(id, |usage| {
+            let redis_id = usage.remote()?.id;
+            Some(PendingDebit::new(self, id, redis_id, usage, 0))
+        })
+    }
+}
+
 impl<'a> PendingDebit<'a> {
     /// Takes what `usage` owes to the shared store.
-    pub(super) fn new(
+    fn new(
         limiter: PolicyLimiter<'a>,
         local_id: LocalCallerId,
         redis_id: RedisCallerId,

@@ -15,7 +15,6 @@ use alpine_domain::{
 use super::{
     caller_id::{LocalCallerId, RedisCallerId},
     caller_table::{CallerTable, CallerUsage},
-    pending_debit::PendingDebit,
     policy_metrics::{DecisionSource, PolicyMetrics},
     remote_answers::{KnownAnswer, RemoteAnswers, lease_life},
     windows::{SubBuckets, WindowState, WindowStates, decision},
@@ -145,7 +144,7 @@ impl<'a> PolicyLimiter<'a> {
     /// Admits or refuses one request against `windows`, which may be tighter than the policy's own.
     /// If `owing`, an admission is charged to the shared store later.
     pub(super) fn admit(self, windows: &[Window], caller: &str, owing: bool) -> Decision {
-        self.with_caller(self.counts.callers.id(caller), |usage| {
+        self.with_caller(self.local_id(caller), |usage| {
             if !usage.has_room(windows) {
                 return decision(windows, &usage.window_states(windows), false);
             }
@@ -163,33 +162,11 @@ impl<'a> PolicyLimiter<'a> {
         caller: &str,
         instances: NonZeroU32,
     ) -> Option<(Decision, DecisionSource)> {
-        let id = self.counts.callers.id(caller);
+        let id = self.local_id(caller);
         self.with_caller(id, |usage| self.decide(usage, caller, instances))
     }
 
-    /// The same, or the debit to send to the shared store.
-    pub(super) fn decide_or_debit(
-        self,
-        caller: &str,
-        instances: NonZeroU32,
-    ) -> Result<PendingDebit<'a>, (Decision, DecisionSource)> {
-        let id = self.counts.callers.id(caller);
-        self.with_caller(id, |usage| {
-            if let Some(decided) = self.decide(usage, caller, instances) {
-                return Err(decided);
-            }
-            let now = usage.now;
-            let remote = remote_answers(usage, caller);
-            remote.count_request(self.counts.lease_life, now);
-            let requested = remote.lease_size(self.policy, instances.get(), now);
-            let redis_id = remote.id;
-            let debit = PendingDebit::new(self, id, redis_id, usage, requested);
-            remote_answers(usage, caller).debit_sent(requested);
-            Ok(debit)
-        })
-    }
-
-    fn decide(
+    pub(super) fn decide(
         self,
         usage: &mut CallerUsage<'_>,
         caller: &str,
@@ -226,7 +203,7 @@ impl<'a> PolicyLimiter<'a> {
     /// The refusal that is known in this process. Counts nothing.
     pub(super) fn known_refusal(self, caller: &str) -> Option<Decision> {
         let windows = &self.policy.windows;
-        self.with_caller(self.counts.callers.id(caller), |usage| {
+        self.with_caller(self.local_id(caller), |usage| {
             let now = usage.now;
             if !usage.has_room(windows) {
                 return Some(decision(windows, &usage.window_states(windows), false));
@@ -235,13 +212,9 @@ impl<'a> PolicyLimiter<'a> {
         })
     }
 
-    /// A debit that asks for nothing and only charges what the shared store lacks; `None` for a caller
-    /// of whom the shared store was never asked.
-    pub(super) fn report(self, id: LocalCallerId) -> Option<PendingDebit<'a>> {
-        self.with_caller(id, |usage| {
-            let redis_id = usage.remote()?.id;
-            Some(PendingDebit::new(self, id, redis_id, usage, 0))
-        })
+    /// Where the caller's counts stand.
+    pub(super) fn local_id(self, caller: &str) -> LocalCallerId {
+        self.counts.callers.id(caller)
     }
 
     pub(super) fn with_caller<T>(
@@ -259,7 +232,10 @@ impl<'a> PolicyLimiter<'a> {
 }
 
 /// What the shared store has answered about the caller so far.
-fn remote_answers<'a>(usage: &'a mut CallerUsage<'_>, caller: &str) -> &'a mut RemoteAnswers {
+pub(super) fn remote_answers<'a>(
+    usage: &'a mut CallerUsage<'_>,
+    caller: &str,
+) -> &'a mut RemoteAnswers {
     usage.remote_or_insert_with(|| RedisCallerId::of(caller))
 }
 

@@ -5,22 +5,20 @@
 //! repeats a user, a password or a part that could be one.
 
 mod members;
+mod problem;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-use redis::{ConnectionInfo, RedisConnectionInfo};
 use url::Url;
 
+use self::problem::wrong;
+pub(super) use self::{
+    members::{ClusterAddress, SentinelAddress},
+    problem::KEY,
+};
 use crate::SettingsError;
-
-pub(super) const KEY: &str = "redis.url";
-
-const REMEDY: &str = "use redis://[user[:password]@]host[:port][/db], rediss:// for TLS, unix:///path, \
-                      redis+sentinel://[user:password@]host[:port],…/master[/db], or \
-                      redis+cluster://[user:password@]host[:port],… (rediss+… for TLS), and write @ : / \
-                      ? # % in a user or password as %40 %3A %2F %3F %23 %25";
 
 /// What [`RedisSettings`](super::RedisSettings) connects to.
 #[derive(Clone)]
@@ -31,26 +29,6 @@ pub(super) enum RedisAddress {
     Sentinel(SentinelAddress),
     /// All the masters of a cluster.
     Cluster(ClusterAddress),
-}
-
-/// Sentinels, and the master that they watch.
-#[derive(Clone)]
-pub(super) struct SentinelAddress {
-    /// With the Sentinels' own user and password.
-    pub(super) sentinels: Vec<ConnectionInfo>,
-    pub(super) master: String,
-    /// User, password and database of the master.
-    pub(super) redis: RedisConnectionInfo,
-    pub(super) tls: bool,
-    shown: String,
-}
-
-/// Some nodes of a cluster; the others are found through them.
-#[derive(Clone)]
-pub(super) struct ClusterAddress {
-    /// Each with the cluster's user and password.
-    pub(super) nodes: Vec<ConnectionInfo>,
-    shown: String,
 }
 
 impl RedisAddress {
@@ -65,10 +43,6 @@ impl RedisAddress {
             _ => server(text).map(Self::Server),
         }
     }
-}
-
-fn wrong(problem: impl Into<String>) -> SettingsError {
-    SettingsError::new(KEY, problem, REMEDY)
 }
 
 fn server(text: &str) -> Result<Url, SettingsError> {

@@ -18,8 +18,8 @@ use diesel::{
 
 pub use any::AnyConnection;
 pub(crate) use any::MultiBackend;
+pub use postgres_url::shown_url;
 use url::PostgresTarget;
-pub use url::shown_url;
 pub(crate) use url::{Target, create_private};
 
 /// A connection, and what was learned when it was opened.

@@ -179,6 +179,15 @@ impl fmt::Display for Host {
     }
 }
 
+/// The URL as it may be shown in logs and errors: without passwords, and without anything at all when
+/// it cannot be read, because then a password may stand anywhere.
+pub fn shown_url(url: &str) -> String {
+    if url.starts_with("sqlite:") {
+        return url.to_owned();
+    }
+    PostgresUrl::parse(url).map_or_else(|_| "(hidden)".to_owned(), |url| url.to_string())
+}
+
 fn without_scheme(url: &str) -> Option<&str> {
     url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))
 }

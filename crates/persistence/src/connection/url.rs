@@ -162,18 +162,9 @@ fn with_defaults(url: PostgresUrl, settings: &DatabaseSettings) -> PostgresUrl {
     defaults.iter().fold(url, |url, (name, value)| url.with_default(name, value))
 }
 
-/// The URL as it may be shown in logs and errors: without passwords, and without anything at all when
-/// it cannot be read, because then a password may stand anywhere.
-pub fn shown_url(url: &str) -> String {
-    if url.starts_with("sqlite:") {
-        return url.to_owned();
-    }
-    PostgresUrl::parse(url).map_or_else(|_| "(hidden)".to_owned(), |url| url.to_string())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::postgres_url::shown_url, *};
 
     fn parse(url: &str) -> Result<Target> {
         Target::parse(&DatabaseSettings::new(url))

@@ -27,7 +27,7 @@ use alpine_persistence::{self as persistence, Database, Migrator};
 use anyhow::Context as _;
 use prometheus::Registry;
 
-use super::{Ports, adapters::Adapters, settings};
+use super::{adapters::Adapters, ports::Ports, settings};
 use crate::config::Config;
 
 /// Every use case, and what the surface needs besides.
@@ -79,7 +79,7 @@ impl Core {
     /// # Errors
     /// A setting that an adapter refuses, or a registry that has such metrics already.
     pub fn wire(config: &Config, ports: &Ports, registry: &Registry) -> anyhow::Result<Self> {
-        let Ports { clock, steady, randomness, .. } = ports.clone();
+        let Ports { clock, steady, randomness } = ports.clone();
         let infra_metrics = InfraMetrics::register(registry)?;
         let database = Database::open(settings::database(config), registry).map_err(explain)?;
         let Adapters { cache, limiter, blacklist, bus, redis } =

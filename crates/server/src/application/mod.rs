@@ -2,6 +2,7 @@
 
 mod adapters;
 mod core;
+mod ports;
 mod settings;
 mod tasks;
 
@@ -16,46 +17,23 @@ use actix_web::{
     dev::{Server, ServerHandle},
     web,
 };
-use alpine_domain::{Clock, ports::secrets::Randomness, time::SystemClock};
 use alpine_http::{AppState, Freshness, Route, Services, metrics_app, routes};
-use alpine_infra::{MonotonicClock, events::Follower, redis::RedisProbe, secrets::OsRandomness};
+use alpine_infra::{events::Follower, redis::RedisProbe};
 use alpine_persistence::DatabaseProbe;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use prometheus::Registry;
 use tokio::sync::watch;
 
-pub use self::core::Core;
 pub(crate) use self::core::explain;
 pub(crate) use self::settings::database as database_settings;
 use self::tasks::Tasks;
+pub use self::{core::Core, ports::Ports};
 use crate::config::Config;
 
-/// What the application takes from outside: time and chance.
-#[derive(Clone)]
-pub struct Ports {
-    /// What time it is, for everything that is stored, delayed or expires.
-    pub clock: Arc<dyn Clock>,
-    /// A clock that never steps, for counting requests.
-    pub steady: Arc<dyn Clock>,
-    /// For ids and secrets.
-    pub randomness: Arc<dyn Randomness>,
-    /// Routes besides those of the table, for extensions that live outside of this workspace. Called
-    /// once for every worker.
-    pub more_routes: fn(&Arc<Core>) -> Vec<Route>,
-}
-
-impl Default for Ports {
-    /// The machine's clocks and generator.
-    fn default() -> Self {
-        Self {
-            clock: Arc::new(SystemClock),
-            steady: Arc::new(MonotonicClock::new()),
-            randomness: Arc::new(OsRandomness),
-            more_routes: |_| Vec::new(),
-        }
-    }
-}
+/// Routes besides those of the table, for extensions that live outside of this workspace. Called once for
+/// every worker.
+pub type MoreRoutes = fn(&Arc<Core>) -> Vec<Route>;
 
 /// How the application is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -108,17 +86,18 @@ impl Application {
     /// # Errors
     /// A taken port, a database that cannot be opened or migrated, a setting that an adapter refuses.
     pub async fn build(config: &Config) -> anyhow::Result<Self> {
-        Self::build_with(config, Ports::default(), Registry::new()).await
+        Self::build_with(config, &Ports::default(), |_| Vec::new(), Registry::new()).await
     }
 
-    /// Builds with another clock, generator or registry of metrics: tests move time, `main` adds its
-    /// own metrics.
+    /// Builds with another clock or generator, more routes, or another registry of metrics: tests move
+    /// time, `main` adds its own metrics.
     ///
     /// # Errors
     /// As [`build`](Self::build).
     pub async fn build_with(
         config: &Config,
-        ports: Ports,
+        ports: &Ports,
+        more_routes: MoreRoutes,
         registry: Registry,
     ) -> anyhow::Result<Self> {
         // The port comes first: a second start must not touch what the first one serves.
@@ -130,7 +109,7 @@ impl Application {
         if config.database.url.trim().is_empty() {
             crate::config::make_private_folder(&config.data_dir)?;
         }
-        let core = Arc::new(Core::wire(config, &ports, &registry)?);
+        let core = Arc::new(Core::wire(config, ports, &registry)?);
         core.prepare_schema(config).await?;
         core.ensure_producers(config).await?;
 
@@ -142,13 +121,12 @@ impl Application {
             core.infra_metrics.clone(),
         ));
         let surface = settings::http(config);
-        alpine_http::check_limits(&(ports.more_routes)(&core), &surface)
-            .map_err(anyhow::Error::msg)?;
+        alpine_http::check_limits(&more_routes(&core), &surface).map_err(anyhow::Error::msg)?;
         let state = AppState::new(services(&core, &follower), surface, registry)?;
         let state = web::Data::new(state);
         let address = listener.local_addr()?;
         let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        let server = serve_api(config, listener, &state, &core, ports.more_routes)?;
+        let server = serve_api(config, listener, &state, &core, more_routes)?;
         let metrics_server =
             metrics_listener.map(|listener| serve_metrics(listener, &state)).transpose()?;
         let tasks = background(config, &core, &follower);
@@ -299,7 +277,7 @@ fn serve_api(
     listener: TcpListener,
     state: &web::Data<AppState>,
     core: &Arc<Core>,
-    more_routes: fn(&Arc<Core>) -> Vec<Route>,
+    more_routes: MoreRoutes,
 ) -> anyhow::Result<Server> {
     let (state, core) = (state.clone(), core.clone());
     let http = &config.http;

@@ -42,7 +42,8 @@ async fn serve(
 ) -> Result<()> {
     let registry = Registry::new();
     logging.register(&registry)?;
-    let mut application = Application::build_with(config, Ports::default(), registry).await?;
+    let mut application =
+        Application::build_with(config, &Ports::default(), |_| Vec::new(), registry).await?;
     tokio::spawn(stop_on_signals(application.stop_handle()));
 
     let core = application.core().clone();

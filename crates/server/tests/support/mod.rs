@@ -221,9 +221,10 @@ impl Deployment {
             ports.clock = Arc::new(Skewed(SystemClock, skew));
             ports.steady = Arc::new(Skewed(MonotonicClock::new(), skew));
         }
-        let application = Application::build_with(&loaded.config, ports, Registry::new())
-            .await
-            .expect("the application starts");
+        let application =
+            Application::build_with(&loaded.config, &ports, |_| Vec::new(), Registry::new())
+                .await
+                .expect("the application starts");
         TestApp {
             base: format!("http://{}", application.address()),
             core: application.core().clone(),

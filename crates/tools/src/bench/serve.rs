@@ -16,7 +16,7 @@ use alpine_domain::ports::cache::{
 };
 use alpine_http::{AppState, Context, Handler, Route, Services, routes};
 use alpine_server::{
-    application::{Application, Core, Ports},
+    application::{Application, Core, MoreRoutes, Ports},
     logging,
 };
 use anyhow::{Context as _, Result};
@@ -110,18 +110,18 @@ async fn serve_application(
 ) -> Result<()> {
     let registry = Registry::new();
     logging.register(&registry)?;
-    let mut ports = Ports::default();
-    match arguments.variant {
+    let more_routes: MoreRoutes = match arguments.variant {
         Variant::Redis => {
             let url = arguments.redis.as_deref().context("--redis is missing")?;
             let connection = ConnectionManager::new(redis::Client::open(url)?).await?;
             let _ = REDIS.set(connection);
-            ports.more_routes = with_redis;
+            with_redis
         }
-        Variant::Uncached => ports.more_routes = without_cache,
-        Variant::Bare | Variant::Cached => {}
-    }
-    let application = Application::build_with(config, ports, registry).await?;
+        Variant::Uncached => without_cache,
+        Variant::Bare | Variant::Cached => |_| Vec::new(),
+    };
+    let application =
+        Application::build_with(config, &Ports::default(), more_routes, registry).await?;
     let stop = application.stop_handle();
     announce(application.address())?;
     let running = tokio::spawn(application.run());

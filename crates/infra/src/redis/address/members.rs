@@ -3,13 +3,33 @@
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
 use url::{Url, form_urlencoded};
 
-use super::{ClusterAddress, KEY, SentinelAddress, wrong};
+use super::problem::{KEY, wrong};
 use crate::SettingsError;
 
 const SENTINEL_PORT: u16 = 26_379;
 const REDIS_PORT: u16 = 6_379;
 /// Hosts in one address at most.
 const MAX_HOSTS: usize = 64;
+
+/// Sentinels, and the master that they watch.
+#[derive(Clone)]
+pub(in crate::redis) struct SentinelAddress {
+    /// With the Sentinels' own user and password.
+    pub(in crate::redis) sentinels: Vec<ConnectionInfo>,
+    pub(in crate::redis) master: String,
+    /// User, password and database of the master.
+    pub(in crate::redis) redis: RedisConnectionInfo,
+    pub(in crate::redis) tls: bool,
+    pub(super) shown: String,
+}
+
+/// Some nodes of a cluster; the others are found through them.
+#[derive(Clone)]
+pub(in crate::redis) struct ClusterAddress {
+    /// Each with the cluster's user and password.
+    pub(in crate::redis) nodes: Vec<ConnectionInfo>,
+    pub(super) shown: String,
+}
 
 /// An address cut into its parts.
 struct Parts<'a> {

@@ -1,0 +1,30 @@
+//! The number of a signal.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A signal's number at Alpine, from 0 to 2^52 − 1, so that it is exact as a number of JSON. It tells
+/// nothing of other signals, of their number or their order: stores permute it under a key. The
+/// order of signals is that of `created_at`, and among equals only the store knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SignalId(i64);
+
+impl SignalId {
+    /// The id with this value.
+    pub const fn new(id: i64) -> Self {
+        Self(id)
+    }
+
+    /// The value.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for SignalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
