@@ -205,6 +205,12 @@ impl TestApp {
 }
 
 impl Deployment {
+    /// The same with one setting changed, by its environment variable.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts an instance on a host whose clocks are wrong by `skew` seconds.
     pub async fn start(&self, skew: i64) -> TestApp {
         let mut loaded = load(&Sources {
