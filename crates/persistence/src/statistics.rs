@@ -2,14 +2,15 @@
 
 use alpine_domain::{
     Result, Timestamp,
-    signal::PnlPercent,
+    signal::{PnlPercent, Released},
     statistics::{
         Aggregates, ClosedPoint, PerformanceFilter, RowNumber, StatisticsStore, SymbolCounts,
     },
 };
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _,
     dsl::{InnerJoin, IntoBoxed, count, sql},
     sql_types::BigInt,
 };
@@ -45,23 +46,52 @@ impl StatisticsStore for Signals {
             .await
     }
 
-    async fn symbols(&self, limit: u32) -> Result<Vec<SymbolCounts>> {
+    async fn symbols(&self, released: Released, limit: u32) -> Result<Vec<SymbolCounts>> {
         let unreadable = self.database().unreadable();
         self.database()
-            .read_costly("statistics_symbols", move |conn| symbols(conn, limit, &unreadable))
+            .read_costly("statistics_symbols", move |conn| {
+                symbols(conn, released, limit, &unreadable)
+            })
+            .await
+    }
+
+    async fn next_outcome_after(
+        &self,
+        after: Timestamp,
+        min_confidence: Option<f64>,
+    ) -> Result<Option<Timestamp>> {
+        self.database()
+            .read("statistics_next_outcome", move |conn| {
+                next_outcome_after(conn, after, min_confidence)
+            })
             .await
     }
 }
 
 type Closed<'a> = IntoBoxed<'a, InnerJoin<outcomes::table, signals::table>, MultiBackend>;
 
+/// Adds what the reader may know of to a query over outcomes and their signals.
+macro_rules! released {
+    ($rows:expr, $released:expr) => {{
+        let released: Released = $released;
+        let others = released.others_as_of.micros();
+        // No confidence reaches infinity, so that without a bound every signal is in range.
+        let in_range = signals::confidence.lt(released.below.unwrap_or(f64::INFINITY));
+        $rows
+            .filter(outcomes::recorded_at.le(released.as_of.micros()))
+            .filter(signals::created_at.le(released.as_of.micros()))
+            .filter(
+                in_range.or(outcomes::recorded_at.le(others).and(signals::created_at.le(others))),
+            )
+    }};
+}
+
 fn closed(filter: &PerformanceFilter) -> Closed<'_> {
-    let mut rows = outcomes::table
-        .inner_join(signals::table)
-        .into_boxed()
-        .filter(outcomes::pnl_steps.is_not_null())
-        // An end that no calendar of ours can tell is in no figure; lists count and log it.
-        .filter(outcomes::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
+    let mut rows =
+        released!(outcomes::table.inner_join(signals::table).into_boxed(), filter.released)
+            .filter(outcomes::pnl_steps.is_not_null())
+            // An end that no calendar of ours can tell is in no figure; lists count and log it.
+            .filter(outcomes::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
     if let Some(symbol) = &filter.symbol {
         rows = rows.filter(signals::symbol.eq(symbol.as_str()));
     }
@@ -159,22 +189,23 @@ fn closed_points(
 
 fn symbols(
     conn: &mut AnyConnection,
+    known: Released,
     limit: u32,
     unreadable: &UnreadableRows,
 ) -> Result<Vec<SymbolCounts>, Failure> {
-    let rows: Vec<(String, i64, i64)> = outcomes::table
-        .inner_join(signals::table)
-        .group_by(signals::symbol)
-        .order(signals::symbol.asc())
-        .limit(limit.into())
-        .select((
-            signals::symbol,
-            count(outcomes::pnl_steps),
-            sql::<BigInt>(
-                "COUNT(CASE WHEN signals.is_simulated THEN outcomes.pnl_steps ELSE NULL END)",
-            ),
-        ))
-        .load(conn)?;
+    let rows: Vec<(String, i64, i64)> =
+        released!(outcomes::table.inner_join(signals::table), known)
+            .group_by(signals::symbol)
+            .order(signals::symbol.asc())
+            .limit(limit.into())
+            .select((
+                signals::symbol,
+                count(outcomes::pnl_steps),
+                sql::<BigInt>(
+                    "COUNT(CASE WHEN signals.is_simulated THEN outcomes.pnl_steps ELSE NULL END)",
+                ),
+            ))
+            .load(conn)?;
     let counts = rows.into_iter().filter_map(|(text, closed, simulated)| {
         let symbol = stored("signals.symbol", &text);
         Some(SymbolCounts {
@@ -184,4 +215,22 @@ fn symbols(
         })
     });
     Ok(counts.collect())
+}
+
+/// The index on `recorded_at` starts at `after`, so only what is not yet released is read.
+fn next_outcome_after(
+    conn: &mut AnyConnection,
+    after: Timestamp,
+    min_confidence: Option<f64>,
+) -> Result<Option<Timestamp>, Failure> {
+    let rows = outcomes::table.filter(outcomes::recorded_at.gt(after.micros()));
+    let rows = rows.order(outcomes::recorded_at.asc()).select(outcomes::recorded_at);
+    let next: Option<i64> = match min_confidence {
+        Some(least) => {
+            let rows = rows.inner_join(signals::table).filter(signals::confidence.ge(least));
+            rows.first(conn).optional()?
+        }
+        None => rows.first(conn).optional()?,
+    };
+    Ok(next.map(Timestamp::from_micros))
 }

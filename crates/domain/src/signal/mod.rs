@@ -25,7 +25,7 @@ pub use outcome::{NewOutcome, pnl_percent};
 pub use signal_id::SignalId;
 pub use store::{Accepted, OutcomeRecorded, SignalQuery, SignalReader, SignalState, SignalStore};
 pub use verification::{HashForm, VerificationHash, canonical_text, hash_matches};
-pub use visibility::{View, VisibilityPolicy};
+pub use visibility::{Released, View, VisibilityPolicy};
 
 /// The inputs of the producer's hash.
 pub mod hashed {

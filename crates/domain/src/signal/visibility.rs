@@ -43,6 +43,27 @@ impl View {
     }
 }
 
+/// Which outcomes count in the statistics that one reader asks for. The record covers the signals of
+/// every tier, each once it is released to this reader: a signal and its outcome with the reader's own
+/// delay, or, if the reader may never see the signal, with the delay of the public, when everybody may
+/// know of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Released {
+    /// Signals of the reader's range count when they and their outcomes are no younger than this.
+    pub as_of: Timestamp,
+    /// The reader's range: confidence below this percentage, `None` for all.
+    pub below: Option<f64>,
+    /// All other signals count when they and their outcomes are no younger than this.
+    pub others_as_of: Timestamp,
+}
+
+impl Released {
+    /// Everything that was known at `as_of`.
+    pub const fn all(as_of: Timestamp) -> Self {
+        Self { as_of, below: None, others_as_of: as_of }
+    }
+}
+
 /// The rules for every group of readers. Administrators see everything.
 ///
 /// ```
@@ -108,6 +129,19 @@ impl VisibilityPolicy {
             Viewer::Subscriber(Tier::Elite) => self.elite,
             Viewer::Admin => View::UNLIMITED,
         }
+    }
+
+    /// What the record tells `viewer` at `now`.
+    pub fn released(&self, viewer: Viewer, now: Timestamp) -> Released {
+        let (view, others) = (self.view(viewer), now.earlier(self.others_delay(viewer)));
+        Released { as_of: view.as_of(now), below: view.below, others_as_of: others }
+    }
+
+    /// How late the record tells `viewer` of signals outside of their range: as late as the public
+    /// learns of them, and never before the signals of their range.
+    pub fn others_delay(&self, viewer: Viewer) -> Duration {
+        let view = self.view(viewer);
+        if view.below.is_none() { view.delay } else { view.delay.max(self.anonymous.delay) }
     }
 
     /// Whether the signal is of the PREMIUM type.

@@ -4,7 +4,7 @@ mod performance;
 mod store;
 
 pub use performance::{
-    EquityCurve, EquityPoint, MAX_POINTS, Performance, PerformanceRequest, Statistics,
+    EquityCurve, EquityPoint, MAX_POINTS, Performance, PerformanceRequest, Statistics, Told,
 };
 pub use store::{
     Aggregates, ClosedPoint, PerformanceFilter, RowNumber, StatisticsStore, SymbolCounts,

@@ -1,11 +1,14 @@
-//! What the closed signals prove. Public, and shows nothing of an open one.
+//! What the closed signals prove. Public, as late as the reader's lists, and shows nothing of an open one.
 
 use std::sync::Arc;
 
 use super::{Aggregates, PerformanceFilter, StatisticsStore, SymbolCounts};
 use crate::{
     Clock, Result, Timestamp,
-    signal::{PnlPercent, Strategy, Symbol, quotient, steps_to_percent},
+    account::Viewer,
+    signal::{
+        PnlPercent, Released, Strategy, Symbol, VisibilityPolicy, quotient, steps_to_percent,
+    },
     time::days,
 };
 
@@ -74,32 +77,69 @@ pub struct EquityCurve {
     pub simulated_points: u64,
 }
 
-/// Answers how the closed signals did.
+/// An answer of the record, and for how long it is the right one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told<T> {
+    /// The answer.
+    pub answer: T,
+    /// From then on it is another one, by the mere passing of time; `None` if only an event can change
+    /// it.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Answers how the closed signals did. Every answer counts only what is [`Released`] to the reader.
 pub struct Performance {
     store: Arc<dyn StatisticsStore>,
     clock: Arc<dyn Clock>,
+    policy: VisibilityPolicy,
 }
 
 impl Performance {
-    /// The performance of what `store` holds.
-    pub fn new(store: Arc<dyn StatisticsStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    /// The performance of what `store` holds, told under `policy`.
+    pub fn new(
+        store: Arc<dyn StatisticsStore>,
+        clock: Arc<dyn Clock>,
+        policy: VisibilityPolicy,
+    ) -> Self {
+        Self { store, clock, policy }
     }
 
     /// The statistics.
-    pub async fn statistics(&self, request: &PerformanceRequest) -> Result<Statistics> {
-        Ok(Statistics::from(self.store.aggregates(&self.filter(request)).await?))
+    pub async fn statistics(
+        &self,
+        viewer: Viewer,
+        request: &PerformanceRequest,
+    ) -> Result<Told<Statistics>> {
+        let now = self.clock.now();
+        let sums = self.store.aggregates(&self.filter(viewer, request, now)).await?;
+        self.told(Statistics::from(sums), viewer, now).await
     }
 
     /// The equity curve.
-    pub async fn equity_curve(&self, request: &PerformanceRequest) -> Result<EquityCurve> {
-        let filter = self.filter(request);
-        let sums = self.store.aggregates(&filter).await?;
+    pub async fn equity_curve(
+        &self,
+        viewer: Viewer,
+        request: &PerformanceRequest,
+    ) -> Result<Told<EquityCurve>> {
+        let now = self.clock.now();
+        let filter = self.filter(viewer, request, now);
+        self.told(self.curve(&filter).await?, viewer, now).await
+    }
+
+    /// Every instrument with a closed signal, by name.
+    pub async fn symbols(&self, viewer: Viewer) -> Result<Told<Vec<SymbolCounts>>> {
+        let now = self.clock.now();
+        let released = self.policy.released(viewer, now);
+        self.told(self.store.symbols(released, MAX_SYMBOLS).await?, viewer, now).await
+    }
+
+    async fn curve(&self, filter: &PerformanceFilter) -> Result<EquityCurve> {
+        let sums = self.store.aggregates(filter).await?;
         let stride = sums.trades.div_ceil(MAX_POINTS).max(1);
         let (mut points, mut sum, mut seen) = (Vec::new(), 0_i128, 0_u64);
         let (mut after, mut last) = (None, None);
         loop {
-            let chunk = self.store.closed_points(&filter, after, CHUNK).await?;
+            let chunk = self.store.closed_points(filter, after, CHUNK).await?;
             for closed in &chunk {
                 sum += i128::from(closed.pnl.steps());
                 seen += 1;
@@ -122,17 +162,40 @@ impl Performance {
         Ok(EquityCurve { points, total_points: seen, simulated_points: sums.simulated })
     }
 
-    /// Every instrument with a closed signal, by name.
-    pub async fn symbols(&self) -> Result<Vec<SymbolCounts>> {
-        self.store.symbols(MAX_SYMBOLS).await
-    }
-
-    fn filter(&self, request: &PerformanceRequest) -> PerformanceFilter {
+    fn filter(
+        &self,
+        viewer: Viewer,
+        request: &PerformanceRequest,
+        now: Timestamp,
+    ) -> PerformanceFilter {
         PerformanceFilter {
+            released: self.policy.released(viewer, now),
             symbol: request.symbol.clone(),
             strategy: request.strategy.clone(),
-            since: request.days.map(|count| self.clock.now().earlier(days(count))),
+            since: request.days.map(|count| now.earlier(days(count))),
         }
+    }
+
+    async fn told<T>(&self, answer: T, viewer: Viewer, now: Timestamp) -> Result<Told<T>> {
+        Ok(Told { answer, expires_at: self.next_release(viewer, now).await? })
+    }
+
+    /// When the next outcome is released to `viewer` by the mere passing of time.
+    async fn next_release(&self, viewer: Viewer, now: Timestamp) -> Result<Option<Timestamp>> {
+        let view = self.policy.view(viewer);
+        let others_delay = self.policy.others_delay(viewer);
+        let Released { as_of, below, others_as_of } = self.policy.released(viewer, now);
+        let mut next = None;
+        if !view.delay.is_zero() {
+            let outcome = self.store.next_outcome_after(as_of, None).await?;
+            next = Some(outcome.unwrap_or(now).later(view.delay));
+        }
+        if below.is_some() && others_delay > view.delay {
+            let outcome = self.store.next_outcome_after(others_as_of, below).await?;
+            let others = outcome.unwrap_or(now).later(others_delay);
+            next = Some(next.map_or(others, |next| next.min(others)));
+        }
+        Ok(next)
     }
 }
 

@@ -4,18 +4,27 @@ use async_trait::async_trait;
 
 use crate::{
     Result, Timestamp,
-    signal::{PnlPercent, Strategy, Symbol},
+    signal::{PnlPercent, Released, Strategy, Symbol},
 };
 
 /// Which closed signals count.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PerformanceFilter {
+    /// Only what the reader may know of.
+    pub released: Released,
     /// Only this instrument.
     pub symbol: Option<Symbol>,
     /// Only this strategy.
     pub strategy: Option<Strategy>,
     /// Only signals accepted at or after this instant.
     pub since: Option<Timestamp>,
+}
+
+impl PerformanceFilter {
+    /// Every closed signal that is released.
+    pub const fn all(released: Released) -> Self {
+        Self { released, symbol: None, strategy: None, since: None }
+    }
 }
 
 /// Exact sums over closed signals that have a profit or loss.
@@ -79,5 +88,13 @@ pub trait StatisticsStore: Send + Sync {
     ) -> Result<Vec<ClosedPoint>>;
 
     /// Every instrument that has a closed signal, by name; at most `limit`.
-    async fn symbols(&self, limit: u32) -> Result<Vec<SymbolCounts>>;
+    async fn symbols(&self, released: Released, limit: u32) -> Result<Vec<SymbolCounts>>;
+
+    /// When the first outcome after `after` was recorded, of the signals with at least this confidence
+    /// in percent; `None` if there is none.
+    async fn next_outcome_after(
+        &self,
+        after: Timestamp,
+        min_confidence: Option<f64>,
+    ) -> Result<Option<Timestamp>>;
 }

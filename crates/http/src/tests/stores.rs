@@ -286,8 +286,11 @@ impl StatisticsStore for Store {
     ) -> Result<Vec<ClosedPoint>> {
         Ok(Vec::new())
     }
-    async fn symbols(&self, _: u32) -> Result<Vec<SymbolCounts>> {
+    async fn symbols(&self, _: Released, _: u32) -> Result<Vec<SymbolCounts>> {
         Ok(Vec::new())
+    }
+    async fn next_outcome_after(&self, _: Timestamp, _: Option<f64>) -> Result<Option<Timestamp>> {
+        Ok(None)
     }
 }
 

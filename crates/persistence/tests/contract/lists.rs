@@ -3,8 +3,8 @@
 use alpine_domain::{
     page::{Cursor, Slice},
     signal::{
-        Accepted, Signal, SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus,
-        SignalStore as _,
+        Accepted, Released, Signal, SignalId, SignalQuery, SignalReader as _, SignalState,
+        SignalStatus, SignalStore as _,
     },
     statistics::{PerformanceFilter, StatisticsStore as _},
 };
@@ -232,10 +232,10 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
     assert_eq!(bed.signals.find(unreadable).await.unwrap(), None);
     assert_eq!(count(&metrics()), before + 1);
     // What no calendar tells is in no figure either, and takes none away.
-    let filter = PerformanceFilter::default();
+    let filter = PerformanceFilter::all(Released::all(at(1_000_000)));
     let points = bed.signals.closed_points(&filter, None, 10).await.unwrap();
     let sums = bed.signals.aggregates(&filter).await.unwrap();
     assert_eq!((points.len(), sums.trades), (3, 3));
-    let symbols = bed.signals.symbols(10).await.unwrap();
+    let symbols = bed.signals.symbols(filter.released, 10).await.unwrap();
     assert_eq!(symbols.len(), 1);
 }

@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     producer::ProducerStore as _,
-    signal::{PnlPercent, SignalStore as _},
+    signal::{PnlPercent, Released, SignalStore as _},
     statistics::{Aggregates, PerformanceFilter, StatisticsStore as _, SymbolCounts},
 };
 
@@ -13,7 +13,17 @@ on_both!(
     sums_do_not_overflow,
     points_come_in_order_of_closing,
     symbols_are_counted,
+    only_what_is_released_counts,
 );
+
+/// A reader who knows of everything.
+fn late() -> Released {
+    Released::all(at(1_000_000))
+}
+
+fn everything() -> PerformanceFilter {
+    PerformanceFilter::all(late())
+}
 
 async fn closed(bed: &Bed, id: &str, symbol: &str, price: &str, seconds: i64) {
     let argo = bed.producer().await;
@@ -24,7 +34,7 @@ async fn closed(bed: &Bed, id: &str, symbol: &str, price: &str, seconds: i64) {
 }
 
 async fn sums_are_exact_and_filtered(bed: Bed) {
-    let none = bed.signals.aggregates(&PerformanceFilter::default()).await.unwrap();
+    let none = bed.signals.aggregates(&everything()).await.unwrap();
     assert_eq!(none, Aggregates::default());
     closed(&bed, "1", "AAPL", "100.00000001", 10).await;
     closed(&bed, "2", "AAPL", "97.5", 20).await;
@@ -39,7 +49,7 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
     bed.store(vec![signal(&argo, "5", 5)]).await;
     bed.signals.expire(at(100), std::time::Duration::ZERO, &[], 9).await.unwrap();
 
-    let all = bed.signals.aggregates(&PerformanceFilter::default()).await.unwrap();
+    let all = bed.signals.aggregates(&everything()).await.unwrap();
     let expected = Aggregates {
         trades: 4,
         wins: 2,
@@ -50,12 +60,10 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
         smallest: Some(PnlPercent::from_steps(-250_000_000)),
     };
     assert_eq!(all, expected);
-    let symbol =
-        PerformanceFilter { symbol: Some("AAPL".parse().unwrap()), ..PerformanceFilter::default() };
+    let symbol = PerformanceFilter { symbol: Some("AAPL".parse().unwrap()), ..everything() };
     assert_eq!(bed.signals.aggregates(&symbol).await.unwrap().trades, 3);
     let strategy = Some("momentum".parse().unwrap());
-    let filter =
-        PerformanceFilter { strategy, since: Some(at(20)), ..PerformanceFilter::default() };
+    let filter = PerformanceFilter { strategy, since: Some(at(20)), ..everything() };
     assert_eq!(bed.signals.aggregates(&filter).await.unwrap().trades, 2);
 }
 
@@ -64,7 +72,7 @@ async fn sums_do_not_overflow(bed: Bed) {
     for n in 0..12 {
         closed(&bed, &format!("w{n}"), "AAPL", "8999999999", n).await;
     }
-    let sums = bed.signals.aggregates(&PerformanceFilter::default()).await.unwrap();
+    let sums = bed.signals.aggregates(&everything()).await.unwrap();
     assert_eq!(sums.sum_of_wins, 12 * 8_999_999_899 * i128::from(PnlPercent::SCALE));
     assert!(sums.sum_of_wins > i128::from(i64::MAX));
 }
@@ -73,7 +81,7 @@ async fn points_come_in_order_of_closing(bed: Bed) {
     closed(&bed, "b", "AAPL", "101", 20).await;
     closed(&bed, "a", "AAPL", "102", 10).await;
     closed(&bed, "c", "MSFT", "103", 20).await;
-    let filter = PerformanceFilter::default();
+    let filter = everything();
     let all = bed.signals.closed_points(&filter, None, 10).await.unwrap();
     let percents: Vec<_> = all.iter().map(|point| point.pnl.to_string()).collect();
     assert_eq!(percents, ["2", "1", "3"]);
@@ -93,12 +101,62 @@ async fn symbols_are_counted(bed: Bed) {
     closed(&bed, "3", "AAPL", "101", 10).await;
     let argo = bed.producer().await;
     bed.store(vec![signal(&argo, "open", 0)]).await;
-    let symbols = bed.signals.symbols(10).await.unwrap();
+    let symbols = bed.signals.symbols(late(), 10).await.unwrap();
     let record = |symbol: &str, closed_signals| SymbolCounts {
         symbol: symbol.parse().unwrap(),
         closed_signals,
         simulated_signals: 0,
     };
     assert_eq!(symbols, [record("AAPL", 2), record("MSFT", 1)]);
-    assert_eq!(bed.signals.symbols(1).await.unwrap(), [record("AAPL", 2)]);
+    assert_eq!(bed.signals.symbols(late(), 1).await.unwrap(), [record("AAPL", 2)]);
+}
+
+/// By confidence and by time: each outcome counts from its own instant on, and is said to be the next
+/// one before it.
+async fn only_what_is_released_counts(bed: Bed) {
+    let argo = bed.producer().await;
+    for (id, symbol, confidence, created, recorded) in [
+        ("plain", "AAPL", "84.9", 10, 20),
+        ("premium", "MSFT", "85", 10, 30),
+        ("late", "NVDA", "60", 25, 25),
+    ] {
+        let mut new = signal(&argo, id, created);
+        new.symbol = symbol.parse().unwrap();
+        new.confidence = confidence.parse().unwrap();
+        bed.store(vec![new.clone()]).await;
+        bed.signals.record_outcome(outcome(&new, "101", recorded)).await.unwrap();
+    }
+    let public = |seconds| Released::all(at(seconds));
+    let paid = |seconds, others| Released {
+        as_of: at(seconds),
+        below: Some(85.0),
+        others_as_of: at(others),
+    };
+    for (released, expected) in [
+        (public(19), vec![]),
+        (public(20), vec!["AAPL"]),
+        (public(25), vec!["AAPL", "NVDA"]),
+        (public(30), vec!["AAPL", "MSFT", "NVDA"]),
+        (paid(29, 29), vec!["AAPL", "NVDA"]),
+        (paid(100, 29), vec!["AAPL", "NVDA"]),
+        (paid(100, 30), vec!["AAPL", "MSFT", "NVDA"]),
+    ] {
+        let filter = PerformanceFilter::all(released);
+        let symbols = bed.signals.symbols(released, 10).await.unwrap();
+        let names: Vec<_> = symbols.iter().map(|row| row.symbol.as_str()).collect();
+        assert_eq!(names, expected, "{released:?}");
+        let trades = bed.signals.aggregates(&filter).await.unwrap().trades;
+        let points = bed.signals.closed_points(&filter, None, 10).await.unwrap().len();
+        assert_eq!((trades, points), (expected.len() as u64, expected.len()), "{released:?}");
+    }
+    for (after, least, next) in [
+        (19, None, Some(20)),
+        (20, None, Some(25)),
+        (30, None, None),
+        (0, Some(85.0), Some(30)),
+        (30, Some(85.0), None),
+    ] {
+        let found = bed.signals.next_outcome_after(at(after), least).await.unwrap();
+        assert_eq!(found, next.map(at), "{after} {least:?}");
+    }
 }

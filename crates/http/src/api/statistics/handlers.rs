@@ -1,17 +1,18 @@
-//! The public record: statistics over every closed signal, nothing of an open one.
+//! The public record: statistics over every closed signal that is released to the reader, nothing of an
+//! open one.
 
 use actix_web::HttpResponse;
-use alpine_domain::{
-    event::tags,
-    ports::cache::{CachePolicy, Scope},
-    statistics::PerformanceRequest,
-};
+use alpine_domain::{event::tags, ports::cache::CachePolicy, statistics::PerformanceRequest};
 
 use super::{
     parameters,
     views::{EquityCurveView, StatisticsView, SymbolsView},
 };
-use crate::{cached::loaded, context::Context, problem::Result};
+use crate::{
+    cached::{group, loaded},
+    context::Context,
+    problem::Result,
+};
 
 fn policy(context: &Context) -> CachePolicy {
     context.cache_policy(context.state.settings.cache.performance, [tags::PERFORMANCE])
@@ -25,30 +26,52 @@ fn request(context: &Context) -> Result<(PerformanceRequest, String)> {
 /// `GET performance/stats`.
 pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
     let (request, key) = request(&context)?;
+    let viewer = context.viewer();
     context
-        .cached(policy(&context), Scope::Public, key, request, |services, request| async move {
-            let statistics = services.performance.statistics(&request).await?;
-            loaded(&StatisticsView::from(statistics), None)
-        })
+        .cached(
+            policy(&context),
+            group(viewer),
+            key,
+            request,
+            move |services, request| async move {
+                let told = services.performance.statistics(viewer, &request).await?;
+                loaded(&StatisticsView::from(told.answer), told.expires_at)
+            },
+        )
         .await
 }
 
 /// `GET performance/equity-curve`.
 pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
     let (request, key) = request(&context)?;
+    let viewer = context.viewer();
     context
-        .cached(policy(&context), Scope::Public, key, request, |services, request| async move {
-            let curve = services.performance.equity_curve(&request).await?;
-            loaded(&EquityCurveView::from(curve), None)
-        })
+        .cached(
+            policy(&context),
+            group(viewer),
+            key,
+            request,
+            move |services, request| async move {
+                let told = services.performance.equity_curve(viewer, &request).await?;
+                loaded(&EquityCurveView::from(told.answer), told.expires_at)
+            },
+        )
         .await
 }
 
 /// `GET symbols`.
 pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
+    let viewer = context.viewer();
     context
-        .cached(policy(&context), Scope::Public, String::new(), (), |services, ()| async move {
-            loaded(&SymbolsView::new(&services.performance.symbols().await?), None)
-        })
+        .cached(
+            policy(&context),
+            group(viewer),
+            String::new(),
+            (),
+            move |services, ()| async move {
+                let told = services.performance.symbols(viewer).await?;
+                loaded(&SymbolsView::new(&told.answer), told.expires_at)
+            },
+        )
         .await
 }
