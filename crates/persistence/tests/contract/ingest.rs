@@ -46,7 +46,7 @@ async fn replace_changes_nothing_on_foreign_connections_either() {
         match foreign.batch_execute(&sql) {
             Ok(()) => assert!(!is_refused, "{sql}"),
             Err(error) => {
-                assert!(is_refused && error.to_string().contains("immutable"), "{sql}: {error}")
+                assert!(is_refused && error.to_string().contains("immutable"), "{sql}: {error}");
             }
         }
         assert_eq!(bed.signals.find(id).await.unwrap().as_ref(), Some(&before), "{sql}");

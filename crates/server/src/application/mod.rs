@@ -296,6 +296,8 @@ fn serve_api(
     .tcp_nodelay(true)
     .keep_alive(http.keep_alive)
     .client_request_timeout(http.request_head_timeout)
+    // Who closes the connection gets no answer; what was read for them is given up.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(config.shutdown.grace.as_secs())
     .disable_signals()
     .listen(listener)?

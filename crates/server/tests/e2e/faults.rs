@@ -178,3 +178,60 @@ async fn a_read_only_postgres_serves_reads_and_is_written_again() {
         .eventually("writes are taken again", async || alpine.ingest(line).await.status == 201)
         .await;
 }
+
+/// Many readers ask for the costliest figures while their table is locked: others are answered, and
+/// nothing goes on in PostgreSQL for readers who have gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn costly_reads_take_nothing_from_others_and_end_with_their_readers() {
+    let (Some(redis), Some(postgres)) = (own_redis(Memory::Lost), own_postgres()) else {
+        return;
+    };
+    let options = Options::default().set("DATABASE_URL", &postgres.url());
+    let alpine = Alpine::start(&Backend::PostgresRedis { redis: redis.url() }, options).await;
+    let token = alpine.token_of(Tier::Elite, Role::User).await;
+    let postgres = std::sync::Arc::new(postgres);
+    let waiting = || {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' \
+                   AND wait_event_type = 'Lock'";
+        postgres.execute(sql).unwrap().parse::<u32>().unwrap()
+    };
+    let lock = std::thread::spawn({
+        let postgres = std::sync::Arc::clone(&postgres);
+        move || {
+            let sql = "LOCK TABLE outcomes IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(9)";
+            postgres.execute(sql).map(|_| ())
+        }
+    });
+    let locked = async || {
+        let sql = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+                   AND relation = 'outcomes'::regclass";
+        postgres.execute(sql).unwrap() == "1"
+    };
+    alpine.eventually("the table is locked", locked).await;
+
+    // More than there are connections, and no two of them share an entry of the cache.
+    let readers: Vec<_> = (1..=60)
+        .map(|days| {
+            let client = alpine.as_holder(None);
+            tokio::spawn(async move {
+                client.get(&format!("performance/equity-curve?days={days}")).await.status.as_u16()
+            })
+        })
+        .collect();
+    alpine.eventually("they wait in PostgreSQL", async || waiting() > 0).await;
+    for _ in 0..20 {
+        let asked = Instant::now();
+        let answer = alpine.get("auth/me", Some(&token)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        // A connection would be waited for as long as this; the rest is a busy machine's.
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        assert!(waiting() <= 4, "costly reads have four connections");
+    }
+    for reader in &readers {
+        reader.abort();
+    }
+    alpine.eventually("nothing is read for readers who have gone", async || waiting() == 0).await;
+    assert!(!lock.is_finished(), "the lock ended before the statements did");
+    assert_eq!(alpine.get("auth/me", Some(&token)).await.status, 200);
+    lock.join().unwrap().unwrap();
+}
