@@ -51,6 +51,7 @@ async fn serve(
     tracing::info!(%address, profile = ?config.profile, "serving");
     print!("{}", banner::text(config, sources, address, application.metrics_address()));
     let (ours, sources) = (config.clone(), sources.clone());
+    application.spawn(logging.summaries());
     application.spawn(async move {
         if arguments.demo {
             demo::run(core, &ours, address).await;

@@ -252,6 +252,9 @@ pub struct Logging {
     pub format: LogFormat,
     pub filter: String,
     pub buffer_lines: usize,
+    pub repeats: u32,
+    #[serde(deserialize_with = "units::duration")]
+    pub summary_interval: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

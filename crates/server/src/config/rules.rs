@@ -229,6 +229,7 @@ impl Rules {
             ("cache.max_body", config.cache.max_body),
             ("passwords.queue", config.passwords.queue),
             ("logging.buffer_lines", config.logging.buffer_lines),
+            ("logging.repeats", usize::try_from(config.logging.repeats).unwrap_or(usize::MAX)),
         ] {
             self.demand(size >= 1, key, "must be at least 1");
         }
@@ -330,6 +331,7 @@ impl Rules {
         let database = &config.database;
         for (key, span) in [
             ("http.keep_alive", config.http.keep_alive),
+            ("logging.summary_interval", config.logging.summary_interval),
             ("http.request_head_timeout", config.http.request_head_timeout),
             ("http.body_timeout", config.http.body_timeout),
             ("database.checkout_timeout", database.checkout_timeout),

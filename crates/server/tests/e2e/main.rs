@@ -15,6 +15,7 @@ mod support;
 
 mod accounts;
 mod alpine;
+mod connections;
 mod faults;
 mod feed;
 mod field_reports;

@@ -7,6 +7,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot be set up must panic, saying why")]
 
 mod client;
+pub mod process;
 mod producer;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};

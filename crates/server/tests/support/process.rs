@@ -1,0 +1,81 @@
+//! The program itself in a process of its own, for what a process has once: its log and its memory.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// `alpine serve` on SQLite and a free port. Dropping it kills it.
+pub struct Process {
+    pub address: SocketAddr,
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Process {
+    /// Starts it with these settings besides, by environment name, and waits until it serves.
+    pub fn start(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_alpine"))
+            .arg("serve")
+            .env_clear()
+            .env("ALPINE__HTTP__BIND", "127.0.0.1:0")
+            .env("ALPINE__DATA_DIR", folder.path())
+            .env("ALPINE__LOGGING__FORMAT", "json")
+            .env("JWT_SECRET", super::SECRET)
+            .envs(settings.iter().copied())
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the program");
+        let started = Instant::now();
+        let address = loop {
+            let mut lines = Self::read(&folder.path().join("log")).into_iter();
+            if let Some(line) = lines.find(|line| line["message"] == "serving") {
+                break line["address"].as_str().expect("text").parse().expect("an address");
+            }
+            let ended = child.try_wait().expect("a child");
+            // A minute: the machine may be busy.
+            let is_late = started.elapsed() > Duration::from_mins(1);
+            assert!(ended.is_none() && !is_late, "{ended:?} {:?}", started.elapsed());
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        Self { address, child, folder }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Vec<serde_json::Value> {
+        Self::read(&self.folder.path().join("log"))
+    }
+
+    /// The value of a counter or gauge without labels.
+    pub async fn metric(&self, name: &str) -> Option<u64> {
+        let url = format!("http://{}/metrics", self.address);
+        let text = reqwest::get(url).await.expect("an answer").text().await.expect("text");
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        text.lines().find_map(value)
+    }
+
+    fn read(path: &PathBuf) -> Vec<serde_json::Value> {
+        let file = BufReader::new(std::fs::File::open(path).expect("the log"));
+        // The last line may be half written.
+        file.lines().map_while(Result::ok).filter_map(|l| serde_json::from_str(&l).ok()).collect()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
