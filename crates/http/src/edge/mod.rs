@@ -5,3 +5,4 @@ pub(crate) mod cors;
 pub(crate) mod guard;
 pub(crate) mod headers;
 pub(crate) mod outermost;
+mod pieces;

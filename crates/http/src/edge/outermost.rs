@@ -18,7 +18,7 @@ use actix_web::{
 };
 use futures_util::future::LocalBoxFuture;
 
-use super::headers;
+use super::{headers, pieces};
 use crate::{
     problem::{self, Problem},
     request_info::RequestInfo,
@@ -78,7 +78,7 @@ where
             headers::apply(&mut response, &info, &state);
             let response = compress(response, &info, state.settings.compress_from);
             observe(&response, &info, &state);
-            Ok(response)
+            Ok(pieces::cut(response))
         })
     }
 }
