@@ -1,6 +1,6 @@
 //! What a handler is given: the request, who sends it, and everything that it may call.
 
-use std::rc::Rc;
+use std::{rc::Rc, str::FromStr};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
 use alpine_domain::{
@@ -17,6 +17,7 @@ use crate::{
         address::ClientAddress,
         body::{self, MediaType},
         fields::Fields,
+        pairs,
         parameter::Parameters,
         query::Query,
     },
@@ -73,9 +74,16 @@ impl Context {
             .ok_or_else(|| Problem::unauthenticated(Challenge::Bearer, "sign in first"))
     }
 
-    /// A part of the path.
-    pub fn segment(&self, name: &str) -> &str {
-        self.request.match_info().get(name).unwrap_or_default()
+    /// A part of the path, decoded and parsed: `watchlist/BTC%2FUSD` names `BTC/USD`. The router
+    /// decodes every escape except `%25`, `%2B` and `%2F`, so that an encoded slash separates nothing;
+    /// this decodes the three that are left.
+    ///
+    /// # Errors
+    /// 404 naming `what` for a text that is no `T`: nothing has such a name.
+    pub fn segment<T: FromStr>(&self, name: &str, what: &'static str) -> Result<T> {
+        let encoded = self.request.match_info().get(name).unwrap_or_default();
+        let text = pairs::decode(encoded.as_bytes(), b'+').ok_or_else(|| not_found(what))?;
+        text.parse().map_err(|_| not_found(what))
     }
 
     /// The body as it came, of one of the media types in `accepted`.

@@ -4,7 +4,7 @@
 //! with the entry of [`KINDS`]. No SQL, path of the machine, or trace ever stands in a problem; what
 //! operators need is logged under the same `request_id`.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -49,6 +49,15 @@ macro_rules! kinds {
         /// Every kind that this API answers with.
         pub const KINDS: &[&Kind] = &[$(&$name),+];
     };
+}
+
+impl FromStr for &'static Kind {
+    type Err = &'static str;
+
+    /// The kind with this slug.
+    fn from_str(slug: &str) -> Result<Self, &'static str> {
+        KINDS.iter().find(|kind| kind.slug == slug).copied().ok_or("must be a kind of problem")
+    }
 }
 
 kinds! {

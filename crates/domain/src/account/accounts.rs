@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Account, AccountStore, AddressDigest, ApiKeyStore, Email, FullName, NewAccount, NewPassword,
-    NewSession, Role, Secret, SessionId, Tier, UserId, digest,
+    Account, AccountStore, AddressDigest, ApiKeyStore, Email, NewAccount, NewPassword, NewSession,
+    Registration, Role, Secret, SessionId, Tier, UserId, digest,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
-    error::Refusals,
     ports::secrets::{
         AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
     },
@@ -110,18 +109,15 @@ impl Accounts {
     /// Makes an account and signs in, for a client at `address`.
     ///
     /// # Errors
-    /// As [`sign_up`](Self::sign_up).
+    /// [`Error::Conflict`] for a taken address.
     pub async fn sign_up_from(
         &self,
         address: &AddressDigest,
-        email: &str,
-        password: &str,
-        full_name: &str,
+        registration: Registration,
     ) -> Result<SignedIn> {
         let tier = self.settings.signup_tier;
         let priority = HashPriority::Stranger;
-        let account =
-            self.create_with(priority, email, password, full_name, tier, Role::User).await?;
+        let account = self.create_with(priority, registration, tier, Role::User).await?;
         self.open_session(account, Some(address)).await
     }
 
@@ -213,31 +209,18 @@ impl Accounts {
         tier: Tier,
         role: Role,
     ) -> Result<Account> {
-        self.create_with(HashPriority::Known, email, password, full_name, tier, role).await
+        let registration = Registration::parse(email, password, full_name)?;
+        self.create_with(HashPriority::Known, registration, tier, role).await
     }
 
     async fn create_with(
         &self,
         priority: HashPriority,
-        email: &str,
-        password: &str,
-        full_name: &str,
+        registration: Registration,
         tier: Tier,
         role: Role,
     ) -> Result<Account> {
-        let mut refusals = Refusals::default();
-        let email = refusals.check("email", email.parse::<Email>());
-        let password = refusals.check("password", NewPassword::parse(password));
-        let full_name = refusals.check("full_name", full_name.parse::<FullName>());
-        if let (Some(email), Some(password)) = (&email, &password)
-            && password.reveal().to_lowercase() == email.as_str()
-        {
-            refusals.add("password", "must not be the e-mail address");
-            return Err(Error::Invalid(refusals.into_errors()));
-        }
-        let (Some(email), Some(password), Some(full_name)) = (email, password, full_name) else {
-            return Err(Error::Invalid(refusals.into_errors()));
-        };
+        let Registration { email, password, full_name } = registration;
         let password_hash = self.ports.hasher.hash(password.reveal(), priority).await?;
         let created_at = self.ports.clock.now();
         let id = UserId::generate(created_at, self.random());

@@ -9,6 +9,7 @@ mod credentials;
 mod model;
 mod profile;
 mod refresh;
+mod registration;
 mod states;
 mod store;
 
@@ -19,6 +20,7 @@ pub use credentials::{Email, FullName, NewPassword, Secret, digest};
 pub use model::{
     Account, AccountState, ApiKey, ApiKeyId, Caller, Role, SessionId, Tier, UserId, Viewer,
 };
+pub use registration::Registration;
 pub use states::AccountStates;
 pub use store::{
     AccountStore, AddressProof, ApiKeyStore, EmailChange, NewAccount, NewApiKey, NewSession,

@@ -1,9 +1,8 @@
 //! The user's own profile.
 
-use super::{Account, Accounts, Email, EmailChange, ProfileChange, UserId};
+use super::{Account, Accounts, Email, EmailChange, FullName, ProfileChange, UserId};
 use crate::{
     Error, Result,
-    error::Refusals,
     ports::secrets::{HashPriority, PasswordCheck},
 };
 
@@ -28,14 +27,10 @@ impl Accounts {
     pub async fn update_profile(
         &self,
         user: UserId,
-        full_name: Option<&str>,
-        email: Option<&str>,
+        full_name: Option<FullName>,
+        email: Option<Email>,
         current_password: Option<(&str, HashPriority)>,
     ) -> Result<Account> {
-        let mut refusals = Refusals::default();
-        let full_name = full_name.and_then(|text| refusals.check("full_name", text.parse()));
-        let email = email.and_then(|text| refusals.check("email", text.parse::<Email>()));
-        refusals.into_result()?;
         let email = match email {
             Some(email) => self.proved_change(user, email, current_password).await?,
             None => None,

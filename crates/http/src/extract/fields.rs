@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use alpine_domain::{
-    Timestamp,
+    Error, Timestamp,
     error::Refusals,
     json::{BROKEN_TEXT, JsonObject, Member},
 };
@@ -44,18 +44,17 @@ impl Fields {
         self.optional_text(name).unwrap_or_default()
     }
 
-    /// A text that must be there and that `accept` agrees to.
-    pub fn checked_text<T, E: Display>(
+    /// A text that must be there, as what `accept` makes of it; `None` when it is refused, which
+    /// [`finish_with`](Self::finish_with) then tells.
+    pub fn parsed<T, E: Display>(
         &mut self,
         name: &'static str,
         accept: impl FnOnce(&str) -> Result<T, E>,
-    ) -> String {
-        let is_text = matches!(self.members.member(name), Some(Member::Text(_)));
-        let text = self.text(name);
-        if is_text {
-            self.refusals.check(name, accept(&text));
+    ) -> Option<T> {
+        if self.members.member(name).is_none() {
+            self.refusals.add(name, "is required");
         }
-        text
+        self.optional_parsed(name, accept)
     }
 
     /// A text that may be missing or `null`.
@@ -73,15 +72,14 @@ impl Fields {
         }
     }
 
-    /// A text that may be missing, and that `accept` agrees to.
-    pub fn optional_checked<T, E: Display>(
+    /// A text that may be missing or `null`, as what `accept` makes of it.
+    pub fn optional_parsed<T, E: Display>(
         &mut self,
         name: &'static str,
         accept: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<String> {
+    ) -> Option<T> {
         let text = self.optional_text(name)?;
-        self.refusals.check(name, accept(&text))?;
-        Some(text)
+        self.refusals.check(name, accept(&text))
     }
 
     /// Refuses a member that clients may expect to have an effect here, and that has none.
@@ -100,8 +98,7 @@ impl Fields {
 
     /// An instant that may be missing.
     pub fn optional_timestamp(&mut self, name: &'static str) -> Option<Timestamp> {
-        let text = self.optional_text(name)?;
-        self.refusals.check(name, Timestamp::parse_rfc3339(&text))
+        self.optional_parsed(name, Timestamp::parse_rfc3339)
     }
 
     /// Nothing was refused.
@@ -111,7 +108,49 @@ impl Fields {
     pub fn finish(self) -> Result<()> {
         Ok(self.refusals.into_result()?)
     }
+
+    /// Nothing was refused: the members that [must be there](Self::parsed), one or a tuple of several.
+    ///
+    /// # Errors
+    /// 422 with every refused member.
+    pub fn finish_with<R: Required>(self, read: R) -> Result<R::Values> {
+        self.finish()?;
+        // What is missing without being refused was read as optional: a defect of the handler.
+        let defect = || Error::internal("a member that must be there was read as optional");
+        Ok(read.all().ok_or_else(defect)?)
+    }
 }
+
+/// Members that must be there, as they were read.
+pub trait Required {
+    /// What a handler gets.
+    type Values;
+
+    /// All of them, if none was refused.
+    fn all(self) -> Option<Self::Values>;
+}
+
+impl<T> Required for Option<T> {
+    type Values = T;
+
+    fn all(self) -> Option<T> {
+        self
+    }
+}
+
+macro_rules! required_of_tuple {
+    ($($name:ident $index:tt),+) => {
+        impl<$($name),+> Required for ($(Option<$name>,)+) {
+            type Values = ($($name,)+);
+
+            fn all(self) -> Option<Self::Values> {
+                Some(($(self.$index?,)+))
+            }
+        }
+    };
+}
+required_of_tuple!(A 0, B 1);
+required_of_tuple!(A 0, B 1, C 2);
 
 #[cfg(test)]
 mod tests {
@@ -124,8 +163,8 @@ mod tests {
             br#"{"email": "nobody", "password": 7, "expires_at": "soon", "scopes": [1], "tier": "elite"}"#,
         )
         .unwrap();
-        fields.checked_text("email", str::parse::<Email>);
-        fields.checked_text("password", NewPassword::parse);
+        fields.parsed("email", str::parse::<Email>);
+        fields.parsed("password", NewPassword::parse);
         fields.text("full_name");
         fields.optional_timestamp("expires_at");
         fields.optional_texts("scopes");

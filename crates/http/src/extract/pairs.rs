@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &[u8], part: &'static str) -> Result<Vec<(String, Stri
             return Err(Error::malformed(part, "has more than 64 parameters"));
         }
         let mut halves = pair.splitn(2, |b| *b == b'=');
-        let mut half = || decode(halves.next().unwrap_or_default());
+        let mut half = || decode(halves.next().unwrap_or_default(), b' ');
         match (half(), half()) {
             (Some(name), Some(value)) => pairs.push((name, value)),
             _ => {
@@ -27,12 +27,14 @@ pub(crate) fn parse(text: &[u8], part: &'static str) -> Result<Vec<(String, Stri
     Ok(pairs)
 }
 
-fn decode(text: &[u8]) -> Option<String> {
+/// Replaces every `%` escape, and every `+` by `plus`: a space in forms and queries, itself in paths
+/// (RFC 3986, section 2.1). `None` for a broken escape or text that is not UTF-8.
+pub(crate) fn decode(text: &[u8], plus: u8) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
-            b'+' => b' ',
+            b'+' => plus,
             b'%' => {
                 let mut digit = || char::from(*rest.next()?).to_digit(16);
                 u8::try_from(digit()? * 16 + digit()?).ok()?

@@ -94,6 +94,34 @@ async fn administrators_only_means_administrators_only() {
 }
 
 #[actix_web::test]
+async fn a_part_of_a_path_is_decoded_once_and_parsed() {
+    async fn symbol(context: crate::Context) -> Result<actix_web::HttpResponse> {
+        let symbol: alpine_domain::signal::Symbol = context.segment("symbol", "instrument")?;
+        context.message(symbol.as_str())
+    }
+    let path = "list/{symbol}";
+    let table = || vec![Route::new(Method::GET, path, "x", Access::Public, Limit::None, symbol)];
+    let world = world();
+    // The last one would be another symbol if it were decoded twice.
+    for (sent, meant) in [
+        ("AAPL", "AAPL"),
+        ("BTC%2FUSD", "BTC/USD"),
+        ("BTC%2fUSD", "BTC/USD"),
+        ("M%2BA", "M+A"),
+        ("M+A", "M+A"),
+        ("%41B", "AB"),
+        ("A%252FB", "A%2FB"),
+    ] {
+        let answer = world.send_to(table(), get(&format!("/api/v1/list/{sent}"))).await;
+        assert_eq!((answer.status, &answer.json()["message"]), (200, &meant.into()), "{sent}");
+    }
+    for none in ["BTC/USD", "a%3Bb", "%FF", "AB%2", "%zz", "A%00"] {
+        let answer = world.send_to(table(), get(&format!("/api/v1/list/{none}"))).await;
+        assert_problem(&answer, StatusCode::NOT_FOUND, "not-found");
+    }
+}
+
+#[actix_web::test]
 async fn bad_credentials_are_refused_where_none_are_needed() {
     let world = world();
     for path in ["/api/v1/signals/latest", "/api/v1/performance/stats"] {

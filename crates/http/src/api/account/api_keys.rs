@@ -11,7 +11,7 @@ use alpine_domain::account::{AccountState, Caller, Role, Tier};
 
 use super::views::{ApiKeyView, ApiKeysView, NewApiKeyView};
 use crate::{
-    context::{Context, not_found},
+    context::Context,
     problem::{self, Challenge, Problem, Result},
 };
 
@@ -57,7 +57,7 @@ pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
 
 /// `DELETE users/api-keys/{id}`. Open to every tier, so that who was downgraded can still revoke.
 pub(crate) async fn revoke(context: Context) -> Result<HttpResponse> {
-    let id = context.segment("id").parse().map_err(|_| not_found("API key"))?;
+    let id = context.segment("id", "API key")?;
     context.state.services.accounts.revoke_api_key(context.user()?, id).await?;
     context.message("API key revoked")
 }

@@ -7,7 +7,7 @@ use actix_web::{
         header::{HeaderValue, LOCATION},
     },
 };
-use alpine_domain::account::{Caller, Email, FullName, NewPassword};
+use alpine_domain::account::{Caller, Email, FullName, NewPassword, Registration};
 
 use super::views::SignedInView;
 use crate::{
@@ -19,13 +19,14 @@ use crate::{
 /// `POST auth/signup`. What would grant something (`tier`, `role`, ids) is not even read.
 pub(crate) async fn sign_up(mut context: Context) -> Result<HttpResponse> {
     let mut fields = context.json().await?;
-    let email = fields.checked_text("email", str::parse::<Email>);
-    let password = fields.checked_text("password", NewPassword::parse);
-    let full_name = fields.checked_text("full_name", str::parse::<FullName>);
-    fields.finish()?;
-    context.count_attempt(&email).await?;
+    let email = fields.parsed("email", str::parse::<Email>);
+    let password = fields.parsed("password", NewPassword::parse);
+    let full_name = fields.parsed("full_name", str::parse::<FullName>);
+    let (email, password, full_name) = fields.finish_with((email, password, full_name))?;
+    let registration = Registration::new(email, password, full_name)?;
+    context.count_attempt(registration.email().as_str()).await?;
     let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
-    let signed_in = accounts.sign_up_from(&address, &email, &password, &full_name).await?;
+    let signed_in = accounts.sign_up_from(&address, registration).await?;
     let mut answer = context.answer(StatusCode::CREATED, &SignedInView::from(&signed_in))?;
     let profile = HeaderValue::from_static("/api/v1/users/profile");
     answer.headers_mut().insert(LOCATION, profile);

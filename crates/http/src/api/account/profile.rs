@@ -27,8 +27,8 @@ pub(crate) async fn profile(context: Context) -> Result<HttpResponse> {
 pub(crate) async fn update_profile(mut context: Context) -> Result<HttpResponse> {
     let user = context.user()?;
     let mut fields = context.json().await?;
-    let full_name = fields.optional_checked("full_name", str::parse::<FullName>);
-    let email = fields.optional_checked("email", str::parse::<Email>);
+    let full_name = fields.optional_parsed("full_name", str::parse::<FullName>);
+    let email = fields.optional_parsed("email", str::parse::<Email>);
     let current_password = fields.optional_text("current_password");
     fields.refuse("password", "is not changed here");
     fields.finish()?;
@@ -40,7 +40,6 @@ pub(crate) async fn update_profile(mut context: Context) -> Result<HttpResponse>
         }
         _ => None,
     };
-    let (full_name, email) = (full_name.as_deref(), email.as_deref());
     let account = services.accounts.update_profile(user, full_name, email, proof).await?;
     context.ok(&ProfileView::from(&account))
 }

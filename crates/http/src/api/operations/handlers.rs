@@ -8,9 +8,9 @@ use prometheus::Encoder as _;
 
 use super::views::{HealthView, StatusView};
 use crate::{
-    context::{Context, not_found},
+    context::Context,
     health::Status,
-    problem::{self, Problem, Result},
+    problem::{Kind, Problem, Result},
 };
 
 /// `GET /health`.
@@ -67,8 +67,5 @@ pub(crate) async fn metrics(context: Context) -> Result<HttpResponse> {
 
 /// `GET /problems/{kind}`: what a problem's `type` leads to.
 pub(crate) async fn problem_kind(context: Context) -> Result<HttpResponse> {
-    let slug = context.segment("kind");
-    let kind = problem::KINDS.iter().find(|kind| kind.slug == slug);
-    let kind = kind.ok_or_else(|| not_found("kind of problem"))?;
-    context.ok(kind)
+    context.ok(context.segment::<&Kind>("kind", "kind of problem")?)
 }

@@ -53,7 +53,7 @@ pub(crate) async fn page(_context: Context) -> Result<HttpResponse> {
 
 /// `GET /docs/…`.
 pub(crate) async fn file(context: Context) -> Result<HttpResponse> {
-    let file = find(context.segment("file"))?;
+    let file = find(&context.segment::<String>("file", "page")?)?;
     let mut answer = context.serve(&file.body);
     let headers = answer.headers_mut();
     if let Ok(content_type) = HeaderValue::try_from(file.content_type.as_str()) {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cached::{group, loaded, next_link},
-    context::{Context, not_found},
+    context::Context,
     problem::Result,
 };
 
@@ -120,7 +120,7 @@ pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
 
 /// `GET signals/{id}`.
 pub(crate) async fn find(context: Context) -> Result<HttpResponse> {
-    let id = context.segment("id").parse().map_err(|_| not_found("signal"))?;
+    let id = context.segment("id", "signal")?;
     let catalogue = &context.state.services.catalogue;
     let signal = catalogue.find(context.viewer(), SignalId::new(id)).await?;
     context.ok(&SignalView::new(&signal, catalogue))
