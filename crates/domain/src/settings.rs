@@ -1,7 +1,7 @@
 //! How settings are written, for every crate's own settings: durations and sizes with their units, and
 //! the defaults, which stand in `config/default.toml` and nowhere else.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, sync::LazyLock, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -102,9 +102,10 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, 
 ///
 /// # Errors
 /// As that.
-pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+pub fn size<'de, T: TryFrom<usize>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse_size(&text).map_err(D::Error::custom)
+    let bytes = parse_size(&text).map_err(D::Error::custom)?;
+    T::try_from(bytes).map_err(|_| D::Error::custom("is too large"))
 }
 
 /// For `#[serde(deserialize_with)]`: a text, where an empty one means "not set".
@@ -117,6 +118,22 @@ pub fn optional_text<'de, D: Deserializer<'de>>(
     let text = String::deserialize(deserializer)?;
     let text = text.trim();
     Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
+/// For `#[serde(deserialize_with)]`: a table of durations, whose keys are read with [`FromStr`].
+///
+/// # Errors
+/// As [`parse_duration`], or what is wrong with a key, which both are named by the entry.
+pub fn durations<'de, K, D>(deserializer: D) -> Result<BTreeMap<K, Duration>, D::Error>
+where
+    K: FromStr<Err = &'static str> + Ord,
+    D: Deserializer<'de>,
+{
+    let read = |(name, text): (String, String)| {
+        let entry = || Ok((name.parse()?, parse_duration(&text)?));
+        entry().map_err(|reason: &str| D::Error::custom(format!("{name}: {reason}")))
+    };
+    BTreeMap::<String, String>::deserialize(deserializer)?.into_iter().map(read).collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
-use alpine_domain::plan::Plan;
+use alpine_domain::{
+    plan::Plan,
+    settings::{defaults, duration},
+};
 use ipnet::IpNet;
+use serde::Deserialize;
 
 use crate::limit_settings::LimitSettings;
 
@@ -35,7 +39,7 @@ pub struct HttpSettings {
     /// Who may ask how often.
     pub limits: LimitSettings,
     /// How long bodies are kept.
-    pub cache: CacheSettings,
+    pub cache: CacheTtl,
     /// What can be subscribed to, lowest first.
     pub plans: Vec<Plan>,
     /// How long a probe of `/health` may take before it counts as down.
@@ -56,7 +60,7 @@ impl Default for HttpSettings {
             compress_from: 1024,
             serve_metrics: true,
             limits: LimitSettings::default(),
-            cache: CacheSettings::default(),
+            cache: CacheTtl::default(),
             plans: Vec::new(),
             probe_timeout: Duration::from_secs(2),
         }
@@ -106,28 +110,29 @@ impl CorsSettings {
     }
 }
 
-/// How long bodies are kept. Every write invalidates what it changes at once; these times bound what no
-/// write tells of.
-#[derive(Debug, Clone, Copy)]
-pub struct CacheSettings {
+/// The section `cache_ttl` of the configuration: how long bodies are kept. Every write invalidates what
+/// it changes at once; these times bound what no write tells of.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheTtl {
     /// `signals/latest`, `subscribed`, `live` and `history`.
+    #[serde(deserialize_with = "duration")]
     pub signals: Duration,
     /// `performance/…` and `symbols`.
+    #[serde(deserialize_with = "duration")]
     pub performance: Duration,
     /// `auth/me` and `users/profile`.
+    #[serde(deserialize_with = "duration")]
     pub profile: Duration,
     /// How long past its time a body may still be served while a new one is loaded, or when loading
     /// fails.
+    #[serde(deserialize_with = "duration")]
     pub grace: Duration,
 }
 
-impl Default for CacheSettings {
+impl Default for CacheTtl {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        Self {
-            signals: Duration::from_mins(1),
-            performance: Duration::from_mins(5),
-            profile: Duration::from_mins(1),
-            grace: Duration::from_mins(5),
-        }
+        defaults("cache_ttl")
     }
 }

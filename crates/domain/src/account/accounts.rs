@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::Deserialize;
+
 use super::{
     Account, AccountStore, AddressDigest, ApiKeyStore, Email, NewAccount, NewPassword, NewSession,
     Registration, Role, Secret, SessionId, Tier, UserId, digest,
@@ -11,33 +13,31 @@ use crate::{
     ports::secrets::{
         AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
     },
+    settings::{defaults, duration},
 };
 
-/// How accounts behave.
-#[derive(Debug, Clone)]
+/// The section `accounts` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccountSettings {
     /// The tier of every new account.
     pub signup_tier: Tier,
     /// How long an access token is good.
+    #[serde(deserialize_with = "duration")]
     pub access_ttl: Duration,
     /// How long a family of refresh tokens is good, counted from the sign-in.
+    #[serde(deserialize_with = "duration")]
     pub refresh_ttl: Duration,
     /// Live API keys of one user at most.
     pub max_api_keys: u32,
-    /// Makes the digests of the addresses that sessions are opened from. With another key, every
-    /// address is a stranger again. Empty only where nothing is kept.
-    pub address_key: Secret,
+    /// Accounts whose tier, role and generation are remembered in this process.
+    pub standing_cache: usize,
 }
 
 impl Default for AccountSettings {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        Self {
-            signup_tier: Tier::Free,
-            access_ttl: Duration::from_mins(15),
-            refresh_ttl: Duration::from_hours(30 * 24),
-            max_api_keys: 10,
-            address_key: Secret::new(""),
-        }
+        defaults("accounts")
     }
 }
 
@@ -77,6 +77,7 @@ pub struct AccountPorts {
 pub struct Accounts {
     pub(super) ports: AccountPorts,
     pub(super) settings: AccountSettings,
+    address_key: Secret,
 }
 
 /// Denials outlast the longest access token by this much, so that a token issued by a refresh under way
@@ -91,9 +92,10 @@ const WRONG_CREDENTIALS: Error =
 pub(super) const REFRESH_PREFIX: &str = "alp_r_";
 
 impl Accounts {
-    /// The use cases over these adapters.
-    pub const fn new(ports: AccountPorts, settings: AccountSettings) -> Self {
-        Self { ports, settings }
+    /// The use cases over these adapters. `address_key` makes the digests of the addresses that sessions
+    /// are opened from: with another key, every address is a stranger again.
+    pub const fn new(ports: AccountPorts, settings: AccountSettings, address_key: Secret) -> Self {
+        Self { ports, settings, address_key }
     }
 
     /// Makes an account and signs in, for a command: no address is remembered.
@@ -126,7 +128,7 @@ impl Accounts {
     /// # Errors
     /// As [`AddressDigest::of`].
     pub fn address_digest(&self, group: &str) -> Result<AddressDigest> {
-        AddressDigest::of(group, &self.settings.address_key)
+        AddressDigest::of(group, &self.address_key)
     }
 
     /// [`HashPriority::Known`] if somebody signed in to this account from `address` before, which is

@@ -1,27 +1,31 @@
 //! Signals do not stay open for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde::Deserialize;
 
 use super::{SignalStore, Strategy};
-use crate::{Clock, Result};
+use crate::{
+    Clock, Result,
+    settings::{duration, durations},
+};
 
 /// Signals closed in one transaction at most.
 const BATCH: u32 = 500;
 
-/// How long signals may stay open.
-#[derive(Debug, Clone)]
+/// The section `signals` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExpirySettings {
-    /// For strategies without a horizon of their own.
-    pub default_horizon: Duration,
-    /// For single strategies.
-    pub horizons: Vec<(Strategy, Duration)>,
-}
-
-impl Default for ExpirySettings {
-    /// 30 days for everything.
-    fn default() -> Self {
-        Self { default_horizon: Duration::from_hours(30 * 24), horizons: Vec::new() }
-    }
+    /// How long a signal may stay open.
+    #[serde(deserialize_with = "duration")]
+    pub expires_after: Duration,
+    /// How often signals that were open for longer are looked for.
+    #[serde(deserialize_with = "duration")]
+    pub expiry_interval: Duration,
+    /// Other horizons, for single strategies.
+    #[serde(deserialize_with = "durations")]
+    pub expires_after_by_strategy: BTreeMap<Strategy, Duration>,
 }
 
 /// Closes signals that were open for longer than their strategy's horizon, once, on whichever
@@ -29,7 +33,8 @@ impl Default for ExpirySettings {
 pub struct Expiry {
     store: Arc<dyn SignalStore>,
     clock: Arc<dyn Clock>,
-    settings: ExpirySettings,
+    default_horizon: Duration,
+    horizons: Vec<(Strategy, Duration)>,
 }
 
 impl Expiry {
@@ -39,16 +44,16 @@ impl Expiry {
         clock: Arc<dyn Clock>,
         settings: ExpirySettings,
     ) -> Self {
-        Self { store, clock, settings }
+        let horizons = settings.expires_after_by_strategy.into_iter().collect();
+        Self { store, clock, default_horizon: settings.expires_after, horizons }
     }
 
     /// Expires everything that is due now; says how many signals.
     pub async fn run_once(&self) -> Result<usize> {
-        let (now, settings) = (self.clock.now(), &self.settings);
+        let now = self.clock.now();
         let mut expired = 0;
         loop {
-            let batch =
-                self.store.expire(now, settings.default_horizon, &settings.horizons, BATCH).await?;
+            let batch = self.store.expire(now, self.default_horizon, &self.horizons, BATCH).await?;
             expired += batch.len();
             if batch.len() < BATCH as usize {
                 return Ok(expired);

@@ -15,7 +15,7 @@ use alpine_domain::{
     Timestamp,
     account::{
         Account, AccountPorts, AccountSettings, AccountStates, Accounts, Authenticator, Role,
-        SessionId, Tier, UserId,
+        Secret, SessionId, Tier, UserId,
     },
     ports::health::Condition,
     signal::{Catalogue, Intake, VisibilityPolicy},
@@ -95,7 +95,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
     let account_settings = AccountSettings::default();
     let policy = VisibilityPolicy::default();
     let services = Services {
-        accounts: Arc::new(Accounts::new(ports, account_settings)),
+        accounts: Arc::new(Accounts::new(ports, account_settings, Secret::new("key of addresses"))),
         authenticator: Arc::new(Authenticator::new(
             Arc::new(Plain),
             blacklist,

@@ -6,8 +6,11 @@ use std::{
     time::Duration,
 };
 
-use alpine_domain::{Clock, Error, Result, Timestamp, ports::blacklist::TokenBlacklist};
+use alpine_domain::{
+    Clock, Error, Result, Timestamp, ports::blacklist::TokenBlacklist, settings::defaults,
+};
 use async_trait::async_trait;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{InfraMetrics, sync};
@@ -17,17 +20,19 @@ const LONGEST_ID: usize = 64;
 /// Expired ids are looked for once the set has doubled since last time, or grown by this much.
 const FIRST_PURGE: usize = 1_024;
 
-/// Bounds of the set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The section `blacklist` of the configuration: bounds of the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BlacklistSettings {
-    /// Ids held at most; default 1,000,000, some 100 MB when full. Entries leave when their token
-    /// would have expired. At the bound nothing is forgotten: see [`MemoryBlacklist`].
+    /// Ids held at most, some 100 bytes each. Entries leave when their token would have expired. At the
+    /// bound nothing is forgotten: see [`MemoryBlacklist`].
     pub capacity: usize,
 }
 
 impl Default for BlacklistSettings {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        Self { capacity: 1_000_000 }
+        defaults("blacklist")
     }
 }
 

@@ -1,38 +1,40 @@
-//! Bounds of a cache.
+//! The section `cache` of the configuration.
 
 use std::time::Duration;
+
+use alpine_domain::settings::{defaults, duration, size};
+use serde::Deserialize;
 
 use crate::SettingsError;
 
 /// Bounds of a cache in memory.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CacheSettings {
-    /// Bytes of bodies, compressed copies and overhead at most; default 64 MiB.
+    /// Bytes of bodies, compressed copies and overhead at most.
+    #[serde(deserialize_with = "size")]
     pub max_bytes: u64,
-    /// Entries at most; default 100,000.
+    /// Entries at most.
     pub max_entries: u64,
-    /// Bodies longer than this are passed through and not kept; default 2 MiB.
+    /// Bodies of more bytes than this are passed through and not kept.
+    #[serde(deserialize_with = "size")]
     pub max_body: usize,
-    /// How long a load may take; default 2 s. A load that hangs frees its key then.
+    /// How long a load may take. A load that hangs frees its key then.
+    #[serde(deserialize_with = "duration")]
     pub load_deadline: Duration,
-    /// The part of a TTL by which it may be shortened at random, 0 to 1; default 0.1. It keeps
-    /// entries that were filled together from expiring together.
+    /// The part of a TTL by which it may be shortened at random, 0 to 1. It keeps entries that were
+    /// filled together from expiring together.
     pub jitter: f64,
-    /// How long it is remembered that something does not exist, when a loader says so; default 1 s,
-    /// zero to ask each time. Never longer than the TTL of the route.
+    /// How long it is remembered that something does not exist, when a loader says so; zero to ask each
+    /// time. Never longer than the TTL of the route.
+    #[serde(deserialize_with = "duration")]
     pub absent_ttl: Duration,
 }
 
 impl Default for CacheSettings {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        Self {
-            max_bytes: 64 << 20,
-            max_entries: 100_000,
-            max_body: 2 << 20,
-            load_deadline: Duration::from_secs(2),
-            jitter: 0.1,
-            absent_ttl: Duration::from_secs(1),
-        }
+        defaults("cache")
     }
 }
 

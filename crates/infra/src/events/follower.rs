@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use alpine_domain::{
     Error, Result,
     ports::events::{EventBus, EventHandler, EventLog},
+    settings::{defaults, duration},
 };
+use serde::Deserialize;
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -14,37 +16,35 @@ use tokio::{
 
 use crate::InfraMetrics;
 
-/// How the log is followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The section `events` of the configuration: how the log is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FollowerSettings {
-    /// How often the log is read without being woken; default 1 s. Keep it below `fresh_for`.
+    /// How often the log is read without being woken. Keep it below `max_staleness`.
+    #[serde(deserialize_with = "duration")]
     pub poll_interval: Duration,
-    /// Rows read at once; default 500.
+    /// Rows read at once.
     pub page: u32,
-    /// How old the last proof of freshness may be before somebody waits for a new one (Δ); default
-    /// 2 s.
-    pub fresh_for: Duration,
-    /// How long somebody waits for that; default 500 ms.
+    /// How old the last proof of freshness may be before somebody waits for a new one (Δ).
+    #[serde(deserialize_with = "duration")]
+    pub max_staleness: Duration,
+    /// How long somebody waits for that.
+    #[serde(deserialize_with = "duration")]
     pub catch_up_deadline: Duration,
-    /// How long one read, or applying one row, may take; default 2 s. Starting anew from what is
-    /// stored may take ten times as long.
+    /// How long one read, or applying one row, may take. Starting anew from what is stored may take
+    /// ten times as long.
+    #[serde(deserialize_with = "duration")]
     pub step_deadline: Duration,
-    /// Before the first row was seen a gap cannot be told from an empty log. When no read succeeded
-    /// for this long, everything is loaded anew in that case; default 10 min. Keep it below the
-    /// log's retention.
-    pub longest_silence: Duration,
+    /// How long rows are kept. Before the first row was seen a gap cannot be told from an empty log:
+    /// when no read succeeded for a sixth of this, everything is loaded anew in that case.
+    #[serde(deserialize_with = "duration")]
+    pub retention: Duration,
 }
 
 impl Default for FollowerSettings {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        Self {
-            poll_interval: Duration::from_secs(1),
-            page: 500,
-            fresh_for: Duration::from_secs(2),
-            catch_up_deadline: Duration::from_millis(500),
-            step_deadline: Duration::from_secs(2),
-            longest_silence: Duration::from_mins(10),
-        }
+        defaults("events")
     }
 }
 
@@ -141,7 +141,7 @@ impl Follower {
     }
 
     fn is_fresh_in(&self, state: &FollowState) -> bool {
-        state.age().is_some_and(|age| age < self.settings.fresh_for)
+        state.age().is_some_and(|age| age < self.settings.max_staleness)
     }
 }
 
@@ -242,7 +242,7 @@ impl Reader {
 
     fn was_silent_too_long(&self) -> bool {
         let age = self.state.borrow().age();
-        age.is_some_and(|age| age > self.settings.longest_silence)
+        age.is_some_and(|age| age > self.settings.retention / 6)
     }
 
     async fn in_time<T>(

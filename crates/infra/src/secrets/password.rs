@@ -12,9 +12,11 @@ use std::{
 use alpine_domain::{
     Error, Result,
     ports::secrets::{HashPriority, PasswordCheck, PasswordHasher, Randomness},
+    settings::defaults,
 };
 use argon2::{Algorithm, Params, Version, password_hash::phc::PasswordHash};
 use async_trait::async_trait;
+use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{OsRandomness, hash_memory::HashMemory};
@@ -30,32 +32,28 @@ const LONGEST: usize = 4_096;
 /// Hashes at once where the settings do not say: with the memory of each, the process stays below 90 MB.
 const MOST_AT_ONCE: usize = 3;
 
-/// How passwords are hashed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The section `passwords` of the configuration: how they are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HashSettings {
-    /// Memory in KiB; at least and by default 19,456.
+    /// Memory in KiB.
     pub memory_kib: u32,
-    /// Passes over it; at least and by default 2.
-    pub passes: u32,
-    /// Lanes; at least and by default 1.
-    pub lanes: u32,
-    /// Hashes computed at once; by default one for each processor, and three at most. Each holds its
+    /// Passes over it.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+    /// Hashes computed at once; 0 means one for each processor, and three at most. Each holds its
     /// memory for good once it was used. Strangers use all but one of them.
-    pub at_once: usize,
-    /// Calls of each priority that may wait for their turn, at least 1; default 64. Further ones are
-    /// told to come again in a second.
-    pub waiting: usize,
+    pub concurrent: usize,
+    /// Calls of each priority that may wait for their turn, at least 1. Further ones are told to come
+    /// again in a second.
+    pub queue: usize,
 }
 
 impl Default for HashSettings {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        Self {
-            memory_kib: LEAST_MEMORY,
-            passes: LEAST_PASSES,
-            lanes: 1,
-            at_once: available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE),
-            waiting: 64,
-        }
+        defaults("passwords")
     }
 }
 
@@ -89,8 +87,8 @@ impl Argon2Hasher {
     pub fn new(settings: HashSettings, metrics: Arc<InfraMetrics>) -> Result<Self, SettingsError> {
         let floors = [
             ("memory_kib", settings.memory_kib, LEAST_MEMORY),
-            ("passes", settings.passes, LEAST_PASSES),
-            ("lanes", settings.lanes, 1),
+            ("iterations", settings.iterations, LEAST_PASSES),
+            ("parallelism", settings.parallelism, 1),
         ];
         for (key, value, least) in floors {
             if value < least {
@@ -101,20 +99,22 @@ impl Argon2Hasher {
                 ));
             }
         }
-        if settings.at_once == 0 {
-            return Err(SettingsError::new("at_once", "0 would hash nothing", "give at least 1"));
-        }
-        let params = Params::new(settings.memory_kib, settings.passes, settings.lanes, None)
-            .map_err(|e| {
-                SettingsError::new("memory_kib", e.to_string(), "see the limits of RFC 9106")
-            })?;
+        let at_once = match settings.concurrent {
+            0 => available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE),
+            given => given,
+        };
+        let params =
+            Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None)
+                .map_err(|e| {
+                    SettingsError::new("memory_kib", e.to_string(), "see the limits of RFC 9106")
+                })?;
         Ok(Self {
             memory: Arc::new(HashMemory::new(params.clone())),
             params,
-            slots: Arc::new(Semaphore::new(settings.at_once)),
-            strangers: Arc::new(Semaphore::new(settings.at_once.saturating_sub(1).max(1))),
+            slots: Arc::new(Semaphore::new(at_once)),
+            strangers: Arc::new(Semaphore::new(at_once.saturating_sub(1).max(1))),
             waiting: [AtomicUsize::new(0), AtomicUsize::new(0)],
-            most_waiting: settings.waiting,
+            most_waiting: settings.queue,
             metrics,
         })
     }

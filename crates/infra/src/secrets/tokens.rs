@@ -16,6 +16,7 @@ use std::{
 use alpine_domain::{
     Error, Result, Timestamp,
     ports::secrets::{AccessClaims, AccessTokens},
+    settings::defaults,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -75,21 +76,23 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// What every token of this service says, and what is remembered of those seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The section `tokens` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TokenSettings {
-    /// Who issues them (`iss`); default `alpine`.
+    /// Who issues them (`iss`).
     pub issuer: String,
-    /// Whom they are for (`aud`); default `alpine-api`.
+    /// Whom they are for (`aud`).
     pub audience: String,
-    /// Verified tokens remembered at most, by their hash and until they end; default 50,000, some
-    /// 300 bytes each. 0 remembers none.
-    pub remembered: usize,
+    /// Verified tokens remembered at most, by their hash and until they end; some 300 bytes each. 0
+    /// remembers none.
+    pub verified_cache: usize,
 }
 
 impl Default for TokenSettings {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        Self { issuer: "alpine".to_owned(), audience: "alpine-api".to_owned(), remembered: 50_000 }
+        defaults("tokens")
     }
 }
 
@@ -155,10 +158,10 @@ pub struct SignedTokens {
 impl SignedTokens {
     /// Tokens signed with `key`.
     pub fn new(key: SigningKey, settings: TokenSettings) -> Self {
-        let remembered = (settings.remembered > 0).then(|| {
+        let remembered = (settings.verified_cache > 0).then(|| {
             Cache::with(
-                settings.remembered,
-                settings.remembered as u64,
+                settings.verified_cache,
+                settings.verified_cache as u64,
                 UnitWeighter,
                 BySignature(RandomState::new()),
                 DefaultLifecycle::default(),

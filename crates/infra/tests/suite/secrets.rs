@@ -66,7 +66,7 @@ fn what_was_issued_is_verified_until_it_ends() {
     assert!(tokens.verify(&token, at(1_900)).is_err());
     assert!(tokens.verify(&token, at(900)).is_err());
     assert!(tokens.verify(&token, at(1_500)).is_ok());
-    let never = TokenSettings { remembered: 0, ..TokenSettings::default() };
+    let never = TokenSettings { verified_cache: 0, ..TokenSettings::default() };
     let forgetful = SignedTokens::new(SigningKey::new(SECRET).unwrap(), never);
     assert!(forgetful.verify(&token, at(1_500)).is_ok());
     assert!(!format!("{:?}", SigningKey::new(SECRET).unwrap()).contains("0123"));
@@ -177,7 +177,7 @@ async fn passwords_are_checked() {
 #[tokio::test]
 async fn weaker_hashes_are_right_but_outdated() {
     let old = hasher().hash("correct horse battery", HashPriority::Known).await.unwrap();
-    let settings = HashSettings { passes: 3, ..HashSettings::default() };
+    let settings = HashSettings { iterations: 3, ..HashSettings::default() };
     let today = Argon2Hasher::new(settings, metrics()).unwrap();
     let check = |password| today.check(password, Some(&old), HashPriority::Known);
     assert_eq!(check("correct horse battery").await.unwrap(), PasswordCheck::RightButOutdated);
@@ -204,7 +204,7 @@ async fn an_unknown_account_takes_as_long_as_a_wrong_password() {
 
 #[tokio::test]
 async fn too_many_at_once_are_told_to_come_again() {
-    let settings = HashSettings { at_once: 1, waiting: 2, ..HashSettings::default() };
+    let settings = HashSettings { concurrent: 1, queue: 2, ..HashSettings::default() };
     let hasher = Arc::new(Argon2Hasher::new(settings, metrics()).unwrap());
     let mut calls = Vec::new();
     for _ in 0..20 {
@@ -234,9 +234,8 @@ fn settings_below_the_floor_are_refused() {
     let default = HashSettings::default();
     for (key, settings) in [
         ("memory_kib", HashSettings { memory_kib: 19_455, ..default }),
-        ("passes", HashSettings { passes: 1, ..default }),
-        ("lanes", HashSettings { lanes: 0, ..default }),
-        ("at_once", HashSettings { at_once: 0, ..default }),
+        ("iterations", HashSettings { iterations: 1, ..default }),
+        ("parallelism", HashSettings { parallelism: 0, ..default }),
     ] {
         assert_eq!(Argon2Hasher::new(settings, metrics()).err().unwrap().key, key);
     }
@@ -266,7 +265,7 @@ fn a_storm_leaves_no_more_memory_than_the_slots_hold() {
 }
 
 fn storm() {
-    let settings = HashSettings { at_once: 3, waiting: 200, ..HashSettings::default() };
+    let settings = HashSettings { concurrent: 3, queue: 200, ..HashSettings::default() };
     let hasher = Arc::new(Argon2Hasher::new(settings, metrics()).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async {
@@ -286,7 +285,7 @@ fn storm() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_strangers_does_not_shut_out_whoever_is_known() {
     for at_once in [1, 2, 3] {
-        let settings = HashSettings { at_once, waiting: 8, ..HashSettings::default() };
+        let settings = HashSettings { concurrent: at_once, queue: 8, ..HashSettings::default() };
         let hasher = Arc::new(Argon2Hasher::new(settings, metrics()).unwrap());
         let served = Arc::new(AtomicUsize::new(0));
         let storm: Vec<_> = (0..50)

@@ -62,7 +62,7 @@ impl Adapters {
         metrics: &Arc<InfraMetrics>,
     ) -> anyhow::Result<Self> {
         let cache = BodyCache::with_redis(
-            settings::cache(config),
+            config.cache.clone(),
             redis.clone(),
             Arc::clone(clock),
             Arc::clone(metrics),
@@ -74,7 +74,7 @@ impl Adapters {
             Arc::clone(metrics),
         );
         let blacklist = MirroredBlacklist::new(
-            settings::blacklist(config),
+            config.blacklist,
             redis.clone(),
             Arc::clone(clock),
             Arc::clone(metrics),
@@ -95,17 +95,14 @@ impl Adapters {
         metrics: &Arc<InfraMetrics>,
     ) -> anyhow::Result<Self> {
         let cache =
-            BodyCache::in_memory(settings::cache(config), Arc::clone(clock), Arc::clone(metrics))?;
+            BodyCache::in_memory(config.cache.clone(), Arc::clone(clock), Arc::clone(metrics))?;
         let limiter = MemoryRateLimiter::new(
             settings::limiter(config).local,
             Arc::clone(steady),
             Arc::clone(metrics),
         );
-        let blacklist = MemoryBlacklist::new(
-            settings::blacklist(config),
-            Arc::clone(clock),
-            Arc::clone(metrics),
-        );
+        let blacklist =
+            MemoryBlacklist::new(config.blacklist, Arc::clone(clock), Arc::clone(metrics));
         Ok(Self {
             cache: Arc::new(cache),
             limiter: Arc::new(limiter),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use alpine_domain::{
     Clock,
-    account::{AccountPorts, AccountStates, AccountStore, Accounts, Authenticator},
+    account::{AccountPorts, AccountStates, AccountStore, Accounts, Authenticator, Secret},
     event::{CommitHandler, CommittedEvent, InstanceMemory},
     ports::{
         blacklist::TokenBlacklist,
@@ -93,8 +93,7 @@ impl Core {
         let events: Arc<dyn EventLog> = Arc::new(persistence::Events::new(database.clone()));
 
         let tokens = Arc::new(signed_tokens(config)?);
-        let hasher =
-            Arc::new(Argon2Hasher::new(settings::passwords(config), infra_metrics.clone())?);
+        let hasher = Arc::new(Argon2Hasher::new(config.passwords, infra_metrics.clone())?);
         let capacity = config.accounts.standing_cache;
         let states = Arc::new(AccountStates::new(account_store.clone(), capacity));
         let authenticator = Arc::new(Authenticator::new(
@@ -114,7 +113,9 @@ impl Core {
                 clock: clock.clone(),
                 randomness: randomness.clone(),
             },
-            settings::accounts(config),
+            config.accounts.clone(),
+            // A key of its own would be one more secret to lose, and all that it guards are hints.
+            config.secrets.jwt.clone().unwrap_or_else(|| Secret::new("")),
         );
         let memory = Arc::new(InstanceMemory::new(
             account_store.clone(),
@@ -137,7 +138,7 @@ impl Core {
             intake: Arc::new(Intake::new(signals.clone(), clock.clone())),
             catalogue: Arc::new(Catalogue::new(signals.clone(), clock.clone(), visibility.clone())),
             performance: Arc::new(Performance::new(signals.clone(), clock.clone(), visibility)),
-            expiry: Arc::new(Expiry::new(signals, clock.clone(), settings::expiry(config))),
+            expiry: Arc::new(Expiry::new(signals, clock.clone(), config.signals.clone())),
             events,
             memory,
             own_commits,
@@ -224,7 +225,7 @@ impl CommitHandler for OwnCommits {
 fn signed_tokens(config: &Config) -> anyhow::Result<SignedTokens> {
     let secret = config.secrets.jwt.as_ref().context("`secrets.jwt` is missing")?;
     let key = SigningKey::new(secret.reveal().as_bytes()).context("`secrets.jwt`")?;
-    Ok(SignedTokens::new(key, settings::tokens(config)))
+    Ok(SignedTokens::new(key, config.tokens.clone()))
 }
 
 /// The domain keeps the reason of an internal error from clients; the operator needs it.

@@ -114,7 +114,7 @@ impl Application {
         core.ensure_producers(config).await?;
 
         let follower = Arc::new(Follower::start(
-            settings::follower(config),
+            config.events,
             core.events.clone(),
             core.bus.clone(),
             core.memory.clone(),

@@ -15,8 +15,8 @@ use std::{
 
 pub use layers::{Layers, Origin, Setting};
 pub use model::{
-    Accounts, Cache, Config, Cors, Events, Health, Http, LogFormat, Logging, Metrics, MetricsBind,
-    Passwords, Producers, Profile, Redis, Secrets, Shutdown, Signals, Tokens,
+    Config, Cors, Health, Http, LogFormat, Logging, Metrics, MetricsBind, Producers, Profile,
+    Redis, Secrets, Shutdown,
 };
 pub(crate) use rules::parse_network;
 pub use secrets::keep_generated_secrets;
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(loaded.config.http.bind.port(), 2);
         assert_eq!(loaded.config.http.workers, 3);
         assert_eq!(
-            loaded.config.signals.expires_after_by_strategy["scalp"],
+            loaded.config.signals.expires_after_by_strategy[&"scalp".parse().unwrap()],
             std::time::Duration::from_hours(2)
         );
         let origin = |key: &str| loaded.layers.settings[key].origin.clone();
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn every_problem_is_told_at_once() {
         let ConfigError(problems) = with_file(
-            "instances = \"two\"\nprofil = \"production\"\n[http]\nbind = \"localhost\"\nkeep_alive = \"1 year\"\n[tokens]\naccess_ttl = \"60d\"\n",
+            "instances = \"two\"\nprofil = \"production\"\n[http]\nbind = \"localhost\"\nkeep_alive = \"1 year\"\n[accounts]\naccess_ttl = \"60d\"\n",
         )
         .unwrap_err();
         let text = problems.join("\n");
@@ -219,7 +219,7 @@ mod tests {
             "did you mean `profile`?",
             "`http.bind`: invalid socket address syntax",
             "`http.keep_alive`: must be a whole number with a unit",
-            "`tokens.access_ttl`",
+            "`accounts.access_ttl`",
         ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }
@@ -287,11 +287,11 @@ mod tests {
             ("DATABASE_URL", "postgresql://u:p@db/alpine"),
             ("JWT_SECRET", GOOD_SECRET),
             ("JWT_EXPIRATION_HOURS", "24"),
-            ("ALPINE__TOKENS__ACCESS_TTL", "5m"),
+            ("ALPINE__ACCOUNTS__ACCESS_TTL", "5m"),
             ("ARGO_API_KEY", OTHER_SECRET),
         ])
         .unwrap();
-        assert_eq!(loaded.config.tokens.access_ttl.as_secs(), 300);
+        assert_eq!(loaded.config.accounts.access_ttl.as_secs(), 300);
         assert!(loaded.config.producers.keys.contains_key("argo"));
     }
 

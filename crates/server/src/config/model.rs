@@ -5,10 +5,16 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use actix_web::http::header::HeaderName;
 use alpine_domain::{
-    account::{Secret, Tier},
-    signal::VisibilityPolicy,
+    account::{AccountSettings, Secret},
+    signal::{ExpirySettings, VisibilityPolicy},
 };
-use alpine_http::LimitSettings;
+use alpine_http::{CacheTtl, LimitSettings};
+use alpine_infra::{
+    blacklist::BlacklistSettings,
+    cache::CacheSettings,
+    events::FollowerSettings,
+    secrets::{HashSettings, TokenSettings},
+};
 use alpine_persistence::DatabaseSettings;
 use serde::{Deserialize, Deserializer};
 
@@ -34,16 +40,18 @@ pub struct Config {
     pub database: DatabaseSettings,
     pub redis: Redis,
     pub secrets: Secrets,
-    pub tokens: Tokens,
-    pub accounts: Accounts,
-    pub passwords: Passwords,
+    pub tokens: TokenSettings,
+    pub blacklist: BlacklistSettings,
+    pub accounts: AccountSettings,
+    pub passwords: HashSettings,
     pub producers: Producers,
     pub visibility: VisibilityPolicy,
-    pub signals: Signals,
+    pub signals: ExpirySettings,
     pub plans: Plans,
-    pub cache: Cache,
+    pub cache: CacheSettings,
+    pub cache_ttl: CacheTtl,
     pub health: Health,
-    pub events: Events,
+    pub events: FollowerSettings,
     pub rate_limits: LimitSettings,
     pub metrics: Metrics,
     pub logging: Logging,
@@ -117,51 +125,9 @@ pub struct Secrets {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tokens {
-    #[serde(deserialize_with = "units::duration")]
-    pub access_ttl: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub refresh_ttl: Duration,
-    pub issuer: String,
-    pub audience: String,
-    pub verified_cache: usize,
-    pub blacklist_capacity: usize,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Accounts {
-    pub signup_tier: Tier,
-    pub max_api_keys: u32,
-    pub standing_cache: usize,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Passwords {
-    pub memory_kib: u32,
-    pub iterations: u32,
-    pub parallelism: u32,
-    pub concurrent: usize,
-    pub queue: usize,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Producers {
     #[serde(deserialize_with = "secret_table")]
     pub keys: BTreeMap<String, Secret>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signals {
-    #[serde(deserialize_with = "units::duration")]
-    pub expires_after: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub expiry_interval: Duration,
-    #[serde(deserialize_with = "duration_table")]
-    pub expires_after_by_strategy: BTreeMap<String, Duration>,
 }
 
 /// US cents a month.
@@ -175,42 +141,9 @@ pub struct Plans {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Cache {
-    #[serde(deserialize_with = "units::size")]
-    pub max_bytes: usize,
-    pub max_entries: u64,
-    #[serde(deserialize_with = "units::size")]
-    pub max_body: usize,
-    #[serde(deserialize_with = "units::duration")]
-    pub signals_ttl: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub performance_ttl: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub profile_ttl: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub grace: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub load_deadline: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Health {
     #[serde(deserialize_with = "units::duration")]
     pub probe_timeout: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Events {
-    #[serde(deserialize_with = "units::duration")]
-    pub poll_interval: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub max_staleness: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub catch_up_deadline: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub retention: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -283,17 +216,4 @@ fn secret_table<'de, D: Deserializer<'de>>(
 ) -> Result<BTreeMap<String, Secret>, D::Error> {
     let table = BTreeMap::<String, String>::deserialize(deserializer)?;
     Ok(table.into_iter().map(|(name, key)| (name, Secret::new(key))).collect())
-}
-
-fn duration_table<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, Duration>, D::Error> {
-    BTreeMap::<String, String>::deserialize(deserializer)?
-        .into_iter()
-        .map(|(name, text)| {
-            let span = units::parse_duration(&text)
-                .map_err(|reason| serde::de::Error::custom(format!("{name}: {reason}")))?;
-            Ok((name, span))
-        })
-        .collect()
 }

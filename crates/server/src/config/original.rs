@@ -52,7 +52,7 @@ pub(super) fn translate(
     if let Some(hours) = get("JWT_EXPIRATION_HOURS") {
         match hours.parse::<u32>() {
             Ok(hours) => found.push((
-                "tokens.access_ttl",
+                "accounts.access_ttl",
                 Value::String(format!("{hours}h")),
                 "JWT_EXPIRATION_HOURS",
             )),
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(
             translated(&pairs),
             [
-                ("tokens.access_ttl".to_owned(), "24h".to_owned()),
+                ("accounts.access_ttl".to_owned(), "24h".to_owned()),
                 ("logging.filter".to_owned(), "debug".to_owned())
             ]
         );

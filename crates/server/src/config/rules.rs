@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr, ops::RangeInclusive, time::Duration};
 
-use alpine_domain::{account::Secret, producer::ProducerName, signal::Strategy};
+use alpine_domain::{account::Secret, producer::ProducerName};
 use alpine_infra::redis::RedisSettings;
 use ipnet::IpNet;
 use url::Url;
@@ -39,7 +39,6 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     rules.addresses(config);
     rules.database(config);
     rules.accounts(config);
-    rules.signals(config);
     rules.plans(config);
     rules.limits(config);
     rules.times(config);
@@ -208,11 +207,12 @@ impl Rules {
     }
 
     fn accounts(&mut self, config: &Config) {
-        let tokens = &config.tokens;
+        let (accounts, tokens) = (&config.accounts, &config.tokens);
         self.demand(
-            tokens.access_ttl >= Duration::from_secs(1) && tokens.access_ttl < tokens.refresh_ttl,
-            "tokens.access_ttl",
-            "must be at least 1s and shorter than tokens.refresh_ttl; revoked sessions are remembered \
+            accounts.access_ttl >= Duration::from_secs(1)
+                && accounts.access_ttl < accounts.refresh_ttl,
+            "accounts.access_ttl",
+            "must be at least 1s and shorter than accounts.refresh_ttl; revoked sessions are remembered \
              this long",
         );
         for (key, text) in
@@ -221,10 +221,10 @@ impl Rules {
             self.demand(!text.trim().is_empty(), key, "must not be empty");
         }
         for (key, size) in [
-            ("tokens.blacklist_capacity", tokens.blacklist_capacity),
+            ("blacklist.capacity", config.blacklist.capacity),
             ("accounts.standing_cache", config.accounts.standing_cache),
             ("rate_limits.capacity", config.rate_limits.capacity),
-            ("cache.max_bytes", config.cache.max_bytes),
+            ("cache.max_bytes", usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX)),
             ("cache.max_entries", usize::try_from(config.cache.max_entries).unwrap_or(usize::MAX)),
             ("cache.max_body", config.cache.max_body),
             ("passwords.queue", config.passwords.queue),
@@ -249,16 +249,6 @@ impl Rules {
             "passwords.iterations",
             "must be between 2 and 100",
         );
-    }
-
-    fn signals(&mut self, config: &Config) {
-        for (name, horizon) in &config.signals.expires_after_by_strategy {
-            let key = format!("signals.expires_after_by_strategy.{name}");
-            if let Err(reason) = name.parse::<Strategy>() {
-                self.demand(false, &key, &format!("a strategy's name {reason}"));
-            }
-            self.demand(*horizon > Duration::ZERO, &key, "must be longer than 0s");
-        }
     }
 
     fn plans(&mut self, config: &Config) {
@@ -347,15 +337,20 @@ impl Rules {
             ("redis.probe_interval", config.redis.probe_interval),
             ("signals.expires_after", config.signals.expires_after),
             ("signals.expiry_interval", config.signals.expiry_interval),
-            ("cache.signals_ttl", config.cache.signals_ttl),
-            ("cache.performance_ttl", config.cache.performance_ttl),
-            ("cache.profile_ttl", config.cache.profile_ttl),
+            ("cache_ttl.signals", config.cache_ttl.signals),
+            ("cache_ttl.performance", config.cache_ttl.performance),
+            ("cache_ttl.profile", config.cache_ttl.profile),
             ("cache.load_deadline", config.cache.load_deadline),
             ("health.probe_timeout", config.health.probe_timeout),
             ("events.poll_interval", config.events.poll_interval),
             ("events.catch_up_deadline", config.events.catch_up_deadline),
+            ("events.step_deadline", config.events.step_deadline),
         ] {
             self.demand(span > Duration::ZERO, key, "must be longer than 0s");
+        }
+        for (name, horizon) in &config.signals.expires_after_by_strategy {
+            let key = format!("signals.expires_after_by_strategy.{name}");
+            self.demand(*horizon > Duration::ZERO, &key, "must be longer than 0s");
         }
         let events = &config.events;
         self.demand(

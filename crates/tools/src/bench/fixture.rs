@@ -44,7 +44,7 @@ pub(super) fn config(folder: &Path, workers: usize) -> Result<Config> {
         // The passwords of the benchmark are nobody's.
         ("passwords.memory_kib", toml::Value::from(19_456)),
         ("passwords.iterations", toml::Value::from(2)),
-        ("tokens.access_ttl", text("2h")),
+        ("accounts.access_ttl", text("2h")),
         ("logging.format", text("json")),
     ];
     for key in [

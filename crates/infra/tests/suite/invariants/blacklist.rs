@@ -120,7 +120,7 @@ impl Instance {
             Arc::new(MirroredBlacklist::new(settings, redis, Arc::new(SystemClock), metrics()));
         let handler = Handler { log: Arc::clone(log), list: Arc::clone(&list) };
         let follower = Follower::start(
-            FollowerSettings { fresh_for: DELTA, ..FollowerSettings::default() },
+            FollowerSettings { max_staleness: DELTA, ..FollowerSettings::default() },
             Arc::<Log>::clone(log),
             Arc::new(NoWakeBus),
             Arc::new(handler),

@@ -179,8 +179,8 @@ async fn ask_at_once(cluster: &Cluster, readers: usize) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_07_a_thousand_readers_of_an_expired_key_cause_one_load() {
     let options = at_once()
-        .set("ALPINE__CACHE__SIGNALS_TTL", "60s")
-        .set("ALPINE__CACHE__GRACE", "60s")
+        .set("ALPINE__CACHE_TTL__SIGNALS", "60s")
+        .set("ALPINE__CACHE_TTL__GRACE", "60s")
         .set("ALPINE__REDIS__DEADLINE", "5s")
         .clock_at(Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap());
     let Some(mut cluster) = Cluster::start(3, options).await else { return };

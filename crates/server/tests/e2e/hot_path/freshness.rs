@@ -45,8 +45,8 @@ async fn invariant_11_with_database_and_redis_away_tokens_are_refused_and_public
     let Some(mut postgres) = own_postgres() else { return };
     let options = Options::default()
         .set("DATABASE_URL", &postgres.url())
-        .set("ALPINE__CACHE__SIGNALS_TTL", "60s")
-        .set("ALPINE__CACHE__GRACE", "120s")
+        .set("ALPINE__CACHE_TTL__SIGNALS", "60s")
+        .set("ALPINE__CACHE_TTL__GRACE", "120s")
         .clock_at(Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap());
     let Some(mut cluster) = Cluster::start(2, options).await else { return };
     let token = cluster.account("ada@example.com", Tier::Pro).await.access_token;
