@@ -26,3 +26,4 @@ mod rollback_plan;
 mod seed_checklist;
 mod smoke;
 mod visibility;
+mod watchlist;

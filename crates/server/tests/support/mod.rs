@@ -64,6 +64,8 @@ pub struct Options {
     pub clock: Option<Arc<ManualClock>>,
     /// By how many seconds the host's clocks are wrong.
     pub skew: i64,
+    /// Routes besides those of the table, of every instance.
+    pub more_routes: Option<fn(&Arc<Core>) -> Vec<alpine_http::Route>>,
 }
 
 impl Options {
@@ -98,6 +100,7 @@ pub struct Deployment {
     database: Option<Arc<TestDatabase>>,
     settings: Vec<(String, String)>,
     clock: Option<Arc<ManualClock>>,
+    more_routes: Option<fn(&Arc<Core>) -> Vec<alpine_http::Route>>,
 }
 
 /// The running application. Dropping it stops it; the last one to go drops the database.
@@ -147,9 +150,10 @@ impl TestApp {
             let prefix = redis_prefix().trim_end_matches(':').to_owned();
             settings.push(("ALPINE__REDIS__KEY_PREFIX".to_owned(), prefix));
         }
-        settings.extend(options.settings);
-        let deployment = Deployment { folder, database, settings, clock: options.clock };
-        deployment.start(options.skew).await
+        let Options { settings: changed, clock, skew, more_routes } = options;
+        settings.extend(changed);
+        let deployment = Deployment { folder, database, settings, clock, more_routes };
+        deployment.start(skew).await
     }
 
     /// Another instance on the same database and Redis, with the same settings and clock.
@@ -228,8 +232,9 @@ impl Deployment {
             ports.clock = Arc::new(Skewed(SystemClock, skew));
             ports.steady = Arc::new(Skewed(MonotonicClock::new(), skew));
         }
+        let more_routes = self.more_routes.unwrap_or(|_| Vec::new());
         let application =
-            Application::build_with(&loaded.config, &ports, |_| Vec::new(), Registry::new())
+            Application::build_with(&loaded.config, &ports, more_routes, Registry::new())
                 .await
                 .expect("the application starts");
         TestApp {
