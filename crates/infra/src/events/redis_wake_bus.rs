@@ -121,16 +121,16 @@ async fn receive(redis: RedisHandle, local: Arc<Notify>, instance: Arc<str>) {
                 tracing::debug!(%error, "waiting for wake-ups failed");
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                // Wake-ups may have been missed meanwhile, or lost with the server's memory.
+                // Wake-ups may be missed meanwhile, or lost with the server's memory.
                 last = None;
-                local.notify_one();
             }
         }
     }
 }
 
 /// Waits once. The first position is that of the newest entry: `$` on every call would miss what is
-/// added between two calls. So is the position after a wait in vain: the stream may be a new one.
+/// added between two calls. What was added before it may be missed, so this instance is woken once it
+/// is known. The position after a wait in vain is the newest entry as well: the stream may be a new one.
 async fn listen(
     redis: &RedisHandle,
     key: &str,
@@ -142,9 +142,13 @@ async fn listen(
     let patience = redis.settings().connect_timeout;
     let position = match last {
         Some(position) => position.clone(),
-        None => newest(&mut connection, key, patience).await?,
+        None => {
+            let newest = newest(&mut connection, key, patience).await?;
+            *last = Some(newest.clone());
+            local.notify_one();
+            newest
+        }
     };
-    *last = Some(position.clone());
     let reply: Option<StreamReadReply> =
         connection.wait_for(&read(key, &position), BLOCK + patience).await?;
     let added = reply.and_then(|mut reply| reply.keys.pop()).map(|stream| stream.ids);

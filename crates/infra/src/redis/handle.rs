@@ -159,15 +159,16 @@ impl RedisHandle {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => match Cause::of(&error) {
                 Some(Cause::Unreachable) => ("connection", RedisUnavailable::Failed(error)),
-                Some(_) => ("refused", RedisUnavailable::Failed(error)),
-                None => {
-                    // It concerns this command or its key. Others are used on.
+                // It concerns this command or its key; others are used on. Whether a right is missing
+                // that all need, the probe finds out.
+                None | Some(Cause::LacksRights) => {
                     shared.metrics.redis_failures.with_label_values(&["reply"]).inc();
                     if shared.reply_warnings.is_due() {
                         tracing::warn!(%error, "Redis answered a command with an error");
                     }
                     return Err(RedisUnavailable::Failed(error));
                 }
+                Some(_) => ("refused", RedisUnavailable::Failed(error)),
             },
             Err(_) => ("deadline", RedisUnavailable::Deadline),
         };

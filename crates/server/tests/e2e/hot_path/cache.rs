@@ -203,7 +203,8 @@ async fn invariant_07_a_thousand_readers_of_an_expired_key_cause_one_load() {
         let before = loads(&cluster).await;
         let answers = ask_at_once(&cluster, 1_000).await;
         let caused = loads(&cluster).await - before;
-        eprintln!("{state:?}: {caused} loads");
+        let suspicions = cluster.total("redis_suspicions_total", "").await;
+        eprintln!("{state:?}: {caused} loads, {suspicions} suspicions");
         assert!(answers.iter().all(|answer| *answer == answers[0]));
         assert!((1..=allowed).contains(&caused), "{caused} loads with Redis {state:?}");
     }
