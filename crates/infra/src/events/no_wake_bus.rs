@@ -13,6 +13,6 @@ impl EventBus for NoWakeBus {
     fn wake(&self) {}
 
     async fn woken(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

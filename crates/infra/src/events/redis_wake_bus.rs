@@ -140,14 +140,13 @@ async fn listen(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut connection = redis.blocking().get().await?;
     let patience = redis.settings().connect_timeout;
-    let position = match last {
-        Some(position) => position.clone(),
-        None => {
-            let newest = newest(&mut connection, key, patience).await?;
-            *last = Some(newest.clone());
-            local.notify_one();
-            newest
-        }
+    let position = if let Some(position) = last {
+        position.clone()
+    } else {
+        let newest = newest(&mut connection, key, patience).await?;
+        *last = Some(newest.clone());
+        local.notify_one();
+        newest
     };
     let reply: Option<StreamReadReply> =
         connection.wait_for(&read(key, &position), BLOCK + patience).await?;
@@ -156,15 +155,14 @@ async fn listen(
     if added.iter().any(|entry| entry.get::<String>(SENDER).as_deref() != Some(instance)) {
         local.notify_one();
     }
-    match added.into_iter().next_back() {
-        Some(entry) => *last = Some(entry.id),
-        None => {
-            let newest = newest(&mut connection, key, patience).await?;
-            if newest != position {
-                local.notify_one();
-            }
-            *last = Some(newest);
+    if let Some(entry) = added.into_iter().next_back() {
+        *last = Some(entry.id);
+    } else {
+        let newest = newest(&mut connection, key, patience).await?;
+        if newest != position {
+            local.notify_one();
         }
+        *last = Some(newest);
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ pub(super) struct WindowState {
 /// One for each window, in the order of the policy; policies have two as a rule.
 pub(super) type WindowStates = SmallVec<[WindowState; 2]>;
 
-/// Says it in the port's script_call. `states` stand in the order of `windows`, after the decision.
+/// The port's form of a decision. `states` are in the order of `windows`, after the decision.
 pub(super) fn decision(windows: &[Window], states: &[WindowState], allowed: bool) -> Decision {
     let pairs = || windows.iter().zip(states);
     let told = if allowed {

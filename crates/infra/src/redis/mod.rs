@@ -2,7 +2,7 @@
 //! server, and a small pool for what blocks.
 //!
 //! Behind the connection is one server, the master that Sentinels name, or a cluster, whose own client
-//! keeps one such connection to each node. Nobody but `connector` and `connection` knows which.
+//! keeps one such connection to each node. Only `connector` and `connection` know which.
 //!
 //! Ordinary commands go through one [`redis::aio::ConnectionManager`], since that is fastest: it sends
 //! what many requests ask for in one write, where a pool pays for a checkout each, and for a ping
@@ -16,8 +16,8 @@
 //! | bb8, 8 connections, no ping | 110,000 | 0.41 | 0.3 ms |
 //! | bb8, 32 connections, ping on checkout | 67,000 | 0.25 | 1.3 ms |
 //!
-//! BlockingConnection commands (`XREAD BLOCK`) would hold everybody else up there, so they have connections of
-//! their own, pooled by bb8.
+//! Blocking commands (`XREAD BLOCK`) would delay all others there, so they have connections of their
+//! own, pooled by bb8.
 //!
 //! A use that fails takes Redis out of use for everybody at once: a request waits for one deadline at
 //! most, and those after it not at all. The probe then asks several times within some milliseconds. If

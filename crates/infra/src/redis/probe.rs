@@ -157,11 +157,13 @@ impl Shared {
             let connection = self.connection().ok_or(Cause::Unreachable)?;
             match timeout(RECOVERY_DEADLINE, hook(connection)).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => match Cause::of(&error) {
-                    Some(cause) => return Err(cause),
+                Ok(Err(error)) => {
+                    if let Some(cause) = Cause::of(&error) {
+                        return Err(cause);
+                    }
                     // It concerns one key. The others can be used.
-                    None => tracing::warn!(%error, "Redis takes only part of what it missed"),
-                },
+                    tracing::warn!(%error, "Redis takes only part of what it missed");
+                }
                 Err(_) => return Err(Cause::Slow),
             }
         }

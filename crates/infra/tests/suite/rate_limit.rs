@@ -55,7 +55,7 @@ async fn a_refusal_that_is_known_is_told_without_counting(limiter: Arc<dyn RateL
     }
     let refused = limiter.admit(&policy, "asked").await;
     assert!(!refused.allowed);
-    let known = limiter.known_refusal(&policy, "asked").expect("it was told a moment ago");
+    let known = limiter.known_refusal(&policy, "asked").unwrap();
     assert_eq!((known.allowed, known.limit, known.remaining), (false, 3, 0));
     assert!(known.retry_after.is_some());
     assert_eq!(limiter.known_refusal(&policy, "another"), None);

@@ -38,12 +38,12 @@ struct Parts {
     remote: RedisBlacklist,
 }
 
-async fn parts(redis: RedisHandle) -> Parts {
-    parts_at(redis, 0).await
+fn parts(redis: RedisHandle) -> Parts {
+    parts_at(redis, 0)
 }
 
 /// An instance that starts when the event `at` is the newest.
-async fn parts_at(redis: RedisHandle, at: i64) -> Parts {
+fn parts_at(redis: RedisHandle, at: i64) -> Parts {
     let clock = || Arc::new(SystemClock);
     let cache =
         BodyCache::with_redis(CacheSettings::default(), redis.clone(), clock(), metrics()).unwrap();
@@ -136,7 +136,7 @@ async fn warm_up(parts: &Parts) {
 #[tokio::test]
 async fn killed_and_back_empty() {
     let Some(mut server) = OwnRedis::start() else { return };
-    let parts = parts(open(server.settings()).await).await;
+    let parts = parts(open(server.settings()).await);
     warm_up(&parts).await;
     server.0.kill().unwrap();
     everything_goes_on(&parts).await;
@@ -153,7 +153,7 @@ async fn killed_and_back_empty() {
 #[tokio::test]
 async fn stopped_and_continued() {
     let Some(mut server) = OwnRedis::start() else { return };
-    let redis = parts(open(server.settings()).await).await;
+    let redis = parts(open(server.settings()).await);
     warm_up(&redis).await;
     server.0.stop().unwrap();
     everything_goes_on(&redis).await;
@@ -162,7 +162,7 @@ async fn stopped_and_continued() {
     // Another instance must not find in Redis what was invalidated while it was stopped. It comes
     // up as servers do, and this one has asked for the body since.
     assert_eq!(cached(&redis, "other", "x").await.1, CacheOutcome::Miss);
-    let late = parts_at(open(redis.redis.settings().clone()).await, 1).await;
+    let late = parts_at(open(redis.redis.settings().clone()).await, 1);
     assert_eq!(cached(&late, "warm", "three").await, ("three".into(), CacheOutcome::Miss));
 }
 
@@ -170,8 +170,7 @@ async fn stopped_and_continued() {
 async fn absent_at_boot_delays_nothing() {
     let settings = RedisSettings::new(&format!("redis://127.0.0.1:{}/", free_port())).unwrap();
     let started = Instant::now();
-    let parts =
-        parts(crate::support::identified(RedisHandle::open(settings, metrics()).unwrap())).await;
+    let parts = parts(crate::support::identified(RedisHandle::open(settings, metrics()).unwrap()));
     let bus = RedisWakeBus::new(parts.redis.clone());
     assert_eq!(cached(&parts, "a", "one").await, ("one".into(), CacheOutcome::Miss));
     assert!(parts.limiter.admit(&policy(3), "x").await.allowed);
@@ -185,7 +184,7 @@ async fn absent_at_boot_delays_nothing() {
 #[tokio::test]
 async fn crossing_an_outage_admits_nothing_extra_on_one_instance() {
     let Some(mut server) = OwnRedis::start() else { return };
-    let parts = parts(open(server.settings()).await).await;
+    let parts = parts(open(server.settings()).await);
     let policy = policy(20);
     let mut admitted = 0;
     for _ in 0..8 {
@@ -209,7 +208,7 @@ async fn crossing_an_outage_admits_nothing_extra_on_one_instance() {
 async fn what_was_admitted_meanwhile_is_charged_for_all_instances() {
     let Some(mut server) = OwnRedis::start() else { return };
     let settings = server.settings();
-    let (a, b) = (parts(open(settings.clone()).await).await, parts(open(settings).await).await);
+    let (a, b) = (parts(open(settings.clone()).await), parts(open(settings).await));
     let policy = policy(20);
     server.0.stop().unwrap();
     until_away_or_use(&a).await;
@@ -237,7 +236,7 @@ async fn until_away_or_use(parts: &Parts) {
 #[tokio::test]
 async fn a_read_only_or_full_server_is_a_miss_not_an_error() {
     let Some(server) = OwnRedis::start() else { return };
-    let parts = parts(open(server.settings()).await).await;
+    let parts = parts(open(server.settings()).await);
     let mut connection = redis::Client::open(parts.redis.settings().address())
         .unwrap()
         .get_multiplexed_async_connection()

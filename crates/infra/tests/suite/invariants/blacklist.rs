@@ -88,7 +88,7 @@ struct Handler {
 }
 
 impl Handler {
-    async fn deny(&self, id: &str) {
+    fn deny(&self, id: &str) {
         self.list.deny(id, SystemClock.now().later(Duration::from_mins(15)));
     }
 }
@@ -96,13 +96,13 @@ impl Handler {
 #[async_trait]
 impl EventHandler for Handler {
     async fn apply(&self, event: &LoggedEvent) -> Result<()> {
-        self.deny(&event.payload).await;
+        self.deny(&event.payload);
         Ok(())
     }
 
     async fn reset(&self, _: &dyn EventLog) -> Result<()> {
         for row in self.log.answer(<[_]>::to_vec)? {
-            self.deny(&row.payload).await;
+            self.deny(&row.payload);
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl Instance {
         self.list.is_denied(id).await
     }
 
-    async fn logs_out(&self, log: &Log, id: &str) {
+    fn logs_out(&self, log: &Log, id: &str) {
         log.revoke(id);
         self.list.deny(id, SystemClock.now().later(Duration::from_mins(15)));
     }
@@ -145,7 +145,7 @@ async fn holds_everywhere(a: &Instance, b: &Instance, log: &Log, id: &str) {
     assert!(!a.is_refused(id).await.unwrap());
     assert!(!b.is_refused(id).await.unwrap());
     let committed = Instant::now();
-    a.logs_out(log, id).await;
+    a.logs_out(log, id);
     assert!(a.is_refused(id).await.unwrap(), "the instance that served it refuses at once");
     while !b.is_refused(id).await.unwrap() {
         assert!(committed.elapsed() < DELTA, "{id} is accepted for longer than Δ");
@@ -195,7 +195,7 @@ async fn invariant_04_who_cannot_read_the_log_lets_nobody_in() {
     assert!(!a.is_refused("x").await.unwrap());
     assert!(!b.is_refused("x").await.unwrap());
     log.is_away.store(true, Ordering::SeqCst);
-    a.logs_out(&log, "x").await;
+    a.logs_out(&log, "x");
     assert!(a.list.is_denied("x").await.unwrap());
     sleep(DELTA).await;
     assert!(matches!(b.is_refused("x").await, Err(Error::Unavailable { .. })));

@@ -38,7 +38,7 @@ fn settings() -> CacheSettings {
     CacheSettings { jitter: 0.0, load_deadline: LOAD_DEADLINE, ..CacheSettings::default() }
 }
 
-async fn instance(redis: RedisHandle, clock: Arc<dyn Clock>, newest: i64) -> Arc<BodyCache> {
+fn instance(redis: RedisHandle, clock: Arc<dyn Clock>, newest: i64) -> Arc<BodyCache> {
     let cache = BodyCache::with_redis(settings(), redis, clock, metrics()).unwrap();
     cache.restart(&[(TAG, newest)]);
     Arc::new(cache)
@@ -47,7 +47,7 @@ async fn instance(redis: RedisHandle, clock: Arc<dyn Clock>, newest: i64) -> Arc
 async fn instances(settings: &RedisSettings, count: usize) -> Vec<Arc<BodyCache>> {
     let mut all = Vec::new();
     for _ in 0..count {
-        all.push(instance(open(settings.clone()).await, Arc::new(SystemClock), 0).await);
+        all.push(instance(open(settings.clone()).await, Arc::new(SystemClock), 0));
     }
     all
 }
@@ -136,7 +136,7 @@ async fn invariant_06_nothing_that_redis_finds_again_is_served() {
     }
     assert_eq!(get(&first[0], &load).await, "1");
     // An instance that starts now has learnt from the log what the newest event is.
-    let late = instance(open(settings).await, Arc::new(SystemClock), 1).await;
+    let late = instance(open(settings).await, Arc::new(SystemClock), 1);
     assert_eq!(get(&late, &load).await, "1");
 }
 
@@ -249,7 +249,7 @@ async fn invariant_07_without_redis_there_is_one_load_per_instance() {
     for _ in 0..3 {
         let redis =
             crate::support::identified(RedisHandle::open(settings.clone(), metrics()).unwrap());
-        all.push(instance(redis, Arc::new(SystemClock), 0).await);
+        all.push(instance(redis, Arc::new(SystemClock), 0));
     }
     let count = Arc::default();
     readers(&all, 100, &slow(&count)).await;
@@ -337,7 +337,7 @@ async fn invariant_11_a_stale_body_is_never_older_than_ttl_and_grace() {
     let failing: Loader = Arc::new(|| Box::pin(async { Err(Error::unavailable("x", "down")) }));
     let load: Loader = Arc::new(|| Box::pin(async { Ok(loaded("body")) }));
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
-    let one = instance(open(settings.clone()).await, Arc::<ManualClock>::clone(&clock), 0).await;
+    let one = instance(open(settings.clone()).await, Arc::<ManualClock>::clone(&clock), 0);
     get(&one, &load).await;
     let mut served = 0;
     for second in 1..=120 {
@@ -365,13 +365,11 @@ async fn invariant_11_a_readers_wrong_clock_does_not_prolong_what_another_instan
         tags: vec![TAG],
     };
     let now = SystemClock.now();
-    let writer =
-        instance(open(settings.clone()).await, Arc::new(ManualClock::starting_at(now)), 0).await;
+    let writer = instance(open(settings.clone()).await, Arc::new(ManualClock::starting_at(now)), 0);
     writer.get_or_load(key("a"), &brief, load).await.unwrap();
     sleep(Duration::from_millis(900)).await;
     // Five seconds behind: by its own clock, the entry is from the future.
     let behind = now.earlier(Duration::from_secs(5));
-    let reader =
-        instance(open(settings).await, Arc::new(ManualClock::starting_at(behind)), 0).await;
+    let reader = instance(open(settings).await, Arc::new(ManualClock::starting_at(behind)), 0);
     assert!(reader.get_or_load(key("a"), &brief, failing).await.is_err());
 }

@@ -119,7 +119,7 @@ impl Instance {
         admitted
     }
 
-    async fn deny(&self, id: &str) {
+    fn deny(&self, id: &str) {
         self.list.deny(id, SystemClock.now().later(Duration::from_mins(5)));
     }
 
