@@ -154,6 +154,16 @@ pub enum Viewer {
 }
 
 impl Viewer {
+    /// Every group of readers.
+    pub const ALL: [Self; 6] = [
+        Self::Anonymous,
+        Self::Subscriber(Tier::Free),
+        Self::Subscriber(Tier::Starter),
+        Self::Subscriber(Tier::Pro),
+        Self::Subscriber(Tier::Elite),
+        Self::Admin,
+    ];
+
     /// The group's name, for cache keys and metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -16,6 +16,7 @@ use crate::{
         cache::{ResponseCache, Tag},
         events::{EventHandler, EventLog, LoggedEvent},
     },
+    signal::VisibilityPolicy,
 };
 
 /// Denials that an instance starts with at most. Access tokens live for minutes, so that many
@@ -30,6 +31,7 @@ pub struct InstanceMemory {
     blacklist: Arc<dyn TokenBlacklist>,
     cache: Arc<dyn ResponseCache>,
     clock: Arc<dyn Clock>,
+    policy: VisibilityPolicy,
     /// While a reset is under way: the newest number of each shared tag that was applied since it
     /// began. The reset may have read the log before.
     since_reset: Mutex<Option<HashMap<Tag, i64>>>,
@@ -44,9 +46,10 @@ impl InstanceMemory {
         blacklist: Arc<dyn TokenBlacklist>,
         cache: Arc<dyn ResponseCache>,
         clock: Arc<dyn Clock>,
+        policy: VisibilityPolicy,
     ) -> Self {
         let since_reset = Mutex::new(None);
-        Self { accounts, states, authenticator, blacklist, cache, clock, since_reset }
+        Self { accounts, states, authenticator, blacklist, cache, clock, policy, since_reset }
     }
 
     /// Brings memory in line with committed events. Applying one again changes nothing, and the order
@@ -64,7 +67,7 @@ impl InstanceMemory {
                 Event::ProducersChanged | Event::ApiKeysChanged => self.authenticator.forget_keys(),
                 Event::SignalPublished { .. } | Event::SignalClosed { .. } => {}
             }
-            for tag in event.tags() {
+            for tag in event.tags(&self.policy) {
                 raise(&mut newest, tag, *seq);
             }
         }
@@ -73,12 +76,16 @@ impl InstanceMemory {
         for (tag, seq) in newest {
             self.cache.invalidate(std::slice::from_ref(&tag), seq);
             if let Some(applied) = &mut *since_reset
-                && tags::SHARED.contains(&tag)
+                && is_shared(&tag)
             {
                 raise(applied, tag, seq);
             }
         }
     }
+}
+
+fn is_shared(tag: &Tag) -> bool {
+    tags::shared().any(|shared| shared == *tag)
 }
 
 fn raise(generations: &mut HashMap<Tag, i64>, tag: Tag, seq: i64) {
@@ -109,7 +116,7 @@ impl EventHandler for InstanceMemory {
         self.states.clear();
         self.authenticator.forget_keys();
         let mut since_reset = lock(&self.since_reset);
-        let mut generations = shared_generations(&newest);
+        let mut generations = shared_generations(&newest, &self.policy);
         for (tag, seq) in since_reset.take().unwrap_or_default() {
             raise(&mut generations, tag, seq);
         }
@@ -118,15 +125,18 @@ impl EventHandler for InstanceMemory {
     }
 }
 
-/// The generation of each shared tag: the number of the newest event that concerns it. All events of a
-/// kind concern the same shared tags, so the newest of each kind is enough. A kind whose rows have all
+/// The generation of each shared tag: the number of the newest event that concerns it. The
+/// newest event of a kind counts for every tag that its kind can concern, whatever the signal: no tag
+/// gets an older number than it has elsewhere, and one with a newer number, which only makes entries be
+/// loaded anew, is even with the others after the next event that concerns it. A kind whose rows have all
 /// been deleted counts as never written: whatever was cached before its last row is longer gone than
 /// the log keeps rows.
-fn shared_generations(newest: &[LoggedEvent]) -> HashMap<Tag, i64> {
-    let mut generations = HashMap::from(tags::SHARED.map(|tag| (tag, 0)));
+fn shared_generations(newest: &[LoggedEvent], policy: &VisibilityPolicy) -> HashMap<Tag, i64> {
+    let mut generations = tags::shared().map(|tag| (tag, 0)).collect::<HashMap<_, _>>();
     for row in newest {
-        let tags = Event::from_payload(&row.payload).map(|event| event.tags()).unwrap_or_default();
-        for tag in tags.into_iter().filter(|tag| tags::SHARED.contains(tag)) {
+        let event = Event::from_payload(&row.payload);
+        let tags = event.map(|event| event.tags_of_kind(policy)).unwrap_or_default();
+        for tag in tags.into_iter().filter(is_shared) {
             raise(&mut generations, tag, row.seq);
         }
     }
@@ -136,7 +146,7 @@ fn shared_generations(newest: &[LoggedEvent]) -> HashMap<Tag, i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Timestamp, signal::SignalId};
+    use crate::{Timestamp, account::Viewer, signal::SignalId};
 
     fn row(seq: i64, event: &Event) -> LoggedEvent {
         LoggedEvent {
@@ -150,13 +160,23 @@ mod tests {
     #[test]
     fn generations_are_the_newest_events_that_concern_a_tag() {
         let signal = SignalId::new(1);
-        let published = row(9, &Event::SignalPublished { signal });
-        let closed = row(5, &Event::SignalClosed { signal });
+        let confidence = Some(99.0);
+        let published = row(9, &Event::SignalPublished { signal, confidence });
+        let closed = row(5, &Event::SignalClosed { signal, confidence });
         let rows = [row(11, &Event::ProducersChanged), published, closed];
         let generations = |signals, performance| {
-            HashMap::from([(tags::SIGNALS, signals), (tags::PERFORMANCE, performance)])
+            let policy = VisibilityPolicy::default();
+            let both = |viewer| {
+                let at_once = i64::from(policy.view(viewer).delay.is_zero());
+                [
+                    (tags::signals(viewer), signals * at_once),
+                    (tags::performance(viewer), performance * at_once),
+                ]
+            };
+            Viewer::ALL.into_iter().flat_map(both).collect::<HashMap<Tag, i64>>()
         };
-        assert_eq!(shared_generations(&rows), generations(9, 5));
-        assert_eq!(shared_generations(&[]), generations(0, 0));
+        let policy = VisibilityPolicy::default();
+        assert_eq!(shared_generations(&rows, &policy), generations(9, 5));
+        assert_eq!(shared_generations(&[], &policy), generations(0, 0));
     }
 }

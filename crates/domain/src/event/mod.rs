@@ -16,24 +16,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result, Timestamp,
-    account::{SessionId, UserId},
+    account::{SessionId, UserId, Viewer},
     ports::cache::Tag,
-    signal::SignalId,
+    signal::{SignalId, VisibilityPolicy},
 };
 
 /// A change, as it is written to the log in the same transaction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
     /// A signal was accepted.
     SignalPublished {
         /// The signal.
         signal: SignalId,
+        /// How sure its producer is, in percent: decides who may know of it. `None` when an older
+        /// release wrote the event.
+        #[serde(default, with = "digits", skip_serializing_if = "Option::is_none")]
+        confidence: Option<f64>,
     },
     /// A signal got its outcome, from its producer or by expiry.
     SignalClosed {
         /// The signal.
         signal: SignalId,
+        /// How sure its producer is, in percent: decides who may know of it. `None` when an older
+        /// release wrote the event.
+        #[serde(default, with = "digits", skip_serializing_if = "Option::is_none")]
+        confidence: Option<f64>,
     },
     /// A session ended: its tokens are refused.
     SessionRevoked {
@@ -82,11 +90,16 @@ impl Event {
         serde_json::from_str(payload).ok()
     }
 
-    /// The cache tags that this change makes out of date.
-    pub fn tags(&self) -> Vec<Tag> {
+    /// The cache tags that this change makes out of date under `policy`. What a reader may not see, or
+    /// not yet, makes nothing of theirs out of date, so that no miss tells them of it.
+    pub fn tags(&self, policy: &VisibilityPolicy) -> Vec<Tag> {
         match self {
-            Self::SignalPublished { .. } => vec![tags::SIGNALS],
-            Self::SignalClosed { .. } => vec![tags::SIGNALS, tags::PERFORMANCE],
+            Self::SignalPublished { confidence, .. } => {
+                at_once(policy, *confidence).map(tags::signals).collect()
+            }
+            Self::SignalClosed { confidence, .. } => at_once(policy, *confidence)
+                .flat_map(|viewer| [tags::signals(viewer), tags::performance(viewer)])
+                .collect(),
             Self::AccountChanged { user } => vec![tags::account(*user)],
             Self::SessionRevoked { .. }
             | Self::EverybodySignedOut
@@ -94,10 +107,52 @@ impl Event {
             | Self::ApiKeysChanged => Vec::new(),
         }
     }
+
+    /// The cache tags that some event of this kind can make out of date.
+    pub fn tags_of_kind(mut self, policy: &VisibilityPolicy) -> Vec<Tag> {
+        if let Self::SignalPublished { confidence, .. } | Self::SignalClosed { confidence, .. } =
+            &mut self
+        {
+            *confidence = None;
+        }
+        self.tags(policy)
+    }
+}
+
+/// The viewers for whom something changes at once.
+fn at_once(policy: &VisibilityPolicy, confidence: Option<f64>) -> impl Iterator<Item = Viewer> {
+    let shows = move |viewer: &Viewer| policy.view(*viewer).shows_at_once(confidence);
+    Viewer::ALL.into_iter().filter(shows)
+}
+
+/// A number as its shortest digits, in a text: they read back as the very same number, which a number
+/// in JSON need not.
+mod digits {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    #[expect(clippy::ref_option, reason = "serde asks so")]
+    pub(super) fn serialize<S: Serializer>(
+        number: &Option<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match number {
+            Some(number) => serializer.collect_str(number),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
+        let text = Option::<Cow<'_, str>>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    }
 }
 
 /// A change of a committed transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CommittedEvent {
     /// Its number in the log.
     pub seq: i64,
@@ -117,15 +172,39 @@ pub trait CommitHandler: Send + Sync {
 
 /// The cache's tags, in one place.
 pub mod tags {
-    use crate::{account::UserId, ports::cache::Tag};
+    use crate::{
+        account::{Tier, UserId, Viewer},
+        ports::cache::Tag,
+    };
 
-    /// Every list of signals.
-    pub const SIGNALS: Tag = Tag::of("signals");
-    /// Statistics over closed signals.
-    pub const PERFORMANCE: Tag = Tag::of("performance");
+    /// Every list of signals that these viewers are shown.
+    pub const fn signals(viewer: Viewer) -> Tag {
+        match viewer {
+            Viewer::Anonymous => Tag::of("signals:anonymous"),
+            Viewer::Subscriber(Tier::Free) => Tag::of("signals:free"),
+            Viewer::Subscriber(Tier::Starter) => Tag::of("signals:starter"),
+            Viewer::Subscriber(Tier::Pro) => Tag::of("signals:pro"),
+            Viewer::Subscriber(Tier::Elite) => Tag::of("signals:elite"),
+            Viewer::Admin => Tag::of("signals:admin"),
+        }
+    }
+
+    /// Statistics over closed signals, as these viewers are told them.
+    pub const fn performance(viewer: Viewer) -> Tag {
+        match viewer {
+            Viewer::Anonymous => Tag::of("performance:anonymous"),
+            Viewer::Subscriber(Tier::Free) => Tag::of("performance:free"),
+            Viewer::Subscriber(Tier::Starter) => Tag::of("performance:starter"),
+            Viewer::Subscriber(Tier::Pro) => Tag::of("performance:pro"),
+            Viewer::Subscriber(Tier::Elite) => Tag::of("performance:elite"),
+            Viewer::Admin => Tag::of("performance:admin"),
+        }
+    }
 
     /// The tags whose bodies instances share with each other.
-    pub const SHARED: [Tag; 2] = [SIGNALS, PERFORMANCE];
+    pub fn shared() -> impl Iterator<Item = Tag> {
+        Viewer::ALL.into_iter().flat_map(|viewer| [signals(viewer), performance(viewer)])
+    }
 
     /// What is shown of one account.
     pub fn account(user: UserId) -> Tag {
@@ -139,10 +218,37 @@ mod tests {
 
     #[test]
     fn payloads_read_back_and_unknown_kinds_are_passed_over() {
-        let event = Event::SignalClosed { signal: SignalId::new(7) };
+        // Digits that a parser of numbers may get wrong in the last place.
+        let confidence = Some(84.999_999_999_999_99);
+        let event = Event::SignalClosed { signal: SignalId::new(7), confidence };
         let payload = event.to_payload().unwrap();
         assert_eq!(Event::from_payload(&payload), Some(event.clone()));
         assert!(payload.contains(event.kind()));
+        let older = r#"{"kind":"signal_published","signal":SIGNAL}"#
+            .replace("SIGNAL", &serde_json::to_string(&SignalId::new(7)).unwrap());
+        let unknown = Event::SignalPublished { signal: SignalId::new(7), confidence: None };
+        assert_eq!(Event::from_payload(&older), Some(unknown));
         assert_eq!(Event::from_payload(r#"{"kind":"from_the_future"}"#), None);
+    }
+
+    #[test]
+    fn an_event_makes_only_out_of_date_what_shows_it_at_once() {
+        let policy = VisibilityPolicy::default();
+        let tags = |confidence| {
+            let event = Event::SignalPublished { signal: SignalId::new(7), confidence };
+            event.tags(&policy).into_iter().map(|tag| tag.0.into_owned()).collect::<Vec<_>>()
+        };
+        let paid = ["signals:starter", "signals:pro", "signals:elite", "signals:admin"];
+        assert_eq!(tags(Some(84.9)), paid);
+        assert_eq!(tags(Some(85.0)), paid[1..]);
+        assert_eq!(tags(Some(94.9)), paid[1..]);
+        assert_eq!(tags(Some(95.0)), paid[2..]);
+        assert_eq!(tags(None), paid);
+        let closed = Event::SignalClosed { signal: SignalId::new(7), confidence: Some(95.0) };
+        let found: Vec<_> =
+            closed.tags(&policy).into_iter().map(|tag| tag.0.into_owned()).collect();
+        let both = ["signals:elite", "performance:elite", "signals:admin", "performance:admin"];
+        assert_eq!(found, both);
+        assert_eq!(closed.tags_of_kind(&policy).len(), 8);
     }
 }

@@ -30,6 +30,13 @@ impl View {
     /// Sees everything at once.
     pub const UNLIMITED: Self = Self { below: None, delay: Duration::ZERO, rows: None };
 
+    /// Whether an event of a signal with this confidence, in percent, changes at once what this view
+    /// shows. A delayed view changes by the clock alone. `None`: the confidence is not known.
+    pub fn shows_at_once(&self, confidence: Option<f64>) -> bool {
+        let is_in_range = |below| confidence.is_none_or(|confidence| confidence < below);
+        self.delay.is_zero() && self.below.is_none_or(is_in_range)
+    }
+
     /// The newest instant that this view knows of at `now`.
     pub fn as_of(&self, now: Timestamp) -> Timestamp {
         now.earlier(self.delay)

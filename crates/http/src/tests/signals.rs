@@ -5,7 +5,7 @@ use std::{io::Read as _, sync::atomic::Ordering};
 use actix_web::http::StatusCode;
 use alpine_domain::{
     Clock as _,
-    account::{Role, Tier},
+    account::{Role, Tier, Viewer},
     event::tags,
     ports::cache::{ResponseCache as _, Scope},
 };
@@ -153,7 +153,7 @@ async fn a_signal_is_stored_once_and_named() {
     assert_eq!((answer.status, answer.header("location")), (201, "/api/v1/signals/1"));
     insta::assert_snapshot!("stored", String::from_utf8_lossy(&answer.body));
     // The commit tells the application's cache of it; these stores commit nothing, so the test tells.
-    world.cache.invalidate(&[tags::SIGNALS], 1);
+    world.cache.invalidate(&[tags::signals(Viewer::Subscriber(Tier::Elite))], 1);
     assert_eq!(world.get_as(&elite, list).await.json()[0]["type"], "PREMIUM");
     let answer = world.send(push(body)).await;
     assert_problem(&answer, StatusCode::CONFLICT, "duplicate-signal");

@@ -155,14 +155,17 @@ fn accept_with(
         answers.push(match (new.get(&key), known.get(&key)) {
             (Some(id), _) if first == index => {
                 let id = ids.public(*id)?;
-                unit.log(signal.created_at, Event::SignalPublished { signal: id });
+                let confidence = Some(signal.confidence.percent());
+                unit.log(signal.created_at, Event::SignalPublished { signal: id, confidence });
                 Accepted::Stored(id)
             }
             (Some(id), _) => judge(*id, offered[first].content_hash == signal.content_hash)?,
             (None, Some(known)) => {
                 let is_same = known.says_the_same(signal);
                 if is_same {
-                    unit.confirm(Event::SignalPublished { signal: ids.public(known.id)? });
+                    let confidence = Some(signal.confidence.percent());
+                    let signal = ids.public(known.id)?;
+                    unit.confirm(Event::SignalPublished { signal, confidence });
                 }
                 judge(known.id, is_same)?
             }
@@ -230,7 +233,8 @@ pub(super) fn record_outcome(
     if signal.outcome.is_none() {
         let outcome = reported.settle(&signal)?;
         let row = ids.row(signal.id).ok_or_else(|| Error::internal("a signal without a row"))?;
-        if close(unit, ids, &[(row, outcome.clone())])?.is_empty() {
+        let confidence = signal.content.confidence.percent();
+        if close(unit, ids, &[(row, confidence, outcome.clone())])?.is_empty() {
             // Somebody else closed it a moment ago.
             signal =
                 find_external(unit.conn, ids, producer, &reported.external_id)?.unwrap_or(signal);
@@ -241,20 +245,21 @@ pub(super) fn record_outcome(
     }
     let repeats = signal.outcome.as_ref().is_some_and(|stored| reported.repeats(stored));
     if repeats {
-        unit.confirm(Event::SignalClosed { signal: signal.id });
+        let confidence = Some(signal.content.confidence.percent());
+        unit.confirm(Event::SignalClosed { signal: signal.id, confidence });
     }
     Ok(if repeats { OutcomeRecorded::Repeated(signal) } else { OutcomeRecorded::Conflict(signal) })
 }
 
-/// Adds the outcomes of signals that have none, makes those inactive and tells of them; says which.
+/// Adds the outcomes of signals that have none, given with their row and their confidence, makes those inactive and tells of them; says which.
 /// The outcome's constraint decides who closes a signal, so that several may try.
 fn close(
     unit: &mut Unit<'_>,
     ids: &SignalIds,
-    closings: &[(i64, Outcome)],
+    closings: &[(i64, f64, Outcome)],
 ) -> Result<Vec<SignalId>, Failure> {
     let rows: Vec<_> =
-        closings.iter().map(|(row, outcome)| NewOutcomeRow::new(*row, outcome)).collect();
+        closings.iter().map(|(row, _, outcome)| NewOutcomeRow::new(*row, outcome)).collect();
     let mut closed = dialect::insert_new_outcomes(unit.conn, &rows)?;
     closed.sort_unstable();
     for chunk in closed.chunks(CHUNK) {
@@ -263,13 +268,16 @@ fn close(
             .filter(signals::is_active);
         diesel::update(open).set(signals::is_active.eq(false)).execute(unit.conn)?;
     }
-    let recorded_at: HashMap<i64, Timestamp> =
-        closings.iter().map(|(row, outcome)| (*row, outcome.recorded_at)).collect();
+    let offered: HashMap<i64, (Timestamp, f64)> = closings
+        .iter()
+        .map(|(row, confidence, outcome)| (*row, (outcome.recorded_at, *confidence)))
+        .collect();
     let mut told = Vec::with_capacity(closed.len());
     for row in closed {
         let signal = ids.public(row)?;
-        if let Some(at) = recorded_at.get(&row) {
-            unit.log(*at, Event::SignalClosed { signal });
+        if let Some((at, confidence)) = offered.get(&row) {
+            let confidence = Some(*confidence);
+            unit.log(*at, Event::SignalClosed { signal, confidence });
         }
         told.push(signal);
     }
@@ -313,11 +321,12 @@ pub(super) fn expire(
         );
     }
     due = due.filter(by_strategy);
-    let due: Vec<i64> = due
+    let due: Vec<(i64, f64)> = due
         .order((signals::created_at.asc(), signals::id.asc()))
         .limit(limit.into())
-        .select(signals::id)
+        .select((signals::id, signals::confidence))
         .load(unit.conn)?;
-    let closings: Vec<_> = due.into_iter().map(|row| (row, Outcome::expired(now))).collect();
+    let closings: Vec<_> =
+        due.into_iter().map(|(row, confidence)| (row, confidence, Outcome::expired(now))).collect();
     close(unit, ids, &closings)
 }

@@ -30,7 +30,7 @@ on_both!(
 );
 
 async fn log(bed: &Bed, number: i64, seconds: i64) {
-    let event = Event::SignalClosed { signal: SignalId::new(number) };
+    let event = Event::SignalClosed { signal: SignalId::new(number), confidence: None };
     bed.database
         .write("test", move |unit| {
             unit.log(at(seconds), event.clone());
@@ -88,7 +88,7 @@ async fn a_follower_sees_every_row_once_and_in_order(bed: Bed) {
             database
                 .write("test", move |unit| {
                     let signal = SignalId::new(-1);
-                    unit.log(at(0), Event::SignalClosed { signal });
+                    unit.log(at(0), Event::SignalClosed { signal, confidence: None });
                     unit.conn.batch_execute("UPDATE users SET generation = 1")?;
                     dawdle(span);
                     Ok(())
@@ -126,7 +126,7 @@ async fn a_follower_sees_every_row_once_and_in_order(bed: Bed) {
     if bed.is_postgres() {
         let slowest = Event::from_payload(&seen[200].payload);
         let signal = SignalId::new(-1);
-        assert_eq!(slowest, Some(Event::SignalClosed { signal }));
+        assert_eq!(slowest, Some(Event::SignalClosed { signal, confidence: None }));
     }
     assert_eq!(bed.events.head().await.unwrap(), seen[200].seq);
 }
@@ -181,8 +181,8 @@ async fn the_handler_is_told_what_was_committed_with_its_numbers(bed: Bed) {
         .write("test", |unit| {
             for n in 0..1_000 {
                 let signal = SignalId::new(n);
-                unit.log(at(0), Event::SignalPublished { signal });
-                unit.log(at(0), Event::SignalClosed { signal });
+                unit.log(at(0), Event::SignalPublished { signal, confidence: None });
+                unit.log(at(0), Event::SignalClosed { signal, confidence: None });
             }
             unit.log(at(0), Event::ProducersChanged);
             Ok(())
@@ -233,6 +233,7 @@ async fn the_handler_is_told_also_when_the_writer_has_gone_away(bed: Bed) {
 async fn a_repetition_is_told_here_and_adds_nothing_to_the_log(bed: Bed) {
     let producer = bed.producer().await;
     let one = signal(&producer, "one", 0);
+    let one_confidence = one.confidence.percent();
     let ids = bed.store(vec![one.clone()]).await;
     bed.signals.record_outcome(outcome(&one, "110", 10)).await.unwrap();
     let user = bed.user("ada@example.com").await;
@@ -246,9 +247,10 @@ async fn a_repetition_is_told_here_and_adds_nothing_to_the_log(bed: Bed) {
     bed.accounts.revoke_session(session, at(30), at(910)).await.unwrap();
     assert_eq!(logged(&bed, 0).await, log);
     let seq = log.last().unwrap().seq;
+    let confidence = Some(one_confidence);
     let repeated = [
-        Event::SignalPublished { signal: ids[0] },
-        Event::SignalClosed { signal: ids[0] },
+        Event::SignalPublished { signal: ids[0], confidence },
+        Event::SignalClosed { signal: ids[0], confidence },
         Event::SessionRevoked { session, until: at(910) },
     ];
     assert_eq!(notes.take(), repeated.map(|event| CommittedEvent { seq, event }));

@@ -124,6 +124,7 @@ impl Core {
             blacklist.clone(),
             cache.clone(),
             clock.clone(),
+            config.visibility.clone(),
         ));
         let own_commits = Arc::new(OwnCommits { memory: memory.clone(), bus: bus.clone() });
         let handler: Weak<dyn CommitHandler> = Arc::downgrade(&own_commits) as _;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn policy(context: &Context) -> CachePolicy {
-    context.cache_policy(context.state.settings.cache.signals, [tags::SIGNALS])
+    context.cache_policy(context.state.settings.cache.signals, [tags::signals(context.viewer())])
 }
 
 /// `GET signals/latest`: a bare array, as existing clients expect.

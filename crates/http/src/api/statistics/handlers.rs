@@ -15,7 +15,10 @@ use crate::{
 };
 
 fn policy(context: &Context) -> CachePolicy {
-    context.cache_policy(context.state.settings.cache.performance, [tags::PERFORMANCE])
+    context.cache_policy(
+        context.state.settings.cache.performance,
+        [tags::performance(context.viewer())],
+    )
 }
 
 fn request(context: &Context) -> Result<(PerformanceRequest, String)> {

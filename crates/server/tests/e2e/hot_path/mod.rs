@@ -10,6 +10,7 @@ mod at_once;
 mod cache;
 mod cluster;
 mod freshness;
+mod leaks;
 mod limits;
 mod outage;
 mod revocation;
