@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use alpine_domain::signal::{Strategy, Symbol};
 use serde_json::Value;
 
 use super::harness::world;
@@ -119,4 +120,16 @@ async fn it_is_served_with_a_page_that_needs_no_other_host() {
         .insert_header(("accept-encoding", "gzip"))
         .insert_header(("if-none-match", bundle.header("etag")));
     assert_eq!(world.send(again).await.status, 304);
+}
+
+/// The description's attributes are literals; this holds them to the types that refuse.
+#[test]
+fn bounds_of_a_submission_are_those_of_its_types() {
+    let document = described();
+    let bound = |field: &str| {
+        document["components"]["schemas"]["SignalSubmission"]["properties"][field]["maxLength"]
+            .clone()
+    };
+    assert_eq!(bound("symbol"), Symbol::MAX_CHARS);
+    assert_eq!(bound("strategy"), Strategy::MAX_CHARS);
 }

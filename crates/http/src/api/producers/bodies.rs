@@ -16,7 +16,9 @@ pub(crate) struct SignalSubmission {
     /// Unique per producer.
     #[schema(min_length = 1, max_length = 255)]
     signal_id: String,
-    #[schema(min_length = 1, max_length = 20, pattern = "^[A-Z0-9._/:=^-]+$")]
+    /// As the exchange or vendor writes it: letters and digits of any script, at most 20 in a row,
+    /// single spaces, and the punctuation of tickers.
+    #[schema(min_length = 1, max_length = 64)]
     symbol: String,
     #[schema(inline)]
     action: crate::api::signals::views::ActionWord,
