@@ -73,15 +73,15 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Caller, producers::handlers::submit, producers::docs::submit),
         row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Caller, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches(),
         row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome),
-        row(GET, "external-signals/sync/health", "sync_health", Public, Limit::None, producers::handlers::health, producers::docs::health),
+        row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
 
-        row(GET, "health", "health", Public, Limit::None, operations::handlers::health, operations::docs::health).at_root(),
+        row(GET, "health", "health", Public, Limit::Address, operations::handlers::health, operations::docs::health).at_root(),
         liveness(),
         row(GET, "health/readiness", "readiness", Public, Limit::None, operations::handlers::readiness, operations::docs::readiness).at_root(),
-        row(GET, "openapi.json", "openapi", Public, Limit::None, operations::pages::openapi, operations::docs::openapi).at_root(),
-        row(GET, "docs", "docs", Public, Limit::None, operations::pages::page, operations::docs::page).at_root(),
+        row(GET, "openapi.json", "openapi", Public, Limit::Address, operations::pages::openapi, operations::docs::openapi).at_root(),
+        row(GET, "docs", "docs", Public, Limit::Address, operations::pages::page, operations::docs::page).at_root(),
         // The files of the page are no part of the API.
-        Route::new(GET, "docs/{file:.*}", "docs_file", Public, Limit::None, operations::pages::file).at_root(),
+        Route::new(GET, "docs/{file:.*}", "docs_file", Public, Limit::Address, operations::pages::file).at_root(),
         row(GET, "problems/{kind}", "problem_kind", Public, Limit::Address, operations::handlers::problem_kind, operations::docs::problem_kind).at_root(),
     ];
     if settings.serve_metrics {

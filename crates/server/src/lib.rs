@@ -37,6 +37,7 @@ mod banner;
 pub mod cli;
 pub mod commands;
 pub mod config;
+mod connections;
 mod demo;
 pub mod logging;
 

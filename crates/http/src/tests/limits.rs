@@ -258,12 +258,18 @@ async fn what_no_other_policy_counts_is_counted_by_address() {
     for path in ["/nowhere", "/api/v1/auth/me", "/problems/invalid"] {
         assert_ne!(world.get(path).await.status, 429, "{path}");
     }
-    for path in ["/nowhere", "/api/v1/auth/me", "/problems/invalid"] {
+    let pages = ["/docs", "/docs/index.html", "/openapi.json"];
+    let health = ["/health", "/api/v1/external-signals/sync/health"];
+    for path in
+        ["/nowhere", "/api/v1/auth/me", "/problems/invalid"].iter().chain(&pages).chain(&health)
+    {
         let answer = world.get(path).await;
         assert_problem(&answer, StatusCode::TOO_MANY_REQUESTS, "rate-limited");
     }
-    assert_eq!(world.get("/health").await.status, 200);
-    assert_eq!(world.get("/metrics").await.status, 200);
+    // What a load balancer or orchestrator decides by costs nothing and is never refused.
+    for path in ["/health/liveness", "/health/readiness", "/metrics"] {
+        assert_eq!(world.get(path).await.status, 200, "{path}");
+    }
 }
 
 #[actix_web::test]

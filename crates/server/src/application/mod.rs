@@ -29,7 +29,7 @@ pub(crate) use self::core::explain;
 pub(crate) use self::settings::database as database_settings;
 use self::tasks::Tasks;
 pub use self::{core::Core, ports::Ports};
-use crate::config::Config;
+use crate::{config::Config, connections};
 
 /// Routes besides those of the table, for extensions that live outside of this workspace. Called once for
 /// every worker.
@@ -122,11 +122,12 @@ impl Application {
         ));
         let surface = settings::http(config);
         alpine_http::check_limits(&more_routes(&core), &surface).map_err(anyhow::Error::msg)?;
+        let metrics = registry.clone();
         let state = AppState::new(services(&core, &follower), surface, registry)?;
         let state = web::Data::new(state);
         let address = listener.local_addr()?;
         let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        let server = serve_api(config, listener, &state, &core, more_routes)?;
+        let server = serve_api(config, &metrics, listener, &state, &core, more_routes)?;
         let metrics_server =
             metrics_listener.map(|listener| serve_metrics(listener, &state)).transpose()?;
         let tasks = background(config, &core, &follower);
@@ -274,35 +275,19 @@ fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
 
 fn serve_api(
     config: &Config,
+    registry: &Registry,
     listener: TcpListener,
     state: &web::Data<AppState>,
     core: &Arc<Core>,
     more_routes: MoreRoutes,
 ) -> anyhow::Result<Server> {
     let (state, core) = (state.clone(), core.clone());
-    let http = &config.http;
-    let workers = match http.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        given => given,
-    };
-    let server = HttpServer::new(move || {
+    let proxies = state.settings.trusted_proxies.clone();
+    connections::serve(config, proxies, registry, listener, move || {
         let mut table = routes::table(&state.settings);
         table.extend(more_routes(&core));
         alpine_http::build(state.clone(), table)
     })
-    .workers(workers)
-    .max_connections(http.max_connections.div_ceil(workers))
-    // Answers are written whole: holding back the last segment could only delay it.
-    .tcp_nodelay(true)
-    .keep_alive(http.keep_alive)
-    .client_request_timeout(http.request_head_timeout)
-    // Who closes the connection gets no answer; what was read for them is given up.
-    .h1_allow_half_closed(false)
-    .shutdown_timeout(config.shutdown.grace.as_secs())
-    .disable_signals()
-    .listen(listener)?
-    .run();
-    Ok(server)
 }
 
 fn serve_metrics(listener: TcpListener, state: &web::Data<AppState>) -> anyhow::Result<Server> {

@@ -63,6 +63,7 @@ pub struct Http {
     pub bind: SocketAddr,
     pub workers: usize,
     pub max_connections: usize,
+    pub max_connections_per_address: usize,
     pub backlog: u32,
     #[serde(deserialize_with = "units::duration")]
     pub keep_alive: Duration,
@@ -70,6 +71,10 @@ pub struct Http {
     pub request_head_timeout: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub body_timeout: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub send_window: Duration,
+    #[serde(deserialize_with = "units::size")]
+    pub send_floor: usize,
     #[serde(deserialize_with = "units::size")]
     pub body_limit: usize,
     #[serde(deserialize_with = "units::size")]

@@ -303,13 +303,24 @@ impl Rules {
             "http.batch_body_limit",
             "must be at most 1GiB: a batch is held in memory",
         );
+        self.demand(
+            http.max_connections_per_address >= 1,
+            "http.max_connections_per_address",
+            "must be at least 1; proxies in http.trusted_proxies are not counted",
+        );
+        self.demand(
+            http.send_window >= Duration::from_secs(1),
+            "http.send_window",
+            "must be at least 1s",
+        );
+        self.demand(http.send_floor >= 1, "http.send_floor", "must be at least 1 byte");
         self.demand(http.max_connections >= 1, "http.max_connections", "must be at least 1");
         self.demand(
             http.backlog >= 1 && i32::try_from(http.backlog).is_ok(),
             "http.backlog",
             "must be at least 1",
         );
-        self.demand(http.workers <= 1_024, "http.workers", "must be at most 1024");
+        self.demand(http.workers <= 512, "http.workers", "must be at most 512");
         let filter = tracing_subscriber::EnvFilter::builder().parse(&config.logging.filter);
         if let Err(error) = filter {
             let remedy = format!("{error}; write a level, info for example");

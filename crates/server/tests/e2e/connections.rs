@@ -1,10 +1,13 @@
 //! What strangers can do with bare connections.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::support::process::Process;
@@ -32,4 +35,123 @@ async fn malformed_heads_are_counted_and_summarised_but_not_logged_one_by_one() 
     let told: Vec<_> = log.iter().filter_map(|line| line["connections"].as_u64()).collect();
     assert_eq!(told.iter().sum::<u64>(), HEADS, "{told:?}");
     assert!((1..=intervals).contains(&(told.len() as u64)), "{told:?} in {intervals} s");
+}
+
+/// A client that takes little at once, and asks for the largest thing that everybody may have.
+async fn ask_for_the_bundle(alpine: &Process) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    let mut socket = socket.connect(alpine.address).await.unwrap();
+    let request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: alpine\r\n\r\n";
+    socket.write_all(request).await.unwrap();
+    socket
+}
+
+/// The status of liveness; an answer that takes longer than two seconds is none.
+async fn liveness(address: SocketAddr) -> Option<u16> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build().unwrap();
+    let answer = client.get(format!("http://{address}/health/liveness")).send().await;
+    answer.ok().map(|answer| answer.status().as_u16())
+}
+
+/// What is still to be read, and how it ends.
+async fn ends_with(mut socket: TcpStream) -> std::io::Result<usize> {
+    let mut left = Vec::new();
+    let read = socket.read_to_end(&mut left);
+    tokio::time::timeout(Duration::from_secs(5), read).await.expect("an end within 5 s")
+}
+
+/// They held every connection for as long as they liked, and a copy of the bundle each.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_read_are_disconnected_and_cost_little_while_liveness_answers() {
+    const CLIENTS: u64 = 200;
+    const MEMORY: u64 = 40 * 1024 * 1024;
+    let alpine = Process::start(&[
+        ("ALPINE__HTTP__MAX_CONNECTIONS", "200"),
+        ("ALPINE__HTTP__SEND_WINDOW", "3s"),
+        // All of them are one address.
+        ("ALPINE__RATE_LIMITS__ENABLED", "false"),
+    ]);
+    drop(ask_for_the_bundle(&alpine).await);
+    let before = alpine.memory();
+    let started = Instant::now();
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(ask_for_the_bundle(&alpine).await);
+    }
+    let mut most = 0;
+    let disconnected = loop {
+        assert_eq!(liveness(alpine.metrics).await, Some(200), "after {:?}", started.elapsed());
+        most = most.max(alpine.memory());
+        let count = alpine.metric("http_slow_readers_disconnected_total").await;
+        // The window and, since the machine may be busy, as long again and some.
+        if count == Some(CLIENTS) || started.elapsed() > Duration::from_secs(12) {
+            break count;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(disconnected, Some(CLIENTS), "after {:?}", started.elapsed());
+    assert!(most < before + MEMORY, "{before} before, {most} at most");
+    for client in clients {
+        let ended = ends_with(client).await.map_err(|error| error.kind());
+        assert_eq!(ended, Err(std::io::ErrorKind::ConnectionReset));
+    }
+    assert_eq!(liveness(alpine.address).await, Some(200));
+    let after = alpine.memory();
+    assert!(after < before + MEMORY, "{before} before, {after} after");
+}
+
+/// What counts is the pace, not that something is read now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_is_served_and_a_trickling_one_disconnected() {
+    let alpine = Process::start(&[
+        ("ALPINE__HTTP__SEND_WINDOW", "2s"),
+        ("ALPINE__HTTP__SEND_FLOOR", "64KiB"),
+    ]);
+    let read = async |piece: usize, pause: Duration| {
+        let mut socket = ask_for_the_bundle(&alpine).await;
+        let mut piece = vec![0; piece];
+        let (started, mut total) = (Instant::now(), 0);
+        // A keep-alive connection does not end by itself, so the bundle's size is the end.
+        while total < 1_000_000 && started.elapsed() < Duration::from_secs(20) {
+            match socket.read(&mut piece).await {
+                Ok(0) | Err(_) => return (total, true),
+                Ok(bytes) => total += bytes,
+            }
+            tokio::time::sleep(pause).await;
+        }
+        (total, false)
+    };
+    let (slow, trickle) = tokio::join!(
+        read(8 * 1024, Duration::from_millis(20)),
+        read(512, Duration::from_millis(100)),
+    );
+    assert!(!slow.1 && slow.0 >= 1_000_000, "{slow:?}");
+    assert!(trickle.1 && trickle.0 < 200_000, "{trickle:?}");
+    assert_eq!(alpine.metric("http_slow_readers_disconnected_total").await, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_has_a_bounded_number_of_connections() {
+    let alpine = Process::start(&[("ALPINE__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "3")]);
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        let mut socket = TcpStream::connect(alpine.address).await.unwrap();
+        socket.write_all(b"GET /health/liveness HTTP/1.1\r\nHost: alpine\r\n\r\n").await.unwrap();
+        assert_eq!(socket.read_u8().await.unwrap(), b'H');
+        open.push(socket);
+    }
+    for refused in 1..=2 {
+        let socket = TcpStream::connect(alpine.address).await.unwrap();
+        assert_eq!(ends_with(socket).await.unwrap(), 0);
+        let count = alpine.metric("http_connections_refused_total").await;
+        assert_eq!(count, Some(refused));
+    }
+    open.pop();
+    let started = Instant::now();
+    // The server notices the end of a connection a moment later; five seconds if it is busy.
+    while liveness(alpine.address).await != Some(200) {
+        assert!(started.elapsed() < Duration::from_secs(5), "the place is not free again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

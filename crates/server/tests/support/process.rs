@@ -11,6 +11,8 @@ use std::{
 /// `alpine serve` on SQLite and a free port. Dropping it kills it.
 pub struct Process {
     pub address: SocketAddr,
+    /// Where it serves its metrics and liveness.
+    pub metrics: SocketAddr,
     child: Child,
     folder: tempfile::TempDir,
 }
@@ -20,11 +22,13 @@ impl Process {
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let metrics = Self::free_port();
         let mut child = Command::new(env!("CARGO_BIN_EXE_alpine"))
             .arg("serve")
             .env_clear()
             .env("ALPINE__HTTP__BIND", "127.0.0.1:0")
             .env("ALPINE__DATA_DIR", folder.path())
+            .env("ALPINE__METRICS__BIND", metrics.to_string())
             .env("ALPINE__LOGGING__FORMAT", "json")
             .env("JWT_SECRET", super::SECRET)
             .envs(settings.iter().copied())
@@ -45,12 +49,7 @@ impl Process {
             assert!(ended.is_none() && !is_late, "{ended:?} {:?}", started.elapsed());
             std::thread::sleep(Duration::from_millis(20));
         };
-        Self { address, child, folder }
-    }
-
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
+        Self { address, metrics, child, folder }
     }
 
     /// What it has logged so far.
@@ -60,10 +59,24 @@ impl Process {
 
     /// The value of a counter or gauge without labels.
     pub async fn metric(&self, name: &str) -> Option<u64> {
-        let url = format!("http://{}/metrics", self.address);
+        let url = format!("http://{}/metrics", self.metrics);
         let text = reqwest::get(url).await.expect("an answer").text().await.expect("text");
         let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
         text.lines().find_map(value)
+    }
+
+    /// Resident memory, in bytes.
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(path).expect("Linux's account of the process");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Somebody else could take it before the program does; ports are given out in turn, so it is unlikely.
+    fn free_port() -> SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.local_addr().expect("an address")
     }
 
     fn read(path: &PathBuf) -> Vec<serde_json::Value> {
