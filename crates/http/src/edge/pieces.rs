@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     fn answer(length: usize) -> ServiceResponse {
-        let body: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+        let body: Vec<u8> = (0..=250).cycle().take(length).collect();
         TestRequest::default().to_srv_response(HttpResponse::Ok().body(body))
     }
 

@@ -140,7 +140,7 @@ pub(super) struct PolicyLimiter<'a> {
     pub(super) policy: &'a RatePolicy,
 }
 
-impl<'a> PolicyLimiter<'a> {
+impl PolicyLimiter<'_> {
     /// Admits or refuses one request against `windows`, which may be tighter than the policy's own.
     /// If `owing`, an admission is charged to the shared store later.
     pub(super) fn admit(self, windows: &[Window], caller: &str, owing: bool) -> Decision {

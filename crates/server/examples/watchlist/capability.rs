@@ -6,7 +6,7 @@ use alpine_http::Route;
 use alpine_persistence::{Database, Unit};
 use alpine_server::application::Core;
 
-/// 1. `migrations/{sqlite,postgres}/NNNN_watchlist/{up,down}.sql`: four files.
+/// Step 1: `migrations/{sqlite,postgres}/NNNN_watchlist/{up,down}.sql`: four files.
 mod migration {
     /// The key has two parts: a user watches an instrument once.
     pub(super) const UP: &str = "CREATE TABLE watchlist (
@@ -16,7 +16,7 @@ mod migration {
         PRIMARY KEY (user_id, symbol))";
 }
 
-/// 2. `crates/domain/src/watchlist.rs`: the port and the use case. No SQL, no HTTP; time is a port.
+/// Step 2: `crates/domain/src/watchlist.rs`: the port and the use case. No SQL, no HTTP; time is a port.
 mod domain {
     use std::sync::Arc;
 
@@ -69,7 +69,7 @@ mod domain {
     }
 }
 
-/// 3. `crates/persistence/src/watchlist.rs`: one unit of work for each method. The table stands in
+/// Step 3: `crates/persistence/src/watchlist.rs`: one unit of work for each method. The table stands in
 /// `schema.rs`.
 mod persistence {
     use alpine_domain::{
@@ -171,7 +171,7 @@ mod persistence {
     }
 }
 
-/// 4. `crates/http/src/api/watchlist/{handlers,views,docs}.rs` and three rows of `routes.rs`: who may
+/// Step 4: `crates/http/src/api/watchlist/{handlers,views,docs}.rs` and three rows of `routes.rs`: who may
 /// call, how often, what answers, what is said of it.
 mod http {
     use std::sync::Arc;
@@ -287,7 +287,7 @@ mod http {
     }
 }
 
-/// 5. `crates/server/src/application/core.rs` and a field of `alpine_http::Services`: the wiring.
+/// Step 5: `crates/server/src/application/core.rs` and a field of `alpine_http::Services`: the wiring.
 pub(crate) fn routes(core: &Arc<Core>) -> Vec<Route> {
     let store = Arc::new(persistence::Watchlists(core.database.clone()));
     let watchlist = domain::Watchlist { store, clock: core.clock.clone() };

@@ -106,6 +106,10 @@ fn read_own(path: &Path) -> anyhow::Result<Option<String>> {
     Ok(Some(text))
 }
 
+/// The rights of the group and of everybody else in a file's mode.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
+
 /// Whoever else could have written the secret knows it.
 #[cfg(unix)]
 fn may_be_trusted(owner: u32, mode: u32, user: u32) -> anyhow::Result<()> {
@@ -114,7 +118,7 @@ fn may_be_trusted(owner: u32, mode: u32, user: u32) -> anyhow::Result<()> {
         "belongs to another user (id {owner}); delete the file, and a new one is generated (everybody has to sign in again)"
     );
     anyhow::ensure!(
-        mode & 0o077 == 0,
+        mode & OTHERS == 0,
         "may be read or written by others (mode {:o}); delete the file, and a new one is generated (everybody has to sign in again)",
         mode & 0o777
     );

@@ -18,7 +18,7 @@ use alpine_domain::{
 };
 use alpine_infra::MonotonicClock;
 use alpine_server::{
-    application::{Application, Core, Ports, StopHandle},
+    application::{Application, Core, MoreRoutes, Ports, StopHandle},
     config::{Config, Sources, keep_generated_secrets, load},
 };
 use prometheus::Registry;
@@ -65,7 +65,7 @@ pub struct Options {
     /// By how many seconds the host's clocks are wrong.
     pub skew: i64,
     /// Routes besides those of the table, of every instance.
-    pub more_routes: Option<fn(&Arc<Core>) -> Vec<alpine_http::Route>>,
+    pub more_routes: Option<MoreRoutes>,
 }
 
 impl Options {
@@ -100,7 +100,7 @@ pub struct Deployment {
     database: Option<Arc<TestDatabase>>,
     settings: Vec<(String, String)>,
     clock: Option<Arc<ManualClock>>,
-    more_routes: Option<fn(&Arc<Core>) -> Vec<alpine_http::Route>>,
+    more_routes: Option<MoreRoutes>,
 }
 
 /// The running application. Dropping it stops it; the last one to go drops the database.

@@ -146,9 +146,9 @@ async fn invariant_16_what_is_hidden_changes_nothing() {
                     let confidence = if is_premium { "97" } else { "70" };
                     publish(&alpine, &id, confidence, &symbol).await;
                     if is_premium {
-                        premium.push(id.clone())
+                        premium.push(id.clone());
                     } else {
-                        plain.push(id.clone())
+                        plain.push(id.clone());
                     }
                     (format!("published {id}"), is_premium)
                 }
