@@ -108,6 +108,16 @@ impl Cluster {
         }
     }
 
+    /// Waits until every follower has applied what the log holds now. An answer that shows a change is no
+    /// proof of that: it may have been loaded before the event came.
+    pub async fn until_the_log_is_applied(&self) {
+        let head = u64::try_from(self.apps[0].core.events.head().await.unwrap()).unwrap();
+        for app in &self.apps {
+            let applied = async || measured(app, "event_log_position", "").await >= head;
+            until(Duration::from_secs(5), "the log is applied", applied).await;
+        }
+    }
+
     /// Stops every instance, as in a deployment without overlap, and starts as many anew.
     pub async fn restart_instances(&mut self) {
         let deployment: Deployment = self.apps[0].deployment();
