@@ -15,7 +15,7 @@ use serde::{
 macro_rules! policies {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
         /// A policy that the guard or a handler counts under. What a route names besides is no part of
-        /// this list: see [`Endpoint::limited_by`](crate::Route::limited_by).
+        /// this list: see [`Route::limited_by`](crate::Route::limited_by).
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Policy { $($(#[$doc])* $name,)+ }
 

@@ -40,7 +40,7 @@ where
 }
 
 /// Every route, in the order in which paths are matched: what is asked for most stands first, and
-/// paths with parameters come after all others.
+/// paths with parameters come after those of the same prefix without.
 #[rustfmt::skip]
 pub fn table(settings: &HttpSettings) -> Vec<Route> {
     let mut table = vec![
