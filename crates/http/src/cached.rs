@@ -40,11 +40,6 @@ pub fn loaded(
     Ok(Loaded { body: to_json(value)?, headers: Vec::new(), expires_at })
 }
 
-/// One scope for each group of viewers: what one group may see reaches no other.
-pub const fn group(viewer: Viewer) -> Scope {
-    Scope::Group(viewer.name())
-}
-
 /// `Link: <…>; rel="next"` (RFC 8288), as name and value: the list under `path`, asked for with the same
 /// values, from this cursor on.
 pub fn next_link<P: Parameters>(
@@ -94,6 +89,29 @@ impl Context {
         let loader: Loader =
             Arc::new(move || Box::pin(load(Arc::clone(&services), request.clone())));
         Ok(self.serve(&*cache.get_or_load(key, &policy, loader).await?))
+    }
+
+    /// As [`cached`](Self::cached), with one body for each group of viewers.
+    ///
+    /// # Errors
+    /// As [`cached`](Self::cached).
+    pub async fn cached_for_group<R, L, F>(
+        &self,
+        policy: CachePolicy,
+        parameters: String,
+        request: R,
+        load: L,
+    ) -> Result<HttpResponse>
+    where
+        R: Clone + Send + Sync + 'static,
+        L: Fn(Arc<Services>, Viewer, R) -> F + Send + Sync + 'static,
+        F: Future<Output = alpine_domain::Result<Loaded>> + Send + 'static,
+    {
+        let viewer = self.viewer();
+        // What one group may see reaches no other.
+        let scope = Scope::Group(viewer.name());
+        let load = move |services, request| load(services, viewer, request);
+        self.cached(policy, scope, parameters, request, load).await
     }
 
     /// Answers with a body that depends on nothing but the route and what the operator set: `make` is

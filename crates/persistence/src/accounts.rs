@@ -1,5 +1,8 @@
 //! Users, their sign-ins and their refresh tokens.
 
+mod session_rows;
+mod user_rows;
+
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{
@@ -17,11 +20,15 @@ use diesel::{
     dsl::{exists, insert_into, select},
 };
 
+use self::{
+    session_rows::{end_sessions, insert_refresh, revoke, rotate},
+    user_rows::{held_user, user_row},
+};
 use crate::{
-    AnyConnection, Database, Failure,
+    Database, Failure,
     database::Unit,
     failure::unique_as,
-    rows::{SessionRow, UserRow, stored},
+    rows::{UserRow, stored},
     schema::{api_keys, refresh_tokens, sessions, users},
 };
 
@@ -38,147 +45,8 @@ impl Accounts {
 
 const TAKEN: &str = "an account with this e-mail address exists";
 
-fn user_row(conn: &mut AnyConnection, id: UserId) -> Result<Option<UserRow>, Failure> {
-    let row = users::table.find(id.to_string()).first::<UserRow>(conn);
-    Ok(row.optional()?)
-}
-
 fn no_account() -> Failure {
     Error::NotFound("account").into()
-}
-
-/// Ends a session unless it ended before, and tells everybody.
-fn revoke(
-    unit: &mut Unit<'_>,
-    session: SessionId,
-    now: Timestamp,
-    denied_until: Timestamp,
-) -> Result<(), Failure> {
-    let live = sessions::table
-        .filter(sessions::id.eq(session.to_string()))
-        .filter(sessions::revoked_at.is_null());
-    let ended = diesel::update(live)
-        .set((
-            sessions::revoked_at.eq(now.micros()),
-            sessions::denied_until.eq(denied_until.micros()),
-        ))
-        .execute(unit.conn)?;
-    let event = Event::SessionRevoked { session, until: denied_until };
-    if ended > 0 {
-        unit.log(now, event);
-    } else {
-        unit.confirm(event);
-    }
-    Ok(())
-}
-
-fn insert_refresh(
-    conn: &mut AnyConnection,
-    hash: &str,
-    session: &str,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    insert_into(refresh_tokens::table)
-        .values((
-            refresh_tokens::token_hash.eq(hash),
-            refresh_tokens::session_id.eq(session),
-            refresh_tokens::created_at.eq(now.micros()),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
-fn rotate(unit: &mut Unit<'_>, rotation: &Rotation) -> Result<Refreshed, Failure> {
-    let Rotation { presented, next, repeat, now, denied_until } = rotation;
-    let (now, denied_until) = (*now, *denied_until);
-    let session_id: Option<String> = refresh_tokens::table
-        .find(presented)
-        .select(refresh_tokens::session_id)
-        .first(unit.conn)
-        .optional()?;
-    let Some(session_id) = session_id else {
-        return Ok(Refreshed::Refused);
-    };
-    // Writing the row, even as it was, holds it: two callers with one token, or a logout at the same
-    // moment, come one after the other, and the second sees what the first did.
-    let live = sessions::table
-        .filter(sessions::id.eq(&session_id))
-        .filter(sessions::revoked_at.is_null())
-        .filter(sessions::expires_at.gt(now.micros()));
-    let session: Option<SessionRow> = diesel::update(live)
-        .set(sessions::expires_at.eq(sessions::expires_at))
-        .returning(sessions::all_columns)
-        .get_result(unit.conn)
-        .optional()?;
-    let Some(session) = session else {
-        return Ok(Refreshed::Refused);
-    };
-    let unused = refresh_tokens::table
-        .filter(refresh_tokens::token_hash.eq(presented))
-        .filter(refresh_tokens::used_at.is_null());
-    let used =
-        diesel::update(unused).set(refresh_tokens::used_at.eq(now.micros())).execute(unit.conn)?;
-    let sealed_next = match used {
-        0 => repeatable(&session, rotation),
-        _ => None,
-    };
-    if used == 0 && sealed_next.is_none() {
-        revoke(unit, session.session()?, now, denied_until)?;
-        return Ok(Refreshed::Replayed { session: session.session()? });
-    }
-    let user = user_row(unit.conn, stored("sessions.user_id", &session.user_id)?)?;
-    let Some(account) = user.map(|row| row.account()).transpose()? else {
-        return Ok(Refreshed::Refused);
-    };
-    if !account.is_active {
-        return Ok(Refreshed::Refused);
-    }
-    if let Some(sealed_next) = sealed_next {
-        return Ok(Refreshed::Repeated { session: session.session()?, account, sealed_next });
-    }
-    insert_refresh(unit.conn, next, &session.id, now)?;
-    let repeat = repeat.as_ref();
-    diesel::update(sessions::table.find(&session.id))
-        .set((
-            sessions::repeat_of.eq(repeat.map(|_| presented)),
-            sessions::repeat_sealed.eq(repeat.map(|repeat| &repeat.sealed_next)),
-            sessions::repeat_address.eq(repeat.map(|repeat| repeat.address.as_str())),
-            sessions::repeat_until.eq(repeat.map(|repeat| repeat.until.micros())),
-        ))
-        .execute(unit.conn)?;
-    Ok(Refreshed::Rotated {
-        session: session.session()?,
-        account,
-        expires_at: Timestamp::from_micros(session.expires_at),
-    })
-}
-
-/// The sealed successor of the presented token, if it is the last one that was used, and this is the
-/// client that used it, in time.
-fn repeatable(session: &SessionRow, rotation: &Rotation) -> Option<String> {
-    let here = rotation.repeat.as_ref()?.address.as_str();
-    let holds = session.repeat_of.as_deref() == Some(rotation.presented.as_str())
-        && session.repeat_address.as_deref() == Some(here)
-        && session.repeat_until.is_some_and(|until| rotation.now.micros() < until);
-    session.repeat_sealed.clone().filter(|_| holds)
-}
-
-/// The account's row, held until the transaction ends: writing it, even as it was, does that.
-fn held_user(conn: &mut AnyConnection, id: &str) -> Result<Option<UserRow>, Failure> {
-    let row = diesel::update(users::table.find(id))
-        .set(users::generation.eq(users::generation))
-        .returning(users::all_columns)
-        .get_result(conn);
-    Ok(row.optional()?)
-}
-
-/// Ends every live session of a user. The raised generation refuses their access tokens, so that
-/// sessions need no denial each.
-fn end_sessions(conn: &mut AnyConnection, user: &str, now: Timestamp) -> Result<(), Failure> {
-    let live =
-        sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::revoked_at.is_null());
-    diesel::update(live).set(sessions::revoked_at.eq(now.micros())).execute(conn)?;
-    Ok(())
 }
 
 fn promote(unit: &mut Unit<'_>, promotion: &Promotion) -> Result<Account, Failure> {
@@ -263,7 +131,7 @@ impl AccountStore for Accounts {
 
     async fn state(&self, id: UserId) -> Result<Option<AccountState>> {
         self.0
-            .read("account_standing", move |conn| {
+            .read("account_state", move |conn| {
                 let row: Option<(String, String, bool, i64)> = users::table
                     .find(id.to_string())
                     .select((users::tier, users::role, users::is_active, users::generation))
@@ -334,7 +202,7 @@ impl AccountStore for Accounts {
             .await
     }
 
-    async fn set_standing(
+    async fn set_tier_and_role(
         &self,
         id: UserId,
         tier: Tier,
@@ -342,7 +210,7 @@ impl AccountStore for Accounts {
         now: Timestamp,
     ) -> Result<Account> {
         self.0
-            .write("account_set_standing", move |unit| {
+            .write("account_set_tier_and_role", move |unit| {
                 let row: Option<UserRow> = diesel::update(users::table.find(id.to_string()))
                     .set((
                         users::tier.eq(tier.as_str()),

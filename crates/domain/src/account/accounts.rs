@@ -31,7 +31,7 @@ pub struct AccountSettings {
     /// Live API keys of one user at most.
     pub max_api_keys: u32,
     /// Accounts whose tier, role and generation are remembered in this process.
-    pub standing_cache: usize,
+    pub state_cache: usize,
 }
 
 impl Default for AccountSettings {
@@ -231,14 +231,14 @@ impl Accounts {
     }
 
     /// Sets tier and role: the one place that does, whoever asks.
-    pub async fn change_standing(
+    pub async fn set_tier_and_role(
         &self,
         account: &Account,
         tier: Tier,
         role: Role,
     ) -> Result<Account> {
         let now = self.ports.clock.now();
-        self.ports.store.set_standing(account.id, tier, role, now).await
+        self.ports.store.set_tier_and_role(account.id, tier, role, now).await
     }
 
     pub(super) fn denied_until(&self, now: Timestamp) -> Timestamp {

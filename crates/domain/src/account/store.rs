@@ -189,7 +189,7 @@ pub trait AccountStore: Send + Sync {
     ///
     /// # Errors
     /// `NotFound`.
-    async fn set_standing(
+    async fn set_tier_and_role(
         &self,
         id: UserId,
         tier: Tier,

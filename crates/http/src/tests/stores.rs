@@ -103,7 +103,13 @@ impl AccountStore for Store {
     async fn upgrade_hash(&self, _: UserId, _: &str, _: &str) -> Result<()> {
         unused()
     }
-    async fn set_standing(&self, _: UserId, _: Tier, _: Role, _: Timestamp) -> Result<Account> {
+    async fn set_tier_and_role(
+        &self,
+        _: UserId,
+        _: Tier,
+        _: Role,
+        _: Timestamp,
+    ) -> Result<Account> {
         unused()
     }
     async fn promote(&self, _: Promotion) -> Result<Account> {

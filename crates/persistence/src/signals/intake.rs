@@ -251,8 +251,9 @@ pub(super) fn record_outcome(
     Ok(if repeats { OutcomeRecorded::Repeated(signal) } else { OutcomeRecorded::Conflict(signal) })
 }
 
-/// Adds the outcomes of signals that have none, given with their row and their confidence, makes those inactive and tells of them; says which.
-/// The outcome's constraint decides who closes a signal, so that several may try.
+/// Adds outcomes, each given with its signal's row and confidence, to signals that have none; makes
+/// those inactive, tells of them, and says which. The outcome's constraint decides who closes a signal,
+/// so that several may try.
 fn close(
     unit: &mut Unit<'_>,
     ids: &SignalIds,

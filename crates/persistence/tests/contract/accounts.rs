@@ -17,7 +17,7 @@ use crate::support::{Bed, at, new_account, on_both, random, rotation};
 on_both!(
     accounts_read_back_and_addresses_are_unique,
     profiles_change_and_an_address_starts_unverified,
-    standing_changes_are_logged_and_admins_counted,
+    changes_of_tier_and_role_are_logged_and_admins_counted,
     a_refresh_token_is_used_once_and_its_replay_ends_the_family,
     one_of_many_concurrent_refreshes_wins,
     expired_revoked_and_disabled_are_refused,
@@ -84,10 +84,10 @@ async fn profiles_change_and_an_address_starts_unverified(bed: Bed) {
     assert_eq!(bed.kinds().await, ["account_changed", "account_changed"]);
 }
 
-async fn standing_changes_are_logged_and_admins_counted(bed: Bed) {
+async fn changes_of_tier_and_role_are_logged_and_admins_counted(bed: Bed) {
     let ada = bed.user("ada@example.com").await;
     assert_eq!(bed.accounts.count_admins().await.unwrap(), 0);
-    let account = bed.accounts.set_standing(ada.id, Tier::Elite, Role::Admin, at(1)).await;
+    let account = bed.accounts.set_tier_and_role(ada.id, Tier::Elite, Role::Admin, at(1)).await;
     let account = account.unwrap();
     assert_eq!((account.tier, account.role), (Tier::Elite, Role::Admin));
     assert_eq!(bed.accounts.count_admins().await.unwrap(), 1);

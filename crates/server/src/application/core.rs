@@ -94,7 +94,7 @@ impl Core {
 
         let tokens = Arc::new(signed_tokens(config)?);
         let hasher = Arc::new(Argon2Hasher::new(config.passwords, infra_metrics.clone())?);
-        let capacity = config.accounts.standing_cache;
+        let capacity = config.accounts.state_cache;
         let states = Arc::new(AccountStates::new(account_store.clone(), capacity));
         let authenticator = Arc::new(Authenticator::new(
             tokens.clone(),

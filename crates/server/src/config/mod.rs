@@ -7,6 +7,7 @@ mod original;
 mod rules;
 mod secrets;
 mod show;
+mod weakness;
 
 use std::{
     collections::BTreeMap,

@@ -1,31 +1,13 @@
 //! Rules that a single value cannot tell: each broken one names its key and the remedy.
 
-use std::{collections::HashSet, net::IpAddr, ops::RangeInclusive, time::Duration};
+use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use alpine_domain::{account::Secret, producer::ProducerName};
 use alpine_infra::redis::RedisSettings;
 use ipnet::IpNet;
 use url::Url;
 
-use super::{Config, effective::is_postgres, model::Plans};
-
-/// Texts that stand in examples and tutorials, compared in lower case.
-const WELL_KNOWN: &[&str] = &[
-    "change",
-    "secret-key",
-    "secret_key",
-    "secretkey",
-    "your-",
-    "your_",
-    "password",
-    "default",
-    "example",
-    "jwt-secret",
-    "jwt_secret",
-    "argo-alpine",
-    "12345678",
-    "qwerty",
-];
+use super::{Config, effective::is_postgres, model::Plans, weakness::weakness};
 
 /// The remedy for every missing or weak secret.
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
@@ -222,7 +204,7 @@ impl Rules {
         }
         for (key, size) in [
             ("blacklist.capacity", config.blacklist.capacity),
-            ("accounts.standing_cache", config.accounts.standing_cache),
+            ("accounts.state_cache", config.accounts.state_cache),
             ("rate_limits.capacity", config.rate_limits.capacity),
             ("cache.max_bytes", usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX)),
             ("cache.max_entries", usize::try_from(config.cache.max_entries).unwrap_or(usize::MAX)),
@@ -377,33 +359,6 @@ impl Rules {
     }
 }
 
-/// Why a secret could be guessed.
-fn weakness(secret: &str) -> Option<&'static str> {
-    if secret.len() < 32 {
-        return Some("shorter than 32 bytes");
-    }
-    let lower = secret.to_lowercase();
-    if WELL_KNOWN.iter().any(|text| lower.contains(text)) {
-        return Some("it looks like an example");
-    }
-    let bytes = secret.as_bytes();
-    // Of 32 random hexadecimal digits, nearly all groups of three are different, and hardly two steps
-    // from one to the next are alike.
-    let distinct = |groups: std::slice::Windows<'_, u8>| groups.collect::<HashSet<_>>().len();
-    if bytes.iter().collect::<HashSet<_>>().len() < 8
-        || distinct(bytes.windows(3)) * 4 < bytes.windows(3).len() * 3
-    {
-        return Some("it repeats itself");
-    }
-    let step = |pair: &[u8]| pair[1].wrapping_sub(pair[0]);
-    let mut counts = [0_usize; 256];
-    for step in bytes.windows(2).map(step) {
-        counts[usize::from(step)] += 1;
-    }
-    let counts_up = counts.iter().any(|alike| alike * 2 > bytes.len() - 1);
-    counts_up.then_some("its characters stand in order")
-}
-
 /// A CIDR block, or a single address as a block of one.
 pub(crate) fn parse_network(text: &str) -> Option<IpNet> {
     let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
@@ -427,32 +382,6 @@ mod tests {
         }
         for bad in ["*", "null", "example.com", "https://example.com/", "https://*.example.com/x"] {
             assert!(!is_origin(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn what_repeats_or_counts_is_weak_and_what_is_random_is_not() {
-        for weak in [
-            "abcdefgh".repeat(4),
-            "abcdefgh".repeat(8),
-            "3f1b0c9d7e5a4f26".repeat(2),
-            "qazwsxedcrfv".repeat(3),
-            "aaaaaaaabbbbbbbbccccccccddddddddeeeeeeeeffffffff".to_owned(),
-            "abcdefghijklmnopqrstuvwxyz{|}~ABCDEFGH".to_owned(),
-            "zyxwvutsrqponmlkjihgfedcba`_^]\\[ZYXWV".to_owned(),
-            "0123456701234567012345670123456x".to_owned(),
-        ] {
-            assert!(weakness(&weak).is_some(), "{weak}");
-        }
-        // Of 2,000 none is expected to be refused: fewer than one in a million is.
-        for length in [16, 32] {
-            for _ in 0..1_000 {
-                let mut bytes = vec![0; length];
-                getrandom::fill(&mut bytes).unwrap();
-                let secret = hex::encode(bytes);
-                // Words of examples can stand in hexadecimal digits, but hardly do.
-                assert_eq!(weakness(&secret), None, "{secret}");
-            }
         }
     }
 

@@ -144,5 +144,5 @@ async fn make_starter(app: &TestApp, user: &serde_json::Value) {
     let id = user["id"].as_str().unwrap().parse().unwrap();
     let account = app.core.accounts.profile(id).await.unwrap();
     let (tier, role) = (alpine_domain::account::Tier::Starter, account.role);
-    app.core.accounts.change_standing(&account, tier, role).await.unwrap();
+    app.core.accounts.set_tier_and_role(&account, tier, role).await.unwrap();
 }

@@ -13,7 +13,7 @@ use super::{
     views::{HistoryView, LiveView, SignalPage, SignalView, SignalViews},
 };
 use crate::{
-    cached::{group, loaded, next_link},
+    cached::{loaded, next_link},
     context::Context,
     problem::Result,
 };
@@ -26,43 +26,29 @@ fn policy(context: &Context) -> CachePolicy {
 pub(crate) async fn latest(context: Context) -> Result<HttpResponse> {
     let ((limit, premium_only, symbol), key) = context.parameters(&parameters::latest())?;
     let request = ListRequest { premium_only, symbol, ..ListRequest::newest(limit) };
-    let viewer = context.viewer();
     context
-        .cached(
-            policy(&context),
-            group(viewer),
-            key,
-            request,
-            move |services, request| async move {
-                let listing = services.catalogue.latest(viewer, &request).await?;
-                loaded(&SignalViews(&listing.signals, &services.catalogue), listing.expires_at)
-            },
-        )
+        .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
+            let listing = services.catalogue.latest(viewer, &request).await?;
+            loaded(&SignalViews(&listing.signals, &services.catalogue), listing.expires_at)
+        })
         .await
 }
 
 /// `GET signals/subscribed`: a page, with a link to the next one.
 pub(crate) async fn subscribed(context: Context) -> Result<HttpResponse> {
     let (values, key) = context.parameters(&parameters::subscribed())?;
-    let viewer = context.viewer();
     let request = (context.canonical_path().to_owned(), values);
     context
-        .cached(
-            policy(&context),
-            group(viewer),
-            key,
-            request,
-            move |services, request| async move {
-                let (path, values) = request;
-                let request = list_request(&values);
-                let (page, expires_at) = services.catalogue.subscribed(viewer, &request).await?;
-                let view = SignalPage::new(&page, &services.catalogue, viewer.name());
-                let mut loaded = loaded(&view, expires_at)?;
-                let link = |cursor| next_link(&path, &parameters::subscribed(), &values, cursor);
-                loaded.headers.extend(page.next.map(link));
-                Ok(loaded)
-            },
-        )
+        .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
+            let (path, values) = request;
+            let request = list_request(&values);
+            let (page, expires_at) = services.catalogue.subscribed(viewer, &request).await?;
+            let view = SignalPage::new(&page, &services.catalogue, viewer.name());
+            let mut loaded = loaded(&view, expires_at)?;
+            let link = |cursor| next_link(&path, &parameters::subscribed(), &values, cursor);
+            loaded.headers.extend(page.next.map(link));
+            Ok(loaded)
+        })
         .await
 }
 
@@ -76,25 +62,18 @@ fn list_request(values: &parameters::Subscribed) -> ListRequest {
 pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
     let (limit, key) = context.parameters(&parameters::live())?;
     let request = ListRequest::newest(limit);
-    let viewer = context.viewer();
     context
-        .cached(
-            policy(&context),
-            group(viewer),
-            key,
-            request,
-            move |services, request| async move {
-                let catalogue = &services.catalogue;
-                let listing = catalogue.latest(viewer, &request).await?;
-                let view = LiveView {
-                    signals: SignalViews(&listing.signals, catalogue),
-                    user_tier: viewer.name(),
-                    min_confidence: catalogue.min_confidence(viewer),
-                    count: listing.signals.len(),
-                };
-                loaded(&view, listing.expires_at)
-            },
-        )
+        .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
+            let catalogue = &services.catalogue;
+            let listing = catalogue.latest(viewer, &request).await?;
+            let view = LiveView {
+                signals: SignalViews(&listing.signals, catalogue),
+                user_tier: viewer.name(),
+                min_confidence: catalogue.min_confidence(viewer),
+                count: listing.signals.len(),
+            };
+            loaded(&view, listing.expires_at)
+        })
         .await
 }
 
@@ -102,19 +81,12 @@ pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
 pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
     let ((limit, days, symbol, status), key) = context.parameters(&parameters::history())?;
     let request = HistoryRequest { limit, days, symbol, status };
-    let viewer = context.viewer();
     context
-        .cached(
-            policy(&context),
-            group(viewer),
-            key,
-            request,
-            move |services, request| async move {
-                let listing = services.catalogue.history(viewer, &request).await?;
-                let rows: Vec<_> = listing.signals.iter().map(HistoryView::new).collect();
-                loaded(&rows, listing.expires_at)
-            },
-        )
+        .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
+            let listing = services.catalogue.history(viewer, &request).await?;
+            let rows: Vec<_> = listing.signals.iter().map(HistoryView::new).collect();
+            loaded(&rows, listing.expires_at)
+        })
         .await
 }
 

@@ -8,11 +8,7 @@ use super::{
     parameters,
     views::{EquityCurveView, StatisticsView, SymbolsView},
 };
-use crate::{
-    cached::{group, loaded},
-    context::Context,
-    problem::Result,
-};
+use crate::{cached::loaded, context::Context, problem::Result};
 
 fn policy(context: &Context) -> CachePolicy {
     context.cache_policy(
@@ -29,52 +25,31 @@ fn request(context: &Context) -> Result<(PerformanceRequest, String)> {
 /// `GET performance/stats`.
 pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
     let (request, key) = request(&context)?;
-    let viewer = context.viewer();
     context
-        .cached(
-            policy(&context),
-            group(viewer),
-            key,
-            request,
-            move |services, request| async move {
-                let told = services.performance.statistics(viewer, &request).await?;
-                loaded(&StatisticsView::from(told.answer), told.expires_at)
-            },
-        )
+        .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
+            let told = services.performance.statistics(viewer, &request).await?;
+            loaded(&StatisticsView::from(told.answer), told.expires_at)
+        })
         .await
 }
 
 /// `GET performance/equity-curve`.
 pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
     let (request, key) = request(&context)?;
-    let viewer = context.viewer();
     context
-        .cached(
-            policy(&context),
-            group(viewer),
-            key,
-            request,
-            move |services, request| async move {
-                let told = services.performance.equity_curve(viewer, &request).await?;
-                loaded(&EquityCurveView::from(told.answer), told.expires_at)
-            },
-        )
+        .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
+            let told = services.performance.equity_curve(viewer, &request).await?;
+            loaded(&EquityCurveView::from(told.answer), told.expires_at)
+        })
         .await
 }
 
 /// `GET symbols`.
 pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
-    let viewer = context.viewer();
     context
-        .cached(
-            policy(&context),
-            group(viewer),
-            String::new(),
-            (),
-            move |services, ()| async move {
-                let told = services.performance.symbols(viewer).await?;
-                loaded(&SymbolsView::new(&told.answer), told.expires_at)
-            },
-        )
+        .cached_for_group(policy(&context), String::new(), (), |services, viewer, ()| async move {
+            let told = services.performance.symbols(viewer).await?;
+            loaded(&SymbolsView::new(&told.answer), told.expires_at)
+        })
         .await
 }

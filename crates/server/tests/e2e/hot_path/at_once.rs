@@ -129,7 +129,7 @@ async fn elsewhere_in_time(here: &TestApp, there: &TestApp, n: usize) {
     ended.post("auth/logout", &json!({})).await.expect(200);
     all_ended.post("auth/logout-all", &json!({})).await.expect(200);
     client.put("users/profile", &json!({"full_name": format!("Ada {n}")})).await.expect(200);
-    here.core.accounts.change_standing(&pro.account, Tier::Elite, Role::User).await.unwrap();
+    here.core.accounts.set_tier_and_role(&pro.account, Tier::Elite, Role::User).await.unwrap();
     here.core.producers.ensure(&name, &new, false).await.unwrap();
     producer.post_text("external-signals/sync/signal", signal(posted)).await.expect(201);
     let outcome = json!({
@@ -255,7 +255,7 @@ async fn tiers_and_roles(app: &TestApp) {
         (Tier::Free, Role::User, 403),
     ];
     for (tier, role, keys) in standings.into_iter().cycle().take(ROUNDS) {
-        app.core.accounts.change_standing(&user.account, tier, role).await.unwrap();
+        app.core.accounts.set_tier_and_role(&user.account, tier, role).await.unwrap();
         let me = client.get("auth/me").await.expect(200);
         assert_eq!((&me["tier"], &me["role"]), (&json!(tier.as_str()), &json!(role.as_str())));
         client.get("users/api-keys").await.expect(keys);
