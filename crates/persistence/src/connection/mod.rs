@@ -60,6 +60,10 @@ pub(crate) fn open(target: &Target, busy_timeout: Duration) -> Result<Opened, Co
 const TAKES_NO_WRITES: [&str; 2] = ["session is read-only", "server is in hot standby mode"];
 
 fn establish_postgres(target: &PostgresTarget) -> Result<(PgConnection, bool), ConnectionError> {
+    // Before libpq does it: this way OpenSSL registers nothing to run at exit, where it would free
+    // what threads that are opening connections still use (OPENSSL_INIT_NO_ATEXIT in the manual page
+    // of OPENSSL_init_crypto).
+    openssl_sys::init();
     let Some(writable) = &target.writable else {
         return Ok((PgConnection::establish(&target.any)?, false));
     };

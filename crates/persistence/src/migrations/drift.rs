@@ -6,10 +6,14 @@ use std::{
 };
 
 use alpine_domain::{Error, Result};
-use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
+use diesel::connection::SimpleConnection as _;
 
 use super::{Migrator, SchemaFingerprint};
-use crate::{DatabaseSettings, schema::TABLES};
+use crate::{
+    DatabaseSettings,
+    connection::{self, Target},
+    schema::TABLES,
+};
 
 /// What disagrees, one sentence each; nothing when all is well. Takes every migration up, down and up
 /// again on SQLite in memory, and, given a URL whose user may create databases, on a PostgreSQL
@@ -81,8 +85,10 @@ fn compare(
 }
 
 fn on_scratch_database<T>(url: &str, work: impl FnOnce(&mut Migrator) -> Result<T>) -> Result<T> {
-    let mut admin =
-        PgConnection::establish(url).map_err(|error| Error::unavailable("the database", error))?;
+    let settings = DatabaseSettings::new(url.to_owned());
+    let mut admin = connection::open(&Target::parse(&settings)?, settings.busy_timeout)
+        .map_err(|error| Error::unavailable("the database", error))?
+        .conn;
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let name = format!("alpine_drift_{}_{nanos}", process::id());
     admin.batch_execute(&format!("CREATE DATABASE {name}")).map_err(Error::internal)?;

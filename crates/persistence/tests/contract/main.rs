@@ -12,6 +12,7 @@ mod api_keys;
 mod closing;
 mod crowding;
 mod events;
+mod exit;
 mod failover;
 mod files;
 mod identity;

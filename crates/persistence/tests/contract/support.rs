@@ -75,6 +75,8 @@ impl Drop for Place {
 
 /// The throw-away server, if there is one. Nothing is skipped silently where it matters.
 pub(crate) fn postgres_url() -> Option<String> {
+    // As the crate does before its own first connection: a test must not crash when it ends.
+    openssl_sys::init();
     let url = std::env::var("ALPINE_TEST_POSTGRES_URL").ok();
     if url.is_none() {
         assert!(
