@@ -7,11 +7,11 @@ use alpine_domain::{
 };
 use async_trait::async_trait;
 use diesel::{
-    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, RunQueryDsl as _,
-    dsl::max,
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    Queryable, RunQueryDsl as _, dsl::max,
 };
 
-use crate::{Database, schema::events};
+use crate::{AnyConnection, Database, Failure, database::Unit, schema::events};
 
 /// Rows deleted in one transaction, so that no writer waits long.
 const PRUNE_CHUNK: i64 = 5_000;
@@ -72,53 +72,59 @@ impl EventLog for Events {
             .await
     }
 
+    /// One step in the index for each kind, however many rows the log has.
     async fn newest_of_each_kind(&self) -> Result<Vec<LoggedEvent>> {
         self.0
             .read("event_newest", |conn| {
-                let newest: Vec<Option<i64>> =
-                    events::table.group_by(events::kind).select(max(events::seq)).load(conn)?;
-                let rows: Vec<EventRow> = events::table
-                    .filter(events::seq.eq_any(newest.into_iter().flatten()))
-                    .load(conn)?;
-                Ok(rows.into_iter().map(EventRow::logged).collect())
+                let mut newest: Vec<EventRow> = Vec::new();
+                loop {
+                    let last = newest.last().map_or("", |row| row.kind.as_str());
+                    let next: Option<EventRow> = events::table
+                        .filter(events::kind.gt(last))
+                        .order((events::kind.asc(), events::seq.desc()))
+                        .first(conn)
+                        .optional()?;
+                    let Some(row) = next else { break };
+                    newest.push(row);
+                }
+                Ok(newest.into_iter().map(EventRow::logged).collect())
             })
             .await
     }
 
     /// Only ever takes rows off the old end, and leaves the newest one, so that [`head`](Self::head)
-    /// never goes back.
+    /// never goes back. Reads each row that it deletes, and one more, once: what a chunk deleted is
+    /// not passed again.
     async fn prune(&self, before: Timestamp) -> Result<u64> {
-        let mut pruned = 0;
+        let head = self.head().await?;
+        let (mut pruned, mut from) = (0, 0);
         loop {
-            let deleted = self
-                .0
-                .write("event_prune", move |unit| {
-                    let kept: Option<i64> = events::table
-                        .filter(events::recorded_at.ge(before.micros()))
-                        .order(events::seq.asc())
-                        .select(events::seq)
-                        .first(unit.conn)
-                        .optional()?;
-                    let newest: Option<i64> =
-                        events::table.select(max(events::seq)).first(unit.conn)?;
-                    let oldest: Option<i64> = events::table
-                        .order(events::seq.asc())
-                        .select(events::seq)
-                        .first(unit.conn)
-                        .optional()?;
-                    let (Some(newest), Some(oldest)) = (newest, oldest) else {
-                        return Ok(0);
-                    };
-                    let end =
-                        kept.unwrap_or(newest).min(newest).min(oldest.saturating_add(PRUNE_CHUNK));
-                    Ok(diesel::delete(events::table.filter(events::seq.lt(end)))
-                        .execute(unit.conn)?)
-                })
-                .await?;
-            if deleted == 0 {
+            let work = move |unit: &mut Unit<'_>| prune_chunk(unit.conn, from, head, before);
+            let Some((deleted, end)) = self.0.write("event_prune", work).await? else {
                 return Ok(pruned);
-            }
+            };
             pruned += u64::try_from(deleted).unwrap_or(u64::MAX);
+            from = end;
         }
     }
+}
+
+/// Deletes rows from number `from` on that are below `head` and older than `before`, up to
+/// [`PRUNE_CHUNK`]; says how many, and the last one's number.
+fn prune_chunk(
+    conn: &mut AnyConnection,
+    from: i64,
+    head: i64,
+    before: Timestamp,
+) -> Result<Option<(usize, i64)>, Failure> {
+    let rows: Vec<(i64, i64)> = events::table
+        .filter(events::seq.ge(from).and(events::seq.lt(head)))
+        .order(events::seq.asc())
+        .limit(PRUNE_CHUNK)
+        .select((events::seq, events::recorded_at))
+        .load(conn)?;
+    let old = rows.iter().take_while(|(_, recorded_at)| *recorded_at < before.micros());
+    let Some((last, _)) = old.last() else { return Ok(None) };
+    let chunk = events::table.filter(events::seq.ge(from).and(events::seq.le(*last)));
+    Ok(Some((diesel::delete(chunk).execute(conn)?, *last)))
 }

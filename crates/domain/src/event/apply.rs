@@ -19,10 +19,6 @@ use crate::{
     signal::VisibilityPolicy,
 };
 
-/// Denials that an instance starts with at most. Access tokens live for minutes, so that many
-/// sign-outs within their life would be an attack or a defect.
-const MAX_DENIALS: u32 = 1_000_000;
-
 /// What this instance holds in memory and an event can change.
 pub struct InstanceMemory {
     accounts: Arc<dyn AccountStore>,
@@ -110,7 +106,10 @@ impl EventHandler for InstanceMemory {
     async fn reset(&self, log: &dyn EventLog) -> Result<()> {
         *lock(&self.since_reset) = Some(HashMap::new());
         let newest = log.newest_of_each_kind().await?;
-        for revoked in self.accounts.revoked_sessions(self.clock.now(), MAX_DENIALS).await? {
+        // One more than the list holds: if there are as many, that one ends no earlier than those left
+        // out, and until then the list refuses whatever it does not know.
+        let limit = u32::try_from(self.blacklist.capacity()).unwrap_or(u32::MAX).saturating_add(1);
+        for revoked in self.accounts.revoked_sessions(self.clock.now(), limit).await? {
             self.blacklist.deny(&revoked.session.to_string(), revoked.until);
         }
         self.states.clear();

@@ -12,6 +12,10 @@ pub trait TokenBlacklist: Send + Sync {
     /// effect at once on this instance; never waits and never fails, since the durable record was written before.
     fn deny(&self, id: &str, until: Timestamp);
 
+    /// Ids that it holds at most. While one that was denied did not fit, ids that are not held are
+    /// refused as well.
+    fn capacity(&self) -> usize;
+
     /// Whether `id` is refused now.
     ///
     /// # Errors

@@ -76,6 +76,9 @@ impl TokenBlacklist for Blacklist {
     fn deny(&self, id: &str, _: Timestamp) {
         self.0.lock().unwrap().push(id.to_owned());
     }
+    fn capacity(&self) -> usize {
+        1_000
+    }
     async fn is_denied(&self, id: &str) -> Result<bool> {
         Ok(self.0.lock().unwrap().iter().any(|denied| denied == id))
     }

@@ -118,6 +118,11 @@ impl MemoryBlacklist {
         }
     }
 
+    /// Ids held at most.
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Ids held now, expired ones that were not purged yet included.
     pub fn len(&self) -> usize {
         sync::read(&self.denied).until.len()
@@ -142,6 +147,10 @@ fn held_as(id: &str) -> std::borrow::Cow<'_, str> {
 impl TokenBlacklist for MemoryBlacklist {
     fn deny(&self, id: &str, until: Timestamp) {
         self.deny_now(id, until);
+    }
+
+    fn capacity(&self) -> usize {
+        self.capacity
     }
 
     async fn is_denied(&self, id: &str) -> Result<bool> {

@@ -53,6 +53,10 @@ impl TokenBlacklist for MirroredBlacklist {
         });
     }
 
+    fn capacity(&self) -> usize {
+        self.local.capacity()
+    }
+
     async fn is_denied(&self, id: &str) -> Result<bool> {
         self.local.is_denied_now(id)
     }

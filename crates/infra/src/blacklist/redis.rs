@@ -47,6 +47,10 @@ impl TokenBlacklist for RedisBlacklist {
         });
     }
 
+    fn capacity(&self) -> usize {
+        self.own.capacity()
+    }
+
     async fn is_denied(&self, id: &str) -> Result<bool> {
         if self.own.is_denied_now(id)? {
             return Ok(true);

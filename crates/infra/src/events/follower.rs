@@ -4,9 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use alpine_domain::{
     Error, Result,
-    ports::events::{EventBus, EventHandler, EventLog},
+    ports::{
+        events::{EventBus, EventHandler, EventLog},
+        health::{Condition, Probe, Report},
+    },
     settings::{defaults, duration},
 };
+use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::{
     sync::{Notify, watch},
@@ -142,6 +146,29 @@ impl Follower {
 
     fn is_fresh_in(&self, state: &FollowState) -> bool {
         state.age().is_some_and(|age| age < self.settings.max_staleness)
+    }
+}
+
+/// Whether revocations of other instances are known here. Essential: without that, requests with a
+/// credential are answered with 503, so they belong on another instance.
+#[async_trait]
+impl Probe for Follower {
+    fn name(&self) -> &'static str {
+        "event_log"
+    }
+
+    fn is_essential(&self) -> bool {
+        true
+    }
+
+    async fn probe(&self) -> Report {
+        match self.ensure_fresh().await {
+            Ok(()) => Report { condition: Condition::Up, detail: None },
+            Err(_) => Report {
+                condition: Condition::Down,
+                detail: Some("not read to its end lately; who signs in is refused".to_owned()),
+            },
+        }
     }
 }
 

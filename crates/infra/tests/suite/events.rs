@@ -10,7 +10,10 @@ use std::{
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    ports::events::{EventBus, EventHandler, EventLog, LoggedEvent},
+    ports::{
+        events::{EventBus, EventHandler, EventLog, LoggedEvent},
+        health::{Condition, Probe as _},
+    },
 };
 use alpine_infra::events::{Follower, FollowerSettings, RedisWakeBus};
 use async_trait::async_trait;
@@ -224,6 +227,17 @@ async fn applies_every_row_once_and_in_order() {
     assert_eq!(fake.applied(), [11, 12, 15, 16, 17, 20, 21, 22]);
     assert_eq!(fake.resets.load(Ordering::SeqCst), 1);
     follower.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_tells_whether_the_log_is_known() {
+    let fake = Arc::new(Fake::default());
+    fake.down.store(true, Ordering::SeqCst);
+    let (follower, _bus) = follow(&fake, FollowerSettings::default());
+    assert_eq!(follower.probe().await.condition, Condition::Down);
+    fake.down.store(false, Ordering::SeqCst);
+    assert_eq!(follower.probe().await.condition, Condition::Up);
+    assert!(follower.is_essential());
 }
 
 #[tokio::test(start_paused = true)]

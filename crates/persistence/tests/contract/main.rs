@@ -10,6 +10,7 @@
 mod accounts;
 mod api_keys;
 mod closing;
+mod cost;
 mod crowding;
 mod events;
 mod exit;

@@ -92,8 +92,8 @@ fn an_index_whose_build_was_interrupted_is_built_anew() {
     // What a killed CREATE INDEX CONCURRENTLY leaves: an invalid index, and no migration recorded.
     let mut conn = PgConnection::establish(&settings.url).unwrap();
     conn.batch_execute(
-        "DELETE FROM __diesel_schema_migrations WHERE version = '0116'; \
-         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_api_key_user'::regclass",
+        "DELETE FROM __diesel_schema_migrations WHERE version = '0117'; \
+         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_event_kind_seq'::regclass",
     )
     .unwrap();
     assert_ne!(migrator.schema_fingerprint().unwrap(), whole);

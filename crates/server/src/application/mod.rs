@@ -268,6 +268,7 @@ fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
         randomness: core.randomness.clone(),
         probes: vec![
             Arc::new(DatabaseProbe::new(core.database.clone())),
+            follower.clone(),
             Arc::new(RedisProbe::new(core.redis.clone())),
         ],
     }

@@ -84,6 +84,32 @@ async fn invariant_09_neither_flushing_nor_restarting_anything_un_revokes_a_toke
     assert_all_refused(&cluster, &revoked, &kept).await;
 }
 
+/// A restarted instance has room for fewer revocations than there are. It does not let in the one
+/// that it has no room for; it may refuse others until the tokens have expired.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_09_a_restart_forgets_no_revocation_that_does_not_fit() {
+    let settings = vec![("ALPINE__BLACKLIST__CAPACITY".to_owned(), "2".to_owned())];
+    let options = Options { settings, ..Options::default() };
+    let Some(mut cluster) = Cluster::start(1, options).await else { return };
+    let mut revoked = vec![cluster.account("ada@example.com", Tier::Pro).await.access_token];
+    for _ in 0..4 {
+        revoked.push(cluster.apps[0].client().sign_in("ada@example.com").await.access_token);
+    }
+    for token in &revoked {
+        let answer =
+            cluster.apps[0].client().with_token(token).post("auth/logout", &json!({})).await;
+        // Beyond the bound the instance cannot tell whether the caller's token is good.
+        assert!([200, 503].contains(&answer.status.as_u16()), "{}", answer.status);
+    }
+    cluster.restart_instances().await;
+    let mut answers = Vec::new();
+    for token in &revoked {
+        answers.push(status(&cluster.apps[0], token).await);
+    }
+    answers.sort_unstable();
+    assert_eq!(answers, [401, 401, 503, 503, 503]);
+}
+
 async fn assert_all_refused(cluster: &Cluster, revoked: &[String], kept: &str) {
     for app in &cluster.apps {
         for token in revoked {

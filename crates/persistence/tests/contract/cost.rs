@@ -1,0 +1,74 @@
+//! What a task costs that comes again and again: rows read, as PostgreSQL counts them. Months of old
+//! rows add nothing to it.
+
+use alpine_domain::ports::events::EventLog;
+use alpine_persistence::{Database, Events};
+use diesel::{QueryableByName, RunQueryDsl as _, sql_types::BigInt};
+
+use crate::support::{Bed, at};
+
+/// Events that are a day old, and fewer that are new.
+const OLD: u64 = 23_000;
+const NEW: u64 = 1_000;
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// A log with [`OLD`] and [`NEW`] rows, and a database of one connection, whose reads are counted.
+async fn long_log() -> Option<(Bed, Database)> {
+    let bed = Bed::postgres()?;
+    for (rows, seconds) in [(OLD, 0), (NEW, 86_400)] {
+        let recorded_at = at(seconds).micros();
+        let kinds = "(ARRAY['signal_published', 'signal_closed', 'session_revoked'])[1 + n % 3]";
+        bed.execute(&format!(
+            "INSERT INTO events (recorded_at, kind, payload) \
+             SELECT {recorded_at}, {kinds}, '{{}}' FROM generate_series(1, {rows}) n"
+        ))
+        .await
+        .unwrap();
+    }
+    bed.execute("ANALYZE events").await.unwrap();
+    let database = bed.another(|settings| settings.max = 1);
+    Some((bed, database))
+}
+
+/// Rows of `events` and of its indexes that were read so far.
+async fn rows_read(database: &Database) -> u64 {
+    let counted = |conn: &mut _| {
+        // Counts are written when a transaction ends, which this one waits for.
+        diesel::sql_query("SELECT pg_stat_force_next_flush()").execute(conn)?;
+        let count: Count = diesel::sql_query(
+            "SELECT (t.seq_tup_read + sum(i.idx_tup_read))::bigint AS count \
+             FROM pg_stat_user_tables t JOIN pg_stat_user_indexes i USING (relid) \
+             WHERE t.relname = 'events' GROUP BY t.seq_tup_read",
+        )
+        .get_result(conn)?;
+        Ok(u64::try_from(count.count).unwrap())
+    };
+    database.read("count", counted).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_reads_a_few_rows_of_a_log_of_any_length() {
+    let Some((_bed, database)) = long_log().await else { return };
+    let events = Events::new(database.clone());
+    let before = rows_read(&database).await;
+    assert_eq!(events.newest_of_each_kind().await.unwrap().len(), 3);
+    assert_eq!(events.head().await.unwrap(), 24_000);
+    let read = rows_read(&database).await - before;
+    assert!((3..=20).contains(&read), "{read}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pruning_reads_what_it_deletes_and_little_more() {
+    let Some((_bed, database)) = long_log().await else { return };
+    let events = Events::new(database.clone());
+    let before = rows_read(&database).await;
+    assert_eq!(events.prune(at(3_600)).await.unwrap(), OLD);
+    let read = rows_read(&database).await - before;
+    // Once to see how old a row is, once to delete it; the new rows of the last chunk are seen twice.
+    assert!((OLD..=2 * (OLD + NEW) + 20).contains(&read), "{read}");
+}
