@@ -23,6 +23,7 @@
 //! | [`plan`] | what can be subscribed to, and its price |
 //! | [`producer`] | who may push signals in |
 //! | [`event`] | what one instance must tell the others |
+//! | [`text`] | why a text that people type is refused |
 //! | [`settings`] | how settings are written, and their defaults |
 //! | [`ports`] | the traits that adapters implement, free of business |
 
@@ -38,6 +39,7 @@ pub mod producer;
 pub mod settings;
 pub mod signal;
 pub mod statistics;
+pub mod text;
 mod text_enum;
 pub mod time;
 

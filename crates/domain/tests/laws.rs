@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use alpine_domain::{
     Timestamp,
+    account::{Email, FullName, NewPassword, TypedPassword},
     page::Cursor,
     ports::cache::{CacheKey, Scope},
     signal::{Action, ExitPrice, PnlPercent, Price, SignalId, pnl_percent},
 };
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use proptest::prelude::*;
 
 fn scope() -> impl Strategy<Value = Scope> {
@@ -29,7 +31,65 @@ fn instant() -> impl Strategy<Value = Timestamp> {
     prop_oneof![1 => edges, 9 => all.prop_map(Timestamp::from_micros)]
 }
 
+/// Texts with letters that have several spellings, among any others.
+fn typed() -> impl Strategy<Value = String> {
+    let pieces = prop_oneof![
+        3 => "[a-zA-Z0-9 @.]",
+        2 => "[à-žά-ώЀ-ӿ가-힣]",
+        1 => "[\u{300}-\u{345}\u{591}-\u{5bd}\u{1100}-\u{11ff}\u{212a}-\u{212b}\u{1f00}-\u{1fff}\u{2000}-\u{200d}]",
+        1 => any::<char>().prop_map(String::from),
+    ];
+    prop::collection::vec(pieces, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// The same text in NFC and in NFD.
+fn spellings(text: &str) -> [String; 2] {
+    let (nfc, nfd) =
+        (ComposingNormalizerBorrowed::new_nfc(), DecomposingNormalizerBorrowed::new_nfd());
+    [nfc.normalize(text).into_owned(), nfd.normalize(text).into_owned()]
+}
+
 proptest! {
+    /// A password is the same however it is spelled, and what is hashed is spelled in one way only.
+    #[test]
+    fn spellings_of_a_password_are_one(text in typed()) {
+        let normal = |text: &str| TypedPassword::new(text).unwrap().normal().to_owned();
+        let first = normal(&text);
+        prop_assert_eq!(&normal(&first), &first);
+        for other in spellings(&text) {
+            prop_assert_eq!(&normal(&other), &first);
+            let parsed = [&text, &other].map(|text| NewPassword::parse(text));
+            let parsed = parsed.map(|parsed| parsed.map(|password| password.reveal().to_owned()));
+            prop_assert_eq!(&parsed[0], &parsed[1]);
+            if let Ok(parsed) = &parsed[0] {
+                prop_assert_eq!(parsed, &first);
+            }
+        }
+    }
+
+    /// So are addresses and names; what they become is accepted as it is, and found when it is typed.
+    #[test]
+    fn spellings_of_addresses_and_names_are_one(text in typed(), local in typed(), domain in typed()) {
+        let name = text.parse::<FullName>();
+        for other in spellings(&text) {
+            prop_assert_eq!(&other.parse::<FullName>(), &name);
+        }
+        if let Ok(name) = name {
+            prop_assert_eq!(&name.as_str().parse::<FullName>(), &Ok(name.clone()));
+        }
+        let address = format!("{local}@{domain}.example");
+        let email = address.parse::<Email>();
+        for other in spellings(&address) {
+            prop_assert_eq!(&other.parse::<Email>(), &email);
+            prop_assert_eq!(Email::folded(&other), Email::folded(&address));
+        }
+        if let Ok(email) = email {
+            prop_assert_eq!(email.as_str().parse::<Email>(), Ok(email.clone()));
+            prop_assert_eq!(Email::from_stored(email.as_str()), Ok(email.clone()));
+            prop_assert!(Email::as_typed(&address).any(|found| found == email));
+        }
+    }
+
     /// Whatever is held can be written, and whatever is read is in range.
     #[test]
     fn instants_are_written_or_refused(micros in any::<i64>()) {

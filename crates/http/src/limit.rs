@@ -7,7 +7,7 @@ use actix_web::http::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use alpine_domain::{
-    account::{Caller, SessionId, digest},
+    account::{Caller, Email, SessionId, digest},
     ports::rate_limit::{Decision, RatePolicy},
 };
 use arrayvec::{ArrayString, ArrayVec};
@@ -263,7 +263,7 @@ fn named(kind: &str, id: &[u8]) -> Key {
 
 /// The account in a key of the limiter's store, however its address is written.
 fn nameless(account: &str) -> String {
-    let mut text = digest(&account.trim().to_lowercase());
+    let mut text = digest(&Email::folded(account));
     text.truncate(32);
     text
 }

@@ -68,7 +68,7 @@ impl ApiKeyStore for ApiKeys {
                     .values((
                         api_keys::id.eq(key.id.to_string()),
                         api_keys::user_id.eq(&owner),
-                        api_keys::name.eq(&key.name),
+                        api_keys::name.eq(key.name.as_str()),
                         api_keys::prefix.eq(&key.prefix),
                         api_keys::scopes.eq(key.scopes.join(" ")),
                         api_keys::key_hash.eq(key_hash),

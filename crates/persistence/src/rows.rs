@@ -6,7 +6,7 @@ use std::{fmt::Display, str::FromStr};
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    account::{Account, ApiKey, SessionId, UserId},
+    account::{Account, ApiKey, Email, FullName, KeyName, SessionId, UserId},
     producer::{Producer, ProducerId},
     signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, Strategy},
 };
@@ -23,16 +23,19 @@ where
     T: FromStr,
     T::Err: Display,
 {
-    text.parse().map_err(|error| {
+    read_back(column, text.parse())
+}
+
+/// What a stored text was read as.
+fn read_back<T>(column: &'static str, read: Result<T, impl Display>) -> Result<T> {
+    read.map_err(|error| {
         Error::internal(format!("the database holds an unreadable {column}: {error}"))
     })
 }
 
 /// Reads a stored number of microseconds back into the instant that it was.
 pub(crate) fn instant(column: &'static str, micros: i64) -> Result<Timestamp> {
-    Timestamp::try_from_micros(micros).map_err(|error| {
-        Error::internal(format!("the database holds an unreadable {column}: {error}"))
-    })
+    read_back(column, Timestamp::try_from_micros(micros))
 }
 
 fn stored_option<T>(column: &'static str, text: Option<&str>) -> Result<Option<T>>
@@ -63,8 +66,8 @@ impl UserRow {
     pub(crate) fn account(&self) -> Result<Account> {
         Ok(Account {
             id: stored("users.id", &self.id)?,
-            email: stored("users.email", &self.email)?,
-            full_name: stored("users.full_name", &self.full_name)?,
+            email: read_back("users.email", Email::from_stored(&self.email))?,
+            full_name: FullName::from_stored(self.full_name.as_str()),
             tier: stored("users.tier", &self.tier)?,
             role: stored("users.role", &self.role)?,
             is_active: self.is_active,
@@ -115,7 +118,7 @@ impl ApiKeyRow {
         Ok(ApiKey {
             id: stored("api_keys.id", &self.id)?,
             owner: stored::<UserId>("api_keys.user_id", &self.user_id)?,
-            name: self.name,
+            name: KeyName::from_stored(self.name),
             prefix: self.prefix,
             scopes: self.scopes.split_whitespace().map(str::to_owned).collect(),
             created_at: instant("api_keys.created_at", self.created_at)?,

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    Account, AccountStore, AddressDigest, ApiKeyStore, Email, NewAccount, NewPassword, NewSession,
-    Registration, Role, Secret, SessionId, Tier, UserId, digest,
+    Account, AccountStore, AddressDigest, ApiKeyStore, Email, NewAccount, NewSession, Registration,
+    Role, Secret, SessionId, Tier, TypedPassword, UserId, digest,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
@@ -134,11 +134,43 @@ impl Accounts {
     /// [`HashPriority::Known`] if somebody signed in to this account from `address` before, which is
     /// never true of an account that does not exist.
     pub async fn knows(&self, address: &AddressDigest, email: &str) -> Result<HashPriority> {
-        let is_known = match email.parse::<Email>() {
-            Ok(email) => self.ports.store.has_signed_in_from(&email, address).await?,
-            Err(_) => false,
+        for email in Email::as_typed(email) {
+            if self.ports.store.has_signed_in_from(&email, address).await? {
+                return Ok(HashPriority::Known);
+            }
+        }
+        Ok(HashPriority::Stranger)
+    }
+
+    /// The account whose address somebody typed, with its password's hash.
+    pub(super) async fn find(&self, email: &str) -> Result<Option<(Account, String)>> {
+        for email in Email::as_typed(email) {
+            if let Some(found) = self.ports.store.credentials(&email).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Compares a password with a hash as [`PasswordHasher::check`] does. A password that was typed in
+    /// another form than the normal one is compared a second time, as it was typed: older releases hashed
+    /// it so. That depends on what was typed alone, so the time tells nothing of the account.
+    pub(super) async fn check(
+        &self,
+        password: &TypedPassword,
+        hash: Option<&str>,
+        priority: HashPriority,
+    ) -> Result<PasswordCheck> {
+        let check = self.ports.hasher.check(password.normal(), hash, priority).await?;
+        let (PasswordCheck::Wrong, Some(typed)) = (check, password.as_typed()) else {
+            return Ok(check);
         };
-        Ok(if is_known { HashPriority::Known } else { HashPriority::Stranger })
+        Ok(match self.ports.hasher.check(typed, hash, priority).await? {
+            PasswordCheck::Wrong => PasswordCheck::Wrong,
+            PasswordCheck::Right | PasswordCheck::RightButOutdated => {
+                PasswordCheck::RightButOutdated
+            }
+        })
     }
 
     /// Signs in; the session remembers the address of the client, if it is one. `priority` is what
@@ -153,15 +185,10 @@ impl Accounts {
         email: &str,
         password: &str,
     ) -> Result<SignedIn> {
-        if password.len() > NewPassword::MAX_CHARS * 4 {
-            return Err(WRONG_CREDENTIALS);
-        }
-        let found = match email.parse::<Email>() {
-            Ok(email) => self.ports.store.credentials(&email).await?,
-            Err(_) => None,
-        };
+        let password = TypedPassword::new(password).ok_or(WRONG_CREDENTIALS)?;
+        let found = self.find(email).await?;
         let hash = found.as_ref().map(|(_, hash)| hash.as_str());
-        let check = self.ports.hasher.check(password, hash, priority).await?;
+        let check = self.check(&password, hash, priority).await?;
         let Some((account, hash)) = found.filter(|(account, _)| account.is_active) else {
             return Err(WRONG_CREDENTIALS);
         };
@@ -169,8 +196,8 @@ impl Accounts {
             PasswordCheck::Wrong => return Err(WRONG_CREDENTIALS),
             PasswordCheck::Right => {}
             PasswordCheck::RightButOutdated => {
-                let stronger = self.ports.hasher.hash(password, priority).await?;
-                self.ports.store.upgrade_hash(account.id, &hash, &stronger).await?;
+                let renewed = self.ports.hasher.hash(password.normal(), priority).await?;
+                self.ports.store.upgrade_hash(account.id, &hash, &renewed).await?;
             }
         }
         self.open_session(account, address).await

@@ -1,7 +1,7 @@
 //! Making administrators, from the machine itself.
 
 use super::{Account, Accounts, AddressProof, Email, NewPassword, Promotion, Role, Tier};
-use crate::{Error, Result, ports::secrets::HashPriority};
+use crate::{Error, Result, error::Refusals, ports::secrets::HashPriority};
 
 impl Accounts {
     /// Makes the account of an administrator.
@@ -23,7 +23,7 @@ impl Accounts {
     /// to it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the refused field; [`Error::NotFound`] when there is no enabled account
+    /// [`Error::Invalid`] naming every refused field; [`Error::NotFound`] when there is no enabled account
     /// with this address; [`Error::Forbidden`] when `proof` is [`AddressProof::Verified`] and it is not.
     pub async fn promote(
         &self,
@@ -31,9 +31,16 @@ impl Accounts {
         password: &str,
         proof: AddressProof,
     ) -> Result<Account> {
-        let email: Email = email.parse().map_err(|reason: &str| Error::invalid("email", reason))?;
-        let password =
-            NewPassword::parse(password).map_err(|reason| Error::invalid("password", reason))?;
+        let mut refusals = Refusals::default();
+        // An account of an older release is found as it is stored.
+        let email = match self.find(email).await? {
+            Some((account, _)) => Some(account.email),
+            None => refusals.check("email", email.parse::<Email>()),
+        };
+        let password = refusals.check("password", NewPassword::parse(password));
+        let (Some(email), Some(password)) = (email, password) else {
+            return Err(Error::Invalid(refusals.into_errors()));
+        };
         let password_hash = self.ports.hasher.hash(password.reveal(), HashPriority::Known).await?;
         let now = self.ports.clock.now();
         self.ports.store.promote(Promotion { email, password_hash, proof, now }).await

@@ -1,7 +1,7 @@
 //! Keys for users' programs: an elite subscriber's or an administrator's.
 
 use super::{
-    AccountState, Accounts, ApiKey, ApiKeyId, NewApiKey, Role, Secret, UserId,
+    AccountState, Accounts, ApiKey, ApiKeyId, KeyName, NewApiKey, Role, Secret, UserId,
     authenticator::API_KEY_PREFIX, digest,
 };
 use crate::{Error, Result, Timestamp, error::Refusals};
@@ -64,18 +64,17 @@ fn check_request(
     scopes: &[String],
     expires_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<String> {
+) -> Result<KeyName> {
     let mut refusals = Refusals::default();
-    let name = name.trim();
-    if !(1..=100).contains(&name.chars().count()) || name.contains(char::is_control) {
-        refusals.add("name", "must have 1 to 100 characters and no control characters");
-    }
+    let name = refusals.check("name", name.parse::<KeyName>());
     if scopes.iter().any(|scope| scope != READ_SIGNALS) {
         refusals.add("scopes", format!("may hold only {READ_SIGNALS}"));
     }
     if expires_at.is_some_and(|end| end <= now) {
         refusals.add("expires_at", "must lie in the future");
     }
-    refusals.into_result()?;
-    Ok(name.to_owned())
+    match name {
+        Some(name) if refusals.is_empty() => Ok(name),
+        _ => Err(Error::Invalid(refusals.into_errors())),
+    }
 }

@@ -6,7 +6,10 @@ mod admins;
 mod api_keys;
 mod authenticator;
 mod credentials;
+mod email;
 mod model;
+mod names;
+mod password;
 mod profile;
 mod refresh;
 mod registration;
@@ -16,10 +19,13 @@ mod store;
 pub use accounts::{AccountPorts, AccountSettings, Accounts, SignedIn};
 pub use addresses::AddressDigest;
 pub use authenticator::{API_KEY_PREFIX, Authenticator};
-pub use credentials::{Email, FullName, NewPassword, Secret, digest};
+pub use credentials::{Secret, digest};
+pub use email::Email;
 pub use model::{
     Account, AccountState, ApiKey, ApiKeyId, Caller, Role, SessionId, Tier, UserId, Viewer,
 };
+pub use names::{FullName, KeyName};
+pub use password::{NewPassword, TypedPassword};
 pub use registration::Registration;
 pub use states::AccountStates;
 pub use store::{

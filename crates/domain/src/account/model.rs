@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Email, FullName};
+use super::{Email, FullName, KeyName};
 use crate::{Timestamp, text_enum::text_enum};
 
 macro_rules! uuid_id {
@@ -230,7 +230,7 @@ pub struct ApiKey {
     /// Whose it is.
     pub owner: UserId,
     /// What its owner calls it.
-    pub name: String,
+    pub name: KeyName,
     /// The key's first characters, to tell keys apart.
     pub prefix: String,
     /// What it may do; today only `signals:read`.

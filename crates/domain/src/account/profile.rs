@@ -1,6 +1,8 @@
 //! The user's own profile.
 
-use super::{Account, Accounts, Email, EmailChange, FullName, ProfileChange, UserId};
+use super::{
+    Account, Accounts, Email, EmailChange, FullName, ProfileChange, TypedPassword, UserId,
+};
 use crate::{
     Error, Result,
     ports::secrets::{HashPriority, PasswordCheck},
@@ -52,9 +54,12 @@ impl Accounts {
         let Some((password, priority)) = current_password else {
             return Err(Error::invalid("current_password", "is required to change the address"));
         };
+        let Some(password) = TypedPassword::new(password) else {
+            return Err(Error::Forbidden(WRONG_PASSWORD));
+        };
         let found = self.ports.store.credentials(&account.email).await?;
         let hash = found.filter(|(found, _)| found.id == user).map(|(_, hash)| hash);
-        let check = self.ports.hasher.check(password, hash.as_deref(), priority).await?;
+        let check = self.check(&password, hash.as_deref(), priority).await?;
         match (check, hash) {
             (PasswordCheck::Right | PasswordCheck::RightButOutdated, Some(proved_by)) => {
                 Ok(Some(EmailChange { email, proved_by }))

@@ -13,17 +13,13 @@ pub struct Registration {
 
 const PASSWORD_IS_EMAIL: &str = "must not be the e-mail address";
 
-fn is_email(password: &NewPassword, email: &Email) -> bool {
-    password.reveal().to_lowercase() == email.as_str()
-}
-
 impl Registration {
     /// From parts that are valid by themselves.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a password that is the address.
     pub fn new(email: Email, password: NewPassword, full_name: FullName) -> Result<Self> {
-        if is_email(&password, &email) {
+        if password.is(&email) {
             return Err(Error::invalid("password", PASSWORD_IS_EMAIL));
         }
         Ok(Self { email, password, full_name })
@@ -40,7 +36,7 @@ impl Registration {
         let full_name = refusals.check("full_name", full_name.parse::<FullName>());
         match (email, password, full_name) {
             (Some(email), Some(password), Some(full_name)) => Self::new(email, password, full_name),
-            (Some(email), Some(password), None) if is_email(&password, &email) => {
+            (Some(email), Some(password), None) if password.is(&email) => {
                 refusals.add("password", PASSWORD_IS_EMAIL);
                 Err(Error::Invalid(refusals.into_errors()))
             }

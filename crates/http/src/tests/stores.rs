@@ -167,7 +167,7 @@ impl ApiKeyStore for Store {
         Ok((key_hash == digest(USER_KEY)).then(|| ApiKey {
             id: ApiKeyId::generate(now, [7; 10]),
             owner: owner.id,
-            name: "bot".to_owned(),
+            name: "bot".parse().unwrap(),
             prefix: "alp_u_".to_owned(),
             scopes: vec!["signals:read".to_owned()],
             created_at: now,

@@ -342,7 +342,7 @@ fn key_of(owner: UserId, hash: &str, generation: i64) -> NewApiKey {
     let key = ApiKey {
         id: ApiKeyId::generate(at(0), random()),
         owner,
-        name: "bot".to_owned(),
+        name: "bot".parse().unwrap(),
         prefix: "alp_1234".to_owned(),
         scopes: vec!["signals:read".to_owned()],
         created_at: at(0),

@@ -19,7 +19,7 @@ fn new_key(owner: UserId, hash: &str, seconds: i64, expires_at: Option<Timestamp
         key: ApiKey {
             id: ApiKeyId::generate(at(seconds), random()),
             owner,
-            name: "bot".to_owned(),
+            name: "bot".parse().unwrap(),
             prefix: "alp_1234".to_owned(),
             scopes: vec!["signals:read".to_owned(), "signals:export".to_owned()],
             created_at: at(seconds),

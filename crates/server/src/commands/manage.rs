@@ -90,7 +90,7 @@ fn with_core(config: &Config, work: impl AsyncFnOnce(Core) -> Result<()>) -> Res
 fn read_password() -> Result<String> {
     let mut line = String::new();
     // A little above what is allowed, so that a longer one is refused rather than cut.
-    let most = u64::try_from(NewPassword::MAX_CHARS * 4 + 2)?;
+    let most = u64::try_from(NewPassword::MAX_TYPED_BYTES + 2)?;
     std::io::Read::take(std::io::stdin().lock(), most)
         .read_line(&mut line)
         .context("reading the password from standard input")?;

@@ -25,5 +25,6 @@ mod original_clients;
 mod rollback_plan;
 mod seed_checklist;
 mod smoke;
+mod typed_text;
 mod visibility;
 mod watchlist;

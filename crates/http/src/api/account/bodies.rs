@@ -7,11 +7,14 @@ use utoipa::ToSchema;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct SignUpRequest {
+    /// Without characters that are not seen, and letters of one script in each word.
     #[schema(format = Email, max_length = 254)]
     email: String,
-    /// Of any kind; well-known ones are refused.
+    /// Of any kind that is seen, counted in Unicode's Normalization Form C; every spelling of the same
+    /// characters is the same password. Well-known ones are refused.
     #[schema(format = Password, min_length = 12, max_length = 128)]
     password: String,
+    /// Without characters that are not seen, and letters of one script in each word.
     #[schema(min_length = 1, max_length = 200)]
     full_name: String,
 }
@@ -60,6 +63,8 @@ pub(crate) struct ProfileChangeRequest {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct ApiKeyRequest {
+    /// Without characters that are not seen, and letters of one script in each word.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
     /// Today only `signals:read`.
     #[schema(example = json!(["signals:read"]))]

@@ -122,7 +122,7 @@ impl<'a> From<&'a ApiKey> for ApiKeyView<'a> {
     fn from(key: &'a ApiKey) -> Self {
         Self {
             id: key.id,
-            name: &key.name,
+            name: key.name.as_str(),
             prefix: &key.prefix,
             scopes: &key.scopes,
             created_at: key.created_at,
