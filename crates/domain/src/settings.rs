@@ -1,7 +1,7 @@
 //! How settings are written, for every crate's own settings: durations and sizes with their units, and
 //! the defaults, which stand in `config/default.toml` and nowhere else.
 
-use std::{collections::BTreeMap, str::FromStr, sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::LazyLock, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -108,16 +108,18 @@ pub fn size<'de, T: TryFrom<usize>, D: Deserializer<'de>>(deserializer: D) -> Re
     T::try_from(bytes).map_err(|_| D::Error::custom("is too large"))
 }
 
-/// For `#[serde(deserialize_with)]`: a text, where an empty one means "not set".
+/// For `#[serde(deserialize_with)]`: what [`FromStr`] reads, where an empty text means "not set".
 ///
 /// # Errors
-/// When it is no text.
-pub fn optional_text<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
+/// When it is no text, and what [`FromStr`] finds wrong.
+pub fn optional<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: fmt::Display>,
+    D: Deserializer<'de>,
+{
     let text = String::deserialize(deserializer)?;
     let text = text.trim();
-    Ok((!text.is_empty()).then(|| text.to_owned()))
+    (!text.is_empty()).then(|| text.parse()).transpose().map_err(D::Error::custom)
 }
 
 /// For `#[serde(deserialize_with)]`: a table of durations, whose keys are read with [`FromStr`].

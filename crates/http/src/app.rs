@@ -29,7 +29,7 @@ use crate::{
 
 /// The description of the API (OpenAPI 3.1) as it is served under these settings.
 pub fn api_description(settings: &HttpSettings) -> utoipa::openapi::OpenApi {
-    openapi::document(&endpoints(&routes::table(settings)), settings)
+    openapi::document(&endpoints(&routes::table(settings)))
 }
 
 fn endpoints(table: &[Route]) -> Vec<Endpoint> {
@@ -101,7 +101,7 @@ pub fn build(
         InitError = (),
     >,
 > {
-    let described = Described { table: endpoints(&table), settings: state.settings.clone() };
+    let described = Described(endpoints(&table));
     App::new()
         .app_data(described)
         .wrap(cors::layer(&state.settings.cors))

@@ -95,7 +95,7 @@ impl Context {
         let settings = &self.state.settings;
         let limit = self.mounted.endpoint.body_limit(settings);
         let payload = std::mem::replace(&mut self.payload, Payload::None);
-        let bytes = body::read(payload, limit, settings.body_timeout).await?;
+        let bytes = body::read(payload, limit, settings.http.body_timeout).await?;
         Ok((media_type, bytes))
     }
 

@@ -49,9 +49,9 @@ pub enum Limit {
 /// How large a request's body may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BodyLimit {
-    /// [`HttpSettings::body_limit`](crate::HttpSettings::body_limit).
+    /// [`HttpSection::body_limit`](crate::HttpSection::body_limit).
     Default,
-    /// [`HttpSettings::batch_body_limit`](crate::HttpSettings::batch_body_limit).
+    /// [`HttpSection::batch_body_limit`](crate::HttpSection::batch_body_limit).
     Batch,
 }
 
@@ -109,8 +109,8 @@ impl Endpoint {
     /// How many bytes the body of a request may have.
     pub(crate) const fn body_limit(&self, settings: &HttpSettings) -> usize {
         match self.body {
-            BodyLimit::Default => settings.body_limit,
-            BodyLimit::Batch => settings.batch_body_limit,
+            BodyLimit::Default => settings.http.body_limit,
+            BodyLimit::Batch => settings.http.batch_body_limit,
         }
     }
 }

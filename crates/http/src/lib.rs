@@ -58,5 +58,5 @@ pub use context::Context;
 pub use limit_settings::{LimitRow, LimitSettings, Policy};
 pub use request_info::RequestInfo;
 pub use route::{Handler, Route};
-pub use settings::{CacheTtl, CorsSettings, HttpSettings};
+pub use settings::{CacheTtl, CorsSettings, HealthSettings, HttpSection, HttpSettings};
 pub use state::{AppState, Freshness, Services};

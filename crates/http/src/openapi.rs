@@ -17,7 +17,6 @@ use crate::{
     doc::{Doc, Extra, schema, text_schema},
     endpoint::{Access, Endpoint, Limit},
     problem::{self, Kind},
-    settings::HttpSettings,
 };
 
 const DESCRIPTION: &str = "Trading signals: producers push them in, subscribers read what their tier \
@@ -28,10 +27,7 @@ rule, with every field named at once. Answers carry `X-Request-ID` and, where li
 `RateLimit-Policy` and `RateLimit`.";
 
 /// What an application serves, for the description of it.
-pub(crate) struct Described {
-    pub(crate) table: Vec<Endpoint>,
-    pub(crate) settings: HttpSettings,
-}
+pub(crate) struct Described(pub(crate) Vec<Endpoint>);
 
 impl Described {
     /// The description in JSON.
@@ -39,13 +35,13 @@ impl Described {
     /// # Errors
     /// [`Error::Internal`] when it cannot be written.
     pub(crate) fn to_json(&self) -> alpine_domain::Result<Bytes> {
-        let document = document(&self.table, &self.settings);
+        let document = document(&self.0);
         document.to_json().map(Bytes::from).map_err(Error::internal)
     }
 }
 
 /// The description of the documented endpoints of a table.
-pub fn document(table: &[Endpoint], settings: &HttpSettings) -> OpenApi {
+pub fn document(table: &[Endpoint]) -> OpenApi {
     let documented: Vec<(&Endpoint, Doc)> =
         table.iter().filter_map(|endpoint| Some((endpoint, endpoint.doc?()))).collect();
     let mut paths = PathsBuilder::new();
@@ -65,7 +61,7 @@ pub fn document(table: &[Endpoint], settings: &HttpSettings) -> OpenApi {
         paths = paths.path(path.clone(), item.build());
         done.push(path);
     }
-    let mut info = Info::new("Alpine", settings.version);
+    let mut info = Info::new("Alpine", env!("CARGO_PKG_VERSION"));
     info.description = Some(DESCRIPTION.to_owned());
     info.license = Some(LicenseBuilder::new().name("MIT OR Apache-2.0").build());
     OpenApiBuilder::new()

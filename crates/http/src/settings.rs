@@ -1,38 +1,27 @@
-//! What an operator may set about the HTTP surface. Every default is the documented one.
+//! What an operator may set about the HTTP surface. Every default stands in `config/default.toml`.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use actix_web::http::header::HeaderName;
 use alpine_domain::{
     plan::Plan,
-    settings::{defaults, duration},
+    settings::{defaults, duration, optional, size},
 };
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::limit_settings::LimitSettings;
 
 /// Everything that an operator may set about the HTTP surface.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// The name under which `/health` reports.
-    pub service: &'static str,
-    /// The version under which `/health` and the API's description report.
-    pub version: &'static str,
+    /// Connections, bodies and headers.
+    pub http: HttpSection,
     /// Which pages of other origins may call.
     pub cors: CorsSettings,
-    /// Proxies whose `X-Forwarded-For` is believed. Empty: the peer's address is the client's.
-    pub trusted_proxies: Vec<IpNet>,
-    /// `Strict-Transport-Security: max-age`; `None` sends none. Only for servers behind TLS.
-    pub hsts: Option<Duration>,
-    /// The largest request body, in bytes, where a route says nothing else.
-    pub body_limit: usize,
-    /// The largest batch of signals, in bytes.
-    pub batch_body_limit: usize,
-    /// How long a client may take to send its body.
-    pub body_timeout: Duration,
-    /// Bodies of at least this many bytes are compressed for clients that accept gzip.
-    pub compress_from: usize,
     /// Whether `/metrics` is served here, beside the API; otherwise only by
     /// [`metrics_app`](crate::metrics_app).
     pub serve_metrics: bool,
@@ -42,64 +31,97 @@ pub struct HttpSettings {
     pub cache: CacheTtl,
     /// What can be subscribed to, lowest first.
     pub plans: Vec<Plan>,
-    /// How long a probe of `/health` may take before it counts as down.
-    pub probe_timeout: Duration,
+    /// How the parts behind the surface are looked at.
+    pub health: HealthSettings,
 }
 
 impl Default for HttpSettings {
+    /// What stands in `config/default.toml`, with metrics beside the API and no plans.
     fn default() -> Self {
         Self {
-            service: "alpine",
-            version: env!("CARGO_PKG_VERSION"),
+            http: defaults("http"),
             cors: CorsSettings::default(),
-            trusted_proxies: Vec::new(),
-            hsts: None,
-            body_limit: 64 * 1024,
-            batch_body_limit: 16 * 1024 * 1024,
-            body_timeout: Duration::from_secs(30),
-            compress_from: 1024,
             serve_metrics: true,
             limits: LimitSettings::default(),
             cache: CacheTtl::default(),
             plans: Vec::new(),
-            probe_timeout: Duration::from_secs(2),
+            health: defaults("health"),
         }
     }
 }
 
-/// Which pages of other origins may call.
-#[derive(Debug, Clone)]
+/// The section `http` of the configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSection {
+    /// Where to listen; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Worker threads; 0 means one for each processor.
+    pub workers: usize,
+    /// Open connections at most, over all workers.
+    pub max_connections: usize,
+    /// Open connections of one address at most, proxies excepted.
+    pub max_connections_per_address: usize,
+    /// Connections that the operating system keeps waiting.
+    pub backlog: u32,
+    /// How long an idle connection is kept.
+    #[serde(deserialize_with = "duration")]
+    pub keep_alive: Duration,
+    /// How long a client may take to send the head of a request.
+    #[serde(deserialize_with = "duration")]
+    pub request_head_timeout: Duration,
+    /// How long a client may take to send its body.
+    #[serde(deserialize_with = "duration")]
+    pub body_timeout: Duration,
+    /// The time over which the pace of a client that reads its answer is measured.
+    #[serde(deserialize_with = "duration")]
+    pub send_window: Duration,
+    /// Bytes a second that a client has to read over that time.
+    #[serde(deserialize_with = "size")]
+    pub send_floor: usize,
+    /// The largest request body, in bytes, where a route says nothing else.
+    #[serde(deserialize_with = "size")]
+    pub body_limit: usize,
+    /// The largest batch of signals, in bytes.
+    #[serde(deserialize_with = "size")]
+    pub batch_body_limit: usize,
+    /// Bodies of at least this many bytes are compressed for clients that accept gzip.
+    #[serde(deserialize_with = "size")]
+    pub compress_from: usize,
+    /// `Strict-Transport-Security: max-age`; zero sends none. Only for servers behind TLS.
+    #[serde(deserialize_with = "duration")]
+    pub hsts: Duration,
+    /// Proxies whose `X-Forwarded-For` is believed. Empty: the peer's address is the client's.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The website, whose pages may call.
+    #[serde(deserialize_with = "optional")]
+    pub frontend_url: Option<String>,
+    /// The public host name, whose pages may call in production.
+    #[serde(deserialize_with = "optional")]
+    pub domain: Option<String>,
+}
+
+/// The section `cors` of the configuration: which pages of other origins may call.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CorsSettings {
     /// Exact origins, `https://app.example.com` for example, each a valid URI without a path. A `*` among them admits every origin, and
     /// then never with credentials. `null` is refused always.
     pub origins: Vec<String>,
-    /// Whether pages from the browser's own machine are admitted too, whatever their port.
+    /// Whether pages from the browser's own machine are admitted too, whatever their port. It follows
+    /// from the profile and is no key of the section.
+    #[serde(skip)]
     pub allow_loopback: bool,
     /// Headers that pages may send, besides those that every page may.
+    #[serde(deserialize_with = "header_names")]
     pub request_headers: Vec<HeaderName>,
 }
 
 impl Default for CorsSettings {
+    /// What stands in `config/default.toml`.
     fn default() -> Self {
-        let names = [
-            "accept",
-            "authorization",
-            "baggage",
-            "content-type",
-            "idempotency-key",
-            "if-none-match",
-            "sentry-trace",
-            "traceparent",
-            "tracestate",
-            "x-api-key",
-            "x-request-id",
-            "x-requested-with",
-        ];
-        Self {
-            origins: Vec::new(),
-            allow_loopback: false,
-            request_headers: names.map(HeaderName::from_static).to_vec(),
-        }
+        defaults("cors")
     }
 }
 
@@ -134,5 +156,54 @@ impl Default for CacheTtl {
     /// What stands in `config/default.toml`.
     fn default() -> Self {
         defaults("cache_ttl")
+    }
+}
+
+/// The section `health` of the configuration.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSettings {
+    /// How long a probe of `/health` may take before it counts as down.
+    #[serde(deserialize_with = "duration")]
+    pub probe_timeout: Duration,
+}
+
+fn header_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HeaderName>, D::Error> {
+    let parse = |name: &String| name.trim().parse().ok();
+    list(deserializer, parse, "is no name of a header")
+}
+
+/// CIDR blocks, and single addresses as blocks of one.
+fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let single = |text: &str| text.parse::<IpAddr>().ok().map(IpNet::from);
+    let parse = |text: &String| text.parse().ok().or_else(|| single(text));
+    list(deserializer, parse, "must be an address or a CIDR block, 10.0.0.0/8 for example")
+}
+
+/// A list of texts, of which each is read; the first that cannot be is named.
+fn list<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    parse: impl Fn(&String) -> Option<T>,
+    wrong: &str,
+) -> Result<Vec<T>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let problem = |text: &String| D::Error::custom(format!("`{text}` {wrong}"));
+    texts.iter().map(|text| parse(text).ok_or_else(|| problem(text))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_blocks_or_addresses() {
+        let read = |text: &str| networks(serde_json::json!([text]));
+        for good in ["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8"] {
+            assert_eq!(read(good).unwrap().len(), 1, "{good}");
+        }
+        for bad in ["", "10.0.0.0/33", "proxy", "fd00::/129", "10.0.0.0/"] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("`{bad}` must be")), "{error}");
+        }
     }
 }

@@ -89,9 +89,9 @@ impl AppState {
     ) -> Result<Self, prometheus::Error> {
         Ok(Self {
             metrics: Metrics::register(&registry)?,
-            health: Health::new(services.probes.clone(), settings.probe_timeout),
+            health: Health::new(services.probes.clone(), settings.health.probe_timeout),
             limits: Limits::new(&settings.limits).map_err(prometheus::Error::Msg)?,
-            hsts: settings.hsts.and_then(hsts),
+            hsts: hsts(settings.http.hsts),
             services: Arc::new(services),
             settings,
             registry,
@@ -111,7 +111,10 @@ impl AppState {
     }
 }
 
-/// What tells browsers to insist on TLS for so long.
+/// What tells browsers to insist on TLS for so long; nothing for no time.
 fn hsts(max_age: Duration) -> Option<HeaderValue> {
+    if max_age.is_zero() {
+        return None;
+    }
     HeaderValue::try_from(format!("max-age={}; includeSubDomains", max_age.as_secs())).ok()
 }

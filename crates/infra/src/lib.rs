@@ -10,12 +10,12 @@
 //! use std::{sync::Arc, time::Duration};
 //!
 //! use alpine_domain::{ports::rate_limit::{RateLimiter, RatePolicy, Window}, time::SystemClock};
-//! use alpine_infra::{InfraMetrics, rate_limit::{LocalLimits, MemoryRateLimiter}};
+//! use alpine_infra::{InfraMetrics, rate_limit::MemoryRateLimiter};
 //!
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! runtime.block_on(async {
 //!     let metrics = InfraMetrics::register(&prometheus::Registry::new())?;
-//!     let limiter = MemoryRateLimiter::new(LocalLimits::default(), Arc::new(SystemClock), metrics);
+//!     let limiter = MemoryRateLimiter::new(100_000, Arc::new(SystemClock), metrics);
 //!     let policy = RatePolicy {
 //!         name: "anonymous",
 //!         windows: vec![Window { length: Duration::from_mins(1), limit: 2 }],

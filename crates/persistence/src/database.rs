@@ -79,11 +79,11 @@ impl Database {
     /// `db_connections_active`, `db_connections_idle` and `db_unreadable_rows_total`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming `database.url` or `database.max`; [`Error::Internal`] when the
+    /// [`Error::Invalid`] naming `database.url` or `database.pool_max`; [`Error::Internal`] when the
     /// registry has such metrics already.
     pub fn open(settings: DatabaseSettings, registry: &Registry) -> Result<Self> {
-        if settings.max == 0 {
-            return Err(Error::invalid("database.max", "must be 1 or more"));
+        if settings.pool_max == 0 {
+            return Err(Error::invalid("database.pool_max", "must be 1 or more"));
         }
         let target = Target::parse(&settings)?;
         target.prepare()?;

@@ -41,7 +41,7 @@ pub(crate) struct Permit {
 
 impl Permits {
     pub(crate) fn new(settings: &DatabaseSettings, has_one_writer: bool) -> Self {
-        let (all, costly) = (settings.max as usize, settings.max_costly as usize);
+        let (all, costly) = (settings.pool_max as usize, settings.pool_costly as usize);
         Self {
             connections: Arc::new(Semaphore::new(all)),
             costly: Arc::new(Semaphore::new(costly.clamp(1, (all - 1).max(1)))),

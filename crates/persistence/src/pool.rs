@@ -126,7 +126,7 @@ impl Drop for Slot {
 pub(crate) struct Manager {
     target: Target,
     keep: u32,
-    ping_after_idle: Duration,
+    check_after_idle: Duration,
     busy_timeout: Duration,
     shared: Arc<Shared>,
 }
@@ -160,7 +160,7 @@ impl r2d2::ManageConnection for Manager {
         if slot.is_read_only && self.shared.must_look_again(slot.opened) {
             return Err(PoolError::ReadOnly);
         }
-        if slot.last_used.elapsed() > self.ping_after_idle {
+        if slot.last_used.elapsed() > self.check_after_idle {
             slot.conn.ping().inspect_err(|_| self.shared.note_loss())?;
         }
         Ok(())
@@ -219,13 +219,13 @@ impl Pool {
         });
         let manager = Manager {
             target,
-            keep: settings.keep,
-            ping_after_idle: settings.ping_after_idle,
+            keep: settings.pool_kept,
+            check_after_idle: settings.check_after_idle,
             busy_timeout: settings.busy_timeout,
             shared: Arc::clone(&shared),
         };
         let inner = r2d2::Pool::builder()
-            .max_size(settings.max.max(1))
+            .max_size(settings.pool_max.max(1))
             .min_idle(Some(0))
             .idle_timeout(None)
             .max_lifetime(Some(settings.max_lifetime.max(BRIEF)))

@@ -14,16 +14,13 @@ pub struct DatabaseSettings {
     /// `sqlite:PATH`, `sqlite://PATH`, `postgres://…` or `postgresql://…`. Parameters of a PostgreSQL
     /// URL win over what stands here; an own `options=` replaces all server settings made here. Empty: not given.
     pub url: String,
-    /// Connections that are kept open once they were needed; at most [`max`](Self::max).
-    #[serde(rename = "pool_kept")]
-    pub keep: u32,
-    /// Connections at most; 1 or more. Those above [`keep`](Self::keep) are closed after a calm.
-    #[serde(rename = "pool_max")]
-    pub max: u32,
-    /// Connections that costly reads may use at a time; fewer than [`max`](Self::max), so that cheap
+    /// Connections that are kept open once they were needed; at most [`pool_max`](Self::pool_max).
+    pub pool_kept: u32,
+    /// Connections at most; 1 or more. Those above [`pool_kept`](Self::pool_kept) are closed after a calm.
+    pub pool_max: u32,
+    /// Connections that costly reads may use at a time; fewer than [`pool_max`](Self::pool_max), so that cheap
     /// requests always have some.
-    #[serde(rename = "pool_costly")]
-    pub max_costly: u32,
+    pub pool_costly: u32,
     /// How long a costly read waits for its turn before it is refused as unavailable.
     #[serde(deserialize_with = "duration")]
     pub costly_timeout: Duration,
@@ -38,8 +35,7 @@ pub struct DatabaseSettings {
     pub checkout_timeout: Duration,
     /// A connection that was idle for longer is tried before it is handed out.
     #[serde(deserialize_with = "duration")]
-    #[serde(rename = "check_after_idle")]
-    pub ping_after_idle: Duration,
+    pub check_after_idle: Duration,
     /// How long one statement may run, or an open transaction lie idle, on PostgreSQL.
     #[serde(deserialize_with = "duration")]
     pub statement_timeout: Duration,
@@ -69,20 +65,6 @@ impl fmt::Debug for DatabaseSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatabaseSettings")
             .field("url", &shown_url(&self.url))
-            .field("keep", &self.keep)
-            .field("max", &self.max)
-            .field("max_costly", &self.max_costly)
-            .field("costly_timeout", &self.costly_timeout)
-            .field("max_lifetime", &self.max_lifetime)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("checkout_timeout", &self.checkout_timeout)
-            .field("ping_after_idle", &self.ping_after_idle)
-            .field("statement_timeout", &self.statement_timeout)
-            .field("network_timeout", &self.network_timeout)
-            .field("busy_timeout", &self.busy_timeout)
-            .field("write_retries", &self.write_retries)
-            .field("migration_wait", &self.migration_wait)
-            .field("migrate_on_start", &self.migrate_on_start)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

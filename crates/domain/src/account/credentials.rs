@@ -1,11 +1,13 @@
 //! Secrets that people are given, and how they are kept.
 
-use std::fmt;
+use std::{convert::Infallible, fmt, str::FromStr};
 
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 /// A text that never shows in logs or debug output.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
@@ -17,6 +19,14 @@ impl Secret {
     /// The text itself. Only for handing it to its owner or to a hasher.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::new(text))
     }
 }
 

@@ -98,7 +98,7 @@ impl Catalogue {
     pub async fn latest(&self, viewer: Viewer, request: &ListRequest) -> Result<Listing> {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
         let query = self.open_query(&view, request, now);
-        let slice = Slice::first(at_most(request.slice.limit, view.rows));
+        let slice = Slice::first(at_most(request.slice.limit, view.max_rows));
         let signals = self.store.list(&query, slice).await?;
         Ok(Listing { signals, expires_at: self.expiry(&view, &query, now).await? })
     }
@@ -111,7 +111,7 @@ impl Catalogue {
     ) -> Result<(Page<Signal>, Option<Timestamp>)> {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
         let query = self.open_query(&view, request, now);
-        let page = match view.rows {
+        let page = match view.max_rows {
             Some(rows) => self.page_within(&query, request.slice, rows).await?,
             None => self.page(&query, request.slice).await?,
         };
@@ -128,7 +128,7 @@ impl Catalogue {
             below: view.below,
             ..SignalQuery::all(view.as_of(now))
         };
-        let slice = Slice::first(at_most(request.limit, view.rows));
+        let slice = Slice::first(at_most(request.limit, view.max_rows));
         let signals = self.store.list(&query, slice).await?;
         Ok(Listing { signals, expires_at: self.expiry(&view, &query, now).await? })
     }
@@ -153,7 +153,7 @@ impl Catalogue {
             below: view.below,
             ..SignalQuery::all(view.as_of(now))
         };
-        Export { query, after: None, rows_left: view.rows, is_done: false }
+        Export { query, after: None, rows_left: view.max_rows, is_done: false }
     }
 
     /// The next signals of an export, newest first; `None` when there are no more.

@@ -22,13 +22,13 @@ pub struct View {
     #[serde(deserialize_with = "duration")]
     pub delay: Duration,
     /// Rows of a list at most; `None` for as many as the request's own limit allows.
-    #[serde(rename = "max_rows", deserialize_with = "rows")]
-    pub rows: Option<u32>,
+    #[serde(deserialize_with = "rows")]
+    pub max_rows: Option<u32>,
 }
 
 impl View {
     /// Sees everything at once.
-    pub const UNLIMITED: Self = Self { below: None, delay: Duration::ZERO, rows: None };
+    pub const UNLIMITED: Self = Self { below: None, delay: Duration::ZERO, max_rows: None };
 
     /// Whether an event of a signal with this confidence, in percent, changes at once what this view
     /// shows. A delayed view changes by the clock alone. `None`: the confidence is not known.

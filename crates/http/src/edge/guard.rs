@@ -70,7 +70,7 @@ async fn pass(
         return Err(Problem::new(&problem::URI_TOO_LONG, problem::URI_TOO_LONG.remedy));
     }
     body::check_announced(&request, mounted.endpoint.body_limit(&state.settings))?;
-    let address = ClientAddress::of(&request, &state.settings.trusted_proxies);
+    let address = ClientAddress::of(&request, &state.settings.http.trusted_proxies);
     let found = authenticate::identify(&state, &info, &request, access, address).await;
     let caller = match found {
         Ok(caller) => caller,

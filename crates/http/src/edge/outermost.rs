@@ -76,7 +76,7 @@ where
         Box::pin(async move {
             let mut response = as_problem(answer.await?.map_into_boxed_body(), &info);
             headers::apply(&mut response, &info, &state);
-            let response = compress(response, &info, state.settings.compress_from);
+            let response = compress(response, &info, state.settings.http.compress_from);
             observe(&response, &info, &state);
             Ok(pieces::cut(response))
         })

@@ -37,8 +37,8 @@ async fn requests_are_named() {
 
 #[actix_web::test]
 async fn every_answer_carries_the_security_headers() {
-    let settings =
-        HttpSettings { hsts: Some(Duration::from_hours(8_760)), ..HttpSettings::default() };
+    let mut settings = HttpSettings::default();
+    settings.http.hsts = Duration::from_hours(8_760);
     let world = world_with(settings);
     for path in ["/health", "/nowhere", "/api/v1/auth/me", "/api/v1/signals/latest"] {
         let answer = world.get(path).await;

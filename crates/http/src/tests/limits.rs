@@ -88,8 +88,9 @@ async fn sign_in_from(world: &World, address: &str, email: &str, password: &str)
 #[actix_web::test]
 async fn strangers_at_an_account_are_counted_together_and_its_owner_is_none() {
     const PASSWORD: &str = "a quiet river at dawn";
-    let trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()];
-    let world = world_with(HttpSettings { trusted_proxies, ..HttpSettings::default() });
+    let mut settings = HttpSettings::default();
+    settings.http.trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()];
+    let world = world_with(settings);
     world.token(Tier::Free, Role::User);
     let owner = "user0@example.com";
     assert_eq!(sign_in_from(&world, "2001:db8:1:2::1", owner, PASSWORD).await.status, 200);
@@ -182,8 +183,9 @@ async fn a_refresh_belongs_to_its_session() {
 
 #[actix_web::test]
 async fn an_ipv6_network_is_bounded_as_a_whole() {
-    let trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()];
-    let world = world_with(HttpSettings { trusted_proxies, ..HttpSettings::default() });
+    let mut settings = HttpSettings::default();
+    settings.http.trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()];
+    let world = world_with(settings);
     let from = async |address: String| {
         let request = get("/api/v1/symbols").insert_header(("x-forwarded-for", address));
         world.send(request).await

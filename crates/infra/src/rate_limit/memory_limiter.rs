@@ -9,19 +9,20 @@ use alpine_domain::{
 use async_trait::async_trait;
 
 use super::{
-    policy_counts::{LocalCounts, LocalLimits, refusal},
+    policy_counts::{LocalCounts, refusal},
     policy_metrics::DecisionSource,
 };
 use crate::InfraMetrics;
 
-/// A limiter that counts in memory, bounded by [`LocalLimits`].
+/// A limiter that counts in memory.
 pub struct MemoryRateLimiter(LocalCounts);
 
 impl MemoryRateLimiter {
-    /// A limiter that has counted nothing yet. Give it a clock that never steps, a
+    /// A limiter that has counted nothing yet, and counts up to `max_callers` callers of each policy one
+    /// by one; further ones share cells. Give it a clock that never steps, a
     /// [`MonotonicClock`](crate::MonotonicClock) outside tests.
-    pub fn new(limits: LocalLimits, clock: Arc<dyn Clock>, metrics: Arc<InfraMetrics>) -> Self {
-        Self(LocalCounts::new(limits, clock, metrics))
+    pub fn new(max_callers: usize, clock: Arc<dyn Clock>, metrics: Arc<InfraMetrics>) -> Self {
+        Self(LocalCounts::new(max_callers, clock, metrics))
     }
 }
 

@@ -22,5 +22,4 @@ mod window_counts;
 mod windows;
 
 pub use memory_limiter::MemoryRateLimiter;
-pub use policy_counts::LocalLimits;
 pub use redis_limiter::{RedisRateLimiter, SharedLimits};

@@ -26,22 +26,6 @@ const MAX_POLICIES: usize = 256;
 /// The instances' own part of a coarse limit: one in so many admissions.
 const OWN_PART: u32 = 20;
 
-/// Bounds of the counts in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LocalLimits {
-    /// Callers of one policy that are counted one by one; default 100,000. An active caller takes
-    /// some 300 bytes, 1.5 kB at most. Beyond that number the callers that were quiet longest share
-    /// cells, in which another's requests may count as theirs; no caller is ever admitted more than
-    /// its limit.
-    pub max_callers: usize,
-}
-
-impl Default for LocalLimits {
-    fn default() -> Self {
-        Self { max_callers: 100_000 }
-    }
-}
-
 /// One policy, and the counts of its callers in this process.
 pub(super) struct PolicyCounts {
     /// As it was at the first request under it.
@@ -55,11 +39,11 @@ pub(super) struct PolicyCounts {
 }
 
 impl PolicyCounts {
-    fn new(policy: &RatePolicy, limits: LocalLimits, metrics: &InfraMetrics) -> Self {
+    fn new(policy: &RatePolicy, max_callers: usize, metrics: &InfraMetrics) -> Self {
         let sub_buckets = policy.windows.iter().map(|w| SubBuckets::of(w.length)).collect();
         let longest = policy.windows.iter().map(|w| w.length).max().unwrap_or_default();
         Self {
-            callers: CallerTable::new(sub_buckets, limits.max_callers),
+            callers: CallerTable::new(sub_buckets, max_callers),
             longest: i64::try_from(longest.as_micros()).unwrap_or(i64::MAX),
             lease_life: lease_life(&policy.windows),
             metrics: PolicyMetrics::of(policy.name, metrics),
@@ -75,9 +59,12 @@ impl PolicyCounts {
     }
 }
 
-/// The counts of every policy in this process.
+/// The counts of every policy in this process. Up to `max_callers` callers of a policy are counted one by
+/// one; an active caller takes some 300 bytes, 1.5 kB at most. Beyond that number the callers that were
+/// quiet longest share cells, in which another's requests may count as theirs; no caller is ever admitted
+/// more than its limit.
 pub(super) struct LocalCounts {
-    limits: LocalLimits,
+    max_callers: usize,
     clock: Arc<dyn Clock>,
     /// Filled from the front and never emptied, so finding a policy takes no lock.
     policies: Box<[OnceLock<PolicyCounts>]>,
@@ -86,18 +73,19 @@ pub(super) struct LocalCounts {
 
 impl LocalCounts {
     pub(super) fn new(
-        limits: LocalLimits,
+        max_callers: usize,
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Self {
         let policies = std::iter::repeat_with(OnceLock::new).take(MAX_POLICIES).collect();
-        Self { limits, clock, policies, metrics }
+        Self { max_callers, clock, policies, metrics }
     }
 
     /// The limiter of one policy; `None` if there are too many policies.
     pub(super) fn of<'a>(&'a self, policy: &'a RatePolicy) -> Option<PolicyLimiter<'a>> {
         let found = self.policies.iter().find_map(|slot| {
-            let counts = slot.get_or_init(|| PolicyCounts::new(policy, self.limits, &self.metrics));
+            let counts =
+                slot.get_or_init(|| PolicyCounts::new(policy, self.max_callers, &self.metrics));
             counts.is_of(policy).then_some(counts)
         });
         if found.is_none() {

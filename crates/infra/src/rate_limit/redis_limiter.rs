@@ -16,7 +16,7 @@ use super::{
     caller_id::RedisCallerId,
     debit_script::{CallContext, DebitAnswer, DebitScript},
     pending_debit::PendingDebit,
-    policy_counts::{LocalCounts, LocalLimits, PolicyLimiter, own_part, refusal},
+    policy_counts::{LocalCounts, PolicyLimiter, own_part, refusal},
     policy_metrics::DecisionSource,
 };
 use crate::{
@@ -35,17 +35,12 @@ const NO_SCRIPT: ErrorKind = ErrorKind::Server(ServerErrorKind::NoScript);
 /// Settings of the limiter on Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedLimits {
-    /// Bounds of the counts in memory, by which the limiter decides while Redis is away.
-    pub local: LocalLimits,
-    /// How many instances share the limits; default 1. While Redis is away each admits its part of a
+    /// Callers of each policy that are counted one by one in memory, where the limiter decides while
+    /// Redis is away; further ones share cells.
+    pub max_callers: usize,
+    /// How many instances share the limits. While Redis is away each admits its part of a
     /// limit, and at least one request a window.
     pub instances: NonZeroU32,
-}
-
-impl Default for SharedLimits {
-    fn default() -> Self {
-        Self { local: LocalLimits::default(), instances: NonZeroU32::MIN }
-    }
 }
 
 /// A limiter that counts in Redis, by the server's clock, with at most one script call a request.
@@ -89,7 +84,7 @@ impl RedisRateLimiter {
         metrics: Arc<InfraMetrics>,
     ) -> Self {
         let shared = Arc::new(Shared {
-            local: LocalCounts::new(limits.local, clock, Arc::clone(&metrics)),
+            local: LocalCounts::new(limits.max_callers, clock, Arc::clone(&metrics)),
             instances: limits.instances,
             instance: random_text(),
             redis: redis.clone(),

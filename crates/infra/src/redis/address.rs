@@ -9,8 +9,9 @@ mod problem;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
+use alpine_domain::account::Secret;
 use url::Url;
 
 use self::problem::wrong;
@@ -20,7 +21,58 @@ pub(super) use self::{
 };
 use crate::SettingsError;
 
-/// What [`RedisSettings`](super::RedisSettings) connects to.
+/// What `redis.url` says. Only its text has the password.
+#[derive(Clone)]
+pub struct RedisUrl {
+    text: Secret,
+    pub(super) address: RedisAddress,
+}
+
+impl RedisUrl {
+    /// Reads an address, with user, password and database number in it as far as needed:
+    ///
+    /// * `redis://`, `rediss://` (TLS) or `unix://`: one server.
+    /// * `redis+sentinel://[user[:password]@]host[:port],…/master[/db]`: the master that the Sentinels
+    ///   at these hosts (port 26379) name. User and password are the servers'; the Sentinels' own, if
+    ///   they ask for any, are the parameters `sentinel_username` and `sentinel_password`.
+    /// * `redis+cluster://[user[:password]@]host[:port],…`: the cluster that these nodes belong to.
+    ///
+    /// `rediss+sentinel` and `rediss+cluster` use TLS with all of them.
+    ///
+    /// # Errors
+    /// What is wrong with it and how it is written, without repeating any of it.
+    pub fn parse(text: &str) -> Result<Self, SettingsError> {
+        Ok(Self { text: Secret::new(text), address: RedisAddress::parse(text)? })
+    }
+
+    /// The whole text, with the password.
+    pub const fn secret(&self) -> &Secret {
+        &self.text
+    }
+}
+
+impl FromStr for RedisUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text).map_err(|error| format!("{}; {}", error.problem, error.remedy))
+    }
+}
+
+/// Without user, password and parameters, for logs.
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.address, f)
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.address, f)
+    }
+}
+
+/// What the client connects to.
 #[derive(Clone)]
 pub(super) enum RedisAddress {
     /// One server.

@@ -66,11 +66,14 @@ impl ManageConnection for Manager {
     }
 }
 
+/// Connections for waiting commands at most.
+const MAX_CONNECTIONS: u32 = 2;
+
 impl BlockingConnections {
     pub(super) fn new(connector: Arc<Connector>, settings: &RedisSettings) -> Self {
         // Unchecked: it connects on first use, so a server that is away delays nothing.
         let pool = Pool::builder()
-            .max_size(settings.pool_size.max(1))
+            .max_size(MAX_CONNECTIONS)
             .connection_timeout(settings.connect_timeout.saturating_mul(2))
             .test_on_check_out(false)
             .build_unchecked(Manager(connector));

@@ -17,9 +17,9 @@ use tokio::time::timeout;
 
 use self::{cluster::Cluster, sentinel::Sentinels};
 use super::{
-    address::RedisAddress,
+    address::{RedisAddress, RedisUrl},
     connection::Connection,
-    settings::{PROBE_DEADLINE, RedisSettings},
+    settings::PROBE_DEADLINE,
     write_check::{WriteCheck, value_of},
 };
 
@@ -57,15 +57,15 @@ impl BlockingConnection {
 }
 
 impl Connector {
-    pub(super) fn new(settings: &RedisSettings) -> RedisResult<Self> {
-        let kind = match &settings.address {
+    pub(super) fn new(url: &RedisUrl, connect_timeout: Duration) -> RedisResult<Self> {
+        let kind = match &url.address {
             RedisAddress::Server(url) => Kind::Server(Client::open(url.clone())?),
             RedisAddress::Sentinel(address) => Kind::Sentinel(Sentinels::new(address)?),
             RedisAddress::Cluster(address) => {
-                Kind::Cluster(Cluster::new(address, settings.connect_timeout)?)
+                Kind::Cluster(Cluster::new(address, connect_timeout)?)
             }
         };
-        Ok(Self { kind, epoch: AtomicU64::new(0), connect_timeout: settings.connect_timeout })
+        Ok(Self { kind, epoch: AtomicU64::new(0), connect_timeout })
     }
 
     /// A connection that connects when it is used; `None` where a master or nodes must be found first.

@@ -12,7 +12,6 @@ use redis::RedisResult;
 use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
-    address::RedisAddress,
     blocking::BlockingConnections,
     cause::Cause,
     circuit::{RecoveryHook, Shared, State},
@@ -69,19 +68,14 @@ impl RedisHandle {
         metrics: Arc<InfraMetrics>,
     ) -> Result<Self, SettingsError> {
         settings.check()?;
-        let connector = Connector::new(&settings).map_err(|e| RedisSettings::refused(&e))?;
+        let connector = Connector::new(settings.url()?, settings.connect_timeout)
+            .map_err(|e| RedisSettings::refused(&e))?;
         let connection = connector.connect_lazily().map_err(|e| RedisSettings::refused(&e))?;
         let connector = Arc::new(connector);
         let blocking = BlockingConnections::new(Arc::clone(&connector), &settings);
-        let is_cluster = matches!(settings.address, RedisAddress::Cluster(_));
         let name = format!("{}:probe:{}", settings.key_prefix, random_text());
-        let shared = Arc::new(Shared::new(
-            connector,
-            settings,
-            connection,
-            WriteCheck::new(&name, is_cluster),
-            metrics,
-        ));
+        let write_check = WriteCheck::new(&name, settings.is_cluster());
+        let shared = Arc::new(Shared::new(connector, settings, connection, write_check, metrics));
         let probe = tokio::spawn(probe::run(Arc::clone(&shared)));
         Ok(Self(Arc::new(Owner { shared, blocking, probe })))
     }
@@ -121,10 +115,7 @@ impl RedisHandle {
     /// The keys for `key` by which every server is met: `key` itself, or on a cluster one key in each
     /// 32nd of the slots, so that every master has at least one of them.
     pub(crate) fn keys_for_all_slots(&self, key: &str) -> Vec<String> {
-        match self.settings().address {
-            RedisAddress::Server(_) | RedisAddress::Sentinel(_) => vec![key.to_owned()],
-            RedisAddress::Cluster(_) => spread(key),
-        }
+        if self.settings().is_cluster() { spread(key) } else { vec![key.to_owned()] }
     }
 
     /// The settings in force.

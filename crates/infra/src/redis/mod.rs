@@ -25,7 +25,7 @@
 //! measured, until Redis has answered promptly several times and the recovery hooks have run.
 //!
 //! The probe writes, with every command that Alpine needs: a Redis that is full, read-only or short of
-//! rights or replicas is out of use within `poll_interval`, and `/health` says why. It also reads the
+//! rights or replicas is out of use within `check_interval`, and `/health` says why. It also reads the
 //! value back over a new connection: if that leads to another server, because a name was moved, the new
 //! server is used.
 //!
@@ -50,6 +50,7 @@ mod settings;
 mod slots;
 mod write_check;
 
+pub use address::RedisUrl;
 pub(crate) use blocking::PooledBlockingConnection;
 pub(crate) use connection::Connection;
 pub use handle::{RedisHandle, RedisUnavailable};

@@ -39,11 +39,11 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Probes every `poll_interval`: so a closed circuit has proved a write within that time, whether
+/// Probes every `check_interval`: so a closed circuit has proved a write within that time, whether
 /// requests use Redis or not, and the address still leads to the server in use.
 async fn probe_closed(shared: &Shared) {
     tokio::select! {
-        () = sleep(shared.settings.poll_interval) => {
+        () = sleep(shared.settings.check_interval) => {
             let value = random_text();
             if shared.probe(PROBE_DEADLINE, &value).await.is_err() {
                 shared.suspect();

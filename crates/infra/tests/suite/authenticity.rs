@@ -21,7 +21,7 @@ use alpine_domain::{
 use alpine_infra::{
     MonotonicClock,
     cache::{BodyCache, CacheSettings},
-    rate_limit::{RedisRateLimiter, SharedLimits},
+    rate_limit::RedisRateLimiter,
     redis::{RedisHandle, RedisSettings},
 };
 use alpine_testing::{Memory, own_redis};
@@ -29,7 +29,7 @@ use redis::{Commands as _, Connection};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{database_of, metrics};
+use crate::support::{database_of, metrics, shared_limits};
 
 const TAG: Tag = Tag::of("signals");
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -163,7 +163,7 @@ async fn invariant_17_two_databases_on_one_redis_share_nothing() {
 async fn limiter(url: &str, database: u128) -> RedisRateLimiter {
     let clock = Arc::new(MonotonicClock::new());
     let redis = handle(url, database).await;
-    RedisRateLimiter::new(SharedLimits::default(), redis, clock, metrics())
+    RedisRateLimiter::new(shared_limits(1), redis, clock, metrics())
 }
 
 fn policy(length: Duration, limit: u32) -> RatePolicy {

@@ -9,12 +9,12 @@ use alpine_domain::{
 };
 use alpine_infra::{
     MonotonicClock,
-    rate_limit::{LocalLimits, MemoryRateLimiter, RedisRateLimiter, SharedLimits},
+    rate_limit::{MemoryRateLimiter, RedisRateLimiter},
 };
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{On, metrics, open};
+use crate::support::{MAX_CALLERS, On, metrics, open, shared_limits};
 
 fn policy(windows: &[(u64, u32)]) -> RatePolicy {
     RatePolicy {
@@ -28,11 +28,7 @@ fn policy(windows: &[(u64, u32)]) -> RatePolicy {
 }
 
 fn memory() -> Arc<dyn RateLimiter> {
-    Arc::new(MemoryRateLimiter::new(
-        LocalLimits::default(),
-        Arc::new(MonotonicClock::new()),
-        metrics(),
-    ))
+    Arc::new(MemoryRateLimiter::new(MAX_CALLERS, Arc::new(MonotonicClock::new()), metrics()))
 }
 
 async fn shared(on: On) -> Option<Arc<dyn RateLimiter>> {
@@ -42,7 +38,7 @@ async fn shared(on: On) -> Option<Arc<dyn RateLimiter>> {
 
 fn over(redis: alpine_infra::redis::RedisHandle) -> RedisRateLimiter {
     let clock = Arc::new(MonotonicClock::new());
-    RedisRateLimiter::new(SharedLimits::default(), redis, clock, metrics())
+    RedisRateLimiter::new(shared_limits(1), redis, clock, metrics())
 }
 
 async fn a_refusal_that_is_known_is_told_without_counting(limiter: Arc<dyn RateLimiter>) {
@@ -193,8 +189,7 @@ async fn two_instances_share_one_limit() {
 /// A limiter in memory whose clock is the test's.
 fn at_hand(max_callers: usize) -> (MemoryRateLimiter, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_700_000_003)));
-    let limits = LocalLimits { max_callers };
-    let limiter = MemoryRateLimiter::new(limits, Arc::<ManualClock>::clone(&clock), metrics());
+    let limiter = MemoryRateLimiter::new(max_callers, Arc::<ManualClock>::clone(&clock), metrics());
     (limiter, clock)
 }
 
@@ -295,8 +290,7 @@ async fn a_clock_set_back_admits_nothing_extra() {
         }
     }
     let clock = Arc::new(Back(false.into()));
-    let limiter =
-        MemoryRateLimiter::new(LocalLimits::default(), Arc::<Back>::clone(&clock), metrics());
+    let limiter = MemoryRateLimiter::new(MAX_CALLERS, Arc::<Back>::clone(&clock), metrics());
     let policy = policy(&[(60_000, 2)]);
     assert!(limiter.admit(&policy, "a").await.allowed);
     clock.0.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -18,12 +18,12 @@ use alpine_infra::{
     blacklist::{BlacklistSettings, MirroredBlacklist, RedisBlacklist},
     cache::{BodyCache, CacheSettings},
     events::RedisWakeBus,
-    rate_limit::{LocalLimits, RedisRateLimiter, SharedLimits},
+    rate_limit::RedisRateLimiter,
     redis::{RedisHandle, RedisProbe, RedisSettings},
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{OwnRedis, free_port, metrics, open};
+use crate::support::{OwnRedis, free_port, metrics, open, shared_limits};
 
 const TAG: Tag = Tag::of("t");
 /// The deadline of these tests is 100 ms; a busy machine may add as much again.
@@ -48,7 +48,7 @@ fn parts_at(redis: RedisHandle, at: i64) -> Parts {
     let cache =
         BodyCache::with_redis(CacheSettings::default(), redis.clone(), clock(), metrics()).unwrap();
     cache.restart(&[(TAG, at)]);
-    let limits = SharedLimits { local: LocalLimits::default(), ..SharedLimits::default() };
+    let limits = shared_limits(1);
     let steady = Arc::new(MonotonicClock::new());
     let list = BlacklistSettings::default();
     Parts {

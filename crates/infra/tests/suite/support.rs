@@ -5,11 +5,15 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 use alpine_domain::ports::database_id::DatabaseId;
 use alpine_infra::{
     InfraMetrics,
+    rate_limit::SharedLimits,
     redis::{RedisHandle, RedisSettings},
 };
 use alpine_testing::{
     Memory, Redis, own_redis, redis_cluster_url, redis_prefix, redis_sentinel_url, redis_url,
 };
+
+/// Callers that a limiter counts one by one.
+pub(crate) const MAX_CALLERS: usize = 100_000;
 
 pub(crate) fn metrics() -> Arc<InfraMetrics> {
     InfraMetrics::register(&prometheus::Registry::new()).unwrap()
@@ -70,6 +74,11 @@ fn master_of(url: &str) -> String {
     format!("redis://{}/", master.get_connection_info().addr())
 }
 
+/// Limits that so many instances share.
+pub(crate) fn shared_limits(instances: u32) -> SharedLimits {
+    SharedLimits { max_callers: MAX_CALLERS, instances: instances.try_into().unwrap() }
+}
+
 /// Settings for the shared server.
 pub(crate) fn shared_settings() -> Option<RedisSettings> {
     On::Server.settings()
@@ -94,7 +103,7 @@ impl OwnRedis {
         settings.key_prefix = redis_prefix();
         settings.deadline = Duration::from_millis(100);
         settings.probe_interval = Duration::from_millis(50);
-        settings.poll_interval = Duration::from_millis(500);
+        settings.check_interval = Duration::from_millis(500);
         settings
     }
 }

@@ -22,7 +22,7 @@ fn settings(url: &str) -> RedisSettings {
     settings.key_prefix = redis_prefix();
     settings.deadline = Duration::from_millis(250);
     settings.probe_interval = Duration::from_millis(50);
-    settings.poll_interval = Duration::from_millis(300);
+    settings.check_interval = Duration::from_millis(300);
     settings
 }
 

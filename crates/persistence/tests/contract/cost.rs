@@ -31,7 +31,7 @@ async fn long_log() -> Option<(Bed, Database)> {
         .unwrap();
     }
     bed.execute("ANALYZE events").await.unwrap();
-    let database = bed.another(|settings| settings.max = 1);
+    let database = bed.another(|settings| settings.pool_max = 1);
     Some((bed, database))
 }
 

@@ -20,7 +20,7 @@ on_both!(costly_reads_leave_connections_for_cheap_ones);
 
 async fn costly_reads_leave_connections_for_cheap_ones(bed: Bed) {
     let database = bed.another(|settings| {
-        (settings.max, settings.max_costly) = (4, 2);
+        (settings.pool_max, settings.pool_costly) = (4, 2);
         settings.costly_timeout = Duration::from_millis(500);
     });
     let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));

@@ -177,7 +177,7 @@ async fn plan_of(
     query: alpine_domain::signal::SignalQuery,
     slice: alpine_domain::page::Slice,
 ) -> String {
-    let database = bed.another(|settings| settings.max = 1);
+    let database = bed.another(|settings| settings.pool_max = 1);
     let signals = alpine_persistence::Signals::new(database.clone());
     assert_eq!(signals.list(&query, slice).await.unwrap().len().min(1), 1);
     database

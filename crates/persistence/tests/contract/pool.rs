@@ -24,7 +24,7 @@ on_both!(
 
 async fn an_exhausted_pool_answers_in_time(bed: Bed) {
     let database = bed.another(|settings| {
-        settings.max = 2;
+        settings.pool_max = 2;
         settings.checkout_timeout = Duration::from_millis(300);
     });
     let held: Vec<_> = (0..2)

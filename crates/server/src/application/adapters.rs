@@ -41,9 +41,8 @@ impl Adapters {
         steady: &Arc<dyn Clock>,
         metrics: &Arc<InfraMetrics>,
     ) -> anyhow::Result<Self> {
-        let redis = settings::redis(config)?
-            .map(|settings| RedisHandle::open(settings, Arc::clone(metrics)))
-            .transpose()?;
+        let open = |_| RedisHandle::open(config.redis.clone(), Arc::clone(metrics));
+        let redis = config.redis.url.as_ref().map(open).transpose()?;
         let mut adapters = match &redis {
             Some(redis) => Self::with_redis(config, redis, clock, steady, metrics)?,
             None => Self::in_memory(config, clock, steady, metrics)?,
@@ -97,7 +96,7 @@ impl Adapters {
         let cache =
             BodyCache::in_memory(config.cache.clone(), Arc::clone(clock), Arc::clone(metrics))?;
         let limiter = MemoryRateLimiter::new(
-            settings::limiter(config).local,
+            config.rate_limits.capacity,
             Arc::clone(steady),
             Arc::clone(metrics),
         );

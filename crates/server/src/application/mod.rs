@@ -283,8 +283,7 @@ fn serve_api(
     more_routes: MoreRoutes,
 ) -> anyhow::Result<Server> {
     let (state, core) = (state.clone(), core.clone());
-    let proxies = state.settings.trusted_proxies.clone();
-    connections::serve(config, proxies, registry, listener, move || {
+    connections::serve(config, registry, listener, move || {
         let mut table = routes::table(&state.settings);
         table.extend(more_routes(&core));
         alpine_http::build(state.clone(), table)

@@ -8,68 +8,37 @@ use alpine_domain::{
     signal::View,
 };
 use alpine_http::{CorsSettings, HttpSettings, LimitRow, Policy};
-use alpine_infra::{
-    SettingsError,
-    rate_limit::{LocalLimits, SharedLimits},
-    redis::RedisSettings,
-};
+use alpine_infra::rate_limit::SharedLimits;
 use alpine_persistence::DatabaseSettings;
 
-use ipnet::IpNet;
-
-use crate::config::{Config, parse_network};
+use crate::config::Config;
 
 pub(crate) fn database(config: &Config) -> DatabaseSettings {
     let url = config.database_url().reveal().to_owned();
     DatabaseSettings { url, ..config.database.clone() }
 }
 
-/// `None` when no Redis is configured.
-pub(super) fn redis(config: &Config) -> Result<Option<RedisSettings>, SettingsError> {
-    let Some(url) = &config.redis.url else {
-        return Ok(None);
-    };
-    let given = &config.redis;
-    let mut settings = RedisSettings::new(url.reveal())?;
-    settings.key_prefix.clone_from(&given.key_prefix);
-    settings.deadline = given.deadline;
-    settings.connect_timeout = given.connect_timeout;
-    settings.probe_interval = given.probe_interval;
-    Ok(Some(settings))
-}
-
 pub(super) fn limiter(config: &Config) -> SharedLimits {
     SharedLimits {
-        local: LocalLimits { max_callers: config.rate_limits.capacity },
+        max_callers: config.rate_limits.capacity,
         instances: NonZeroU32::new(config.instances).unwrap_or(NonZeroU32::MIN),
     }
 }
 
 pub(super) fn http(config: &Config) -> HttpSettings {
-    let given = &config.http;
     HttpSettings {
+        http: config.http.clone(),
         cors: CorsSettings {
             origins: config.allowed_origins(),
             allow_loopback: config.is_development(),
-            request_headers: config.cors.request_headers.clone(),
+            ..config.cors.clone()
         },
-        trusted_proxies: trusted_proxies(&given.trusted_proxies),
-        hsts: (!given.hsts.is_zero()).then_some(given.hsts),
-        body_limit: given.body_limit,
-        batch_body_limit: given.batch_body_limit,
-        body_timeout: given.body_timeout,
-        compress_from: given.compress_from,
         serve_metrics: config.metrics.enabled && config.metrics_address().is_none(),
         limits: config.rate_limits.clone(),
         cache: config.cache_ttl,
         plans: plans(config),
-        probe_timeout: config.health.probe_timeout,
-        ..HttpSettings::default()
+        health: config.health,
     }
-}
-
-fn trusted_proxies(given: &[String]) -> Vec<IpNet> {
-    given.iter().filter_map(|text| parse_network(text)).collect()
 }
 
 /// What each tier costs and brings, in the words of the rules in force.

@@ -9,7 +9,7 @@ use alpine_domain::settings::DEFAULTS;
 use super::original;
 
 /// Tables whose keys are chosen by the operator.
-const OPEN_TABLES: &[&str] = &["producers.keys", "signals.expires_after_by_strategy"];
+pub(super) const OPEN_TABLES: &[&str] = &["producers.keys", "signals.expires_after_by_strategy"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

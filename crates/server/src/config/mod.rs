@@ -16,10 +16,8 @@ use std::{
 
 pub use layers::{Layers, Origin, Setting};
 pub use model::{
-    Config, Cors, Health, Http, LogFormat, Logging, Metrics, MetricsBind, Producers, Profile,
-    Redis, Secrets, Shutdown,
+    Config, LogFormat, Logging, Metrics, MetricsBind, Producers, Profile, Secrets, Shutdown,
 };
-pub(crate) use rules::parse_network;
 pub use secrets::keep_generated_secrets;
 pub(crate) use secrets::make_private_folder;
 
@@ -138,14 +136,17 @@ fn deserialize(layers: &Layers, problems: &mut Vec<String>) -> Option<Config> {
             .map(|setting| format!(" ({})", setting.origin))
             .unwrap_or_default();
         let reason = error.into_inner().to_string();
-        problems.push(format!("`{key}`: {}{origin}", reason.trim()));
+        let problem = format!("`{key}`: {}{origin}", reason.trim());
+        // The default itself is wrong.
+        if problems.contains(&problem) {
+            return None;
+        }
+        problems.push(problem);
         let repaired =
             defaults.settings.get(&key).map(|setting| setting.value.clone()).or_else(|| {
                 // An open table as a whole: start it empty.
-                layers
-                    .settings
-                    .keys()
-                    .any(|known| known.starts_with(&format!("{key}.")))
+                layers::OPEN_TABLES
+                    .contains(&key.as_str())
                     .then(|| toml::Value::Table(toml::Table::new()))
             })?;
         layers::insert(&mut table, &key, repaired);

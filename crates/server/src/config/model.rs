@@ -3,20 +3,20 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use actix_web::http::header::HeaderName;
 use alpine_domain::{
     account::{AccountSettings, Secret},
     signal::{ExpirySettings, VisibilityPolicy},
 };
-use alpine_http::{CacheTtl, LimitSettings};
+use alpine_http::{CacheTtl, CorsSettings, HealthSettings, HttpSection, LimitSettings};
 use alpine_infra::{
     blacklist::BlacklistSettings,
     cache::CacheSettings,
     events::FollowerSettings,
+    redis::RedisSettings,
     secrets::{HashSettings, TokenSettings},
 };
 use alpine_persistence::DatabaseSettings;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use alpine_domain::settings as units;
 
@@ -34,11 +34,11 @@ pub struct Config {
     pub instances: u32,
     pub allow_without_redis: bool,
     pub data_dir: PathBuf,
-    pub http: Http,
-    pub cors: Cors,
+    pub http: HttpSection,
+    pub cors: CorsSettings,
     pub shutdown: Shutdown,
     pub database: DatabaseSettings,
-    pub redis: Redis,
+    pub redis: RedisSettings,
     pub secrets: Secrets,
     pub tokens: TokenSettings,
     pub blacklist: BlacklistSettings,
@@ -50,52 +50,11 @@ pub struct Config {
     pub plans: Plans,
     pub cache: CacheSettings,
     pub cache_ttl: CacheTtl,
-    pub health: Health,
+    pub health: HealthSettings,
     pub events: FollowerSettings,
     pub rate_limits: LimitSettings,
     pub metrics: Metrics,
     pub logging: Logging,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Http {
-    pub bind: SocketAddr,
-    pub workers: usize,
-    pub max_connections: usize,
-    pub max_connections_per_address: usize,
-    pub backlog: u32,
-    #[serde(deserialize_with = "units::duration")]
-    pub keep_alive: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub request_head_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub body_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub send_window: Duration,
-    #[serde(deserialize_with = "units::size")]
-    pub send_floor: usize,
-    #[serde(deserialize_with = "units::size")]
-    pub body_limit: usize,
-    #[serde(deserialize_with = "units::size")]
-    pub batch_body_limit: usize,
-    #[serde(deserialize_with = "units::size")]
-    pub compress_from: usize,
-    #[serde(deserialize_with = "units::duration")]
-    pub hsts: Duration,
-    pub trusted_proxies: Vec<String>,
-    #[serde(deserialize_with = "units::optional_text")]
-    pub frontend_url: Option<String>,
-    #[serde(deserialize_with = "units::optional_text")]
-    pub domain: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cors {
-    pub origins: Vec<String>,
-    #[serde(deserialize_with = "header_names")]
-    pub request_headers: Vec<HeaderName>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -109,29 +68,14 @@ pub struct Shutdown {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Redis {
-    #[serde(deserialize_with = "optional_secret")]
-    pub url: Option<Secret>,
-    pub key_prefix: String,
-    #[serde(deserialize_with = "units::duration")]
-    pub deadline: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub connect_timeout: Duration,
-    #[serde(deserialize_with = "units::duration")]
-    pub probe_interval: Duration,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Secrets {
-    #[serde(deserialize_with = "optional_secret")]
+    #[serde(deserialize_with = "units::optional")]
     pub jwt: Option<Secret>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Producers {
-    #[serde(deserialize_with = "secret_table")]
     pub keys: BTreeMap<String, Secret>,
 }
 
@@ -142,13 +86,6 @@ pub struct Plans {
     pub starter: u32,
     pub pro: u32,
     pub elite: u32,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Health {
-    #[serde(deserialize_with = "units::duration")]
-    pub probe_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -201,24 +138,4 @@ pub enum LogFormat {
     Auto,
     Compact,
     Json,
-}
-
-fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(units::optional_text(deserializer)?.map(Secret::new))
-}
-
-fn header_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HeaderName>, D::Error> {
-    let names = Vec::<String>::deserialize(deserializer)?;
-    let parse = |name: String| {
-        let problem = |_| serde::de::Error::custom(format!("`{name}` is no name of a header"));
-        name.trim().parse().map_err(problem)
-    };
-    names.into_iter().map(parse).collect()
-}
-
-fn secret_table<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, Secret>, D::Error> {
-    let table = BTreeMap::<String, String>::deserialize(deserializer)?;
-    Ok(table.into_iter().map(|(name, key)| (name, Secret::new(key))).collect())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use alpine_infra::redis::RedisSettings;
+use alpine_infra::redis::RedisUrl;
 use toml::Value;
 
 use super::Layers;
@@ -57,7 +57,7 @@ fn redis_without_password(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
-    RedisSettings::new(text).map_or_else(|_| "(hidden)".to_owned(), |settings| settings.address())
+    RedisUrl::parse(text).map_or_else(|_| "(hidden)".to_owned(), |url| url.to_string())
 }
 
 #[cfg(test)]

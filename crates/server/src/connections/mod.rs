@@ -22,7 +22,6 @@ use actix_web::{
     dev::{AppConfig, Server},
     rt::net::TcpStream,
 };
-use ipnet::IpNet;
 use prometheus::{IntCounter, Opts, Registry};
 
 use self::{
@@ -46,14 +45,13 @@ struct Gate {
 }
 
 impl Gate {
-    fn new(
-        config: &Config,
-        proxies: Vec<IpNet>,
-        registry: &Registry,
-    ) -> Result<Self, prometheus::Error> {
+    fn new(config: &Config, registry: &Registry) -> Result<Self, prometheus::Error> {
         let http = &config.http;
         let gate = Self {
-            per_address: PerAddress::new(http.max_connections_per_address, proxies),
+            per_address: PerAddress::new(
+                http.max_connections_per_address,
+                http.trusted_proxies.clone(),
+            ),
             pace: Pace {
                 window: http.send_window,
                 bytes: (http.send_floor as u64).saturating_mul(http.send_window.as_secs()),
@@ -94,7 +92,6 @@ impl Gate {
 /// When a metric is registered already, or the listener cannot be used.
 pub(crate) fn serve<I, S, B>(
     config: &Config,
-    proxies: Vec<IpNet>,
     registry: &Registry,
     listener: TcpListener,
     app: impl Fn() -> I + Send + Clone + 'static,
@@ -109,7 +106,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let gate = Gate::new(config, proxies, registry)?;
+    let gate = Gate::new(config, registry)?;
     // Connections inherit it.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket2::SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;

@@ -109,7 +109,7 @@ async fn connection_pooling_can_be_reverted_to_default_settings() {
             .set("ALPINE__DATABASE__POOL_MAX", &5)
     };
     Alpine::with(five, async |alpine| {
-        assert_eq!(alpine.app.config.database.max, 5);
+        assert_eq!(alpine.app.config.database.pool_max, 5);
         alpine.json("signals/latest", None).await;
     })
     .await;

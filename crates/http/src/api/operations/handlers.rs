@@ -17,11 +17,10 @@ use crate::{
 pub(crate) async fn health(context: Context) -> Result<HttpResponse> {
     let health = &context.state.health;
     let overview = health.check().await;
-    let settings = &context.state.settings;
     let view = HealthView {
         status: overview.status,
-        service: settings.service,
-        version: settings.version,
+        service: "alpine",
+        version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: health.uptime().as_secs(),
         checks: &overview.checks,
     };

@@ -52,7 +52,7 @@ pub(crate) async fn submit_batch(mut context: Context) -> Result<HttpResponse> {
     let services = &context.state.services;
     let results = services
         .intake
-        .submit_batch(producer(&context)?, &body, context.state.settings.body_limit)
+        .submit_batch(producer(&context)?, &body, context.state.settings.http.body_limit)
         .await?;
     let view = BatchView::new(&results);
     context.ok(&view)

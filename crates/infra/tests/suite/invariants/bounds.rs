@@ -15,7 +15,7 @@ use alpine_domain::{
 use alpine_infra::{
     blacklist::{BlacklistSettings, MemoryBlacklist},
     cache::{BodyCache, CacheSettings},
-    rate_limit::{LocalLimits, MemoryRateLimiter},
+    rate_limit::MemoryRateLimiter,
 };
 
 use super::{measured, policy, registered};
@@ -58,7 +58,7 @@ async fn invariant_12_the_limiter_counts_a_bounded_number_of_callers() {
     const CALLERS: u32 = 500_000;
     let (registry, metrics) = registered();
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
-    let limits = LocalLimits { max_callers: 5_000 };
+    let limits = 5_000;
     let limiter = MemoryRateLimiter::new(limits, clock, metrics);
     let policy = policy(&[(60_000, 20)]);
     for n in 0..CALLERS {

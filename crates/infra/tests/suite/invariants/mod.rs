@@ -18,7 +18,7 @@ use alpine_domain::{
 };
 use alpine_infra::{
     InfraMetrics, MonotonicClock,
-    rate_limit::{LocalLimits, RedisRateLimiter, SharedLimits},
+    rate_limit::RedisRateLimiter,
     redis::{RedisHandle, RedisSettings},
 };
 
@@ -71,8 +71,7 @@ fn measured_limiter(
     skew: i64,
     metrics: Arc<InfraMetrics>,
 ) -> RedisRateLimiter {
-    let limits =
-        SharedLimits { local: LocalLimits::default(), instances: instances.try_into().unwrap() };
+    let limits = crate::support::shared_limits(instances);
     let clock = Arc::new(Skewed(MonotonicClock::new(), skew));
     RedisRateLimiter::new(limits, redis, clock, metrics)
 }

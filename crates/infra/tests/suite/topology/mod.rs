@@ -20,13 +20,13 @@ use alpine_infra::{
     InfraMetrics, MonotonicClock,
     blacklist::{BlacklistSettings, MirroredBlacklist},
     events::RedisWakeBus,
-    rate_limit::{LocalLimits, RedisRateLimiter, SharedLimits},
+    rate_limit::RedisRateLimiter,
     redis::{RedisHandle, RedisProbe, RedisSettings},
 };
 use alpine_testing::{Redis, redis_prefix};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::free_port;
+use crate::support::{free_port, shared_limits};
 
 const DEADLINE: Duration = Duration::from_millis(250);
 /// A busy machine may add as much again.
@@ -57,7 +57,7 @@ fn settings(url: &str) -> RedisSettings {
     settings.key_prefix = redis_prefix();
     settings.deadline = DEADLINE;
     settings.probe_interval = Duration::from_millis(50);
-    settings.poll_interval = Duration::from_millis(300);
+    settings.check_interval = Duration::from_millis(300);
     settings
 }
 
@@ -67,7 +67,7 @@ async fn instance(settings: RedisSettings) -> Instance {
     let metrics = InfraMetrics::register(&registry).unwrap();
     let redis =
         crate::support::identified(RedisHandle::open(settings, Arc::clone(&metrics)).unwrap());
-    let limits = SharedLimits { local: LocalLimits::default(), instances: 2.try_into().unwrap() };
+    let limits = shared_limits(2);
     let limiter = RedisRateLimiter::new(
         limits,
         redis.clone(),
@@ -167,7 +167,7 @@ async fn absent_at_boot_nobody_waits() {
         let redis = crate::support::identified(
             RedisHandle::open(settings(&url), crate::support::metrics()).unwrap(),
         );
-        let limits = SharedLimits::default();
+        let limits = shared_limits(1);
         let clock = Arc::new(MonotonicClock::new());
         let limiter =
             RedisRateLimiter::new(limits, redis.clone(), clock, crate::support::metrics());

@@ -88,7 +88,7 @@ async fn a_demoted_master_is_left_at_the_first_refused_write() {
     let Some(redis) = own_redis_sentinel() else { return };
     let mut settings = settings(&redis.url());
     // So the background look does not get there first.
-    settings.poll_interval = Duration::from_hours(1);
+    settings.check_interval = Duration::from_hours(1);
     let a = instance(settings).await;
     let policy = policy(20);
     assert_eq!(a.admit(&policy, "x", 4).await, 4);
