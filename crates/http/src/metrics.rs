@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, Registry,
+    register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
 };
 
 /// Upper bounds of the duration's buckets, in seconds.
@@ -30,18 +31,19 @@ pub(crate) struct RouteMetrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let requests =
-            IntCounterVec::new(Opts::new("api_requests_total", "Requests answered."), LABELS)?;
-        let durations = HistogramVec::new(
-            HistogramOpts::new(
-                "api_request_duration_seconds",
-                "Time from the request's head to the answer's head.",
-            )
-            .buckets(BUCKETS.to_vec()),
+        let requests = register_int_counter_vec_with_registry!(
+            "api_requests_total",
+            "Requests answered.",
             LABELS,
+            registry
         )?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(durations.clone()))?;
+        let durations = register_histogram_vec_with_registry!(
+            "api_request_duration_seconds",
+            "Time from the request's head to the answer's head.",
+            LABELS,
+            BUCKETS.to_vec(),
+            registry
+        )?;
         let unrouted = resolve(&requests, &durations, "none", "OTHER");
         Ok(Self { requests, durations, unrouted })
     }

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
+use prometheus::{
+    Gauge, IntCounter, IntCounterVec, IntGauge, Registry, register_gauge_with_registry as gauge,
+    register_int_counter_vec_with_registry as counters,
+    register_int_counter_with_registry as counter, register_int_gauge_with_registry as int_gauge,
+};
 
 /// Counters and gauges of cache, limiter, blacklist, event log and Redis.
 #[derive(Debug)]
@@ -39,127 +43,137 @@ impl InfraMetrics {
     ///
     /// # Errors
     /// When `registry` holds metrics of these names already.
+    #[expect(clippy::too_many_lines, reason = "one entry for each metric, and nothing else")]
     pub fn register(registry: &Registry) -> Result<Arc<Self>, prometheus::Error> {
-        let on = Registrar(registry);
         Ok(Arc::new(Self {
-            cache_hits: on.counters(
+            cache_hits: counters!(
                 "redis_cache_hits_total",
                 "Cached bodies served, by level: memory or redis.",
                 &["level"],
+                registry
             )?,
-            cache_misses: on.counters(
+            cache_misses: counters!(
                 "redis_cache_misses_total",
                 "Look-ups that found nothing servable, by level: memory or redis.",
                 &["level"],
+                registry
             )?,
-            cache_operations: on.counters(
+            cache_operations: counters!(
                 "redis_cache_operations_total",
                 "Cache operations by outcome.",
                 &["operation", "outcome"],
+                registry
             )?,
-            cache_bytes: on.gauge("cache_bytes", "Bytes that cached bodies hold in memory.")?,
-            cache_entries: on.gauge("cache_entries", "Cached bodies in memory.")?,
-            limit_requests: on.counters(
+            cache_bytes: int_gauge!(
+                "cache_bytes",
+                "Bytes that cached bodies hold in memory.",
+                registry
+            )?,
+            cache_entries: int_gauge!("cache_entries", "Cached bodies in memory.", registry)?,
+            limit_requests: counters!(
                 "rate_limit_requests_total",
                 "Decisions of the rate limiter, by policy, outcome (allowed or denied) and where they \
                  came from: own_part, lease, shared, denied_locally, fallback or memory.",
                 &["policy", "outcome", "source"],
+                registry
             )?,
-            limit_exceeded: on.counters(
+            limit_exceeded: counters!(
                 "rate_limit_exceeded_total",
                 "Requests refused by the rate limiter.",
                 &["policy"],
+                registry
             )?,
-            limit_fallbacks: on.counter(
+            limit_fallbacks: counter!(
                 "rate_limit_fallbacks_total",
                 "Decisions taken locally because Redis was configured but away.",
+                registry
             )?,
-            limit_evicted: on.counter(
+            limit_evicted: counter!(
                 "rate_limit_evicted_total",
                 "Callers folded into a shared cell because the limiter's memory was full.",
+                registry
             )?,
-            blacklist_entries: on.gauge("token_blacklist_entries", "Token ids refused here.")?,
-            blacklist_overflows: on.counter(
+            blacklist_entries: int_gauge!(
+                "token_blacklist_entries",
+                "Token ids refused here.",
+                registry
+            )?,
+            blacklist_overflows: counter!(
                 "token_blacklist_overflows_total",
                 "Token ids that did not fit; every unknown token is refused until they expire.",
+                registry
             )?,
-            log_position: on.gauge("event_log_position", "The newest event applied here.")?,
-            log_lag: on.own(Gauge::new(
+            log_position: int_gauge!(
+                "event_log_position",
+                "The newest event applied here.",
+                registry
+            )?,
+            log_lag: gauge!(
                 "event_log_lag_seconds",
                 "Time since the event log was last read to its end.",
-            )?)?,
-            log_resets: on.counter(
+                registry
+            )?,
+            log_resets: counter!(
                 "event_log_resets_total",
                 "Times that the state was loaded anew because events were missing.",
+                registry
             )?,
-            redis_connected: on.gauge("redis_connected", "1 while Redis is in use, else 0.")?,
-            redis_memory: on.gauge(
+            redis_connected: int_gauge!(
+                "redis_connected",
+                "1 while Redis is in use, else 0.",
+                registry
+            )?,
+            redis_memory: int_gauge!(
                 "redis_memory_usage_bytes",
                 "Memory that Redis says it uses, polled in the background.",
+                registry
             )?,
-            redis_transitions: on.counters(
+            redis_transitions: counters!(
                 "redis_transitions_total",
                 "Times that Redis was taken into use (up) or given up (down).",
                 &["to"],
+                registry
             )?,
-            redis_failures: on.counters(
+            redis_failures: counters!(
                 "redis_failures_total",
                 "Uses of Redis that failed, by reason: deadline, connection, refused (it cannot be written) or \
                  reply (an error that concerns one command).",
                 &["reason"],
+                registry
             )?,
-            redis_forgeries: on.counters(
+            redis_forgeries: counters!(
                 "redis_forgeries_total",
                 "Values in Redis that this deployment did not write or that were changed, by what they \
                  are; none is used.",
                 &["value"],
+                registry
             )?,
-            redis_hiccups: on.counter(
+            redis_hiccups: counter!(
                 "redis_suspicions_total",
                 "Times that a use of Redis failed and the probe was sent to look.",
+                registry
             )?,
-            breaker_state: on.gauge(
+            breaker_state: int_gauge!(
                 "redis_breaker_state",
                 "0 while requests use Redis, 1 while the probe examines a failure, 2 while it is away.",
+                registry
             )?,
-            limit_lease_waste: on.counters(
+            limit_lease_waste: counters!(
                 "rate_limit_lease_waste_total",
                 "Admissions that were leased from Redis and not used in time.",
                 &["policy"],
+                registry
             )?,
-            blacklist_age: on.own(Gauge::new(
+            blacklist_age: gauge!(
                 "token_blacklist_age_seconds",
                 "Time since the list of refused tokens was last known to be complete.",
-            )?)?,
-            hashes_waiting: on
-                .gauge("password_hashes_waiting", "Password checks that wait for a processor.")?,
+                registry
+            )?,
+            hashes_waiting: int_gauge!(
+                "password_hashes_waiting",
+                "Password checks that wait for a processor.",
+                registry
+            )?,
         }))
-    }
-}
-
-/// Creates a metric and registers it in one step.
-struct Registrar<'a>(&'a Registry);
-
-impl Registrar<'_> {
-    fn own<C: Collector + Clone + 'static>(&self, metric: C) -> Result<C, prometheus::Error> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        self.own(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.own(IntCounter::new(name, help)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.own(IntGauge::new(name, help)?)
     }
 }

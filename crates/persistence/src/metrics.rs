@@ -2,25 +2,25 @@
 
 use alpine_domain::{Error, Result};
 use prometheus::{
-    HistogramOpts, HistogramVec, IntGauge, Registry,
+    HistogramVec, IntGauge, Registry,
     core::{Collector, Desc},
     proto::MetricFamily,
+    register_histogram_vec_with_registry,
 };
 
 use crate::pool::Pool;
 
 /// Registers the metrics of one pool; says where durations go.
 pub(crate) fn register(registry: &Registry, pool: &Pool) -> Result<HistogramVec> {
-    let durations = HistogramVec::new(
-        HistogramOpts::new(
-            "db_query_duration_seconds",
-            "How long units of work took, waiting for a connection included, by operation.",
-        )
-        .buckets(vec![
-            0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-            10.0,
-        ]),
+    let buckets = vec![
+        0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+    ];
+    let durations = register_histogram_vec_with_registry!(
+        "db_query_duration_seconds",
+        "How long units of work took, waiting for a connection included, by operation.",
         &["operation"],
+        buckets,
+        registry
     )
     .map_err(Error::internal)?;
     let gauge = |name, help| IntGauge::new(name, help).map_err(Error::internal);
@@ -29,7 +29,6 @@ pub(crate) fn register(registry: &Registry, pool: &Pool) -> Result<HistogramVec>
         active: gauge("db_connections_active", "Database connections in use.")?,
         idle: gauge("db_connections_idle", "Database connections open and idle.")?,
     };
-    registry.register(Box::new(durations.clone())).map_err(Error::internal)?;
     registry.register(Box::new(usage)).map_err(Error::internal)?;
     Ok(durations)
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use alpine_domain::{Error, Result};
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, Registry, register_int_counter_vec_with_registry};
 
 /// Rows that are logged once each; further ones are only counted.
 const MAX_LOGGED: usize = 1_000;
@@ -22,12 +22,13 @@ pub(crate) struct UnreadableRows {
 impl UnreadableRows {
     /// Registers `db_unreadable_rows_total`.
     pub(crate) fn register(registry: &Registry) -> Result<Self> {
-        let options = Opts::new(
+        let counter = register_int_counter_vec_with_registry!(
             "db_unreadable_rows_total",
             "Times that a row was left out of an answer because it cannot be read back, by table.",
-        );
-        let counter = IntCounterVec::new(options, &["table"]).map_err(Error::internal)?;
-        registry.register(Box::new(counter.clone())).map_err(Error::internal)?;
+            &["table"],
+            registry
+        )
+        .map_err(Error::internal)?;
         Ok(Self { counter, logged: Mutex::default() })
     }
 

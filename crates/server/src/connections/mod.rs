@@ -22,7 +22,7 @@ use actix_web::{
     dev::{AppConfig, Server},
     rt::net::TcpStream,
 };
-use prometheus::{IntCounter, Opts, Registry};
+use prometheus::{IntCounter, Registry, register_int_counter_with_registry};
 
 use self::{
     pace::{Pace, Paced},
@@ -47,7 +47,7 @@ struct Gate {
 impl Gate {
     fn new(config: &Config, registry: &Registry) -> Result<Self, prometheus::Error> {
         let http = &config.http;
-        let gate = Self {
+        Ok(Self {
             per_address: PerAddress::new(
                 http.max_connections_per_address,
                 http.trusted_proxies.clone(),
@@ -56,18 +56,17 @@ impl Gate {
                 window: http.send_window,
                 bytes: (http.send_floor as u64).saturating_mul(http.send_window.as_secs()),
             },
-            refused: IntCounter::with_opts(Opts::new(
+            refused: register_int_counter_with_registry!(
                 "http_connections_refused_total",
                 "Connections closed at once, because their address had as many open as it may.",
-            ))?,
-            disconnected: IntCounter::with_opts(Opts::new(
+                registry
+            )?,
+            disconnected: register_int_counter_with_registry!(
                 "http_slow_readers_disconnected_total",
                 "Connections closed because the client read its answer too slowly or not at all.",
-            ))?,
-        };
-        registry.register(Box::new(gate.refused.clone()))?;
-        registry.register(Box::new(gate.disconnected.clone()))?;
-        Ok(gate)
+                registry
+            )?,
+        })
     }
 
     fn admit(

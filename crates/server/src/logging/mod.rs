@@ -6,7 +6,7 @@ mod writer;
 
 use alpine_domain::Result;
 use anyhow::Context as _;
-use prometheus::{IntCounter, Opts, Registry, core::Collector};
+use prometheus::{IntCounter, Registry, core::Collector};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use self::{
@@ -58,10 +58,8 @@ impl Logging {
     /// When the registry has such metrics already.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         self.repeats.register(registry)?;
-        let total = IntCounter::with_opts(Opts::new(
-            "log_lines_dropped_total",
-            "Log lines that found the buffer full",
-        ))?;
+        let total =
+            IntCounter::new("log_lines_dropped_total", "Log lines that found the buffer full.")?;
         registry.register(Box::new(Dropped { lines: self.lines.clone(), total }))
     }
 }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prometheus::{IntCounter, Opts, Registry};
+use prometheus::{IntCounter, Registry};
 use tracing::{Event, Level, Metadata, Subscriber, callsite::Identifier};
 use tracing_subscriber::layer::{Context, Layer};
 
@@ -48,16 +48,16 @@ impl Repeats {
             at_most,
             interval,
             places: Mutex::default(),
-            left_out: IntCounter::with_opts(Opts::new(
+            left_out: IntCounter::new(
                 "log_lines_left_out_total",
                 "Warnings and errors left out of the log, because the same place in the code had \
                  written as many as it may in one interval.",
-            ))?,
-            connections: IntCounter::with_opts(Opts::new(
+            )?,
+            connections: IntCounter::new(
                 "http_connection_errors_total",
                 "Errors of single HTTP connections, which are not logged one by one: malformed or \
                  oversized heads above all.",
-            ))?,
+            )?,
             told: Mutex::default(),
         })))
     }
