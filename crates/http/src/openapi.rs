@@ -87,6 +87,11 @@ fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation
         .operation_id(Some(endpoint.name))
         .tag(doc.tag)
         .summary(Some(doc.summary))
+        .description(
+            endpoint
+                .extra_limit
+                .map(|name| format!("Each caller is counted under the limit `{name}` besides.")),
+        )
         .parameter_ref(Ref::new("#/components/parameters/RequestId"))
         .parameter_ref(Ref::new("#/components/parameters/TraceParent"));
     for name in path_parameters(endpoint.path) {
@@ -152,7 +157,7 @@ fn success(endpoint: &Endpoint, doc: &Doc) -> Response {
 /// The headers of an endpoint's success.
 fn headers(endpoint: &Endpoint, doc: &Doc) -> Vec<(&'static str, &'static str)> {
     let mut headers = vec![("X-Request-ID", "Names the request in the server's log.")];
-    if !matches!(endpoint.limit, Limit::None | Limit::Address) {
+    if endpoint.extra_limit.is_some() || !matches!(endpoint.limit, Limit::None | Limit::Address) {
         headers.extend([
             ("RateLimit-Policy", "Every window of the caller's policy."),
             ("RateLimit", "What is left of the window that ends first."),

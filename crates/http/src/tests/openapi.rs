@@ -133,3 +133,12 @@ fn bounds_of_a_submission_are_those_of_its_types() {
     assert_eq!(bound("symbol"), Symbol::MAX_CHARS);
     assert_eq!(bound("strategy"), Strategy::MAX_CHARS);
 }
+
+#[test]
+fn a_limit_of_one_route_is_told_from_its_row() {
+    let table = routes::table(&HttpSettings::default()).into_iter();
+    let exports = table.filter(|route| route.endpoint.name == "export_signals");
+    let endpoints: Vec<_> = exports.map(|route| route.limited_by("refresh").endpoint).collect();
+    let document = crate::openapi::document(&endpoints).to_json().unwrap();
+    assert!(document.contains("counted under the limit `refresh` besides"), "{document}");
+}
