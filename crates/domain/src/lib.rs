@@ -24,6 +24,7 @@
 //! | [`producer`] | who may push signals in |
 //! | [`event`] | what one instance must tell the others |
 //! | [`text`] | why a text that people type is refused |
+//! | [`use_cases`] | every use case over every store, built in one place |
 //! | [`settings`] | how settings are written, and their defaults |
 //! | [`ports`] | the traits that adapters implement, free of business |
 
@@ -42,6 +43,7 @@ pub mod statistics;
 pub mod text;
 mod text_enum;
 pub mod time;
+pub mod use_cases;
 
 pub use error::{Error, FieldError, Result};
 pub use time::{Clock, Timestamp};

@@ -127,7 +127,7 @@ impl Context {
     pub async fn count_guess(&self, account: &str) -> Result<HashPriority> {
         self.count_attempt(account).await?;
         let address = self.address_digest()?;
-        let priority = self.state.services.accounts.knows(&address, account).await?;
+        let priority = self.state.services.use_cases.accounts.knows(&address, account).await?;
         if priority == HashPriority::Stranger {
             limit::count_stranger(&self.state, &self.info, account).await?;
         }
@@ -169,7 +169,7 @@ impl Context {
     /// # Errors
     /// 500, see [`AddressDigest::of`].
     pub fn address_digest(&self) -> Result<AddressDigest> {
-        Ok(self.state.services.accounts.address_digest(&self.address.to_string())?)
+        Ok(self.state.services.use_cases.accounts.address_digest(&self.address.to_string())?)
     }
 
     /// An answer in JSON.

@@ -11,10 +11,8 @@ use std::{
 use actix_web::http::header::HeaderValue;
 use alpine_domain::{
     Clock, Result,
-    account::{Accounts, Authenticator},
     ports::{cache::ResponseCache, health::Probe, rate_limit::RateLimiter, secrets::Randomness},
-    signal::{Catalogue, Intake},
-    statistics::Performance,
+    use_cases::UseCases,
 };
 use async_trait::async_trait;
 use prometheus::Registry;
@@ -39,16 +37,8 @@ pub trait Freshness: Send + Sync {
 /// What the HTTP surface calls.
 #[derive(Clone)]
 pub struct Services {
-    /// Sign-up, sign-in, profiles, API keys.
-    pub accounts: Arc<Accounts>,
-    /// From a credential to its caller.
-    pub authenticator: Arc<Authenticator>,
-    /// Signals and outcomes from producers.
-    pub intake: Arc<Intake>,
-    /// Signals for readers.
-    pub catalogue: Arc<Catalogue>,
-    /// Statistics over closed signals.
-    pub performance: Arc<Performance>,
+    /// What can be asked and done.
+    pub use_cases: Arc<UseCases>,
     /// Who may ask how often.
     pub limiter: Arc<dyn RateLimiter>,
     /// Bodies that were made before.

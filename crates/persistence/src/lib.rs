@@ -9,8 +9,8 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use alpine_domain::{Timestamp, producer::ProducerStore};
-//! use alpine_persistence::{Database, DatabaseSettings, Migrator, Producers};
+//! use alpine_domain::Timestamp;
+//! use alpine_persistence::{Database, DatabaseSettings, Migrator, stores};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
@@ -21,7 +21,7 @@
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 //! runtime.block_on(async {
 //!     let database = Database::open(settings, &prometheus::Registry::new())?;
-//!     let producers = Producers::new(database);
+//!     let producers = stores(&database).producers;
 //!     let now = Timestamp::from_seconds(1_736_937_000);
 //!     let argo = producers.create(&"argo".parse()?, "digest-of-its-key", false, now).await?;
 //!     assert_eq!(producers.by_key_hash("digest-of-its-key").await?, Some(argo));
@@ -33,7 +33,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`Database`] | the pool, transactions, retries, metrics; [`DatabaseSettings`] has every number |
-//! | [`Accounts`], [`ApiKeys`], [`Producers`], [`Signals`], [`Events`] | the ports' adapters, one file for each capability |
+//! | [`stores()`] | the ports' adapters ([`Accounts`], [`Signals`], …), one file for each capability |
 //! | [`migrations`] | [`Migrator`], the schema's fingerprint, the drift check |
 //! | [`backup()`] | a consistent copy of a SQLite database |
 //!
@@ -65,6 +65,10 @@ mod signals;
 mod statistics;
 mod unreadable;
 
+use std::sync::Arc;
+
+use alpine_domain::use_cases::Stores;
+
 pub use accounts::Accounts;
 pub use api_keys::ApiKeys;
 pub use backup::backup;
@@ -77,3 +81,17 @@ pub use probe::DatabaseProbe;
 pub use producers::Producers;
 pub use settings::DatabaseSettings;
 pub use signals::Signals;
+
+/// Every store over this database.
+pub fn stores(database: &Database) -> Stores {
+    let signals = Arc::new(Signals::new(database.clone()));
+    Stores {
+        accounts: Arc::new(Accounts::new(database.clone())),
+        api_keys: Arc::new(ApiKeys::new(database.clone())),
+        producers: Arc::new(Producers::new(database.clone())),
+        signals: signals.clone(),
+        signal_reader: signals.clone(),
+        statistics: signals,
+        events: Arc::new(Events::new(database.clone())),
+    }
+}

@@ -87,18 +87,19 @@ macro_rules! released {
 }
 
 fn closed(filter: &PerformanceFilter) -> Closed<'_> {
-    let mut rows =
-        released!(outcomes::table.inner_join(signals::table).into_boxed(), filter.released)
-            .filter(outcomes::pnl_steps.is_not_null())
-            // An end that no calendar of ours can tell is in no figure; lists count and log it.
-            .filter(outcomes::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
-    if let Some(symbol) = &filter.symbol {
+    // Every field is named, so that a condition without its statement does not compile.
+    let PerformanceFilter { released, symbol, strategy, since } = filter;
+    let mut rows = released!(outcomes::table.inner_join(signals::table).into_boxed(), *released)
+        .filter(outcomes::pnl_steps.is_not_null())
+        // An end that no calendar of ours can tell is in no figure; lists count and log it.
+        .filter(outcomes::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
+    if let Some(symbol) = symbol {
         rows = rows.filter(signals::symbol.eq(symbol.as_str()));
     }
-    if let Some(strategy) = &filter.strategy {
+    if let Some(strategy) = strategy {
         rows = rows.filter(signals::strategy.eq(strategy.as_str()));
     }
-    if let Some(since) = filter.since {
+    if let Some(since) = since {
         rows = rows.filter(signals::created_at.ge(since.micros()));
     }
     rows

@@ -48,7 +48,7 @@ pub(crate) fn text(
 /// As long as there is no administrator: the command that makes the first one. Asks the database, so
 /// it comes after the banner.
 pub(crate) async fn invite_first_admin(core: &Core, sources: &Sources) {
-    match core.account_store.count_admins().await {
+    match core.stores.accounts.count_admins().await {
         Ok(0) => println!(
             "  first admin    {} admin create --email you@example.com --full-name \"Your Name\"\n",
             invocation(sources)

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{CommittedEvent, Event, tags};
+use super::{CommitHandler, CommittedEvent, Event, tags};
 use crate::{
     Clock, Result,
     account::{AccountStates, AccountStore, Authenticator},
@@ -91,6 +91,13 @@ fn raise(generations: &mut HashMap<Tag, i64>, tag: Tag, seq: i64) {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For an instance that has no others to tell.
+impl CommitHandler for InstanceMemory {
+    fn committed(&self, events: &[CommittedEvent]) {
+        self.apply(events);
+    }
 }
 
 #[async_trait]

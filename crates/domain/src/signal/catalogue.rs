@@ -121,14 +121,16 @@ impl Catalogue {
     /// Signals of the last days, whatever became of them, newest first.
     pub async fn history(&self, viewer: Viewer, request: &HistoryRequest) -> Result<Listing> {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
+        // Every field is named, here and in `open_query`: a request that is not looked at does not compile.
+        let HistoryRequest { limit, days: last_days, symbol, status } = request;
         let query = SignalQuery {
-            since: Some(now.earlier(days(request.days))),
-            symbol: request.symbol.clone(),
-            state: request.status.map_or(SignalState::Any, SignalState::Status),
+            since: Some(now.earlier(days(*last_days))),
+            symbol: symbol.clone(),
+            state: status.map_or(SignalState::Any, SignalState::Status),
             below: view.below,
             ..SignalQuery::all(view.as_of(now))
         };
-        let slice = Slice::first(at_most(request.limit, view.max_rows));
+        let slice = Slice::first(at_most(*limit, view.max_rows));
         let signals = self.store.list(&query, slice).await?;
         Ok(Listing { signals, expires_at: self.expiry(&view, &query, now).await? })
     }
@@ -188,15 +190,17 @@ impl Catalogue {
     }
 
     fn open_query(&self, view: &View, request: &ListRequest, now: Timestamp) -> SignalQuery {
-        let premium = request.premium_only.then_some(self.policy.premium_from);
+        // The slice is the caller's.
+        let ListRequest { slice: _, premium_only, symbol, action, min_confidence } = request;
+        let premium = premium_only.then_some(self.policy.premium_from);
         SignalQuery {
             below: view.below,
-            min_confidence: match (request.min_confidence, premium) {
+            min_confidence: match (*min_confidence, premium) {
                 (Some(a), Some(b)) => Some(a.max(b)),
                 (a, b) => a.or(b),
             },
-            symbol: request.symbol.clone(),
-            action: request.action,
+            symbol: symbol.clone(),
+            action: *action,
             state: SignalState::Open,
             ..SignalQuery::all(view.as_of(now))
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{SignalStore, Strategy};
 use crate::{
     Clock, Result,
-    settings::{duration, durations},
+    settings::{defaults, duration, durations},
 };
 
 /// Signals closed in one transaction at most.
@@ -26,6 +26,13 @@ pub struct ExpirySettings {
     /// Other horizons, for single strategies.
     #[serde(deserialize_with = "durations")]
     pub expires_after_by_strategy: BTreeMap<Strategy, Duration>,
+}
+
+impl Default for ExpirySettings {
+    /// What stands in `config/default.toml`.
+    fn default() -> Self {
+        defaults("signals")
+    }
 }
 
 /// Closes signals that were open for longer than their strategy's horizon, once, on whichever

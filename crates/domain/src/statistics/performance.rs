@@ -168,11 +168,12 @@ impl Performance {
         request: &PerformanceRequest,
         now: Timestamp,
     ) -> PerformanceFilter {
+        let PerformanceRequest { symbol, strategy, days: last_days } = request;
         PerformanceFilter {
             released: self.policy.released(viewer, now),
-            symbol: request.symbol.clone(),
-            strategy: request.strategy.clone(),
-            since: request.days.map(|count| now.earlier(days(count))),
+            symbol: symbol.clone(),
+            strategy: strategy.clone(),
+            since: last_days.map(|count| now.earlier(days(count))),
         }
     }
 

@@ -94,7 +94,7 @@ fn challenge(access: Access) -> Problem {
 
 async fn by_token(state: &AppState, token: &str) -> Result<Caller> {
     ensure_fresh(state).await?;
-    let found = state.services.authenticator.bearer(token).await;
+    let found = state.services.use_cases.authenticator.bearer(token).await;
     found.map_err(|error| refused(error, Challenge::BearerInvalid))
 }
 
@@ -107,7 +107,7 @@ async fn by_key(
     challenge: Challenge,
     address: ClientAddress,
 ) -> Result<Caller> {
-    let authenticator = &state.services.authenticator;
+    let authenticator = &state.services.use_cases.authenticator;
     if let Err(exhausted) = limit::check_refusals(state, info, address)
         && !authenticator.remembers(key)
     {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use alpine_domain::{
-    Clock, Error, Result, Timestamp,
+    Error, Result, Timestamp,
     account::digest,
     ports::{
         blacklist::TokenBlacklist,
@@ -217,8 +217,4 @@ impl crate::Freshness for Switch {
     async fn catch_up(&self) -> Result<()> {
         Err(Error::unavailable("the event log", "gone"))
     }
-}
-
-pub(super) fn now(clock: &dyn Clock) -> Timestamp {
-    clock.now()
 }

@@ -1,8 +1,13 @@
-//! One application over fakes, and short words to talk to it.
+//! One application over SQLite, and short words to talk to it.
+//!
+//! What Redis would be there for, and what is slow on purpose, is a fake.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize},
+use std::{
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+    },
+    thread,
 };
 
 use actix_web::{
@@ -12,35 +17,44 @@ use actix_web::{
     web,
 };
 use alpine_domain::{
-    Timestamp,
+    Clock as _, Timestamp,
     account::{
-        Account, AccountPorts, AccountSettings, AccountStates, Accounts, Authenticator, Role,
-        Secret, SessionId, Tier, UserId,
+        AccountSettings, ApiKey, ApiKeyId, NewAccount, NewApiKey, Role, Secret, SessionId, Tier,
+        UserId, digest,
     },
+    event::CommitHandler,
     ports::health::Condition,
-    signal::{Catalogue, Intake, VisibilityPolicy},
-    statistics::Performance,
+    producer::ProducerId,
+    signal::{
+        Accepted, Action, ExpirySettings, NewSignal, SignalId, VerificationHash, VisibilityPolicy,
+    },
     time::ManualClock,
+    use_cases::{Ports, Settings, Stores, UseCases},
 };
+use alpine_persistence::{Database, DatabaseSettings, Migrator, stores};
 use bytes::Bytes;
 use serde_json::Value;
+use tempfile::TempDir;
 
-use super::{
-    fakes::{Blacklist, Cache, Counting, Limiter, Part, Plain, Switch},
-    stores::Store,
-};
+use super::fakes::{Blacklist, Cache, Counting, Limiter, Part, Plain, Switch};
 use crate::{AppState, HttpSettings, Route, Services, routes};
 
 pub(super) struct World {
     pub(super) state: web::Data<AppState>,
-    pub(super) store: Arc<Store>,
+    pub(super) stores: Stores,
     pub(super) cache: Arc<Cache>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) fresh: Arc<Switch>,
     pub(super) database: Arc<Part>,
     pub(super) redis: Arc<Part>,
     pub(super) clock: Arc<ManualClock>,
+    accounts: AtomicU8,
+    _folder: TempDir,
 }
+
+pub(super) const USER_KEY: &str = "alp_u_0123456789abcdef";
+pub(super) const PRODUCER_KEY: &str = "argo-key-0123456789abcdef";
+const PASSWORD: &str = "a quiet river at dawn";
 
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -76,71 +90,124 @@ pub(super) fn world() -> World {
 pub(super) fn world_with(settings: HttpSettings) -> World {
     let start = Timestamp::parse_rfc3339("2025-01-15T12:00:00Z").unwrap();
     let clock = Arc::new(ManualClock::starting_at(start));
-    let store = Arc::new(Store::default());
+    let folder = tempfile::tempdir().unwrap();
+    let place = DatabaseSettings::new(format!("sqlite:{}", folder.path().join("db").display()));
+    Migrator::connect(&place).unwrap().run().unwrap();
+    let registry = prometheus::Registry::new();
+    let database = Database::open(place, &registry).unwrap();
+    let stores = stores(&database);
     let cache = Arc::new(Cache::default());
     let limiter = Arc::new(Limiter::default());
     let fresh = Arc::new(Switch(AtomicBool::new(true)));
-    let (database, redis) = (part("database", true), part("redis", false));
-    let states = Arc::new(AccountStates::new(store.clone(), 100));
-    let blacklist = Arc::new(Blacklist::default());
+    let (database_part, redis) = (part("database", true), part("redis", false));
     let randomness = Arc::new(Counting::default());
-    let ports = AccountPorts {
-        store: store.clone(),
-        api_keys: store.clone(),
+    let ports = Ports {
         hasher: Arc::new(Plain),
         tokens: Arc::new(Plain),
+        blacklist: Arc::new(Blacklist::default()),
+        cache: cache.clone(),
         clock: clock.clone(),
         randomness: randomness.clone(),
     };
-    let account_settings = AccountSettings::default();
-    let policy = VisibilityPolicy::default();
+    let decided = Settings {
+        accounts: AccountSettings::default(),
+        address_key: Secret::new("key of addresses"),
+        visibility: VisibilityPolicy::default(),
+        expiry: ExpirySettings::default(),
+    };
+    let use_cases = Arc::new(UseCases::new(&stores, &ports, decided));
+    let handler: Weak<dyn CommitHandler> = Arc::downgrade(&use_cases.memory) as _;
+    database.tell(handler);
     let services = Services {
-        accounts: Arc::new(Accounts::new(ports, account_settings, Secret::new("key of addresses"))),
-        authenticator: Arc::new(Authenticator::new(
-            Arc::new(Plain),
-            blacklist,
-            states,
-            store.clone(),
-            store.clone(),
-            clock.clone(),
-        )),
-        intake: Arc::new(Intake::new(store.clone(), clock.clone())),
-        catalogue: Arc::new(Catalogue::new(store.clone(), clock.clone(), policy.clone())),
-        performance: Arc::new(Performance::new(store.clone(), clock.clone(), policy)),
+        use_cases,
         limiter: limiter.clone(),
         cache: cache.clone(),
         freshness: fresh.clone(),
         clock: clock.clone(),
         randomness,
-        probes: vec![database.clone(), redis.clone()],
+        probes: vec![database_part.clone(), redis.clone()],
     };
-    let state = AppState::new(services, settings, prometheus::Registry::new()).unwrap();
-    let state = web::Data::new(state);
-    World { state, store, cache, limiter, fresh, database, redis, clock }
+    let state = web::Data::new(AppState::new(services, settings, registry).unwrap());
+    let world = World {
+        state,
+        stores,
+        cache,
+        limiter,
+        fresh,
+        database: database_part,
+        redis,
+        clock,
+        accounts: AtomicU8::new(0),
+        _folder: folder,
+    };
+    world.prepare();
+    world
+}
+
+/// Waits where a test cannot: on a thread with a runtime of its own.
+fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    thread::scope(|scope| {
+        scope.spawn(|| actix_web::rt::System::new().block_on(work)).join().unwrap()
+    })
 }
 
 impl World {
-    /// An account, and an access token of it.
-    pub(super) fn token(&self, tier: Tier, role: Role) -> String {
-        let mut accounts = self.store.accounts.lock().unwrap();
-        let number = u8::try_from(accounts.len()).unwrap();
-        let at = super::fakes::now(&*self.clock);
-        let id = UserId::generate(at, [number; 10]);
-        let session = SessionId::generate(at, [number + 100; 10]);
-        let account = Account {
+    /// A producer with [`PRODUCER_KEY`] and a user with [`USER_KEY`].
+    fn prepare(&self) {
+        let at = self.clock.now();
+        let owner = self.account("keys@example.com", [200; 10], Tier::Elite, Role::User);
+        let key = ApiKey {
+            id: ApiKeyId::generate(at, [201; 10]),
+            owner,
+            name: "a script".parse().unwrap(),
+            prefix: "alp_u_0123".to_owned(),
+            scopes: vec!["signals:read".to_owned()],
+            created_at: at,
+            expires_at: None,
+        };
+        let key = NewApiKey { key, key_hash: digest(USER_KEY), generation: 0 };
+        let name = "argo".parse().unwrap();
+        wait(async {
+            self.stores.api_keys.create(key, 1).await.unwrap();
+            self.stores.producers.ensure(&name, &digest(PRODUCER_KEY), false, at).await.unwrap();
+        });
+    }
+
+    fn account(&self, email: &str, random: [u8; 10], tier: Tier, role: Role) -> UserId {
+        let created_at = self.clock.now();
+        let id = UserId::generate(created_at, random);
+        let account = NewAccount {
             id,
-            email: format!("user{number}@example.com").parse().unwrap(),
+            email: email.parse().unwrap(),
             full_name: "Ada".parse().unwrap(),
+            password_hash: PASSWORD.to_owned(),
             tier,
             role,
-            is_active: true,
-            is_verified: false,
-            generation: 0,
-            created_at: at,
-            updated_at: at,
+            created_at,
         };
-        accounts.push((account, "a quiet river at dawn".to_owned()));
+        wait(self.stores.accounts.create(account)).unwrap();
+        id
+    }
+
+    /// An account, and an access token of it.
+    pub(super) fn token(&self, tier: Tier, role: Role) -> String {
+        let number = self.accounts.fetch_add(1, Ordering::SeqCst);
+        let email = format!("user{number}@example.com");
+        let id = self.account(&email, [number; 10], tier, role);
+        let session = SessionId::generate(self.clock.now(), [number + 100; 10]);
         format!("{id}.{session}.0")
+    }
+
+    /// So many signals of the same content; their ids, the oldest first.
+    pub(super) fn signals(&self, count: usize) -> Vec<SignalId> {
+        let at = self.clock.now();
+        let signals = (1..=count).map(|number| signal(number, at)).collect();
+        let accepted = wait(self.stores.signals.accept(signals)).unwrap();
+        let stored = accepted.into_iter().map(|accepted| match accepted {
+            Accepted::Stored(id) => id,
+            other => panic!("not stored: {other:?}"),
+        });
+        stored.collect()
     }
 
     pub(super) async fn send(&self, request: TestRequest) -> Answer {
@@ -203,4 +270,31 @@ pub(super) fn assert_problem(answer: &Answer, status: StatusCode, slug: &str) {
         assert!(document[key].is_string(), "{key}");
     }
     assert!(document["errors"].is_array());
+}
+
+fn signal(number: usize, at: Timestamp) -> NewSignal {
+    let hash: VerificationHash = "a".repeat(64).parse().unwrap();
+    NewSignal {
+        producer: ProducerId::new(1),
+        is_simulated: false,
+        external_id: format!("SIG-{number}").parse().unwrap(),
+        symbol: "AAPL".parse().unwrap(),
+        action: Action::Buy,
+        entry_price: "175.50".parse().unwrap(),
+        target_price: Some("1e+16".parse().unwrap()),
+        stop_price: None,
+        confidence: "80.50".parse().unwrap(),
+        strategy: Some("weighted_consensus_v6".parse().unwrap()),
+        asset_type: "stock".parse().unwrap(),
+        data_source: None,
+        reasoning: None,
+        regime: None,
+        consensus_agreement: None,
+        sources_count: None,
+        timestamp: "2025-01-15T10:30:00+00:00".to_owned(),
+        signalled_at: at,
+        hash: hash.clone(),
+        content_hash: hash,
+        created_at: at,
+    }
 }

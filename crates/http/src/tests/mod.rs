@@ -1,4 +1,4 @@
-//! The whole stack, as the server runs it, over in-memory ports.
+//! The whole stack, as the server runs it, over SQLite.
 
 mod edge;
 mod fakes;
@@ -9,4 +9,3 @@ mod parameters;
 mod problems;
 mod routes;
 mod signals;
-mod stores;

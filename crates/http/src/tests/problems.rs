@@ -1,7 +1,5 @@
 //! Every error is a problem document that says enough and not too much.
 
-use std::sync::atomic::Ordering;
-
 use actix_web::http::{Method, StatusCode};
 use alpine_domain::{
     Error, FieldError,
@@ -9,10 +7,7 @@ use alpine_domain::{
     signal::SignalId,
 };
 
-use super::{
-    harness::{Answer, assert_problem, get, post, request, world, world_with},
-    stores::PRODUCER_KEY,
-};
+use super::harness::{Answer, PRODUCER_KEY, assert_problem, get, post, request, world, world_with};
 use crate::{
     HttpSettings, LimitRow, Policy,
     endpoint::{Access, Limit},
@@ -87,9 +82,12 @@ async fn an_endless_address_is_414() {
 
 #[actix_web::test]
 async fn what_is_away_is_told_without_its_inside() {
-    let world = world();
-    world.store.is_away.store(true, Ordering::SeqCst);
-    let answer = world.get("/api/v1/signals/latest").await;
+    async fn away(_: crate::Context) -> Result<actix_web::HttpResponse> {
+        let source = "connection to 10.1.2.3:5432 refused: SELECT * FROM signals";
+        Err(Error::unavailable("the database", source).into())
+    }
+    let table = vec![Route::new(Method::GET, "x", "x", Access::Public, Limit::None, away)];
+    let answer = world().send_to(table, get("/api/v1/x")).await;
     assert_problem(&answer, StatusCode::SERVICE_UNAVAILABLE, "unavailable");
     assert_eq!(answer.header("retry-after"), "1");
     let text = String::from_utf8_lossy(&answer.body).into_owned();

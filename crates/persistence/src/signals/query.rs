@@ -28,24 +28,27 @@ type Plain<'a> = signals::BoxedQuery<'a, MultiBackend>;
 type Closed<'a> = IntoBoxed<'a, InnerJoin<signals::table, outcomes::table>, MultiBackend>;
 type Both<'a> = IntoBoxed<'a, LeftJoin<signals::table, outcomes::table>, MultiBackend>;
 
-/// Adds what is asked of the signal itself to a query of any of the shapes above.
+/// Adds what is asked of the signal itself to a query of any of the shapes above. Every field is named,
+/// so that a condition without its statement does not compile; `as_of` and `state` choose the shape.
 macro_rules! with_conditions {
     ($rows:expr, $query:expr) => {{
         let mut rows = $rows;
         let query: &SignalQuery = $query;
-        if let Some(below) = query.below {
+        let SignalQuery { as_of: _, below, min_confidence, since, symbol, action, state: _ } =
+            query;
+        if let Some(below) = *below {
             rows = rows.filter(signals::confidence.lt(below));
         }
-        if let Some(least) = query.min_confidence {
+        if let Some(least) = *min_confidence {
             rows = rows.filter(signals::confidence.ge(least));
         }
-        if let Some(since) = query.since {
+        if let Some(since) = since {
             rows = rows.filter(signals::created_at.ge(since.micros()));
         }
-        if let Some(symbol) = &query.symbol {
+        if let Some(symbol) = symbol {
             rows = rows.filter(signals::symbol.eq(symbol.as_str()));
         }
-        if let Some(action) = query.action {
+        if let Some(action) = action {
             rows = rows.filter(signals::action.eq(action.as_str()));
         }
         rows

@@ -3,13 +3,12 @@
 use alpine_domain::{
     Error,
     account::{
-        AccountState, AccountStore as _, AddressDigest, AddressProof, ApiKey, ApiKeyId,
-        ApiKeyStore as _, EmailChange, NewApiKey, NewSession, ProfileChange, Promotion, Refreshed,
-        Repeat, RevokedSession, Role, Rotation, Secret, SessionId, Tier, UserId,
+        AccountState, AddressDigest, AddressProof, ApiKey, ApiKeyId, EmailChange, NewApiKey,
+        NewSession, ProfileChange, Promotion, Refreshed, Repeat, RevokedSession, Role, Rotation,
+        Secret, SessionId, Tier, UserId,
     },
     error::ConflictKind,
     event::Event,
-    ports::events::EventLog as _,
 };
 
 use crate::support::{Bed, at, new_account, on_both, random, rotation};

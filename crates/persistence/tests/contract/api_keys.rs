@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     Error, Timestamp,
-    account::{ApiKey, ApiKeyId, ApiKeyStore as _, NewApiKey, UserId},
+    account::{ApiKey, ApiKeyId, NewApiKey, UserId},
     error::ConflictKind,
 };
 

@@ -9,9 +9,7 @@ use std::{
 };
 
 use alpine_domain::{
-    account::AccountStore as _,
     event::{CommitHandler, CommittedEvent, Event},
-    ports::events::EventLog as _,
     signal::{SignalId, SignalStore as _},
 };
 

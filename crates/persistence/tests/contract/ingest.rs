@@ -167,7 +167,6 @@ async fn a_signal_that_the_database_refuses_leaves_the_others_alone(bed: Bed) {
 }
 
 async fn ids_are_unique_for_each_producer(bed: Bed) {
-    use alpine_domain::producer::ProducerStore as _;
     let argo = bed.producer().await;
     let zeus = bed.producers.create(&"zeus".parse().unwrap(), "z", true, at(0)).await.unwrap();
     let mut theirs = signal(&zeus, "SIG-1", 0);
@@ -241,7 +240,7 @@ async fn what_was_published_never_changes(bed: Bed) {
 /// Wherever a signal's number comes out or goes in it is the same, on every instance; it is neither
 /// the row's nor near the number of the signal before.
 async fn numbers_of_signals_tell_nothing_of_others(bed: Bed) {
-    use alpine_domain::{page::Cursor, ports::events::EventLog as _};
+    use alpine_domain::page::Cursor;
     let argo = bed.producer().await;
     let news: Vec<_> = (0..20).map(|n| signal(&argo, &format!("SIG-{n}"), 0)).collect();
     let ids = bed.store(news.clone()).await;

@@ -1,7 +1,6 @@
 //! Statistics over closed signals.
 
 use alpine_domain::{
-    producer::ProducerStore as _,
     signal::{PnlPercent, Released, SignalStore as _},
     statistics::{Aggregates, PerformanceFilter, StatisticsStore as _, SymbolCounts},
 };

@@ -1,6 +1,7 @@
 //! A database for one test, and things to put into it.
 
 use std::{
+    ops::Deref,
     process,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -9,15 +10,14 @@ use std::{
 use alpine_domain::{
     Timestamp,
     account::{
-        Account, AccountStore, AddressDigest, NewAccount, NewSession, Refreshed, Role, Rotation,
-        SessionId, Tier, UserId,
+        Account, AddressDigest, NewAccount, NewSession, Refreshed, Role, Rotation, SessionId, Tier,
+        UserId,
     },
-    producer::{Producer, ProducerStore},
-    signal::{Accepted, NewOutcome, NewSignal, SignalId, SignalStore, VerificationHash},
+    producer::Producer,
+    signal::{Accepted, NewOutcome, NewSignal, SignalId, SignalStore as _, VerificationHash},
+    use_cases::Stores,
 };
-use alpine_persistence::{
-    Accounts, ApiKeys, Database, DatabaseSettings, Events, Migrator, Producers, Signals,
-};
+use alpine_persistence::{Database, DatabaseSettings, Migrator, Signals};
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 
 /// Runs each named test on both back ends.
@@ -46,12 +46,19 @@ pub(crate) struct Bed {
     pub(crate) settings: DatabaseSettings,
     pub(crate) database: Database,
     pub(crate) registry: prometheus::Registry,
-    pub(crate) accounts: Accounts,
-    pub(crate) api_keys: ApiKeys,
-    pub(crate) producers: Producers,
+    /// Writes, reads and sums: it stands behind three of the stores.
     pub(crate) signals: Signals,
-    pub(crate) events: Events,
+    stores: Stores,
     _place: Place,
+}
+
+/// Each store under its own name: `bed.accounts`.
+impl Deref for Bed {
+    type Target = Stores;
+
+    fn deref(&self) -> &Stores {
+        &self.stores
+    }
 }
 
 /// Where a test's database lives; gone when dropped.
@@ -127,11 +134,8 @@ impl Bed {
         let database = Database::open(settings.clone(), &registry).unwrap();
         Self {
             settings,
-            accounts: Accounts::new(database.clone()),
-            api_keys: ApiKeys::new(database.clone()),
-            producers: Producers::new(database.clone()),
             signals: Signals::new(database.clone()),
-            events: Events::new(database.clone()),
+            stores: alpine_persistence::stores(&database),
             database,
             registry,
             _place: place,
@@ -231,7 +235,6 @@ impl Bed {
 
     /// The kinds of all logged events, in order.
     pub(crate) async fn kinds(&self) -> Vec<String> {
-        use alpine_domain::ports::events::EventLog as _;
         let rows = self.events.read_after(0, 100_000).await.unwrap();
         rows.into_iter().map(|row| row.kind).collect()
     }

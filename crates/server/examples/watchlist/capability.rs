@@ -290,7 +290,7 @@ mod http {
 /// Step 5: `crates/server/src/application/core.rs` and a field of `alpine_http::Services`: the wiring.
 pub(crate) fn routes(core: &Arc<Core>) -> Vec<Route> {
     let store = Arc::new(persistence::Watchlists(core.database.clone()));
-    let watchlist = domain::Watchlist { store, clock: core.clock.clone() };
+    let watchlist = domain::Watchlist { store, clock: core.ports.clock.clone() };
     http::routes(&Arc::new(watchlist))
 }
 

@@ -3,20 +3,9 @@
 use std::sync::{Arc, Weak};
 
 use alpine_domain::{
-    Clock,
-    account::{AccountPorts, AccountStates, AccountStore, Accounts, Authenticator, Secret},
     event::{CommitHandler, CommittedEvent, InstanceMemory},
-    ports::{
-        blacklist::TokenBlacklist,
-        cache::ResponseCache,
-        database_id::DatabaseIdentity as _,
-        events::{EventBus, EventLog},
-        rate_limit::RateLimiter,
-        secrets::Randomness,
-    },
-    producer::Producers,
-    signal::{Catalogue, Expiry, Intake},
-    statistics::Performance,
+    ports::{database_id::DatabaseIdentity as _, events::EventBus, rate_limit::RateLimiter},
+    use_cases::{self, Stores, UseCases},
 };
 use alpine_infra::{
     InfraMetrics,
@@ -32,43 +21,21 @@ use crate::config::Config;
 
 /// Every use case, and what the surface needs besides.
 pub struct Core {
-    /// Sign-up, sign-in, profiles, API keys.
-    pub accounts: Arc<Accounts>,
-    /// What is kept of accounts, for questions that no use case asks.
-    pub account_store: Arc<dyn AccountStore>,
-    /// From a credential to its caller.
-    pub authenticator: Arc<Authenticator>,
-    /// Producers and their keys.
-    pub producers: Arc<Producers>,
-    /// Signals and outcomes from producers.
-    pub intake: Arc<Intake>,
-    /// Signals for readers.
-    pub catalogue: Arc<Catalogue>,
-    /// Statistics over closed signals.
-    pub performance: Arc<Performance>,
-    /// Closes what was open for too long.
-    pub expiry: Arc<Expiry>,
-    /// The event log.
-    pub events: Arc<dyn EventLog>,
-    /// What this instance holds in memory and events change.
-    pub memory: Arc<InstanceMemory>,
+    /// What can be asked and done.
+    pub use_cases: Arc<UseCases>,
+    /// What is kept, for questions that no use case asks.
+    pub stores: Stores,
     /// The database knows it weakly only.
     #[expect(dead_code, reason = "keeps the handler of commits alive")]
     own_commits: Arc<OwnCommits>,
     /// Wakes followers of the log.
     pub bus: Arc<dyn EventBus>,
-    /// Bodies that were made before.
-    pub cache: Arc<dyn ResponseCache>,
-    /// Revoked sessions.
-    pub blacklist: Arc<dyn TokenBlacklist>,
+    /// What the use cases stand on besides stores.
+    pub ports: use_cases::Ports,
     /// Who may ask how often.
     pub limiter: Arc<dyn RateLimiter>,
     /// The database, for migrations, backups and its probe.
     pub database: Database,
-    /// What time it is.
-    pub clock: Arc<dyn Clock>,
-    /// For ids and secrets.
-    pub randomness: Arc<dyn Randomness>,
     pub(crate) redis: Option<RedisHandle>,
     pub(crate) infra_metrics: Arc<InfraMetrics>,
 }
@@ -85,71 +52,28 @@ impl Core {
         let Adapters { cache, limiter, blacklist, bus, redis } =
             Adapters::choose(config, &clock, &steady, &infra_metrics)?;
 
-        let account_store: Arc<dyn AccountStore> =
-            Arc::new(persistence::Accounts::new(database.clone()));
-        let api_keys = Arc::new(persistence::ApiKeys::new(database.clone()));
-        let producer_store = Arc::new(persistence::Producers::new(database.clone()));
-        let signals = Arc::new(persistence::Signals::new(database.clone()));
-        let events: Arc<dyn EventLog> = Arc::new(persistence::Events::new(database.clone()));
-
-        let tokens = Arc::new(signed_tokens(config)?);
-        let hasher = Arc::new(Argon2Hasher::new(config.passwords, infra_metrics.clone())?);
-        let capacity = config.accounts.state_cache;
-        let states = Arc::new(AccountStates::new(account_store.clone(), capacity));
-        let authenticator = Arc::new(Authenticator::new(
-            tokens.clone(),
-            blacklist.clone(),
-            states.clone(),
-            api_keys.clone(),
-            producer_store.clone(),
-            clock.clone(),
-        ));
-        let accounts = Accounts::new(
-            AccountPorts {
-                store: account_store.clone(),
-                api_keys,
-                hasher,
-                tokens,
-                clock: clock.clone(),
-                randomness: randomness.clone(),
-            },
-            config.accounts.clone(),
-            // A key of its own would be one more secret to lose, and all that it guards are hints.
-            config.secrets.jwt.clone().unwrap_or_else(|| Secret::new("")),
-        );
-        let memory = Arc::new(InstanceMemory::new(
-            account_store.clone(),
-            states,
-            authenticator.clone(),
-            blacklist.clone(),
-            cache.clone(),
-            clock.clone(),
-            config.visibility.clone(),
-        ));
-        let own_commits = Arc::new(OwnCommits { memory: memory.clone(), bus: bus.clone() });
-        let handler: Weak<dyn CommitHandler> = Arc::downgrade(&own_commits) as _;
-        database.tell(handler);
-        let producers = Producers::new(producer_store, clock.clone(), randomness.clone());
-        let visibility = config.visibility.clone();
-        Ok(Self {
-            accounts: Arc::new(accounts),
-            account_store,
-            authenticator,
-            producers: Arc::new(producers),
-            intake: Arc::new(Intake::new(signals.clone(), clock.clone())),
-            catalogue: Arc::new(Catalogue::new(signals.clone(), clock.clone(), visibility.clone())),
-            performance: Arc::new(Performance::new(signals.clone(), clock.clone(), visibility)),
-            expiry: Arc::new(Expiry::new(signals, clock.clone(), config.signals.clone())),
-            events,
-            memory,
-            own_commits,
-            bus,
-            cache,
+        let stores = persistence::stores(&database);
+        let ports = use_cases::Ports {
+            hasher: Arc::new(Argon2Hasher::new(config.passwords, infra_metrics.clone())?),
+            tokens: Arc::new(signed_tokens(config)?),
             blacklist,
-            limiter,
-            database,
+            cache,
             clock,
             randomness,
+        };
+        let use_cases = Arc::new(UseCases::new(&stores, &ports, settings::use_cases(config)));
+        let own_commits =
+            Arc::new(OwnCommits { memory: use_cases.memory.clone(), bus: bus.clone() });
+        let handler: Weak<dyn CommitHandler> = Arc::downgrade(&own_commits) as _;
+        database.tell(handler);
+        Ok(Self {
+            use_cases,
+            stores,
+            own_commits,
+            bus,
+            ports,
+            limiter,
+            database,
             redis,
             infra_metrics,
         })
@@ -201,7 +125,8 @@ impl Core {
     /// When the database is away.
     pub async fn ensure_producers(&self, config: &Config) -> anyhow::Result<()> {
         for (name, key) in &config.producers.keys {
-            self.producers
+            self.use_cases
+                .producers
                 .ensure(name, key, false)
                 .await
                 .with_context(|| format!("the producer {name} of the configuration"))?;

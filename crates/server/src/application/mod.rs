@@ -115,9 +115,9 @@ impl Application {
 
         let follower = Arc::new(Follower::start(
             config.events,
-            core.events.clone(),
+            core.stores.events.clone(),
             core.bus.clone(),
-            core.memory.clone(),
+            core.use_cases.memory.clone(),
             core.infra_metrics.clone(),
         ));
         let surface = settings::http(config);
@@ -256,16 +256,12 @@ fn bind(address: SocketAddr, backlog: u32, key: &str) -> anyhow::Result<TcpListe
 
 fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
     Services {
-        accounts: core.accounts.clone(),
-        authenticator: core.authenticator.clone(),
-        intake: core.intake.clone(),
-        catalogue: core.catalogue.clone(),
-        performance: core.performance.clone(),
+        use_cases: core.use_cases.clone(),
         limiter: core.limiter.clone(),
-        cache: core.cache.clone(),
+        cache: core.ports.cache.clone(),
         freshness: Arc::new(LogFreshness(follower.clone())),
-        clock: core.clock.clone(),
-        randomness: core.randomness.clone(),
+        clock: core.ports.clock.clone(),
+        randomness: core.ports.randomness.clone(),
         probes: vec![
             Arc::new(DatabaseProbe::new(core.database.clone())),
             follower.clone(),
@@ -308,7 +304,7 @@ fn background(config: &Config, core: &Arc<Core>, follower: &Arc<Follower>) -> Ta
     tasks.every("expiry", config.signals.expiry_interval, move || {
         let core = shared.clone();
         async move {
-            let expired = core.expiry.run_once().await?;
+            let expired = core.use_cases.expiry.run_once().await?;
             if expired > 0 {
                 tracing::info!(expired, "signals expired");
             }
@@ -321,7 +317,8 @@ fn background(config: &Config, core: &Arc<Core>, follower: &Arc<Follower>) -> Ta
     tasks.every("retention", often, move || {
         let core = shared.clone();
         async move {
-            let pruned = core.events.prune(core.clock.now().earlier(retention)).await?;
+            let pruned =
+                core.stores.events.prune(core.ports.clock.now().earlier(retention)).await?;
             tracing::debug!(pruned, "events pruned");
             Ok::<_, alpine_domain::Error>(())
         }

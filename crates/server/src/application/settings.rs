@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 
 use alpine_domain::{
-    account::Tier,
+    account::{Secret, Tier},
     plan::{Plan, UsdCents},
     signal::View,
+    use_cases,
 };
 use alpine_http::{CorsSettings, HttpSettings, LimitRow, Policy};
 use alpine_infra::rate_limit::SharedLimits;
@@ -22,6 +23,17 @@ pub(super) fn limiter(config: &Config) -> SharedLimits {
     SharedLimits {
         max_callers: config.rate_limits.capacity,
         instances: NonZeroU32::new(config.instances).unwrap_or(NonZeroU32::MIN),
+    }
+}
+
+/// What the use cases are told. The digests of addresses are made with the secret of the tokens: a key of
+/// their own would be one more secret to lose, and all that it guards are hints.
+pub(super) fn use_cases(config: &Config) -> use_cases::Settings {
+    use_cases::Settings {
+        accounts: config.accounts.clone(),
+        address_key: config.secrets.jwt.clone().unwrap_or_else(|| Secret::new("")),
+        visibility: config.visibility.clone(),
+        expiry: config.signals.clone(),
     }
 }
 

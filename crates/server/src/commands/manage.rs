@@ -21,15 +21,15 @@ pub(super) fn admin(config: &Config, action: Admin) -> Result<()> {
     let given = password_stdin.then(read_password).transpose()?;
     let proof = if i_know_who_this_is { AddressProof::Operator } else { AddressProof::Verified };
     with_core(config, async |core: Core| {
-        let password = given.clone().unwrap_or_else(|| generate_password(&*core.randomness));
+        let password = given.clone().unwrap_or_else(|| generate_password(&*core.ports.randomness));
         let account = if promote {
-            core.accounts.promote(&email, &password, proof).await.map_err(|error| {
+            core.use_cases.accounts.promote(&email, &password, proof).await.map_err(|error| {
                 hint(error, |error| matches!(error, Error::Forbidden(_)), "--i-know-who-this-is")
             })?
         } else {
-            core.accounts.create_admin(&email, &password, &full_name).await.map_err(|error| {
-                hint(error, |error| matches!(error, Error::Conflict(_)), "--promote")
-            })?
+            core.use_cases.accounts.create_admin(&email, &password, &full_name).await.map_err(
+                |error| hint(error, |error| matches!(error, Error::Conflict(_)), "--promote"),
+            )?
         };
         println!("{} is an administrator now", account.email);
         if promote {
@@ -55,7 +55,8 @@ fn hint(error: Error, concerns: impl Fn(&Error) -> bool, option: &str) -> anyhow
 pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {
     let Producer::Create { name, simulated } = action;
     with_core(config, async |core: Core| {
-        let (producer, key) = core.producers.create(&name, simulated).await.map_err(explain)?;
+        let (producer, key) =
+            core.use_cases.producers.create(&name, simulated).await.map_err(explain)?;
         let simulated = if producer.is_simulated { "simulated " } else { "" };
         println!("made the {simulated}producer {}", producer.name);
         println!("key, shown this once: {}", key.reveal());
@@ -66,7 +67,7 @@ pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {
 pub(super) fn sessions(config: &Config, action: Sessions) -> Result<()> {
     let Sessions::RevokeAll = action;
     with_core(config, async |core: Core| {
-        let users = core.accounts.sign_out_everybody().await.map_err(explain)?;
+        let users = core.use_cases.accounts.sign_out_everybody().await.map_err(explain)?;
         println!(
             "signed everybody out (users: {users}); instances refuse their tokens within two seconds"
         );

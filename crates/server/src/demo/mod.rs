@@ -57,7 +57,7 @@ async fn prepare(core: &Core, config: &Config) -> anyhow::Result<Vec<(String, St
         let email = format!("demo-{name}@example.com");
         let password = derived(config, &email);
         let full_name = format!("Demo {name}");
-        match core.accounts.create(&email, &password, &full_name, tier, role).await {
+        match core.use_cases.accounts.create(&email, &password, &full_name, tier, role).await {
             Ok(_) => {}
             // From an earlier run; the password comes from the same secret.
             Err(Error::Conflict(conflict)) if conflict.kind == ConflictKind::EmailTaken => {}
@@ -70,16 +70,16 @@ async fn prepare(core: &Core, config: &Config) -> anyhow::Result<Vec<(String, St
 
 async fn trade(core: &Core, config: &Config) -> alpine_domain::Result<()> {
     let key = Secret::new(derived(config, PRODUCER));
-    let producer = core.producers.ensure(PRODUCER, &key, true).await?;
+    let producer = core.use_cases.producers.ensure(PRODUCER, &key, true).await?;
     let mut seed = [0; 8];
-    core.randomness.fill(&mut seed);
-    let run = core.clock.now().seconds().to_string();
+    core.ports.randomness.fill(&mut seed);
+    let run = core.ports.clock.now().seconds().to_string();
     let mut market = Market::new(u64::from_le_bytes(seed), run);
     for step in 0_u64.. {
         if step >= u64::from(HEAD_START) {
             tokio::time::sleep(PACE).await;
         }
-        for message in market.step(core.clock.now()) {
+        for message in market.step(core.ports.clock.now()) {
             match send(core, &producer, &message).await {
                 // A signal that was lost while the database was away has no outcome to report.
                 Ok(()) | Err(Error::NotFound(_)) => {}
@@ -97,10 +97,10 @@ async fn trade(core: &Core, config: &Config) -> alpine_domain::Result<()> {
 async fn send(core: &Core, producer: &Producer, message: &Message) -> alpine_domain::Result<()> {
     match message {
         Message::Signal(body) => {
-            core.intake.submit(producer, body.as_bytes()).await?;
+            core.use_cases.intake.submit(producer, body.as_bytes()).await?;
         }
         Message::Outcome(body) => {
-            core.intake.report_outcome(producer, body.as_bytes()).await?;
+            core.use_cases.intake.report_outcome(producer, body.as_bytes()).await?;
         }
     }
     Ok(())
@@ -130,7 +130,7 @@ fn instructions(credentials: &[(String, String)]) -> String {
 async fn print_watch_command(core: &Core, credentials: &[(String, String)], address: SocketAddr) {
     let elite = credentials.iter().find(|(email, _)| email.contains("elite"));
     let Some((email, password)) = elite else { return };
-    match core.accounts.sign_in(None, HashPriority::Known, email, password).await {
+    match core.use_cases.accounts.sign_in(None, HashPriority::Known, email, password).await {
         Ok(signed_in) => println!(
             "  watch          curl -s 'http://{address}/api/v1/signals/latest?limit=3' -H 'Authorization: Bearer {}'\n",
             signed_in.access_token.reveal()

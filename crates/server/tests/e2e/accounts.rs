@@ -277,6 +277,7 @@ async fn guessing_from_many_addresses_slows_down_strangers_and_not_the_owner() {
         alpine
             .app
             .core
+            .use_cases
             .accounts
             .create(email, PASSWORD, "Ada", Tier::Free, Role::User)
             .await

@@ -90,7 +90,13 @@ impl Alpine {
     /// Signs in to an account of this tier and role, which is made when it is first asked for.
     pub async fn sign_in_as(&self, tier: Tier, role: Role) -> SignedIn {
         let email = format!("{tier}-{role}@example.com");
-        let made = self.app.core.accounts.create(&email, Client::PASSWORD, "Ada", tier, role).await;
+        let made = self
+            .app
+            .core
+            .use_cases
+            .accounts
+            .create(&email, Client::PASSWORD, "Ada", tier, role)
+            .await;
         if let Err(error) = made {
             assert!(matches!(error, alpine_domain::Error::Conflict(_)), "{error}");
         }

@@ -223,7 +223,7 @@ async fn a_simulated_signal_is_marked_in_every_row_of_a_file() {
         assert!(
             export().await.starts_with("id,symbol,action,entry_price,confidence,timestamp\r\n")
         );
-        let (_, key) = alpine.app.core.producers.create("simulator", true).await.unwrap();
+        let (_, key) = alpine.app.core.use_cases.producers.create("simulator", true).await.unwrap();
         let simulator = alpine.as_holder(None).with_key(key.reveal());
         let body = SignalBody::new("MADE-UP-1", "60.0").to_json();
         simulator.post_text("external-signals/sync/signal", body).await.expect(201);

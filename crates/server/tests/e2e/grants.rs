@@ -15,7 +15,7 @@ async fn who_registers_the_operators_address_first_becomes_no_administrator() {
     Alpine::on_every_back_end(async |alpine| {
         let email = "ops@example.com";
         let stranger = alpine.as_holder(None).sign_up(email).await;
-        let accounts = &alpine.app.core.accounts;
+        let accounts = &alpine.app.core.use_cases.accounts;
         let refused = accounts.create_admin(email, OPERATORS_PASSWORD, "Ops").await;
         assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
         let profile = alpine.json("/api/v1/users/profile", Some(&stranger.access_token)).await;

@@ -142,7 +142,7 @@ fn digits(id: &serde_json::Value) -> String {
 /// Raises a new account to the tier that sees standard signals at once.
 async fn make_starter(app: &TestApp, user: &serde_json::Value) {
     let id = user["id"].as_str().unwrap().parse().unwrap();
-    let account = app.core.accounts.profile(id).await.unwrap();
+    let account = app.core.use_cases.accounts.profile(id).await.unwrap();
     let (tier, role) = (alpine_domain::account::Tier::Starter, account.role);
-    app.core.accounts.set_tier_and_role(&account, tier, role).await.unwrap();
+    app.core.use_cases.accounts.set_tier_and_role(&account, tier, role).await.unwrap();
 }

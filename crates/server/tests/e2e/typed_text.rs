@@ -48,7 +48,7 @@ async fn older_account(alpine: &Alpine, email: &str, name: &str, password: &str)
     let metrics = InfraMetrics::register(&Registry::new()).unwrap();
     let hasher = Argon2Hasher::new(HashSettings::default(), metrics).unwrap();
     let mut random = [0; 10];
-    alpine.app.core.randomness.fill(&mut random);
+    alpine.app.core.ports.randomness.fill(&mut random);
     let account = NewAccount {
         id: UserId::generate(alpine.app.now(), random),
         email: Email::from_stored(email).unwrap(),
@@ -58,11 +58,11 @@ async fn older_account(alpine: &Alpine, email: &str, name: &str, password: &str)
         role: Role::User,
         created_at: alpine.app.now(),
     };
-    alpine.app.core.account_store.create(account).await.unwrap()
+    alpine.app.core.stores.accounts.create(account).await.unwrap()
 }
 
 async fn hash_of(alpine: &Alpine, account: &Account) -> String {
-    alpine.app.core.account_store.credentials(&account.email).await.unwrap().unwrap().1
+    alpine.app.core.stores.accounts.credentials(&account.email).await.unwrap().unwrap().1
 }
 
 #[tokio::test]

@@ -173,7 +173,7 @@ impl TestApp {
 
     /// The instant that the application takes for now.
     pub fn now(&self) -> Timestamp {
-        self.core.clock.now()
+        self.core.ports.clock.now()
     }
 
     /// Moves the clock; only with [`Options::clock_at`].
@@ -183,7 +183,7 @@ impl TestApp {
 
     /// Makes a producer; its key.
     pub async fn producer(&self, name: &str) -> String {
-        let (_, key) = self.core.producers.create(name, false).await.expect("a producer");
+        let (_, key) = self.core.use_cases.producers.create(name, false).await.expect("a producer");
         key.reveal().to_owned()
     }
 

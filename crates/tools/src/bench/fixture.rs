@@ -73,7 +73,7 @@ pub(super) fn prepare(folder: &Path, users: usize) -> Result<Fixture> {
         for number in 0..users {
             let email = format!("user-{number}@example.com");
             let password = format!("only for measuring {number} A1!");
-            let signed_in = core.accounts.sign_up(&email, &password, "Somebody").await?;
+            let signed_in = core.use_cases.accounts.sign_up(&email, &password, "Somebody").await?;
             tokens.push(signed_in.access_token.reveal().to_owned());
         }
         anyhow::Ok(Fixture { tokens })
@@ -87,8 +87,9 @@ async fn store_signals(core: &Core) -> Result<()> {
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let batch: Vec<&str> = text.lines().take(SIGNALS_STORED).collect();
-    let (producer, _) = core.producers.create("bench", false).await?;
-    let results = core.intake.submit_batch(&producer, batch.join("\n").as_bytes(), 65_536).await?;
+    let (producer, _) = core.use_cases.producers.create("bench", false).await?;
+    let results =
+        core.use_cases.intake.submit_batch(&producer, batch.join("\n").as_bytes(), 65_536).await?;
     ensure!(results.len() == SIGNALS_STORED, "only {} signals were taken", results.len());
     Ok(())
 }

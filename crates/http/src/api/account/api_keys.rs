@@ -28,7 +28,7 @@ pub(crate) async fn list(context: Context) -> Result<HttpResponse> {
     if state.tier != Tier::Elite && state.role != Role::Admin {
         return Err(Problem::new(&problem::FORBIDDEN, "API keys come with the elite tier"));
     }
-    let keys = context.state.services.accounts.list_api_keys(context.user()?).await?;
+    let keys = context.state.services.use_cases.accounts.list_api_keys(context.user()?).await?;
     context
         .ok(&ApiKeysView { items: keys.iter().map(ApiKeyView::from).collect(), total: keys.len() })
 }
@@ -44,6 +44,7 @@ pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
     let (key, secret) = context
         .state
         .services
+        .use_cases
         .accounts
         .create_api_key(user, state, &name, &scopes, expires_at)
         .await?;
@@ -58,6 +59,6 @@ pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
 /// `DELETE users/api-keys/{id}`. Open to every tier, so that who was downgraded can still revoke.
 pub(crate) async fn revoke(context: Context) -> Result<HttpResponse> {
     let id = context.segment("id", "API key")?;
-    context.state.services.accounts.revoke_api_key(context.user()?, id).await?;
+    context.state.services.use_cases.accounts.revoke_api_key(context.user()?, id).await?;
     context.message("API key revoked")
 }

@@ -25,7 +25,8 @@ pub(crate) async fn sign_up(mut context: Context) -> Result<HttpResponse> {
     let (email, password, full_name) = fields.finish_with((email, password, full_name))?;
     let registration = Registration::new(email, password, full_name)?;
     context.count_attempt(registration.email().as_str()).await?;
-    let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
+    let (accounts, address) =
+        (&context.state.services.use_cases.accounts, context.address_digest()?);
     let signed_in = accounts.sign_up_from(&address, registration).await?;
     let mut answer = context.answer(StatusCode::CREATED, &SignedInView::from(&signed_in))?;
     let profile = HeaderValue::from_static("/api/v1/users/profile");
@@ -44,7 +45,8 @@ pub(crate) async fn sign_in(mut context: Context) -> Result<HttpResponse> {
     let (email, password) = (fields.text(name), fields.text("password"));
     fields.finish()?;
     let priority = context.count_guess(&email).await?;
-    let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
+    let (accounts, address) =
+        (&context.state.services.use_cases.accounts, context.address_digest()?);
     let signed_in = accounts.sign_in(Some(&address), priority, &email, &password).await?;
     context.ok(&SignedInView::from(&signed_in))
 }
@@ -54,7 +56,8 @@ pub(crate) async fn refresh(mut context: Context) -> Result<HttpResponse> {
     let mut fields = context.json().await?;
     let token = fields.text("refresh_token");
     fields.finish()?;
-    let (accounts, address) = (&context.state.services.accounts, context.address_digest()?);
+    let (accounts, address) =
+        (&context.state.services.use_cases.accounts, context.address_digest()?);
     context.check_refusals()?;
     let session = context.counting_refusals(accounts.session_of(&token).await).await?;
     context.count_refresh(session).await?;
@@ -68,12 +71,12 @@ pub(crate) async fn sign_out(context: Context) -> Result<HttpResponse> {
     let Caller::User { session, .. } = context.caller else {
         return Err(Problem::unauthenticated(Challenge::Bearer, "sign in first"));
     };
-    context.state.services.accounts.sign_out(session).await?;
+    context.state.services.use_cases.accounts.sign_out(session).await?;
     context.message("signed out")
 }
 
 /// `POST auth/logout-all`.
 pub(crate) async fn sign_out_everywhere(context: Context) -> Result<HttpResponse> {
-    context.state.services.accounts.sign_out_everywhere(context.user()?).await?;
+    context.state.services.use_cases.accounts.sign_out_everywhere(context.user()?).await?;
     context.message("signed out everywhere")
 }

@@ -17,7 +17,7 @@ pub(crate) async fn profile(context: Context) -> Result<HttpResponse> {
     let scope = Scope::Principal(user.to_string());
     context
         .cached(policy, scope, String::new(), user, |services, user| async move {
-            loaded(&ProfileView::from(&services.accounts.profile(user).await?), None)
+            loaded(&ProfileView::from(&services.use_cases.accounts.profile(user).await?), None)
         })
         .await
 }
@@ -35,11 +35,11 @@ pub(crate) async fn update_profile(mut context: Context) -> Result<HttpResponse>
     let services = &context.state.services;
     let proof = match &current_password {
         Some(password) if email.is_some() => {
-            let own = services.accounts.profile(user).await?.email;
+            let own = services.use_cases.accounts.profile(user).await?.email;
             Some((password.as_str(), context.count_guess(own.as_str()).await?))
         }
         _ => None,
     };
-    let account = services.accounts.update_profile(user, full_name, email, proof).await?;
+    let account = services.use_cases.accounts.update_profile(user, full_name, email, proof).await?;
     context.ok(&ProfileView::from(&account))
 }

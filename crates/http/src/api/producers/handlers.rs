@@ -30,7 +30,7 @@ fn producer(context: &Context) -> Result<&Producer> {
 pub(crate) async fn submit(mut context: Context) -> Result<HttpResponse> {
     let (_, body) = context.body(&[MediaType::Json]).await?;
     let services = &context.state.services;
-    let submitted = services.intake.submit(producer(&context)?, &body).await?;
+    let submitted = services.use_cases.intake.submit(producer(&context)?, &body).await?;
     let id = submitted.id.get();
     let view = StoredView {
         status: "success",
@@ -51,6 +51,7 @@ pub(crate) async fn submit_batch(mut context: Context) -> Result<HttpResponse> {
     let (_, body) = context.body(&[MediaType::Lines, MediaType::Json]).await?;
     let services = &context.state.services;
     let results = services
+        .use_cases
         .intake
         .submit_batch(producer(&context)?, &body, context.state.settings.http.body_limit)
         .await?;
@@ -62,7 +63,8 @@ pub(crate) async fn submit_batch(mut context: Context) -> Result<HttpResponse> {
 pub(crate) async fn report_outcome(mut context: Context) -> Result<HttpResponse> {
     let (_, body) = context.body(&[MediaType::Json]).await?;
     let services = &context.state.services;
-    let (signal, is_new) = services.intake.report_outcome(producer(&context)?, &body).await?;
+    let (signal, is_new) =
+        services.use_cases.intake.report_outcome(producer(&context)?, &body).await?;
     let outcome = signal.outcome.as_ref();
     context.ok(&OutcomeView {
         status: "success",

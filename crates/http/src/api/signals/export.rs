@@ -26,7 +26,7 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
     let ((format, days), _) = context.parameters(&parameters::export())?;
     check_accept(&context, format)?;
     let services = &context.state.services;
-    let catalogue = Arc::clone(&services.catalogue);
+    let catalogue = Arc::clone(&services.use_cases.catalogue);
     let mut export = catalogue.export(context.viewer(), days);
     let first = catalogue.export_batch(&mut export).await?;
     let marks_simulated = catalogue.has_simulations().await?;

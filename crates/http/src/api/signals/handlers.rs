@@ -28,8 +28,11 @@ pub(crate) async fn latest(context: Context) -> Result<HttpResponse> {
     let request = ListRequest { premium_only, symbol, ..ListRequest::newest(limit) };
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
-            let listing = services.catalogue.latest(viewer, &request).await?;
-            loaded(&SignalViews(&listing.signals, &services.catalogue), listing.expires_at)
+            let listing = services.use_cases.catalogue.latest(viewer, &request).await?;
+            loaded(
+                &SignalViews(&listing.signals, &services.use_cases.catalogue),
+                listing.expires_at,
+            )
         })
         .await
 }
@@ -42,8 +45,9 @@ pub(crate) async fn subscribed(context: Context) -> Result<HttpResponse> {
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
             let (path, values) = request;
             let request = list_request(&values);
-            let (page, expires_at) = services.catalogue.subscribed(viewer, &request).await?;
-            let view = SignalPage::new(&page, &services.catalogue, viewer.name());
+            let (page, expires_at) =
+                services.use_cases.catalogue.subscribed(viewer, &request).await?;
+            let view = SignalPage::new(&page, &services.use_cases.catalogue, viewer.name());
             let mut loaded = loaded(&view, expires_at)?;
             let link = |cursor| next_link(&path, &parameters::subscribed(), &values, cursor);
             loaded.headers.extend(page.next.map(link));
@@ -64,7 +68,7 @@ pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
     let request = ListRequest::newest(limit);
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
-            let catalogue = &services.catalogue;
+            let catalogue = &services.use_cases.catalogue;
             let listing = catalogue.latest(viewer, &request).await?;
             let view = LiveView {
                 signals: SignalViews(&listing.signals, catalogue),
@@ -83,7 +87,7 @@ pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
     let request = HistoryRequest { limit, days, symbol, status };
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
-            let listing = services.catalogue.history(viewer, &request).await?;
+            let listing = services.use_cases.catalogue.history(viewer, &request).await?;
             let rows: Vec<_> = listing.signals.iter().map(HistoryView::new).collect();
             loaded(&rows, listing.expires_at)
         })
@@ -93,7 +97,7 @@ pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
 /// `GET signals/{id}`.
 pub(crate) async fn find(context: Context) -> Result<HttpResponse> {
     let id = context.segment("id", "signal")?;
-    let catalogue = &context.state.services.catalogue;
+    let catalogue = &context.state.services.use_cases.catalogue;
     let signal = catalogue.find(context.viewer(), SignalId::new(id)).await?;
     context.ok(&SignalView::new(&signal, catalogue))
 }

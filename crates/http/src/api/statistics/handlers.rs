@@ -27,7 +27,7 @@ pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
     let (request, key) = request(&context)?;
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
-            let told = services.performance.statistics(viewer, &request).await?;
+            let told = services.use_cases.performance.statistics(viewer, &request).await?;
             loaded(&StatisticsView::from(told.answer), told.expires_at)
         })
         .await
@@ -38,7 +38,7 @@ pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
     let (request, key) = request(&context)?;
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
-            let told = services.performance.equity_curve(viewer, &request).await?;
+            let told = services.use_cases.performance.equity_curve(viewer, &request).await?;
             loaded(&EquityCurveView::from(told.answer), told.expires_at)
         })
         .await
@@ -48,7 +48,7 @@ pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
 pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
     context
         .cached_for_group(policy(&context), String::new(), (), |services, viewer, ()| async move {
-            let told = services.performance.symbols(viewer).await?;
+            let told = services.use_cases.performance.symbols(viewer).await?;
             loaded(&SymbolsView::new(&told.answer), told.expires_at)
         })
         .await

@@ -79,7 +79,7 @@ async fn elsewhere_in_time(here: &TestApp, there: &TestApp, n: usize) {
     let promoted = pro.client().await;
     let key = |name: &str| Secret::new(format!("the {name} key of a producer, number {n}"));
     let (name, old, new) = (format!("producer-{n}"), key("old"), key("new"));
-    here.core.producers.ensure(&name, &old, false).await.unwrap();
+    here.core.use_cases.producers.ensure(&name, &old, false).await.unwrap();
     let producer = here.client().with_key(new.reveal());
     // The price tells which signal it is.
     let (posted, closed) = (1_000 + n, 2_000 + n);
@@ -129,8 +129,13 @@ async fn elsewhere_in_time(here: &TestApp, there: &TestApp, n: usize) {
     ended.post("auth/logout", &json!({})).await.expect(200);
     all_ended.post("auth/logout-all", &json!({})).await.expect(200);
     client.put("users/profile", &json!({"full_name": format!("Ada {n}")})).await.expect(200);
-    here.core.accounts.set_tier_and_role(&pro.account, Tier::Elite, Role::User).await.unwrap();
-    here.core.producers.ensure(&name, &new, false).await.unwrap();
+    here.core
+        .use_cases
+        .accounts
+        .set_tier_and_role(&pro.account, Tier::Elite, Role::User)
+        .await
+        .unwrap();
+    here.core.use_cases.producers.ensure(&name, &new, false).await.unwrap();
     producer.post_text("external-signals/sync/signal", signal(posted)).await.expect(201);
     let outcome = json!({
         "signal_id": closed.to_string(), "exit_price": closed + 1,
@@ -239,7 +244,7 @@ async fn everybodys_sessions(app: &TestApp) {
     for _ in 0..ROUNDS {
         let client = user.client().await;
         client.get("auth/me").await.expect(200);
-        assert!(app.core.accounts.sign_out_everybody().await.unwrap() > 1);
+        assert!(app.core.use_cases.accounts.sign_out_everybody().await.unwrap() > 1);
         assert_refused(&client.get("auth/me").await, 401, "/problems/unauthenticated");
     }
 }
@@ -255,7 +260,7 @@ async fn tiers_and_roles(app: &TestApp) {
         (Tier::Free, Role::User, 403),
     ];
     for (tier, role, keys) in standings.into_iter().cycle().take(ROUNDS) {
-        app.core.accounts.set_tier_and_role(&user.account, tier, role).await.unwrap();
+        app.core.use_cases.accounts.set_tier_and_role(&user.account, tier, role).await.unwrap();
         let me = client.get("auth/me").await.expect(200);
         assert_eq!((&me["tier"], &me["role"]), (&json!(tier.as_str()), &json!(role.as_str())));
         client.get("users/api-keys").await.expect(keys);
@@ -277,7 +282,7 @@ async fn profiles(app: &TestApp) {
 async fn producers(app: &TestApp) {
     const PATH: &str = "external-signals/sync/signal";
     let ensure = async |key: &str| {
-        app.core.producers.ensure("keys", &Secret::new(key), false).await.unwrap().id
+        app.core.use_cases.producers.ensure("keys", &Secret::new(key), false).await.unwrap().id
     };
     let key = |n: usize| format!("a key of a producer, number {n:08}");
     ensure(&key(0)).await;
@@ -289,7 +294,7 @@ async fn producers(app: &TestApp) {
         assert_refused(&old.post(PATH, &json!({})).await, 401, "/problems/unauthenticated");
         new.post(PATH, &json!({})).await.expect(422);
         if n % 2 == 0 {
-            app.core.producers.disable(id).await.unwrap();
+            app.core.use_cases.producers.disable(id).await.unwrap();
             assert_refused(&new.post(PATH, &json!({})).await, 401, "/problems/unauthenticated");
             ensure(&key(n + ROUNDS)).await;
         }
@@ -342,7 +347,12 @@ struct User<'a> {
 
 impl<'a> User<'a> {
     async fn create(app: &'a TestApp, email: &str, tier: Tier) -> Self {
-        let made = app.core.accounts.create(email, Client::PASSWORD, "Ada", tier, Role::User).await;
+        let made = app
+            .core
+            .use_cases
+            .accounts
+            .create(email, Client::PASSWORD, "Ada", tier, Role::User)
+            .await;
         Self { app, account: made.unwrap() }
     }
 
@@ -350,10 +360,10 @@ impl<'a> User<'a> {
     async fn client(&self) -> Client {
         let Self { app, account } = self;
         let mut random = [0; 32];
-        app.core.randomness.fill(&mut random);
+        app.core.ports.randomness.fill(&mut random);
         let refresh = hex::encode(random);
         let (now, [.., id]) = (app.now(), [[0; 10], random[..10].try_into().unwrap()]);
-        let state = app.core.account_store.state(account.id).await.unwrap().unwrap();
+        let state = app.core.stores.accounts.state(account.id).await.unwrap().unwrap();
         let session = NewSession {
             id: SessionId::generate(now, id),
             user: account.id,
@@ -363,7 +373,7 @@ impl<'a> User<'a> {
             created_at: now,
             expires_at: now.later(Duration::from_hours(1)),
         };
-        app.core.account_store.open_session(session).await.unwrap();
+        app.core.stores.accounts.open_session(session).await.unwrap();
         let body = json!({"refresh_token": refresh});
         let opened: Value = app.client().post("auth/refresh", &body).await.expect(200);
         app.client().with_token(opened["access_token"].as_str().unwrap())

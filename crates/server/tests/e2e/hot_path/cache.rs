@@ -133,7 +133,7 @@ async fn invariant_06_no_read_that_starts_after_a_change_was_applied_returns_an_
             publish(&producer, n, "70").await;
             // Who has accepted it has applied it.
             applied[0].fetch_max(n, Ordering::SeqCst);
-            let event = core.events.head().await.unwrap();
+            let event = core.stores.events.head().await.unwrap();
             events.lock().unwrap().push(u64::try_from(event).unwrap());
             for (app, applied) in cluster.apps.iter().zip(&applied) {
                 follow(app, &events, applied).await;
@@ -239,7 +239,7 @@ async fn invariant_10_nobody_receives_a_body_made_for_another_scope() {
             let mut client = app.client();
             let email = format!("{name}-{n}@example.com");
             if let Some((tier, role)) = account {
-                let accounts = &app.core.accounts;
+                let accounts = &app.core.use_cases.accounts;
                 accounts.create(&email, Client::PASSWORD, "Ada", tier, role).await.unwrap();
                 client = client.with_token(&client.sign_in(&email).await.access_token);
             }

@@ -111,7 +111,7 @@ impl Cluster {
     /// Waits until every follower has applied what the log holds now. An answer that shows a change is no
     /// proof of that: it may have been loaded before the event came.
     pub async fn until_the_log_is_applied(&self) {
-        let head = u64::try_from(self.apps[0].core.events.head().await.unwrap()).unwrap();
+        let head = u64::try_from(self.apps[0].core.stores.events.head().await.unwrap()).unwrap();
         for app in &self.apps {
             let applied = async || measured(app, "event_log_position", "").await >= head;
             until(Duration::from_secs(5), "the log is applied", applied).await;
@@ -132,7 +132,7 @@ impl Cluster {
 
     /// Makes an account and signs in to it on the first instance.
     pub async fn account(&self, email: &str, tier: Tier) -> SignedIn {
-        let accounts = &self.apps[0].core.accounts;
+        let accounts = &self.apps[0].core.use_cases.accounts;
         accounts.create(email, Client::PASSWORD, "Ada", tier, Role::User).await.unwrap();
         self.apps[0].client().sign_in(email).await
     }
