@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
-    /// Passed on
+    /// Arguments for the tool, passed on as they are
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
     passed_on: Vec<OsString>,
 }

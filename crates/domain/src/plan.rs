@@ -12,7 +12,7 @@ impl UsdCents {
         Self(cents)
     }
 
-    /// How many.
+    /// The number of cents.
     pub const fn get(self) -> u32 {
         self.0
     }

@@ -77,7 +77,7 @@ pub struct Endpoint {
     pub name: &'static str,
     /// Who may call.
     pub access: Access,
-    /// How often.
+    /// The limit that counts its requests.
     pub limit: Limit,
     /// A policy of its own under which each caller is counted besides: the name of a table in
     /// `rate_limits` of the configuration.

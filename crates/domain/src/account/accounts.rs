@@ -44,7 +44,7 @@ impl Default for AccountSettings {
 /// A fresh pair of tokens and whose they are.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
-    /// Whose.
+    /// The account that signed in.
     pub account: Account,
     /// The session.
     pub session: SessionId,

@@ -24,7 +24,7 @@ pub struct NewAccount {
     pub tier: Tier,
     /// The role to start with.
     pub role: Role,
-    /// When.
+    /// When the account is made.
     pub created_at: Timestamp,
 }
 
@@ -41,7 +41,7 @@ pub struct NewSession {
     pub address: Option<AddressDigest>,
     /// [`digest`](super::digest) of the first refresh token.
     pub refresh_hash: String,
-    /// When.
+    /// When the user signed in.
     pub created_at: Timestamp,
     /// When the last refresh token of the family ends.
     pub expires_at: Timestamp,
@@ -83,7 +83,7 @@ pub struct Promotion {
     pub password_hash: String,
     /// Who vouches for the address.
     pub proof: AddressProof,
-    /// When.
+    /// When the account is promoted.
     pub now: Timestamp,
 }
 
@@ -96,7 +96,7 @@ pub struct Rotation {
     pub next: String,
     /// How the client may ask again; `None`: it may not.
     pub repeat: Option<Repeat>,
-    /// When.
+    /// When the token is used.
     pub now: Timestamp,
     /// Until when the session's access tokens are refused, should this be a replay.
     pub denied_until: Timestamp,

@@ -10,7 +10,7 @@ use crate::{Result, Timestamp};
 /// Who may receive a cached body. Part of every key, so that no body crosses scopes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Anybody.
+    /// The same answer for anybody.
     Public,
     /// Everybody in one group, a tier for example.
     Group(&'static str),

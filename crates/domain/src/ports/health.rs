@@ -33,6 +33,6 @@ pub trait Probe: Send + Sync {
     /// Whether the service cannot do its job without it. Readiness looks at these only.
     fn is_essential(&self) -> bool;
 
-    /// Looks.
+    /// Asks the part how it is doing.
     async fn probe(&self) -> Report;
 }

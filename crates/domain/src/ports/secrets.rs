@@ -59,7 +59,7 @@ pub trait PasswordHasher: Send + Sync {
 /// What an access token says. Subjects are ids, never e-mail addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessClaims {
-    /// Who.
+    /// The user whom the token was issued to.
     pub subject: Uuid,
     /// The session that the token belongs to; revoking it refuses all its tokens.
     pub session: Uuid,

@@ -30,7 +30,7 @@ impl PerformanceFilter {
 /// Exact sums over closed signals that have a profit or loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Aggregates {
-    /// How many.
+    /// Closed trades counted.
     pub trades: u64,
     /// How many of them are wins, `pnl > 0`.
     pub wins: u64,

@@ -226,7 +226,7 @@ impl Param<f64> {
 }
 
 impl Param<bool> {
-    /// A switch.
+    /// `true` or `false`, also written 1, yes, on and 0, no, off.
     pub const fn flag(name: &'static str, meaning: &'static str) -> Self {
         Self::new(name, meaning, Rule::Flag, |_, text| match &*text.to_ascii_lowercase() {
             "true" | "1" | "yes" | "on" => Ok(true),

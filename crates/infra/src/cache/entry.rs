@@ -48,7 +48,7 @@ pub(super) struct Entry {
 /// How an entry may be used at some instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
-    /// Served.
+    /// Served without a load.
     Fresh,
     /// Served while a new one is loaded, or when loading fails.
     Stale,

@@ -15,7 +15,7 @@ struct Bucket {
 /// most requests touch nothing else, and so no memory beyond the caller's entry.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WindowCounts {
-    /// Ascending.
+    /// Ordered by time, the oldest first.
     older: Vec<Bucket>,
     newest: Option<Bucket>,
     /// The index of the first one.

@@ -33,7 +33,7 @@ const REDIS_DEADLINE: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Which one
+    /// The server to run
     variant: Variant,
     /// The folder with its database
     #[arg(long)]

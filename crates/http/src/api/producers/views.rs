@@ -62,7 +62,7 @@ pub(crate) struct BatchView<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = LineResult)]
 pub(crate) struct LineView<'a> {
-    /// From 1.
+    /// The line's number in the body, from 1.
     pub line: usize,
     /// `stored`, `duplicate`, `conflict` or `refused`.
     pub status: &'static str,
