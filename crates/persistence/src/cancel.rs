@@ -2,11 +2,12 @@
 //! on to occupy the database.
 //!
 //! libpq's own way (`PQcancel`) is not reachable through Diesel; `pg_cancel_backend`, sent over a
-//! connection of its own, does the same for statements of one's own role. SQLite has only
-//! `sqlite3_interrupt`, which Diesel does not offer either: there a statement runs to its end.
+//! connection of its own, does the same for statements of one's own role. Diesel does not offer
+//! `sqlite3_interrupt` either; there statements that may read much ask for each row whether anybody
+//! still waits, by a function of ours.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     thread,
     time::Duration,
 };
@@ -16,7 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     AnyConnection,
-    connection::{Target, open},
+    connection::{Interrupt, Target, open},
 };
 
 /// Most reads end by themselves within this span, and need no connection to cancel them.
@@ -35,19 +36,19 @@ pub(crate) struct Ticket(Mutex<State>);
 struct State {
     is_abandoned: bool,
     was_cancelled: bool,
-    /// The server's process, while statements may run.
-    backend: Option<i32>,
+    /// What ends them, while statements may run.
+    running: Option<Interrupt>,
 }
 
 impl Ticket {
-    /// Says that statements are about to run in this process of the server; `None`: nobody waits for
-    /// them any more.
-    pub(crate) fn begin(&self, backend: Option<i32>) -> Option<Running<'_>> {
+    /// Says that statements are about to run that `interrupt` ends; `None`: nobody waits for them any
+    /// more.
+    pub(crate) fn begin(&self, interrupt: &Interrupt) -> Option<Running<'_>> {
         let mut state = lock(&self.0);
         if state.is_abandoned {
             return None;
         }
-        state.backend = backend;
+        state.running = Some(interrupt.clone());
         Some(Running(self))
     }
 
@@ -57,21 +58,29 @@ impl Ticket {
         lock(&self.0).was_cancelled
     }
 
-    fn is_running(&self) -> bool {
-        lock(&self.0).backend.is_some()
+    /// Whether statements run that a server has to be asked to end.
+    fn needs_cancelling(&self) -> bool {
+        matches!(lock(&self.0).running, Some(Interrupt::Postgres(_)))
     }
 
     fn abandon(&self) {
-        lock(&self.0).is_abandoned = true;
+        let mut state = lock(&self.0);
+        state.is_abandoned = true;
+        if let Some(Interrupt::Sqlite(is_abandoned)) = &state.running {
+            is_abandoned.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Cancels what runs. The lock is held meanwhile, so the work cannot end and the process not be
     /// doing somebody else's work.
     fn cancel(&self, conn: &mut AnyConnection) -> diesel::QueryResult<()> {
         let mut state = lock(&self.0);
-        let (Some(backend), AnyConnection::Postgres(conn)) = (state.backend, conn) else {
+        let (Some(Interrupt::Postgres(backend)), AnyConnection::Postgres(conn)) =
+            (&state.running, conn)
+        else {
             return Ok(());
         };
+        let backend = *backend;
         state.was_cancelled = true;
         diesel::sql_query("SELECT pg_cancel_backend($1)")
             .bind::<Integer, _>(backend)
@@ -85,7 +94,10 @@ pub(crate) struct Running<'a>(&'a Ticket);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        lock(&self.0.0).backend = None;
+        // Under the lock: whoever abandons the work afterwards does not reach the next one's.
+        if let Some(Interrupt::Sqlite(is_abandoned)) = lock(&self.0.0).running.take() {
+            is_abandoned.store(false, Ordering::Relaxed);
+        }
     }
 }
 
@@ -133,7 +145,7 @@ impl Canceller {
             thread::sleep(GRACE);
             let tickets = {
                 let mut queue = lock(&self.queue);
-                queue.abandoned.retain(|ticket| ticket.is_running());
+                queue.abandoned.retain(|ticket| ticket.needs_cancelling());
                 if queue.abandoned.is_empty() {
                     queue.has_worker = false;
                     return;
@@ -173,7 +185,7 @@ pub(crate) struct Waiter {
 impl Drop for Waiter {
     fn drop(&mut self) {
         self.ticket.abandon();
-        if self.ticket.is_running() {
+        if self.ticket.needs_cancelling() {
             self.canceller.add(&self.ticket);
         }
     }

@@ -139,7 +139,13 @@ impl Database {
         self.read_as(Class::CostlyRead, operation, work).await
     }
 
-    async fn read_as<T, F>(&self, class: Class, operation: &'static str, work: F) -> Result<T>
+    /// As [`read`](Self::read), in the class that the caller knows.
+    pub(crate) async fn read_as<T, F>(
+        &self,
+        class: Class,
+        operation: &'static str,
+        work: F,
+    ) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut AnyConnection) -> Result<T, Failure> + Send + 'static,
@@ -232,7 +238,7 @@ impl Inner {
         work: &impl Fn(&mut AnyConnection) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.read_twice(deadline, |slot| {
-            let Some(running) = ticket.begin(slot.backend) else {
+            let Some(running) = ticket.begin(&slot.interrupt) else {
                 return Err(Error::unavailable("the database", "nobody waits for this").into());
             };
             let result = work(&mut slot.conn);

@@ -13,7 +13,7 @@ use diesel::r2d2::R2D2Connection as _;
 
 use crate::{
     AnyConnection, DatabaseSettings,
-    connection::{Opened, Target, open},
+    connection::{Interrupt, Opened, Target, open},
 };
 
 /// How long the pool must have been calm before connections above `keep` are closed.
@@ -97,8 +97,8 @@ pub(crate) struct Slot {
     pub(crate) conn: AnyConnection,
     /// The host takes no writes.
     pub(crate) is_read_only: bool,
-    /// The server's process; `None` on SQLite.
-    pub(crate) backend: Option<i32>,
+    /// How its statements are ended.
+    pub(crate) interrupt: Interrupt,
     opened: Instant,
     last_used: Instant,
     is_dead: bool,
@@ -136,14 +136,14 @@ impl r2d2::ManageConnection for Manager {
     type Error = PoolError;
 
     fn connect(&self) -> Result<Slot, PoolError> {
-        let Opened { conn, is_read_only, backend } = open(&self.target, self.busy_timeout)?;
+        let Opened { conn, is_read_only, interrupt } = open(&self.target, self.busy_timeout)?;
         self.shared.note_opened(is_read_only);
         self.shared.open.fetch_add(1, Ordering::SeqCst);
         let now = Instant::now();
         Ok(Slot {
             conn,
             is_read_only,
-            backend,
+            interrupt,
             opened: now,
             last_used: now,
             is_dead: false,

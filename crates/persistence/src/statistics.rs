@@ -20,6 +20,7 @@ use crate::{
     connection::MultiBackend,
     rows::stored,
     schema::{outcomes, signals},
+    signals::fragments::Awaited,
     unreadable::UnreadableRows,
 };
 
@@ -72,12 +73,13 @@ type Closed<'a> = IntoBoxed<'a, InnerJoin<outcomes::table, signals::table>, Mult
 
 /// Adds what the reader may know of to a query over outcomes and their signals.
 macro_rules! released {
-    ($rows:expr, $released:expr) => {{
+    ($rows:expr, $released:expr, $awaited:expr) => {{
         let released: Released = $released;
         let others = released.others_as_of.micros();
         // No confidence reaches infinity, so that without a bound every signal is in range.
         let in_range = signals::confidence.lt(released.below.unwrap_or(f64::INFINITY));
         $rows
+            .filter($awaited)
             .filter(outcomes::recorded_at.le(released.as_of.micros()))
             .filter(signals::created_at.le(released.as_of.micros()))
             .filter(
@@ -86,10 +88,11 @@ macro_rules! released {
     }};
 }
 
-fn closed(filter: &PerformanceFilter) -> Closed<'_> {
+fn closed(filter: &PerformanceFilter, awaited: Awaited) -> Closed<'_> {
     // Every field is named, so that a condition without its statement does not compile.
     let PerformanceFilter { released, symbol, strategy, since } = filter;
-    let mut rows = released!(outcomes::table.inner_join(signals::table).into_boxed(), *released)
+    let all = outcomes::table.inner_join(signals::table).into_boxed();
+    let mut rows = released!(all, *released, awaited)
         .filter(outcomes::pnl_steps.is_not_null())
         // An end that no calendar of ours can tell is in no figure; lists count and log it.
         .filter(outcomes::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
@@ -128,7 +131,7 @@ fn joined(percents: i64, rest: i64) -> i128 {
 }
 
 fn aggregates(conn: &mut AnyConnection, filter: &PerformanceFilter) -> Result<Aggregates, Failure> {
-    let row: Sums = closed(filter)
+    let row: Sums = closed(filter, Awaited::on(conn))
         .select((
             diesel::dsl::count_star(),
             sql::<BigInt>("CAST(COALESCE(SUM(CASE WHEN pnl_steps > 0 THEN 1 ELSE 0 END), 0) AS BIGINT)"),
@@ -165,7 +168,7 @@ fn closed_points(
     after: Option<(Timestamp, RowNumber)>,
     limit: u32,
 ) -> Result<Vec<ClosedPoint>, Failure> {
-    let mut rows = closed(filter);
+    let mut rows = closed(filter, Awaited::on(conn));
     if let Some((closed_at, row)) = after {
         let (closed_at, row) = (closed_at.micros(), row.0);
         // The first condition bounds the index, the second breaks ties.
@@ -195,7 +198,7 @@ fn symbols(
     unreadable: &UnreadableRows,
 ) -> Result<Vec<SymbolCounts>, Failure> {
     let rows: Vec<(String, i64, i64)> =
-        released!(outcomes::table.inner_join(signals::table), known)
+        released!(outcomes::table.inner_join(signals::table), known, Awaited::on(conn))
             .group_by(signals::symbol)
             .order(signals::symbol.asc())
             .limit(limit.into())

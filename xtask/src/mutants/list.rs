@@ -136,9 +136,11 @@ impl Edit {
             1 => {}
             n => return Err(format!("`{}` occurs {n} times, not once", self.find)),
         }
+        // A call, because a bare block would be a statement where a body begins with it.
         let on = format!(
-            "{{ static ON: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| \
-             std::env::var(\"{CHOSEN}\").is_ok_and(|name| name == {mutant:?})); *ON }}"
+            "std::convert::identity({{ static ON: std::sync::LazyLock<bool> = \
+             std::sync::LazyLock::new(|| std::env::var(\"{CHOSEN}\")\
+             .is_ok_and(|name| name == {mutant:?})); *ON }})"
         );
         *text = text.replacen(&self.find, &self.replace.replace(ON, &on), 1);
         Ok(())
@@ -186,7 +188,7 @@ mod tests {
         let good = list(&edit("a.rs", "b(1)", "if {on} { 0 } else { b(1) }"));
         let files = good.apply(folder.path()).unwrap();
         let text = &files["a.rs"];
-        assert!(text.starts_with("fn a() { if { static ON: "), "{text}");
-        assert!(text.ends_with("*ON } { 0 } else { b(1) } + b(2) }"), "{text}");
+        assert!(text.starts_with("fn a() { if std::convert::identity({ static ON: "), "{text}");
+        assert!(text.ends_with("*ON }) { 0 } else { b(1) } + b(2) }"), "{text}");
     }
 }

@@ -23,7 +23,7 @@ use list::{Binary, CHOSEN, List, Test};
 /// Takes mechanisms out of a copy of the code, one after the other, and shows that their tests notice.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Which list under `xtask/mutants`: `hot-path`
+    /// Which list under `xtask/mutants`: `hot-path` or `security`
     subject: String,
     /// Only mutants whose names contain this
     only: Option<String>,
@@ -93,18 +93,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     Ok(all_noticed)
 }
 
+/// What cargo is told to build. It takes `--lib` once only, and means every package then.
+fn binary_flags(wanted: &BTreeSet<&Binary>) -> BTreeSet<String> {
+    let packages = wanted.iter().map(|binary| format!("--package={}", binary.package));
+    let targets = wanted.iter().map(|binary| match &binary.target {
+        Some(target) => format!("--test={target}"),
+        None => "--lib".to_owned(),
+    });
+    packages.chain(targets).collect()
+}
+
 /// Builds the tests with all mutants in them, in one build, so that all share their dependencies.
 fn build(folder: &Path, wanted: &BTreeSet<&Binary>) -> Result<BTreeMap<Binary, PathBuf>> {
     let mut command = crate::workspace::cargo();
     command.current_dir(folder.join("tree")).env("CARGO_TARGET_DIR", folder.join("build"));
     command.args(["test", "--no-run", "--message-format=json-render-diagnostics", "--locked"]);
-    for binary in wanted {
-        command.args(["--package", &binary.package]);
-        match &binary.target {
-            Some(target) => command.args(["--test", target]),
-            None => command.arg("--lib"),
-        };
-    }
+    command.args(binary_flags(wanted));
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("the tests do not build with the mutants in them");
@@ -193,6 +197,22 @@ fn wait(child: &mut Child, guard: &mut Guard) -> Result<(Option<ExitStatus>, Str
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{binary_flags, list::Binary};
+
+    #[test]
+    fn cargo_is_told_each_thing_once() {
+        let binary = |package: &str, target: Option<&str>| {
+            let (package, target) = (package.to_owned(), target.map(str::to_owned));
+            Binary { package, target }
+        };
+        let all = [binary("a", None), binary("b", None), binary("b", Some("suite"))];
+        let flags = binary_flags(&all.iter().collect::<BTreeSet<_>>());
+        let expected = ["--lib", "--package=a", "--package=b", "--test=suite"];
+        assert_eq!(flags.into_iter().collect::<Vec<_>>(), expected);
+    }
+
     /// An edit that no longer fits the code is noticed by the tests, long before somebody runs the mutants.
     #[test]
     fn every_mutant_can_be_made() {

@@ -127,8 +127,7 @@ impl Catalogue {
             since: Some(now.earlier(days(*last_days))),
             symbol: symbol.clone(),
             state: status.map_or(SignalState::Any, SignalState::Status),
-            below: view.below,
-            ..SignalQuery::all(view.as_of(now))
+            ..everything(&view, now)
         };
         let slice = Slice::first(at_most(*limit, view.max_rows));
         let signals = self.store.list(&query, slice).await?;
@@ -150,11 +149,8 @@ impl Catalogue {
     /// Starts an export of the last `days` days, as things stand now.
     pub fn export(&self, viewer: Viewer, last_days: u32) -> Export {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
-        let query = SignalQuery {
-            since: Some(now.earlier(days(last_days))),
-            below: view.below,
-            ..SignalQuery::all(view.as_of(now))
-        };
+        let query =
+            SignalQuery { since: Some(now.earlier(days(last_days))), ..everything(&view, now) };
         Export { query, after: None, rows_left: view.max_rows, is_done: false }
     }
 
@@ -194,7 +190,6 @@ impl Catalogue {
         let ListRequest { slice: _, premium_only, symbol, action, min_confidence } = request;
         let premium = premium_only.then_some(self.policy.premium_from);
         SignalQuery {
-            below: view.below,
             min_confidence: match (*min_confidence, premium) {
                 (Some(a), Some(b)) => Some(a.max(b)),
                 (a, b) => a.or(b),
@@ -202,7 +197,7 @@ impl Catalogue {
             symbol: symbol.clone(),
             action: *action,
             state: SignalState::Open,
-            ..SignalQuery::all(view.as_of(now))
+            ..everything(view, now)
         }
     }
 
@@ -266,6 +261,12 @@ impl Catalogue {
         let next = self.store.next_change_after(query).await?;
         Ok(Some(next.unwrap_or(now).later(view.delay)))
     }
+}
+
+/// All that this view knows at `now`.
+fn everything(view: &View, now: Timestamp) -> SignalQuery {
+    let is_late = !view.delay.is_zero();
+    SignalQuery { below: view.below, is_late, ..SignalQuery::all(view.as_of(now)) }
 }
 
 fn cursor_of(signal: &Signal) -> Cursor {

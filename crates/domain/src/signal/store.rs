@@ -65,6 +65,10 @@ pub struct SignalQuery {
     pub action: Option<Action>,
     /// Only signals in this state.
     pub state: SignalState,
+    /// Whether `as_of` lies in the past, so that there may be changes of which the reader must not
+    /// learn. The store then runs the same statements whether there are any or not, because the time
+    /// that they take tells.
+    pub is_late: bool,
 }
 
 impl SignalQuery {
@@ -78,6 +82,7 @@ impl SignalQuery {
             symbol: None,
             action: None,
             state: SignalState::Any,
+            is_late: false,
         }
     }
 }

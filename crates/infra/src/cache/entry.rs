@@ -66,12 +66,10 @@ impl Entry {
         snapshot: Snapshot,
     ) -> Self {
         let ttl = policy.ttl.mul_f64((1.0 - jitter).clamp(0.0, 1.0));
-        let mut fresh_until = now.later(ttl);
-        let mut expires_at = fresh_until.later(policy.grace);
-        if let Some(end) = loaded.expires_at {
-            fresh_until = fresh_until.min(end);
-            expires_at = expires_at.min(end);
-        }
+        // Not shortened: the refresh must not tell beforehand that something will be released.
+        let fresh_until = now.later(ttl);
+        let past_grace = fresh_until.later(policy.grace);
+        let expires_at = loaded.expires_at.map_or(past_grace, |end| past_grace.min(end));
         let body = CachedBody {
             body: loaded.body.clone(),
             headers: loaded.headers.clone(),
@@ -209,12 +207,36 @@ mod tests {
     }
 
     #[test]
-    fn a_time_known_in_advance_ends_freshness_and_grace() {
+    fn a_time_known_in_advance_ends_the_entry() {
         let now = Timestamp::from_seconds(1_000);
         let end = Timestamp::from_seconds(1_010);
         let entry = Entry::new(&loaded("x", Some(end)), &policy(), now, 0.0, Snapshot::default());
         assert_eq!(entry.age(Timestamp::from_seconds(1_009)), Age::Fresh);
         assert_eq!(entry.age(end), Age::Expired);
+    }
+
+    proptest::proptest! {
+        /// The refresh shows in the time that an answer takes. What is going to be released decides how
+        /// long a body is right, and nothing before then.
+        #[test]
+        fn what_will_be_released_moves_no_refresh(
+            ttl in 1_u64..3_600_000,
+            jitter in 0.0..0.5,
+            end in 1_u64..7_200_000,
+            asked in 0_u64..7_200_000,
+        ) {
+            let now = Timestamp::from_seconds(1_000);
+            let policy = CachePolicy { ttl: Duration::from_millis(ttl), ..policy() };
+            let end = now.later(Duration::from_millis(end));
+            let entry = |end| Entry::new(&loaded("x", end), &policy, now, jitter, Snapshot::default());
+            let (told, plain) = (entry(Some(end)), entry(None));
+            let asked = now.later(Duration::from_millis(asked));
+            proptest::prop_assert_eq!(
+                told.is_due_for_refresh(asked), plain.is_due_for_refresh(asked)
+            );
+            let expected = if asked >= end { Age::Expired } else { plain.age(asked) };
+            proptest::prop_assert_eq!(told.age(asked), expected);
+        }
     }
 
     #[test]

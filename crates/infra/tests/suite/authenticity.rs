@@ -10,7 +10,9 @@ use std::{
 };
 
 use alpine_domain::{
+    Clock as _, Error,
     ports::{
+        blacklist::TokenBlacklist as _,
         cache::{
             CacheKey, CacheOutcome, CachePolicy, Loaded, Loader, ResponseCache as _, Scope, Tag,
         },
@@ -19,15 +21,17 @@ use alpine_domain::{
     time::SystemClock,
 };
 use alpine_infra::{
-    MonotonicClock,
+    InfraMetrics, MonotonicClock,
+    blacklist::{BlacklistSettings, RedisBlacklist},
     cache::{BodyCache, CacheSettings},
     rate_limit::RedisRateLimiter,
     redis::{RedisHandle, RedisSettings},
 };
 use alpine_testing::{Memory, own_redis};
+use prometheus::{Registry, TextEncoder};
 use redis::{Commands as _, Connection};
 use sha2::{Digest as _, Sha256};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{database_of, metrics, shared_limits};
 
@@ -49,9 +53,17 @@ async fn handle(url: &str, database: u128) -> RedisHandle {
 }
 
 async fn cache(url: &str, database: u128) -> BodyCache {
+    cache_with(url, database, CacheSettings::default(), metrics()).await
+}
+
+async fn cache_with(
+    url: &str,
+    database: u128,
+    settings: CacheSettings,
+    metrics: Arc<InfraMetrics>,
+) -> BodyCache {
     let redis = handle(url, database).await;
-    let clock = Arc::new(SystemClock);
-    let cache = BodyCache::with_redis(CacheSettings::default(), redis, clock, metrics()).unwrap();
+    let cache = BodyCache::with_redis(settings, redis, Arc::new(SystemClock), metrics).unwrap();
     cache.restart(&[(TAG, 7)]);
     cache
 }
@@ -142,6 +154,80 @@ async fn invariant_17_an_entry_is_good_under_its_own_key_only() {
         get(&second, Scope::Public, "public again").await,
         ("public again".to_owned(), CacheOutcome::Miss, 1)
     );
+}
+
+/// How many values of this kind were found forged.
+fn forgeries(registry: &Registry, kind: &str) -> u64 {
+    let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    let series = text.lines().filter(|line| line.starts_with("redis_forgeries_total{"));
+    let of_kind = series.filter(|line| line.contains(kind));
+    of_kind.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+}
+
+/// A lease that Alpine did not write for that very key keeps nobody waiting, and is told of.
+#[tokio::test]
+async fn invariant_17_a_forged_lease_keeps_nobody_from_loading() {
+    let Some(server) = own_redis(Memory::Lost) else { return };
+    let url = server.url();
+    get(&cache(&url, 1).await, Scope::Public, "first").await;
+    let mut redis = connect(&url);
+    let body = bodies(&mut redis).pop().unwrap();
+    let lease = format!("{}:lease", body.trim_end_matches(":body"));
+    // Its end lies in the far future, and its code is somebody else's.
+    let mut forged = vec![7; 16];
+    forged.extend_from_slice(&(i64::MAX / 2).to_be_bytes());
+    forged.extend_from_slice(&Sha256::digest(b"not ours"));
+    for value in [forged, b"x".to_vec(), Vec::new()] {
+        let () = redis.del(&body).unwrap();
+        let () = redis.set_ex(&lease, &value, 600).unwrap();
+        // Whoever believes it waits for a load that nobody makes.
+        let (registry, mut settings) = (Registry::new(), CacheSettings::default());
+        settings.load_deadline = Duration::from_mins(5);
+        let metrics = InfraMetrics::register(&registry).unwrap();
+        let other = cache_with(&url, 1, settings, metrics).await;
+        let got = timeout(Duration::from_mins(1), get(&other, Scope::Public, "loaded")).await;
+        assert_eq!(got.unwrap(), ("loaded".to_owned(), CacheOutcome::Miss, 1), "{value:?}");
+        assert_eq!(forgeries(&registry, "cache lease"), 1, "{value:?}");
+    }
+}
+
+/// What stands in the place of a mirrored revocation and is none says nothing about the token.
+#[tokio::test]
+async fn invariant_17_a_forged_revocation_is_not_believed() {
+    let Some(server) = own_redis(Memory::Lost) else { return };
+    let url = server.url();
+    let registry = Registry::new();
+    let list = async |metrics| {
+        let redis = handle(&url, 1).await;
+        RedisBlacklist::new(BlacklistSettings::default(), redis, Arc::new(SystemClock), metrics)
+    };
+    let writer = list(metrics()).await;
+    let reader = list(InfraMetrics::register(&registry).unwrap()).await;
+    let until = SystemClock.now().later(Duration::from_mins(10));
+    let mut redis = connect(&url);
+    let denied = |redis: &mut Connection| -> Vec<String> { redis.keys("*denied:*").unwrap() };
+    writer.deny("session", until);
+    let started = Instant::now();
+    while denied(&mut redis).is_empty() {
+        assert!(started.elapsed() < PATIENCE, "it is not mirrored");
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(reader.is_denied("session").await.unwrap());
+    let name = denied(&mut redis).pop().unwrap();
+    let good: Vec<u8> = redis.get(&name).unwrap();
+    let (hash, other) = (Sha256::digest(b"session"), Sha256::digest(b"other"));
+    let elsewhere = name.replace(&hex::encode(hash), &hex::encode(other));
+    assert_ne!(elsewhere, name);
+    // Somebody else's revocation, and what is none at all.
+    let () = redis.set_ex(&elsewhere, &good, 600).unwrap();
+    let result = reader.is_denied("other").await;
+    assert!(matches!(result, Err(Error::Unavailable { .. })), "{result:?}");
+    let () = redis.set_ex(&name, Sha256::digest(&good).as_slice(), 600).unwrap();
+    let result = reader.is_denied("session").await;
+    assert!(matches!(result, Err(Error::Unavailable { .. })), "{result:?}");
+    assert_eq!(forgeries(&registry, "revocation"), 2);
+    // Who denied it needs nobody's word.
+    assert!(writer.is_denied("session").await.unwrap());
 }
 
 #[tokio::test]

@@ -5,6 +5,10 @@ mod postgres_url;
 mod url;
 
 use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -13,7 +17,10 @@ use diesel::{
     Connection as _, ConnectionError, PgConnection, QueryableByName, RunQueryDsl as _,
     SqliteConnection,
     connection::SimpleConnection as _,
-    sql_types::{Integer, Text},
+    define_sql_function,
+    serialize::{self, Output, ToSql},
+    sql_types::{Bool, Integer, Text},
+    sqlite::Sqlite,
 };
 
 pub use any::AnyConnection;
@@ -27,8 +34,37 @@ pub(crate) struct Opened {
     pub(crate) conn: AnyConnection,
     /// No host takes writes: this one is a standby, or set to read-only.
     pub(crate) is_read_only: bool,
-    /// The server's process, by which a statement can be cancelled; `None` on SQLite.
-    pub(crate) backend: Option<i32>,
+    pub(crate) interrupt: Interrupt,
+}
+
+/// By what a running statement can be ended from another thread.
+#[derive(Debug, Clone)]
+pub(crate) enum Interrupt {
+    /// The server's process.
+    Postgres(i32),
+    /// What SQLite asks for each row of statements that may read much, see [`ASK_AWAITED`].
+    Sqlite(Arc<AtomicBool>),
+}
+
+/// The condition that is true while a statement on SQLite is waited for, and then ends it.
+pub(crate) const ASK_AWAITED: &str = "alpine_awaited()";
+
+define_sql_function! {
+    /// What [`ASK_AWAITED`] calls.
+    fn alpine_awaited() -> Bool;
+}
+
+/// The answer to [`ASK_AWAITED`].
+#[derive(Debug)]
+struct Answer(bool);
+
+impl ToSql<Bool, Sqlite> for Answer {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        if !self.0 {
+            return Err("nobody waits for this statement".into());
+        }
+        <bool as ToSql<Bool, Sqlite>>::to_sql(&true, out)
+    }
 }
 
 /// Opens one connection: to a host that takes writes if there is one, else to any.
@@ -39,8 +75,8 @@ pub(crate) fn open(target: &Target, busy_timeout: Duration) -> Result<Opened, Co
             let backend: Backend = diesel::sql_query("SELECT pg_backend_pid() AS pid")
                 .get_result(&mut conn)
                 .map_err(ConnectionError::CouldntSetupConfiguration)?;
-            let (conn, backend) = (AnyConnection::Postgres(conn), Some(backend.pid));
-            Ok(Opened { conn, is_read_only, backend })
+            let interrupt = Interrupt::Postgres(backend.pid);
+            Ok(Opened { conn: AnyConnection::Postgres(conn), is_read_only, interrupt })
         }
         Target::Sqlite(path) => {
             let path = path.to_str().ok_or_else(|| {
@@ -49,8 +85,13 @@ pub(crate) fn open(target: &Target, busy_timeout: Duration) -> Result<Opened, Co
             let mut conn = SqliteConnection::establish(path)?;
             set_up_sqlite(&mut conn, busy_timeout)
                 .map_err(ConnectionError::CouldntSetupConfiguration)?;
-            let conn = AnyConnection::Sqlite(conn);
-            Ok(Opened { conn, is_read_only: false, backend: None })
+            let is_abandoned = Arc::new(AtomicBool::new(false));
+            let asked = Arc::clone(&is_abandoned);
+            let answer = move || Answer(!asked.load(Ordering::Relaxed));
+            alpine_awaited_utils::register_nondeterministic_impl(&conn, answer)
+                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            let (conn, interrupt) = (AnyConnection::Sqlite(conn), Interrupt::Sqlite(is_abandoned));
+            Ok(Opened { conn, is_read_only: false, interrupt })
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Two pieces of SQL that Diesel has no words for, said once for both back ends.
+//! Pieces of SQL that Diesel has no words for, said once for both back ends.
 
 use diesel::{
     QueryResult,
@@ -8,6 +8,8 @@ use diesel::{
     serialize::ToSql,
     sql_types::{BigInt, Bool},
 };
+
+use crate::{AnyConnection, connection::ASK_AWAITED};
 
 /// `(signals.created_at, signals.id) < (…, …)`: a row comparison starts reading the index at the
 /// cursor, where its spelling with OR would read every row of the same instant.
@@ -35,6 +37,41 @@ where
         pass.push_sql(", ");
         pass.push_bind_param::<BigInt, _>(&self.id)?;
         pass.push_sql(")");
+        Ok(())
+    }
+}
+
+/// True for each row, until nobody waits for the statement any more: then SQLite ends it. The first
+/// condition of a statement that may read much, so that it is asked of each row that is looked at.
+/// PostgreSQL cancels statements by itself, see [`cancel`](crate::cancel).
+#[derive(Debug, Clone, Copy, ValidGrouping)]
+pub(crate) struct Awaited {
+    is_asked: bool,
+}
+
+impl Awaited {
+    /// The condition for a statement on `conn`.
+    pub(crate) const fn on(conn: &AnyConnection) -> Self {
+        Self { is_asked: matches!(conn, AnyConnection::Sqlite(_)) }
+    }
+}
+
+impl QueryId for Awaited {
+    type QueryId = ();
+    // Its text depends on the back end.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Expression for Awaited {
+    type SqlType = Bool;
+}
+
+impl<Source> AppearsOnTable<Source> for Awaited {}
+impl<Source> SelectableExpression<Source> for Awaited {}
+
+impl<DB: Backend> QueryFragment<DB> for Awaited {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        pass.push_sql(if self.is_asked { ASK_AWAITED } else { "TRUE" });
         Ok(())
     }
 }

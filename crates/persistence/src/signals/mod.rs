@@ -1,6 +1,6 @@
 //! Signals and their outcomes.
 
-mod fragments;
+pub(crate) mod fragments;
 mod intake;
 mod query;
 
@@ -29,6 +29,7 @@ use diesel::{
 
 use crate::{
     Database,
+    permits::Class,
     rows::{OutcomeRow, SignalRow},
     schema::{outcomes, producers, signals},
 };
@@ -104,12 +105,16 @@ impl SignalStore for Signals {
     }
 }
 
+fn class_of(query: &SignalQuery) -> Class {
+    if query::is_costly(query) { Class::CostlyRead } else { Class::Read }
+}
+
 #[async_trait]
 impl SignalReader for Signals {
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
         let (database, query) = (self.0.clone(), query.clone());
         self.0
-            .read("signal_list", move |conn| {
+            .read_as(class_of(&query), "signal_list", move |conn| {
                 let ids = database.signal_ids(conn)?;
                 query::list(conn, &ids, &query, slice, &database.unreadable())
             })
@@ -118,7 +123,9 @@ impl SignalReader for Signals {
 
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
         let query = query.clone();
-        self.0.read("signal_count", move |conn| query::count(conn, &query, cap)).await
+        self.0
+            .read_as(class_of(&query), "signal_count", move |conn| query::count(conn, &query, cap))
+            .await
     }
 
     async fn find(&self, id: SignalId) -> Result<Option<Signal>> {

@@ -3,6 +3,8 @@
 //! A signal was open at `as_of` if it is active now, or if its outcome was recorded later. These are
 //! two queries, each on its own index: one query with OR could use neither.
 
+use std::collections::HashSet;
+
 use alpine_domain::{
     Result, Timestamp,
     page::Slice,
@@ -11,10 +13,10 @@ use alpine_domain::{
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
     RunQueryDsl as _,
-    dsl::{InnerJoin, IntoBoxed, LeftJoin, max},
+    dsl::{InnerJoin, IntoBoxed, LeftJoin},
 };
 
-use super::fragments::{Before, CountOf};
+use super::fragments::{Awaited, Before, CountOf};
 use crate::{
     AnyConnection, Failure,
     connection::MultiBackend,
@@ -34,8 +36,16 @@ macro_rules! with_conditions {
     ($rows:expr, $query:expr) => {{
         let mut rows = $rows;
         let query: &SignalQuery = $query;
-        let SignalQuery { as_of: _, below, min_confidence, since, symbol, action, state: _ } =
-            query;
+        let SignalQuery {
+            as_of: _,
+            below,
+            min_confidence,
+            since,
+            symbol,
+            action,
+            state: _,
+            is_late: _,
+        } = query;
         if let Some(below) = *below {
             rows = rows.filter(signals::confidence.lt(below));
         }
@@ -71,29 +81,21 @@ macro_rules! partial {
 }
 
 /// Signals that are open now.
-pub(super) fn active(query: &SignalQuery) -> Plain<'_> {
+pub(super) fn active(query: &SignalQuery, awaited: Awaited) -> Plain<'_> {
     let rows = signals::table
+        .filter(awaited)
         .filter(signals::is_active)
         .filter(signals::created_at.le(query.as_of.micros()))
         .into_boxed();
     with_conditions!(rows, query)
 }
 
-/// Signals that have closed since.
-fn closed_since(query: &SignalQuery) -> Closed<'_> {
-    let rows = signals::table
-        .inner_join(outcomes::table)
-        .into_boxed()
-        .filter(outcomes::recorded_at.gt(query.as_of.micros()))
-        .filter(signals::created_at.le(query.as_of.micros()));
-    with_conditions!(rows, query)
-}
-
 /// Signals that had ended like this.
-fn ended(query: &SignalQuery, status: SignalStatus) -> Closed<'_> {
+fn ended(query: &SignalQuery, status: SignalStatus, awaited: Awaited) -> Closed<'_> {
     let rows = signals::table
         .inner_join(outcomes::table)
         .into_boxed()
+        .filter(awaited)
         .filter(outcomes::status.eq(status.as_str()))
         .filter(outcomes::recorded_at.le(query.as_of.micros()))
         .filter(signals::created_at.le(query.as_of.micros()));
@@ -101,25 +103,77 @@ fn ended(query: &SignalQuery, status: SignalStatus) -> Closed<'_> {
 }
 
 /// Signals of any state, with whatever outcome they have.
-fn any(query: &SignalQuery) -> Both<'_> {
+fn any(query: &SignalQuery, awaited: Awaited) -> Both<'_> {
     let rows = signals::table
         .left_join(outcomes::table)
         .into_boxed()
+        .filter(awaited)
         .filter(signals::created_at.le(query.as_of.micros()));
     with_conditions!(rows, query)
 }
 
 /// The same without outcomes, for counting.
-fn any_plain(query: &SignalQuery) -> Plain<'_> {
-    let rows = signals::table.filter(signals::created_at.le(query.as_of.micros())).into_boxed();
+fn any_plain(query: &SignalQuery, awaited: Awaited) -> Plain<'_> {
+    let rows = signals::table
+        .filter(awaited)
+        .filter(signals::created_at.le(query.as_of.micros()))
+        .into_boxed();
     with_conditions!(rows, query)
 }
 
-/// Whether anything closed after `as_of`. Asked first, because usually nothing did, and asked of the
-/// end of an index, which no planner can get wrong.
-fn has_closed_since(conn: &mut AnyConnection, as_of: Timestamp) -> Result<bool, Failure> {
-    let newest: Option<i64> = outcomes::table.select(max(outcomes::recorded_at)).first(conn)?;
-    Ok(newest.is_some_and(|newest| newest > as_of.micros()))
+/// Closed signals that are named one by one; more are found by a join.
+const MOST_NAMED: u16 = 500;
+
+/// What closed after the query's `as_of`.
+enum ClosedSince {
+    /// Nothing did, and the reader may know that.
+    Nothing,
+    /// The rows of these signals, with when that was recorded, oldest first. There may be none: who is
+    /// late is not told so by a statement that is missing.
+    Named(Vec<(i64, i64)>),
+    /// More than [`MOST_NAMED`].
+    Many,
+}
+
+impl ClosedSince {
+    /// Asked of the end of an index, which no planner can get wrong. Usually nothing closed.
+    fn find(conn: &mut AnyConnection, query: &SignalQuery) -> Result<Self, Failure> {
+        let rows: Vec<(i64, i64)> = outcomes::table
+            .filter(outcomes::recorded_at.gt(query.as_of.micros()))
+            .order(outcomes::recorded_at.asc())
+            .select((outcomes::signal_id, outcomes::recorded_at))
+            .limit(i64::from(MOST_NAMED) + 1)
+            .load(conn)?;
+        Ok(if rows.is_empty() && !query.is_late {
+            Self::Nothing
+        } else if rows.len() > usize::from(MOST_NAMED) {
+            Self::Many
+        } else {
+            Self::Named(rows)
+        })
+    }
+}
+
+/// Those of the named signals that the query is about.
+fn named<'a>(rows: &[(i64, i64)], query: &'a SignalQuery) -> Plain<'a> {
+    // No row has the number 0; with it the statement is the same when nothing closed.
+    let ids: Vec<i64> = std::iter::once(0).chain(rows.iter().map(|(id, _)| *id)).collect();
+    let rows = signals::table
+        .filter(signals::id.eq_any(ids))
+        .filter(signals::created_at.le(query.as_of.micros()))
+        .into_boxed();
+    with_conditions!(rows, query)
+}
+
+/// All signals that closed after the query's `as_of`.
+fn joined(query: &SignalQuery, awaited: Awaited) -> Closed<'_> {
+    let rows = signals::table
+        .inner_join(outcomes::table)
+        .into_boxed()
+        .filter(awaited)
+        .filter(outcomes::recorded_at.gt(query.as_of.micros()))
+        .filter(signals::created_at.le(query.as_of.micros()));
+    with_conditions!(rows, query)
 }
 
 /// The part of a list that is read at once, by raw positions `(created_at, id)`.
@@ -173,14 +227,15 @@ pub(super) fn list(
 type Row = (SignalRow, Option<OutcomeRow>);
 
 fn rows(conn: &mut AnyConnection, query: &SignalQuery, part: Part) -> Result<Vec<Row>, Failure> {
+    let awaited = Awaited::on(conn);
     Ok(match query.state {
         SignalState::Open | SignalState::Status(SignalStatus::Open) => {
             open_rows(conn, query, part)?.into_iter().map(|signal| (signal, None)).collect()
         }
-        SignalState::Status(status) => partial!(ended(query, status), part)
+        SignalState::Status(status) => partial!(ended(query, status, awaited), part)
             .select((signals::all_columns, outcomes::all_columns.nullable()))
             .load(conn)?,
-        SignalState::Any => partial!(any(query), part)
+        SignalState::Any => partial!(any(query, awaited), part)
             .select((signals::all_columns, outcomes::all_columns.nullable()))
             .load(conn)?,
     })
@@ -191,22 +246,27 @@ fn open_rows(
     query: &SignalQuery,
     part: Part,
 ) -> Result<Vec<SignalRow>, Failure> {
+    let awaited = Awaited::on(conn);
     // The active ones first: what closes between the queries is found by the second, or by both.
-    let mut rows: Vec<SignalRow> = partial!(active(query), part).load(conn)?;
-    if has_closed_since(conn, query.as_of)? {
-        // The two have to be merged from their beginning; offsets are bounded.
-        let whole = Part { limit: part.limit.saturating_add(part.offset), offset: 0, ..part };
-        if part.offset > 0 {
-            rows = partial!(active(query), whole).load(conn)?;
-        }
-        let closed: Vec<SignalRow> =
-            partial!(closed_since(query), whole).select(signals::all_columns).load(conn)?;
-        rows.extend(closed);
-        rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
-        rows.dedup_by_key(|row| row.id);
-        rows = rows.into_iter().skip(part.offset as usize).take(part.limit as usize).collect();
+    let mut rows: Vec<SignalRow> = partial!(active(query, awaited), part).load(conn)?;
+    let closed = ClosedSince::find(conn, query)?;
+    if let ClosedSince::Nothing = closed {
+        return Ok(rows);
     }
-    Ok(rows)
+    // The two have to be merged from their beginning; offsets are bounded.
+    let whole = Part { limit: part.limit.saturating_add(part.offset), offset: 0, ..part };
+    if part.offset > 0 {
+        rows = partial!(active(query, awaited), whole).load(conn)?;
+    }
+    let closed: Vec<SignalRow> = if let ClosedSince::Named(closed) = &closed {
+        partial!(named(closed, query), whole).load(conn)?
+    } else {
+        partial!(joined(query, awaited), whole).select(signals::all_columns).load(conn)?
+    };
+    rows.extend(closed);
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.id)));
+    rows.dedup_by_key(|row| row.id);
+    Ok(rows.into_iter().skip(part.offset as usize).take(part.limit as usize).collect())
 }
 
 pub(super) fn count(
@@ -215,26 +275,41 @@ pub(super) fn count(
     cap: u32,
 ) -> Result<u32, Failure> {
     let limit = i64::from(cap);
+    let awaited = Awaited::on(conn);
     let count: i64 = match query.state {
         SignalState::Open | SignalState::Status(SignalStatus::Open) => {
-            let rows = active(query).select(signals::id).limit(limit);
-            let mut count: i64 = CountOf(rows).get_result(conn)?;
-            if count < limit && has_closed_since(conn, query.as_of)? {
-                let rows = closed_since(query).select(signals::id).limit(limit);
-                count += CountOf(rows).get_result::<i64>(conn)?;
-            }
-            count.min(limit)
+            let rows = active(query, awaited).select(signals::id).limit(limit);
+            let open: i64 = CountOf(rows).get_result(conn)?;
+            let closed = if open < limit { count_closed_since(conn, query, limit)? } else { 0 };
+            (open + closed).min(limit)
         }
         SignalState::Status(status) => {
-            let rows = ended(query, status).select(signals::id).limit(limit);
+            let rows = ended(query, status, awaited).select(signals::id).limit(limit);
             CountOf(rows).get_result(conn)?
         }
         SignalState::Any => {
-            let rows = any_plain(query).select(signals::id).limit(limit);
+            let rows = any_plain(query, awaited).select(signals::id).limit(limit);
             CountOf(rows).get_result(conn)?
         }
     };
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+fn count_closed_since(
+    conn: &mut AnyConnection,
+    query: &SignalQuery,
+    limit: i64,
+) -> Result<i64, Failure> {
+    let awaited = Awaited::on(conn);
+    Ok(match ClosedSince::find(conn, query)? {
+        ClosedSince::Nothing => 0,
+        ClosedSince::Named(closed) => {
+            CountOf(named(&closed, query).select(signals::id).limit(limit)).get_result(conn)?
+        }
+        ClosedSince::Many => {
+            CountOf(joined(query, awaited).select(signals::id).limit(limit)).get_result(conn)?
+        }
+    })
 }
 
 pub(super) fn next_change_after(
@@ -242,20 +317,36 @@ pub(super) fn next_change_after(
     query: &SignalQuery,
 ) -> Result<Option<Timestamp>, Failure> {
     let as_of = query.as_of.micros();
-    let later = signals::table.filter(signals::created_at.gt(as_of)).into_boxed();
+    let awaited = Awaited::on(conn);
+    let later = signals::table.filter(awaited).filter(signals::created_at.gt(as_of)).into_boxed();
     let accepted: Option<i64> = with_conditions!(later, query)
         .order((signals::created_at.asc(), signals::id.asc()))
         .select(signals::created_at)
         .first(conn)
         .optional()?;
-    let mut closed: Option<i64> = None;
-    if has_closed_since(conn, query.as_of)? {
-        closed = closed_since(query)
+    let closed: Option<i64> = match ClosedSince::find(conn, query)? {
+        ClosedSince::Nothing => None,
+        ClosedSince::Named(rows) => {
+            let found: HashSet<i64> =
+                HashSet::from_iter(named(&rows, query).select(signals::id).load::<i64>(conn)?);
+            rows.iter().find(|(id, _)| found.contains(id)).map(|(_, recorded_at)| *recorded_at)
+        }
+        ClosedSince::Many => joined(query, awaited)
             .order(outcomes::recorded_at.asc())
             .select(outcomes::recorded_at)
             .first(conn)
-            .optional()?;
-    }
+            .optional()?,
+    };
     let next = [accepted, closed].into_iter().flatten().min();
     Ok(next.map(Timestamp::from_micros))
+}
+
+/// Whether the cost grows with what is stored: no index leads to these conditions, so that all may be
+/// looked at for few that fit. All others read by an index, and no more than they answer or are
+/// bounded to. What a tier may not see is no such condition: most is below its line.
+pub(super) const fn is_costly(query: &SignalQuery) -> bool {
+    let is_open =
+        matches!(query.state, SignalState::Open | SignalState::Status(SignalStatus::Open));
+    let by_status = matches!(query.state, SignalState::Status(_)) && !is_open;
+    query.action.is_some() || by_status || (query.min_confidence.is_some() && !is_open)
 }

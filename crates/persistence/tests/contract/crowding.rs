@@ -8,15 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alpine_domain::Error;
-use alpine_persistence::AnyConnection;
+use alpine_domain::{
+    Error,
+    page::Slice,
+    signal::{SignalQuery, SignalReader as _, SignalState, SignalStatus},
+};
+use alpine_persistence::{AnyConnection, Signals};
 use diesel::{
     QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_types::BigInt,
 };
 
-use crate::support::{Bed, dawdle, on_both};
+use crate::support::{Bed, at, dawdle, on_both};
 
-on_both!(costly_reads_leave_connections_for_cheap_ones);
+on_both!(
+    costly_reads_leave_connections_for_cheap_ones,
+    a_list_without_an_index_waits_with_the_costly_ones,
+);
 
 async fn costly_reads_leave_connections_for_cheap_ones(bed: Bed) {
     let database = bed.another(|settings| {
@@ -126,5 +133,90 @@ async fn abandoned_statements_are_cancelled() {
             .read("test", |conn| Ok(conn.batch_execute("SELECT pg_sleep(0.01)")?))
             .await
             .unwrap();
+    }
+}
+
+/// Lists by what no index leads to take their turn with statistics; all others never wait for these.
+async fn a_list_without_an_index_waits_with_the_costly_ones(bed: Bed) {
+    let database = bed.another(|settings| {
+        (settings.pool_max, settings.pool_costly) = (4, 1);
+        settings.costly_timeout = Duration::from_millis(50);
+    });
+    let signals = Signals::new(database.clone());
+    let (free, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let begun = std::sync::Mutex::new(Some(begun));
+    let hog = tokio::spawn(async move {
+        let work = move |_: &mut AnyConnection| {
+            begun.lock().unwrap().take().map(|begun| begun.send(()));
+            let _ = held.lock().unwrap().recv();
+            Ok(())
+        };
+        database.read_costly("test", work).await
+    });
+    has_begun.await.unwrap();
+    let all = |state| SignalQuery { state, ..SignalQuery::all(at(100)) };
+    let (open, any) = (all(SignalState::Open), all(SignalState::Any));
+    let closed = all(SignalState::Status(SignalStatus::TargetHit));
+    let action = Some("BUY".parse().unwrap());
+    let symbol = Some("AAPL".parse().unwrap());
+    for (query, is_costly) in [
+        (open.clone(), false),
+        (any.clone(), false),
+        (all(SignalState::Status(SignalStatus::Open)), false),
+        (SignalQuery { below: Some(85.0), ..any.clone() }, false),
+        (SignalQuery { symbol: symbol.clone(), ..any.clone() }, false),
+        (SignalQuery { symbol: symbol.clone(), ..open.clone() }, false),
+        (SignalQuery { min_confidence: Some(85.0), ..open.clone() }, false),
+        (SignalQuery { min_confidence: Some(85.0), ..any.clone() }, true),
+        (SignalQuery { action, ..open.clone() }, true),
+        (SignalQuery { action, symbol, ..open }, true),
+        (SignalQuery { action, ..any }, true),
+        (closed, true),
+    ] {
+        let listed = signals.list(&query, Slice::first(10)).await;
+        let counted = signals.count(&query, 10).await;
+        let is_refused = |error: Option<Error>| matches!(error, Some(Error::Unavailable { .. }));
+        assert_eq!(is_refused(listed.err()), is_costly, "list of {query:?}");
+        assert_eq!(is_refused(counted.err()), is_costly, "count of {query:?}");
+    }
+    free.send(()).unwrap();
+    hog.await.unwrap().unwrap();
+}
+
+/// A statement that would run for minutes ends soon after its caller has gone, and the connection is good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abandoned_statement_ends_on_sqlite() {
+    let bed = Bed::sqlite();
+    let database = bed.another(|settings| {
+        (settings.pool_kept, settings.pool_max, settings.pool_costly) = (1, 1, 1);
+        settings.costly_timeout = Duration::from_secs(10);
+        settings.checkout_timeout = Duration::from_secs(10);
+    });
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let begun = std::sync::Mutex::new(Some(begun));
+    let caller = tokio::spawn({
+        let database = database.clone();
+        async move {
+            let sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 300000000) \
+                       SELECT count(*) AS count FROM n WHERE alpine_awaited()";
+            let work = move |conn: &mut AnyConnection| {
+                begun.lock().unwrap().take().map(|begun| begun.send(()));
+                Ok(diesel::sql_query(sql).get_result::<Count>(conn)?.count)
+            };
+            database.read_costly("test", work).await
+        }
+    });
+    has_begun.await.unwrap();
+    caller.abort();
+    // The one connection, and the one turn, come free within the ten seconds that are waited for them.
+    for _ in 0..3 {
+        let sql =
+            "SELECT count(*) AS count FROM (SELECT 1 UNION ALL SELECT 2) WHERE alpine_awaited()";
+        let work = move |conn: &mut AnyConnection| {
+            Ok(diesel::sql_query(sql).get_result::<Count>(conn)?.count)
+        };
+        assert_eq!(database.read_costly("test", work).await.unwrap(), 2);
     }
 }

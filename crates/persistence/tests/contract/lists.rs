@@ -1,6 +1,9 @@
 //! Lists of signals as things were known at an instant.
 
+use std::sync::{Arc, Mutex};
+
 use alpine_domain::{
+    Timestamp,
     page::{Cursor, Slice},
     signal::{
         Accepted, Released, Signal, SignalId, SignalQuery, SignalReader as _, SignalState,
@@ -8,6 +11,9 @@ use alpine_domain::{
     },
     statistics::{PerformanceFilter, StatisticsStore as _},
 };
+
+use alpine_persistence::{AnyConnection, Signals};
+use diesel::connection::{Connection as _, InstrumentationEvent};
 
 use crate::support::{Bed, at, on_both, outcome, signal};
 
@@ -17,6 +23,7 @@ on_both!(
     pages_follow_each_other_without_gap_or_overlap,
     the_next_change_is_foreseen,
     a_row_that_cannot_be_read_is_left_out_and_counted,
+    what_is_hidden_costs_a_late_reader_no_statement,
 );
 
 fn ids(signals: &[Signal]) -> Vec<SignalId> {
@@ -238,4 +245,122 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
     assert_eq!((points.len(), sums.trades), (3, 3));
     let symbols = bed.signals.symbols(filter.released, 10).await.unwrap();
     assert_eq!(symbols.len(), 1);
+}
+
+/// A pool of one connection, and the statements that ran on it since they were taken last.
+async fn watched(bed: &Bed) -> (Signals, Arc<Mutex<Vec<String>>>) {
+    let database = bed.another(|settings| (settings.pool_kept, settings.pool_max) = (1, 1));
+    let statements = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&statements);
+    let watch = move |conn: &mut AnyConnection| {
+        let seen = Arc::clone(&seen);
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { query, .. } = event {
+                let text = query.to_string();
+                // Without the values, which follow, and whatever their number is.
+                let text = text.split("-- binds").next().unwrap_or_default().trim().to_owned();
+                seen.lock().unwrap().push(text);
+            }
+        });
+        Ok(())
+    };
+    database.read("test", watch).await.unwrap();
+    (Signals::new(database), statements)
+}
+
+async fn ask_everything(signals: &Signals, as_of: Timestamp, is_late: bool) {
+    for state in [SignalState::Open, SignalState::Any, SignalState::Status(SignalStatus::TargetHit)]
+    {
+        let query = SignalQuery { state, below: Some(85.0), is_late, ..SignalQuery::all(as_of) };
+        for offset in [0, 1] {
+            let slice = Slice { limit: 10, offset, after: None };
+            signals.list(&query, slice).await.unwrap();
+        }
+        signals.count(&query, 100).await.unwrap();
+        signals.next_change_after(&query).await.unwrap();
+    }
+}
+
+/// A reader who is late makes the same statements run, in the same order, whether something happened
+/// meanwhile or not: one more would show in the time of the answer.
+async fn what_is_hidden_costs_a_late_reader_no_statement(bed: Bed) {
+    let argo = bed.producer().await;
+    let with_confidence = |id: &str, seconds, confidence: &str| {
+        let mut signal = signal(&argo, id, seconds);
+        signal.confidence = confidence.parse().unwrap();
+        signal
+    };
+    let news: Vec<_> = (0..6).map(|n| with_confidence(&format!("SIG-{n}"), n, "70")).collect();
+    bed.store(news.clone()).await;
+    let premium = with_confidence("premium", 6, "97");
+    bed.store(vec![premium.clone()]).await;
+    bed.signals.record_outcome(outcome(&news[5], "110", 20)).await.unwrap();
+    let (signals, statements) = watched(&bed).await;
+    let asked = async || {
+        ask_everything(&signals, at(100), true).await;
+        let taken = std::mem::take(&mut *statements.lock().unwrap());
+        // How many signals are named is no other statement.
+        taken.iter().map(|text| text.replace(", ?", "")).collect::<Vec<_>>()
+    };
+    let _of_the_ids = asked().await;
+    let quiet = asked().await;
+    assert!(quiet.len() > 12, "{quiet:#?}");
+    bed.signals.record_outcome(outcome(&premium, "110", 110)).await.unwrap();
+    assert_eq!(asked().await, quiet, "a signal of others closed");
+    bed.store(vec![with_confidence("hidden", 120, "70")]).await;
+    assert_eq!(asked().await, quiet, "a signal was published");
+    for closed in &news[..3] {
+        bed.signals.record_outcome(outcome(closed, "110", 130)).await.unwrap();
+        assert_eq!(asked().await, quiet, "{} closed", closed.external_id);
+    }
+}
+
+/// More closed signals than are named one by one are found all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_closed_meanwhile_they_are_told_as_open() {
+    let bed = Bed::sqlite();
+    let argo = bed.producer().await;
+    let news: Vec<_> = (0..510).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect();
+    bed.store(news.clone()).await;
+    for signal in &news[..505] {
+        bed.signals.record_outcome(outcome(signal, "110", 2_000)).await.unwrap();
+    }
+    let query =
+        SignalQuery { state: SignalState::Open, is_late: true, ..SignalQuery::all(at(1_999)) };
+    assert_eq!(bed.signals.list(&query, Slice::first(600)).await.unwrap().len(), 510);
+    assert_eq!(bed.signals.count(&query, 10_000).await.unwrap(), 510);
+    assert_eq!(bed.signals.next_change_after(&query).await.unwrap(), Some(at(2_000)));
+}
+
+/// On SQLite every statement that reads signals or outcomes can be ended, but for those that name what
+/// they read or take the end of an index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_that_may_read_much_ask_whether_they_are_awaited() {
+    let bed = Bed::sqlite();
+    let argo = bed.producer().await;
+    bed.store(vec![signal(&argo, "one", 0)]).await;
+    let (signals, statements) = watched(&bed).await;
+    ask_everything(&signals, at(100), true).await;
+    let filter = PerformanceFilter {
+        released: Released::all(at(100)),
+        symbol: None,
+        strategy: None,
+        since: None,
+    };
+    signals.aggregates(&filter).await.unwrap();
+    signals.closed_points(&filter, None, 10).await.unwrap();
+    signals.symbols(Released::all(at(100)), 10).await.unwrap();
+    let texts = statements.lock().unwrap().clone();
+    let asks_first = |text: &&String| {
+        let condition = text.split_once("WHERE ").map_or("", |(_, condition)| condition);
+        condition.trim_start_matches('(').starts_with("alpine_awaited()")
+    };
+    let (asking, others): (Vec<_>, Vec<_>) = texts.iter().partition(asks_first);
+    assert!(asking.len() >= 15, "{texts:#?}");
+    for text in others {
+        let is_bounded = text.contains("`signals`.`id` IN")
+            || text.contains("FROM `outcomes` WHERE (`outcomes`.`recorded_at` >")
+            || !text.contains("`signals`");
+        assert!(is_bounded, "{text}");
+    }
 }

@@ -30,6 +30,7 @@ pub fn bodies(cases: &str) -> impl Iterator<Item = String> {
 pub struct Alpine {
     pub app: TestApp,
     pub clock: Arc<ManualClock>,
+    pub producer_key: String,
     anybody: Client,
     producer: Client,
 }
@@ -54,7 +55,7 @@ impl Alpine {
         let key = app.producer("argo").await;
         let clock = app.clock.clone().expect("the clock that was asked for");
         let anybody = app.client();
-        Self { producer: anybody.with_key(&key), anybody, clock, app }
+        Self { producer: anybody.with_key(&key), producer_key: key, anybody, clock, app }
     }
 
     /// A client with this token, or of nobody in particular.

@@ -216,6 +216,30 @@ impl Deployment {
         self
     }
 
+    /// The same deployment on a copy of its database and under a Redis prefix of its own, by another
+    /// clock. No instance may run meanwhile.
+    pub fn copy(&self, clock: Arc<ManualClock>) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        for entry in std::fs::read_dir(self.folder.path()).expect("the data directory") {
+            let entry = entry.expect("an entry of the data directory");
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                std::fs::copy(entry.path(), folder.path().join(entry.file_name())).expect("a copy");
+            }
+        }
+        let database = self.database.as_ref().map(|database| Arc::new(database.copy()));
+        let database_url = database.as_ref().map_or_else(
+            || format!("sqlite:{}", folder.path().join("alpine.db").display()),
+            |database| database.url().to_owned(),
+        );
+        let prefix = redis_prefix().trim_end_matches(':').to_owned();
+        let copied = Self { folder, database, clock: Some(clock), ..self.clone() };
+        let data = copied.folder.path().display().to_string();
+        copied
+            .with("DATABASE_URL", &database_url)
+            .with("ALPINE__DATA_DIR", &data)
+            .with("ALPINE__REDIS__KEY_PREFIX", &prefix)
+    }
+
     /// Starts an instance on a host whose clocks are wrong by `skew` seconds.
     pub async fn start(&self, skew: i64) -> TestApp {
         let mut loaded = load(&Sources {

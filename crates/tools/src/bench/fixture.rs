@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 const SECRET: &str = "b0f1c2d3e4a5968778695a4b3c2d1e0f00112233";
 /// Real signals of a producer, to the letter.
 const SIGNALS: &str = "crates/domain/tests/data/argo-signals.jsonl";
-const SIGNALS_STORED: usize = 200;
+pub(super) const SIGNALS_STORED: usize = 200;
 /// Far above what a benchmark sends: limits are counted, but refuse nobody.
 const NO_LIMIT: i64 = 4_000_000_000;
 
@@ -53,6 +53,8 @@ pub(super) fn config(folder: &Path, workers: usize) -> Result<Config> {
         "rate_limits.elite.per_minute",
         "rate_limits.elite.per_hour",
         "rate_limits.address.per_minute",
+        "rate_limits.anonymous.per_minute",
+        "rate_limits.anonymous.per_hour",
     ] {
         arguments.push((key, toml::Value::from(NO_LIMIT)));
     }
@@ -82,11 +84,16 @@ pub(super) fn prepare(folder: &Path, users: usize) -> Result<Fixture> {
     Ok(fixture)
 }
 
-async fn store_signals(core: &Core) -> Result<()> {
+/// The bodies of signals that there are to be stored, all of them.
+pub(super) fn signals() -> Result<Vec<String>> {
     let path = crate::workspace::root().join(SIGNALS);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;
-    let batch: Vec<&str> = text.lines().take(SIGNALS_STORED).collect();
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+async fn store_signals(core: &Core) -> Result<()> {
+    let batch: Vec<String> = signals()?.into_iter().take(SIGNALS_STORED).collect();
     let (producer, _) = core.use_cases.producers.create("bench", false).await?;
     let results =
         core.use_cases.intake.submit_batch(&producer, batch.join("\n").as_bytes(), 65_536).await?;

@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 }
 
 /// The same command, built as releases are: nobody serves with a debug build.
-fn as_released() -> Result<bool> {
+pub(super) fn as_released() -> Result<bool> {
     eprintln!("building with the profile of releases, dist; the first time takes some minutes");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)

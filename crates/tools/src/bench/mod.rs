@@ -2,6 +2,7 @@
 
 mod fixture;
 mod hot_path;
+mod leak;
 mod load;
 mod serve;
 mod table;
@@ -21,6 +22,8 @@ pub(crate) struct Arguments {
 enum Bench {
     /// `signals/latest` for many users, beside a bare handler that sends the same bytes
     HotPath(hot_path::Arguments),
+    /// Whether the time of an answer tells a late reader of what is hidden
+    Leak(leak::Arguments),
     /// The server of one variant, until its standard input closes
     #[command(hide = true)]
     Serve(serve::Arguments),
@@ -30,6 +33,7 @@ enum Bench {
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.bench {
         Bench::HotPath(arguments) => hot_path::run(arguments),
+        Bench::Leak(arguments) => leak::run(arguments),
         Bench::Serve(arguments) => serve::run(arguments).map(|()| true),
     }
 }

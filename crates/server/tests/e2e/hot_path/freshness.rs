@@ -27,13 +27,17 @@ async fn invariant_13_a_lost_wake_up_is_noticed_by_the_poll() {
     // A read that needs no proof of freshness, and so asks for none.
     let shown = async || b.client().get("signals/latest").await.json();
     assert_eq!(shown().await, json!([]));
-    let body = SignalBody::new("lost-wake-up", "70.0").to_json();
-    producer.post_text("external-signals/sync/signal", body).await.expect(201);
-    let accepted = Instant::now();
-    let seen = async || u16::from(shown().await != json!([]));
-    let unaware = last_without(1, accepted, seen).await;
-    eprintln!("unaware for {unaware:?}");
-    assert!(unaware <= PROMISED, "a read sent {unaware:?} later did not show it");
+    // An instance wakes itself once, when it begins to listen. That may tell of the first signal, and only
+    // the poll of the second.
+    for count in 1..=2 {
+        let body = SignalBody::new(&format!("lost-wake-up-{count}"), "70.0").to_json();
+        producer.post_text("external-signals/sync/signal", body).await.expect(201);
+        let accepted = Instant::now();
+        let seen = async || u16::from(shown().await.as_array().map(Vec::len) == Some(count));
+        let unaware = last_without(1, accepted, seen).await;
+        eprintln!("unaware for {unaware:?}");
+        assert!(unaware <= PROMISED, "a read sent {unaware:?} later did not show it");
+    }
     assert!(cluster.total("redis_breaker_state", "").await == 0, "Redis was in use all the time");
 }
 

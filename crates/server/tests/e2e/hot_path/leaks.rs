@@ -9,13 +9,13 @@ use serde_json::json;
 use super::cluster::measured;
 use crate::{
     alpine::Alpine,
-    support::{Answer, Client, SignalBody},
+    support::{Answer, Client, SignalBody, TestApp},
 };
 
 /// Everything that a client is told, but for what belongs to the request alone.
-type Told = (u16, Vec<(String, String)>, String);
+pub(super) type Told = (u16, Vec<(String, String)>, String);
 
-fn told(answer: &Answer) -> Told {
+pub(super) fn told(answer: &Answer) -> Told {
     let of_the_request =
         |name: &str| ["date", "x-request-id"].contains(&name) || name.contains("ratelimit");
     let headers = answer.headers.iter().map(|(name, value)| (name.as_str(), value));
@@ -32,7 +32,7 @@ fn told(answer: &Answer) -> Told {
 
 /// The path of every GET route of the table that readers may call, so that a new route is covered or
 /// this fails. Left out is what tells of the process and not of signals, and what operators close off.
-fn paths(is_anonymous: bool, signal: &str) -> Vec<String> {
+pub(super) fn paths(is_anonymous: bool, signal: &str) -> Vec<String> {
     const OF_THE_PROCESS: [&str; 5] = ["health", "liveness", "readiness", "metrics", "docs_file"];
     let routes = table(&HttpSettings::default());
     let endpoints = routes.into_iter().map(|route| route.endpoint);
@@ -73,9 +73,9 @@ async fn everything(client: &Client, is_anonymous: bool, signal: &str) -> Vec<(S
     all
 }
 
-async fn misses(alpine: &Alpine) -> u64 {
+async fn misses(app: &TestApp) -> u64 {
     let label = r#"operation="get",outcome="miss""#;
-    measured(&alpine.app, "redis_cache_operations_total", label).await
+    measured(app, "redis_cache_operations_total", label).await
 }
 
 async fn publish(alpine: &Alpine, id: &str, confidence: &str, symbol: &str) -> String {
@@ -158,9 +158,9 @@ async fn invariant_16_what_is_hidden_changes_nothing() {
             let sibling = alpine.app.sibling().await;
             for ((name, is_late, client), before) in readers.iter().zip(&before) {
                 let (is_anonymous, is_hidden) = (*name == "anonymous", is_premium || *is_late);
-                let missed = misses(&alpine).await;
+                let missed = misses(&alpine.app).await;
                 let after = everything(client, is_anonymous, &shown).await;
-                let missed = misses(&alpine).await - missed;
+                let missed = misses(&alpine.app).await - missed;
                 if !is_hidden {
                     assert_ne!(&after, before, "{name} learns at once that step {step} {happened}");
                     continue;

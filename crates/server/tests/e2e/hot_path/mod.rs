@@ -14,4 +14,5 @@ mod leaks;
 mod limits;
 mod outage;
 mod revocation;
+mod twins;
 mod watch;
