@@ -31,6 +31,7 @@
 
 mod api;
 mod app;
+mod at_once;
 pub mod cached;
 mod context;
 pub mod doc;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus::{
     Histogram, HistogramVec, IntCounter, IntCounterVec, Registry,
     register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
+    register_int_counter_with_registry,
 };
 
 /// Upper bounds of the duration's buckets, in seconds.
@@ -19,6 +20,8 @@ const LABELS: &[&str] = &["route", "method", "status"];
 pub(crate) struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
+    /// Files that ended in the middle.
+    pub(crate) broken_exports: IntCounter,
     /// Of answers that no route gave: preflights.
     pub(crate) unrouted: RouteMetrics,
 }
@@ -44,8 +47,13 @@ impl Metrics {
             BUCKETS.to_vec(),
             registry
         )?;
+        let broken_exports = register_int_counter_with_registry!(
+            "http_exports_broken_off_total",
+            "Exports that ended in the middle, because the rest could not be read.",
+            registry
+        )?;
         let unrouted = resolve(&requests, &durations, "none", "OTHER");
-        Ok(Self { requests, durations, unrouted })
+        Ok(Self { requests, durations, broken_exports, unrouted })
     }
 
     pub(crate) fn route(&self, route: &str, method: &str) -> RouteMetrics {

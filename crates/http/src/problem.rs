@@ -199,6 +199,11 @@ impl Problem {
         Self::new(&RATE_LIMITED, detail).retry_after(retry_after)
     }
 
+    /// 429 for something of which the caller has as much at once as it may.
+    pub(crate) fn too_many_at_once(detail: String, retry_after: Duration) -> Self {
+        Self::new(&RATE_LIMITED, detail).retry_after(retry_after)
+    }
+
     fn retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
@@ -229,8 +234,22 @@ impl Problem {
         self.0.source.as_deref()
     }
 
-    /// The answer. `path` comes without its query, which may hold secrets.
-    pub fn respond(&self, path: &str, request_id: &str) -> HttpResponse {
+    /// What only operators may see, with everything that caused it; empty if nothing is known.
+    pub(crate) fn causes(&self) -> String {
+        let mut text = String::new();
+        let mut next = self.source().map(|source| source as &dyn std::error::Error);
+        while let Some(error) = next {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&error.to_string());
+            next = error.source();
+        }
+        text
+    }
+
+    /// The document as JSON. `path` comes without its query, which may hold secrets.
+    pub(crate) fn document(&self, path: &str, request_id: &str) -> Vec<u8> {
         let document = Document {
             r#type: format!("/problems/{}", self.0.kind.slug),
             title: self.0.kind.title,
@@ -249,6 +268,11 @@ impl Problem {
             message: &self.0.detail,
             path,
         };
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+
+    /// The answer. `path` comes without its query, which may hold secrets.
+    pub fn respond(&self, path: &str, request_id: &str) -> HttpResponse {
         let mut answer = HttpResponse::build(self.status());
         answer.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
         answer.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -265,7 +289,7 @@ impl Problem {
             // RFC 9110, section 12.5.3: tells that it was the coding, and which ones would do.
             answer.insert_header((header::ACCEPT_ENCODING, "identity"));
         }
-        answer.body(serde_json::to_vec(&document).unwrap_or_default())
+        answer.body(self.document(path, request_id))
     }
 }
 

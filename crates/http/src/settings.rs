@@ -79,6 +79,8 @@ pub struct HttpSection {
     /// Bytes a second that a client has to read over that time.
     #[serde(deserialize_with = "size")]
     pub send_floor: usize,
+    /// Exports that one account may have under way at once on this instance, at least 1.
+    pub max_exports_per_account: usize,
     /// The largest request body, in bytes, where a route says nothing else.
     #[serde(deserialize_with = "size")]
     pub body_limit: usize,

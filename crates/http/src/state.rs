@@ -17,7 +17,9 @@ use alpine_domain::{
 use async_trait::async_trait;
 use prometheus::Registry;
 
-use crate::{health::Health, metrics::Metrics, policies::Limits, settings::HttpSettings};
+use crate::{
+    at_once::AtOnce, health::Health, metrics::Metrics, policies::Limits, settings::HttpSettings,
+};
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.
 #[async_trait]
@@ -63,6 +65,8 @@ pub struct AppState {
     pub(crate) registry: Registry,
     pub(crate) health: Health,
     pub(crate) limits: Limits,
+    /// Exports under way.
+    pub(crate) exports: AtOnce,
     pub(crate) hsts: Option<HeaderValue>,
     draining: AtomicBool,
 }
@@ -81,6 +85,7 @@ impl AppState {
             metrics: Metrics::register(&registry)?,
             health: Health::new(services.probes.clone(), settings.health.probe_timeout),
             limits: Limits::new(&settings.limits).map_err(prometheus::Error::Msg)?,
+            exports: AtOnce::new(settings.http.max_exports_per_account),
             hsts: hsts(settings.http.hsts),
             services: Arc::new(services),
             settings,

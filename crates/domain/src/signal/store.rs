@@ -124,7 +124,7 @@ pub trait SignalReader: Send + Sync {
     /// One signal with whatever outcome it has.
     async fn find(&self, id: SignalId) -> Result<Option<Signal>>;
 
-    /// One signal by the producer's id.
+    /// One signal by the producer's id; none if it cannot be read.
     async fn find_external(
         &self,
         producer: ProducerId,

@@ -182,8 +182,8 @@ pub(crate) fn log_failure(problem: &Problem, info: &RequestInfo) {
     if !problem.status().is_server_error() {
         return;
     }
-    let cause = problem.source().map(|source| chain(source));
-    let cause = cause.as_deref().unwrap_or_default();
+    let cause = problem.causes();
+    let cause = cause.as_str();
     if problem.slug() == problem::INTERNAL.slug {
         tracing::error!(request_id = info.request_id(), cause, "request failed");
     } else {
@@ -194,15 +194,4 @@ pub(crate) fn log_failure(problem: &Problem, info: &RequestInfo) {
             "request refused for now"
         );
     }
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

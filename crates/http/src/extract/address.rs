@@ -59,7 +59,7 @@ impl ClientAddress {
 }
 
 /// The group that limits count by: an IPv4 address, or the /64 that an IPv6 customer is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AddressGroup {
     V4([u8; 4]),
     V6(u64),

@@ -13,6 +13,7 @@ use std::{
 use alpine_domain::{
     Error, Result, Timestamp,
     account::digest,
+    page::Slice,
     ports::{
         blacklist::TokenBlacklist,
         cache::{
@@ -24,6 +25,8 @@ use alpine_domain::{
             AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
         },
     },
+    producer::ProducerId,
+    signal::{ExternalId, Signal, SignalId, SignalQuery, SignalReader},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -216,5 +219,38 @@ impl crate::Freshness for Switch {
     }
     async fn catch_up(&self) -> Result<()> {
         Err(Error::unavailable("the event log", "gone"))
+    }
+}
+
+/// A reader of signals that goes away in the middle, over the real one.
+pub(super) struct Fading {
+    pub(super) reader: Arc<dyn SignalReader>,
+    /// Lists that it still gives.
+    pub(super) lists_left: AtomicUsize,
+}
+
+#[async_trait]
+impl SignalReader for Fading {
+    async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
+        let take = |left: usize| left.checked_sub(1);
+        if self.lists_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_err() {
+            return Err(Error::unavailable("the database", "10.1.2.3 hung up"));
+        }
+        self.reader.list(query, slice).await
+    }
+    async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
+        self.reader.count(query, cap).await
+    }
+    async fn find(&self, id: SignalId) -> Result<Option<Signal>> {
+        self.reader.find(id).await
+    }
+    async fn find_external(&self, producer: ProducerId, id: &ExternalId) -> Result<Option<Signal>> {
+        self.reader.find_external(producer, id).await
+    }
+    async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>> {
+        self.reader.next_change_after(query).await
+    }
+    async fn has_simulations(&self) -> Result<bool> {
+        self.reader.has_simulations().await
     }
 }

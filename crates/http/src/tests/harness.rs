@@ -36,12 +36,13 @@ use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::fakes::{Blacklist, Cache, Counting, Limiter, Part, Plain, Switch};
+use super::fakes::{Blacklist, Cache, Counting, Fading, Limiter, Part, Plain, Switch};
 use crate::{AppState, HttpSettings, Route, Services, routes};
 
 pub(super) struct World {
     pub(super) state: web::Data<AppState>,
     pub(super) stores: Stores,
+    pub(super) reader: Arc<Fading>,
     pub(super) cache: Arc<Cache>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) fresh: Arc<Switch>,
@@ -95,7 +96,10 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
     Migrator::connect(&place).unwrap().run().unwrap();
     let registry = prometheus::Registry::new();
     let database = Database::open(place, &registry).unwrap();
-    let stores = stores(&database);
+    let mut stores = stores(&database);
+    let reader = stores.signal_reader.clone();
+    let reader = Arc::new(Fading { reader, lists_left: AtomicUsize::new(usize::MAX) });
+    stores.signal_reader = reader.clone();
     let cache = Arc::new(Cache::default());
     let limiter = Arc::new(Limiter::default());
     let fresh = Arc::new(Switch(AtomicBool::new(true)));
@@ -131,6 +135,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
     let world = World {
         state,
         stores,
+        reader,
         cache,
         limiter,
         fresh,

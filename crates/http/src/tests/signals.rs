@@ -1,6 +1,6 @@
 //! Shapes of signals, files, and bodies from the cache.
 
-use std::io::Read as _;
+use std::{io::Read as _, sync::atomic::Ordering};
 
 use actix_web::http::StatusCode;
 use alpine_domain::{
@@ -125,6 +125,89 @@ async fn files_are_streamed_in_three_forms() {
     assert_eq!(answer.json().as_array().unwrap().len(), 1_203);
     let answer = world.get_as(&token, "/api/v1/signals/export?format=ndjson&period=7d").await;
     assert_eq!(String::from_utf8_lossy(&answer.body).lines().count(), 1_203);
+}
+
+/// What arrives of a file whose rest cannot be read, over a real connection: its whole chunks.
+async fn broken_export(world: &World, token: &str, format: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let state = world.state.clone();
+    let server = actix_web::HttpServer::new(move || crate::build_app(state.clone()))
+        .workers(1)
+        .disable_signals()
+        .bind(("127.0.0.1", 0))
+        .unwrap();
+    let address = server.addrs()[0];
+    let running = server.run();
+    let handle = running.handle();
+    actix_web::rt::spawn(running);
+    let head = format!(
+        "GET /api/v1/signals/export?format={format} HTTP/1.1\r\nHost: x\r\n\
+         Authorization: Bearer {token}\r\nX-Request-Id: req-{format}\r\n\r\n"
+    );
+    let answer = actix_web::web::block(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        // However the connection ends.
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).unwrap()
+    });
+    let answer = answer.await.unwrap();
+    handle.stop(false).await;
+    let (head, mut rest) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("chunked"), "{head}");
+    let mut body = String::new();
+    while let Some((size, chunk)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        assert!(size > 0, "the transfer looks complete");
+        body.push_str(&chunk[..size]);
+        rest = chunk[size..].strip_prefix("\r\n").unwrap();
+    }
+    body
+}
+
+#[actix_web::test]
+async fn a_file_that_cannot_be_finished_says_so() {
+    for format in ["ndjson", "json", "csv"] {
+        let (world, _) = with_signals(1_203);
+        world.reader.lists_left.store(1, Ordering::SeqCst);
+        let token = world.token(Tier::Elite, Role::User);
+        let body = broken_export(&world, &token, format).await;
+        assert!(!body.contains("10.1.2.3"), "{body}");
+        let (rows, last) = body.trim_end().rsplit_once('\n').unwrap_or(("", &body));
+        match format {
+            "ndjson" => {
+                assert_eq!(rows.lines().count(), 500);
+                let last: serde_json::Value = serde_json::from_str(last).unwrap();
+                let error = &last["error"];
+                assert_eq!(error["type"], "/problems/unavailable");
+                assert_eq!(
+                    (&error["request_id"], &error["status"]),
+                    (&"req-ndjson".into(), &503.into())
+                );
+            }
+            "json" => {
+                assert!(serde_json::from_str::<serde_json::Value>(&body).is_err());
+                let closed: serde_json::Value = serde_json::from_str(&format!("{body}]")).unwrap();
+                let closed = closed.as_array().unwrap();
+                assert_eq!(closed.len(), 501);
+                assert_eq!(closed[500]["error"]["request_id"], "req-json");
+            }
+            _ => {
+                assert_eq!(rows.lines().count(), 501);
+                assert!(last.starts_with("\"the export broke off here: {\"\"type"), "{last}");
+                assert_eq!(body.matches('"').count() % 2, 1, "the last cell is not closed");
+            }
+        }
+        let metrics = world.get("/metrics").await;
+        let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
+        assert!(metrics.contains("http_exports_broken_off_total 1\n"));
+        // Its place is free again.
+        world.reader.lists_left.store(usize::MAX, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert_eq!(world.get_as(&token, "/api/v1/signals/export").await.status, 200);
+        }
+    }
 }
 
 #[actix_web::test]

@@ -25,6 +25,7 @@ use crate::{
     rows::{NewOutcomeRow, NewSignalRow, OutcomeRow, SignalRow},
     schema::{outcomes, signals},
     signal_ids::SignalIds,
+    unreadable::UnreadableRows,
 };
 
 /// Ids for each look-up, well below the parameters that a statement may have.
@@ -204,10 +205,11 @@ fn hash_anew(
     Ok(())
 }
 
-/// One signal by the producer's id, with whatever outcome it has.
+/// One signal by the producer's id, with whatever outcome it has; none, noted, if it cannot be read.
 pub(super) fn find_external(
     conn: &mut AnyConnection,
     ids: &SignalIds,
+    unreadable: &UnreadableRows,
     producer: i64,
     external_id: &ExternalId,
 ) -> Result<Option<Signal>, Failure> {
@@ -218,16 +220,22 @@ pub(super) fn find_external(
         .select((signals::all_columns, outcomes::all_columns.nullable()))
         .first(conn)
         .optional()?;
-    Ok(row.map(|(signal, outcome)| signal.signal(ids, outcome)).transpose()?)
+    let Some((signal, outcome)) = row else { return Ok(None) };
+    let id = ids.public(signal.id)?;
+    Ok(unreadable.leave_out("signals", id, signal.signal(ids, outcome)))
 }
 
 pub(super) fn record_outcome(
     unit: &mut Unit<'_>,
     ids: &SignalIds,
+    unreadable: &UnreadableRows,
     reported: &NewOutcome,
 ) -> Result<OutcomeRecorded, Failure> {
     let producer = reported.producer.get();
-    let Some(mut signal) = find_external(unit.conn, ids, producer, &reported.external_id)? else {
+    let find = |conn: &mut AnyConnection| {
+        find_external(conn, ids, unreadable, producer, &reported.external_id)
+    };
+    let Some(mut signal) = find(unit.conn)? else {
         return Ok(OutcomeRecorded::UnknownSignal);
     };
     if signal.outcome.is_none() {
@@ -236,8 +244,7 @@ pub(super) fn record_outcome(
         let confidence = signal.content.confidence.percent();
         if close(unit, ids, &[(row, confidence, outcome.clone())])?.is_empty() {
             // Somebody else closed it a moment ago.
-            signal =
-                find_external(unit.conn, ids, producer, &reported.external_id)?.unwrap_or(signal);
+            signal = find(unit.conn)?.unwrap_or(signal);
         } else {
             signal.outcome = Some(outcome);
             return Ok(OutcomeRecorded::Closed(signal));

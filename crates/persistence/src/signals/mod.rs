@@ -83,7 +83,7 @@ impl SignalStore for Signals {
         self.0
             .write("signal_record_outcome", move |unit| {
                 let ids = database.signal_ids(unit.conn)?;
-                intake::record_outcome(unit, &ids, &outcome)
+                intake::record_outcome(unit, &ids, &database.unreadable(), &outcome)
             })
             .await
     }
@@ -159,7 +159,8 @@ impl SignalReader for Signals {
         self.0
             .read("signal_find_external", move |conn| {
                 let ids = database.signal_ids(conn)?;
-                intake::find_external(conn, &ids, producer.get(), &external_id)
+                let unreadable = database.unreadable();
+                intake::find_external(conn, &ids, &unreadable, producer.get(), &external_id)
             })
             .await
     }

@@ -6,8 +6,8 @@ use alpine_domain::{
     Timestamp,
     page::{Cursor, Slice},
     signal::{
-        Accepted, Released, Signal, SignalId, SignalQuery, SignalReader as _, SignalState,
-        SignalStatus, SignalStore as _,
+        Accepted, ExternalId, NewOutcome, OutcomeRecorded, Released, Signal, SignalId, SignalQuery,
+        SignalReader as _, SignalState, SignalStatus, SignalStore as _,
     },
     statistics::{PerformanceFilter, StatisticsStore as _},
 };
@@ -220,8 +220,6 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
     let open = SignalQuery { state: SignalState::Open, ..SignalQuery::all(at(10)) };
     let page = bed.signals.list(&open, Slice::first(5)).await.unwrap();
     assert_eq!(ids(&page)[1..], newest_first(&[5, 4, 3, 2]));
-    let bad = bed.signals.find_external(argo.id, &"BAD-1".parse().unwrap()).await;
-    assert!(matches!(bad, Err(alpine_domain::Error::Internal(_))), "{bad:?}");
     let count = |text: &str| {
         let line = text
             .lines()
@@ -238,6 +236,16 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
     let before = count(&metrics());
     assert_eq!(bed.signals.find(unreadable).await.unwrap(), None);
     assert_eq!(count(&metrics()), before + 1);
+    // An outcome finds no such signal either, be it the signal or its outcome that cannot be read.
+    for id in ["BAD-1", "BAD-3"] {
+        let before = count(&metrics());
+        let external_id: ExternalId = id.parse().unwrap();
+        assert_eq!(bed.signals.find_external(argo.id, &external_id).await.unwrap(), None);
+        let report = NewOutcome { external_id, ..outcome(&news[0], "110", 30) };
+        let answer = bed.signals.record_outcome(report).await.unwrap();
+        assert_eq!(answer, OutcomeRecorded::UnknownSignal, "{id}");
+        assert_eq!(count(&metrics()), before + 2);
+    }
     // What no calendar tells is in no figure either, and takes none away.
     let filter = PerformanceFilter::all(Released::all(at(1_000_000)));
     let points = bed.signals.closed_points(&filter, None, 10).await.unwrap();

@@ -285,6 +285,11 @@ impl Rules {
             "must be at least 1s",
         );
         self.demand(http.send_floor >= 1, "http.send_floor", "must be at least 1 byte");
+        self.demand(
+            http.max_exports_per_account >= 1,
+            "http.max_exports_per_account",
+            "must be at least 1",
+        );
         self.demand(http.max_connections >= 1, "http.max_connections", "must be at least 1");
         self.demand(
             http.backlog >= 1 && i32::try_from(http.backlog).is_ok(),

@@ -16,6 +16,7 @@ mod support;
 mod accounts;
 mod alpine;
 mod connections;
+mod exports;
 mod faults;
 mod feed;
 mod field_reports;

@@ -19,7 +19,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[(
     &[
         &["problem", "settings", "limit_settings", "policies", "json", "health", "metrics"],
         &["extract"],
-        &["doc"],
+        &["doc", "at_once"],
         &["state", "endpoint"],
         &["openapi", "request_info"],
         &["limit"],

@@ -44,7 +44,12 @@ pub(crate) fn find() -> Doc {
 }
 
 pub(crate) fn export() -> Doc {
-    doc("Signals as a file", "The file, streamed.")
+    doc(
+        "Signals as a file",
+        "The file, streamed. One that cannot be finished ends in a broken transfer and, before that, in \
+         `{\"error\": problem}` as the last line (ndjson) or element (json, whose bracket is missing), or \
+         in a quoted cell that is not closed (csv). An account has a bounded number of exports at once: 429.",
+    )
         .parameters(&parameters::export())
         .gives_other("text/csv")
         .gives_list::<views::SignalView<'_>>()

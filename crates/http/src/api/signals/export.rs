@@ -1,10 +1,12 @@
 //! Signals as a file, streamed: rows are read from the store as fast as the client takes them.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
     http::header::{ACCEPT, CONTENT_DISPOSITION},
+    rt::time::sleep,
+    web,
 };
 use alpine_domain::{
     Error, Result,
@@ -15,16 +17,26 @@ use futures_util::stream;
 
 use super::{file_format::FileFormat, parameters, views::SignalView};
 use crate::{
+    at_once::Place,
     context::Context,
     extract::accept::accepts_media,
     problem::{self, Problem},
+    request_info::RequestInfo,
+    state::AppState,
 };
 
+/// When a caller who has as many exports as allowed may try again: nobody knows how long theirs take.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long the end of a broken file has to reach the client before the connection is broken off.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// `GET signals/export`. The first rows are read before anything is answered, so that a store that is
-/// away is a 503; one that goes away later breaks the connection off, and no file looks complete.
+/// away is a 503; for one that goes away later see [`File::break_off`].
 pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
     let ((format, days), _) = context.parameters(&parameters::export())?;
     check_accept(&context, format)?;
+    let place = take_place(&context)?;
     let services = &context.state.services;
     let catalogue = Arc::clone(&services.use_cases.catalogue);
     let mut export = catalogue.export(context.viewer(), days);
@@ -39,11 +51,28 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
         rows: 0,
         ready: VecDeque::from([Bytes::from_static(format.head(marks_simulated))]),
         next: Next::Batch(first),
+        request: Request {
+            state: Rc::clone(&context.state),
+            info: Rc::clone(&context.info),
+            path: context.request.path().to_owned(),
+        },
+        _place: place,
     };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
         .content_type(format.content_type())
         .streaming(stream::try_unfold(file, File::step)))
+}
+
+fn take_place(context: &Context) -> problem::Result<Place> {
+    let exports = &context.state.exports;
+    exports.take(&context.caller, context.address).ok_or_else(|| {
+        let most = exports.at_most();
+        let detail = format!(
+            "{most} exports at once are as many as one account may have; end one, or see Retry-After"
+        );
+        Problem::too_many_at_once(detail, TRY_AGAIN)
+    })
 }
 
 fn check_accept(context: &Context, format: FileFormat) -> problem::Result<()> {
@@ -64,35 +93,83 @@ struct File {
     rows: u64,
     ready: VecDeque<Bytes>,
     next: Next,
+    request: Request,
+    /// Given back when the file ends or its client goes away: both drop this.
+    _place: Place,
+}
+
+/// What the end of a broken file tells of.
+struct Request {
+    state: Rc<web::Data<AppState>>,
+    info: Rc<RequestInfo>,
+    path: String,
 }
 
 enum Next {
     Batch(Option<Vec<Signal>>),
     Ask,
     Nothing,
+    /// The file's last words were said.
+    Broken(Error),
 }
 
 impl File {
     async fn step(mut self) -> Result<Option<(Bytes, Self)>, Error> {
+        if let Next::Broken(_) = self.next {
+            sleep(LAST_WORDS).await;
+        }
+        let chunk = match std::mem::replace(&mut self.next, Next::Ask) {
+            Next::Broken(error) => return Err(error),
+            next => match self.advance(next).await {
+                Ok(chunk) => chunk,
+                Err(error) => Some(self.break_off(error)),
+            },
+        };
+        Ok(chunk.map(|chunk| (chunk, self)))
+    }
+
+    /// The next bytes that are not none, or the end.
+    async fn advance(&mut self, mut next: Next) -> Result<Option<Bytes>> {
         loop {
             while let Some(chunk) = self.ready.pop_front() {
                 if !chunk.is_empty() {
-                    return Ok(Some((chunk, self)));
+                    self.next = next;
+                    return Ok(Some(chunk));
                 }
             }
-            let batch = match std::mem::replace(&mut self.next, Next::Ask) {
+            let batch = match next {
                 Next::Batch(batch) => batch,
                 Next::Ask => self.catalogue.export_batch(&mut self.export).await?,
                 Next::Nothing => return Ok(None),
+                Next::Broken(error) => return Err(error),
             };
             let chunk = if let Some(signals) = batch {
+                next = Next::Ask;
                 self.write(&signals)?
             } else {
-                self.next = Next::Nothing;
+                next = Next::Nothing;
                 Bytes::from_static(self.format.tail())
             };
             self.ready.push_back(chunk);
         }
+    }
+
+    /// A file that cannot go on says so in its last line, is counted and logged, and then breaks the
+    /// transfer off: its chunks have no end, and its gzip neither. The last line matters where that is lost,
+    /// behind a proxy that speaks HTTP/1.0 for example.
+    fn break_off(&mut self, error: Error) -> Bytes {
+        let (problem, request) = (Problem::from(error), &self.request);
+        request.state.metrics.broken_exports.inc();
+        tracing::warn!(
+            request_id = request.info.request_id(),
+            cause = problem.causes(),
+            problem = problem.slug(),
+            rows = self.rows,
+            "an export broke off"
+        );
+        let document = problem.document(&request.path, request.info.request_id());
+        self.next = Next::Broken(Error::internal("the export broke off"));
+        self.format.broken_tail(self.rows, &document).into()
     }
 
     fn write(&mut self, signals: &[Signal]) -> Result<Bytes> {

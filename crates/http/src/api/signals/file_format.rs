@@ -46,4 +46,20 @@ impl FileFormat {
             Self::Csv | Self::Ndjson => b"",
         }
     }
+
+    /// What stands behind `rows` rows where the file breaks off, given the problem as a JSON document. No
+    /// reader takes the file for a complete one: JSON lacks its bracket, and CSV has no comments, so
+    /// that it ends in a quoted cell that is not closed, which RFC 4180 has no place for. Readers that
+    /// take it all the same find a row that is no signal.
+    pub(super) fn broken_tail(self, rows: u64, problem: &[u8]) -> Vec<u8> {
+        let error = [b"{\"error\":", problem, b"}\n"].concat();
+        match self {
+            Self::Csv => {
+                let quoted = String::from_utf8_lossy(problem).replace('"', "\"\"");
+                format!("\"the export broke off here: {quoted}\r\n").into_bytes()
+            }
+            Self::Json if rows > 0 => [b",".as_slice(), &error].concat(),
+            Self::Json | Self::Ndjson => error,
+        }
+    }
 }
