@@ -13,7 +13,6 @@ use std::{
 };
 
 use actix_web::{
-    HttpServer,
     dev::{Server, ServerHandle},
     web,
 };
@@ -29,7 +28,10 @@ pub(crate) use self::core::explain;
 pub(crate) use self::settings::database as database_settings;
 use self::tasks::Tasks;
 pub use self::{core::Core, ports::Ports};
-use crate::{config::Config, connections};
+use crate::{
+    config::Config,
+    connections::{self, Counters, Port},
+};
 
 /// Routes besides those of the table, for extensions that live outside of this workspace. Called once for
 /// every worker.
@@ -127,9 +129,11 @@ impl Application {
         let state = web::Data::new(state);
         let address = listener.local_addr()?;
         let metrics_address = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        let server = serve_api(config, &metrics, listener, &state, &core, more_routes)?;
-        let metrics_server =
-            metrics_listener.map(|listener| serve_metrics(listener, &state)).transpose()?;
+        let counters = Counters::register(&metrics)?;
+        let server = serve_api(config, &counters, listener, &state, &core, more_routes)?;
+        let metrics_server = metrics_listener
+            .map(|listener| serve_metrics(config, &counters, listener, &state))
+            .transpose()?;
         let tasks = background(config, &core, &follower);
         Ok(Self {
             address,
@@ -272,30 +276,31 @@ fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
 
 fn serve_api(
     config: &Config,
-    registry: &Registry,
+    counters: &Counters,
     listener: TcpListener,
     state: &web::Data<AppState>,
     core: &Arc<Core>,
     more_routes: MoreRoutes,
 ) -> anyhow::Result<Server> {
     let (state, core) = (state.clone(), core.clone());
-    connections::serve(config, registry, listener, move || {
+    let port = Port::api(config);
+    connections::serve(port, &config.http, counters, listener, move || {
         let mut table = routes::table(&state.settings);
         table.extend(more_routes(&core));
         alpine_http::build(state.clone(), table)
     })
 }
 
-fn serve_metrics(listener: TcpListener, state: &web::Data<AppState>) -> anyhow::Result<Server> {
+fn serve_metrics(
+    config: &Config,
+    counters: &Counters,
+    listener: TcpListener,
+    state: &web::Data<AppState>,
+) -> anyhow::Result<Server> {
     let state = state.clone();
-    let server = HttpServer::new(move || metrics_app(state.clone()))
-        .workers(1)
-        .max_connections(64)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(listener)?
-        .run();
-    Ok(server)
+    connections::serve(Port::metrics(config), &config.http, counters, listener, move || {
+        metrics_app(state.clone())
+    })
 }
 
 fn background(config: &Config, core: &Arc<Core>, follower: &Arc<Follower>) -> Tasks {

@@ -22,6 +22,8 @@ use actix_web::{
     dev::{AppConfig, Server},
     rt::net::TcpStream,
 };
+use alpine_http::HttpSection;
+use ipnet::IpNet;
 use prometheus::{IntCounter, Registry, register_int_counter_with_registry};
 
 use self::{
@@ -35,27 +37,20 @@ use crate::config::Config;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const UNSENT: u32 = 32 * 1024;
 
-/// What every new connection passes.
+/// What is counted of the connections of all ports.
 #[derive(Clone)]
-struct Gate {
-    per_address: PerAddress,
-    pace: Pace,
+pub(crate) struct Counters {
     refused: IntCounter,
     disconnected: IntCounter,
 }
 
-impl Gate {
-    fn new(config: &Config, registry: &Registry) -> Result<Self, prometheus::Error> {
-        let http = &config.http;
+impl Counters {
+    /// Registers `http_connections_refused_total` and `http_slow_readers_disconnected_total`.
+    ///
+    /// # Errors
+    /// When a metric is registered already.
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            per_address: PerAddress::new(
-                http.max_connections_per_address,
-                http.trusted_proxies.clone(),
-            ),
-            pace: Pace {
-                window: http.send_window,
-                bytes: (http.send_floor as u64).saturating_mul(http.send_window.as_secs()),
-            },
             refused: register_int_counter_with_registry!(
                 "http_connections_refused_total",
                 "Connections closed at once, because their address had as many open as it may.",
@@ -68,6 +63,72 @@ impl Gate {
             )?,
         })
     }
+}
+
+/// What differs from port to port. Deadlines and pace are the same on each.
+pub(crate) struct Port {
+    /// Its name in the log.
+    name: &'static str,
+    workers: usize,
+    /// Connections at most, over all workers.
+    max_connections: usize,
+    max_connections_per_address: usize,
+    /// Who connects for many clients.
+    proxies: Vec<IpNet>,
+    /// How long requests under way may take to end at shutdown.
+    grace: Duration,
+}
+
+impl Port {
+    /// The port of the API.
+    pub(crate) fn api(config: &Config) -> Self {
+        let http = &config.http;
+        let workers = match http.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            given => given,
+        };
+        Self {
+            name: "api",
+            workers,
+            max_connections: http.max_connections,
+            max_connections_per_address: http.max_connections_per_address,
+            proxies: http.trusted_proxies.clone(),
+            grace: config.shutdown.grace,
+        }
+    }
+
+    /// The port of the metrics: few ask there, and one address does not take all of it.
+    pub(crate) fn metrics(config: &Config) -> Self {
+        Self {
+            name: "metrics",
+            workers: 1,
+            max_connections: 64,
+            max_connections_per_address: config.http.max_connections_per_address.min(32),
+            proxies: Vec::new(),
+            grace: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What every new connection passes.
+#[derive(Clone)]
+struct Gate {
+    per_address: PerAddress,
+    pace: Pace,
+    counters: Counters,
+}
+
+impl Gate {
+    fn new(http: &HttpSection, at_most: usize, proxies: Vec<IpNet>, counters: Counters) -> Self {
+        Self {
+            per_address: PerAddress::new(at_most, proxies),
+            pace: Pace {
+                window: http.send_window,
+                bytes: (http.send_floor as u64).saturating_mul(http.send_window.as_secs()),
+            },
+            counters,
+        }
+    }
 
     fn admit(
         &self,
@@ -75,23 +136,24 @@ impl Gate {
     ) -> Result<(Paced, Protocol, Option<SocketAddr>), DispatchError> {
         let peer = stream.peer_addr()?;
         let Ok(place) = self.per_address.admit(peer.ip()) else {
-            self.refused.inc();
+            self.counters.refused.inc();
             return Err(io::Error::from(io::ErrorKind::QuotaExceeded).into());
         };
         // Answers are written whole: holding back the last segment could only delay it.
         stream.set_nodelay(true)?;
-        let stream = Paced::new(stream, self.pace, self.disconnected.clone(), place);
+        let stream = Paced::new(stream, self.pace, self.counters.disconnected.clone(), place);
         Ok((stream, Protocol::Http1, Some(peer)))
     }
 }
 
-/// Serves what `app` builds, once for each worker.
+/// Serves what `app` builds on `port`, once for each of its workers.
 ///
 /// # Errors
-/// When a metric is registered already, or the listener cannot be used.
+/// When the listener cannot be used.
 pub(crate) fn serve<I, S, B>(
-    config: &Config,
-    registry: &Registry,
+    port: Port,
+    http: &HttpSection,
+    counters: &Counters,
     listener: TcpListener,
     app: impl Fn() -> I + Send + Clone + 'static,
 ) -> anyhow::Result<Server>
@@ -105,23 +167,19 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    let gate = Gate::new(config, registry)?;
+    let Port { name, workers, max_connections, max_connections_per_address, proxies, grace } = port;
+    let gate = Gate::new(http, max_connections_per_address, proxies, counters.clone());
     // Connections inherit it.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket2::SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;
-    let http = &config.http;
-    let workers = match http.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        given => given,
-    };
     let (keep_alive, head_timeout) = (http.keep_alive, http.request_head_timeout);
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(http.max_connections.div_ceil(workers))
-        .shutdown_timeout(config.shutdown.grace.as_secs())
+        .max_concurrent_connections(max_connections.div_ceil(workers))
+        .shutdown_timeout(grace.as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
-    let server = builder.listen("api", listener, move || {
+    let server = builder.listen(name, listener, move || {
         let (gate, stopping) = (gate.clone(), stopping.clone());
         let http = HttpService::build()
             // Without it idle connections would use up the grace period.

@@ -155,3 +155,48 @@ async fn an_address_has_a_bounded_number_of_connections() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// The port of the metrics is one like the other: it had none of its deadlines.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_of_the_metrics_has_the_same_deadlines_and_bounds() {
+    let alpine = Process::start(&[
+        ("ALPINE__HTTP__SEND_WINDOW", "1s"),
+        ("ALPINE__HTTP__REQUEST_HEAD_TIMEOUT", "1s"),
+        ("ALPINE__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "4"),
+    ]);
+    // A head that does not come.
+    let mut silent = TcpStream::connect(alpine.metrics).await.unwrap();
+    silent.write_all(b"GET /metrics HTTP/1.1\r\nHost:").await.unwrap();
+    let mut answer = Vec::new();
+    let end = tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut answer));
+    end.await.expect("an end").unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{answer:?}");
+
+    // Answers that nobody reads: more than the operating systems on both sides hold.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    let mut deaf = socket.connect(alpine.metrics).await.unwrap();
+    let started = Instant::now();
+    loop {
+        let request = b"GET /metrics HTTP/1.1\r\nHost: alpine\r\n\r\n";
+        // Its requests are not read either, once enough answers wait.
+        let sent = tokio::time::timeout(Duration::from_millis(20), deaf.write_all(request)).await;
+        if let Ok(Err(_)) = sent {
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "still connected");
+    }
+    assert_eq!(alpine.metric("http_slow_readers_disconnected_total").await, Some(1));
+
+    // More connections than one address may have.
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut socket = TcpStream::connect(alpine.metrics).await.unwrap();
+        socket.write_all(b"GET /health/liveness HTTP/1.1\r\nHost: alpine\r\n\r\n").await.unwrap();
+        let first = socket.read_u8().await;
+        open.push((socket, first.is_ok()));
+    }
+    let further = TcpStream::connect(alpine.metrics).await.unwrap();
+    assert_eq!(ends_with(further).await.unwrap_or_default(), 0, "it is closed at once");
+    drop(open);
+}
