@@ -1,5 +1,8 @@
 //! The tables as Diesel sees them, and the same as a list, so that drift can be found.
 
+/// Where Diesel notes which migrations were applied.
+pub(crate) const MIGRATIONS_TABLE: &str = "__diesel_schema_migrations";
+
 /// Declares tables to Diesel and lists their columns in [`TABLES`].
 macro_rules! tables {
     ($($table:ident ($key:ident) { $($column:ident -> $type:ident $(<$inner:ident>)?,)+ })+) => {

@@ -3,6 +3,7 @@
 pub mod drift;
 mod fingerprint;
 mod lock;
+mod rights;
 mod roles;
 
 use std::{collections::HashSet, time::Duration};
@@ -20,10 +21,12 @@ use diesel::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 pub use fingerprint::SchemaFingerprint;
+pub use rights::RoleRights;
 
 use crate::{
     AnyConnection, DatabaseSettings,
     connection::{Target, open, shown_url},
+    schema::MIGRATIONS_TABLE,
 };
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -140,6 +143,19 @@ impl Migrator {
         }
     }
 
+    /// What the role of PostgreSQL that is connected may do; `None` on SQLite, which has no roles.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] with the database's words.
+    pub fn role_rights(&mut self) -> Result<Option<RoleRights>> {
+        match &mut self.conn {
+            AnyConnection::Postgres(conn) => {
+                RoleRights::of(conn).map(Some).map_err(Error::internal)
+            }
+            AnyConnection::Sqlite(_) => Ok(None),
+        }
+    }
+
     /// The schema as the database has it.
     ///
     /// # Errors
@@ -242,7 +258,7 @@ fn applied(conn: &mut AnyConnection) -> QueryResult<HashSet<String>> {
         #[diesel(sql_type = Text)]
         version: String,
     }
-    const TABLE: &str = "__diesel_schema_migrations";
+    const TABLE: &str = MIGRATIONS_TABLE;
     let exists = match conn {
         AnyConnection::Postgres(_) => {
             format!("SELECT '' AS version WHERE to_regclass('{TABLE}') IS NOT NULL")

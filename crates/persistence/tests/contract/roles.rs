@@ -14,6 +14,49 @@ use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 
 use crate::support::{at, new_account, outcome, signal};
 
+fn missing_rights_are_told(looking: &mut Migrator, migrator: &mut Migrator) {
+    let rights = looking.role_rights().unwrap().unwrap();
+    assert!(!rights.suffice() && rights.lacking.len() >= 10, "{rights:?}");
+    let text = rights.to_string();
+    let users = "SELECT, INSERT, UPDATE, DELETE on public.users";
+    for part in [
+        "the role \"alpine app\" lacks",
+        "on public.__diesel_schema_migrations",
+        "`alpine migrate grant 'alpine app'`",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let of_users = rights.lacking.iter().find(|(table, _)| table == "public.users").unwrap();
+    assert_eq!(format!("{} on {}", of_users.1, of_users.0), users);
+    let owners = migrator.role_rights().unwrap().unwrap();
+    assert_eq!((owners.suffice(), owners.excess()), (true, Some("owns the tables")));
+}
+
+/// And what the role needs not is not asked for.
+fn each_right_that_is_taken_is_told(looking: &mut Migrator, url: impl Fn(&str) -> String) {
+    let rights = looking.role_rights().unwrap().unwrap();
+    assert_eq!((rights.suffice(), rights.excess()), (true, None), "{rights}");
+
+    let mut shell = PgConnection::establish(&url("alpine_owner")).unwrap();
+    for (right, table, told) in [
+        ("DELETE", "events", ("public.events", "DELETE")),
+        ("INSERT, UPDATE", "users", ("public.users", "INSERT, UPDATE")),
+        ("UPDATE (is_active)", "signals", ("public.signals", "UPDATE (is_active)")),
+        ("SELECT", "__diesel_schema_migrations", ("public.__diesel_schema_migrations", "SELECT")),
+    ] {
+        shell.batch_execute(&format!("REVOKE {right} ON {table} FROM \"alpine app\"")).unwrap();
+        let rights = looking.role_rights().unwrap().unwrap();
+        assert_eq!(rights.lacking, [(told.0.to_owned(), told.1.to_owned())]);
+        shell.batch_execute(&format!("GRANT {right} ON {table} TO \"alpine app\"")).unwrap();
+    }
+    shell.batch_execute("CREATE TABLE of_somebody_else (id BIGINT)").unwrap();
+    assert!(looking.role_rights().unwrap().unwrap().suffice());
+    let superuser = DatabaseSettings::new(url("postgres"));
+    let rights = Migrator::connect(&superuser).unwrap().role_rights().unwrap().unwrap();
+    let both = "owns the tables and may switch triggers off";
+    assert_eq!((rights.suffice(), rights.excess()), (true, Some(both)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_role_that_serves_owns_nothing() {
     let Some(server) = own_postgres() else { return };
@@ -37,8 +80,10 @@ async fn the_role_that_serves_owns_nothing() {
     let refused = Producers::new(database.clone()).list().await.unwrap_err();
     let text = format!("{refused:?}");
     assert!(text.contains("permission denied") && text.contains("alpine migrate grant"), "{text}");
+    missing_rights_are_told(&mut looking, &mut migrator);
     migrator.grant("alpine app").unwrap();
     migrator.grant("alpine app").unwrap();
+    each_right_that_is_taken_is_told(&mut looking, url);
 
     // Starting finds the schema complete, whatever migrate_on_start says.
     assert!(looking.status().unwrap().iter().all(|migration| migration.is_applied));

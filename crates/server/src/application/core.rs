@@ -83,27 +83,21 @@ impl Core {
     /// that.
     ///
     /// # Errors
-    /// When migrating fails, or the schema is old and `database.migrate_on_start` is off.
+    /// When migrating fails, the schema is old and `database.migrate_on_start` is off, or the role of the
+    /// connection lacks rights that the service needs.
     pub async fn prepare_schema(&self, config: &Config) -> anyhow::Result<()> {
         let (settings, migrate) = (settings::database(config), config.database.migrate_on_start);
+        let is_production = !config.is_development();
         // Migrations block; requests are not served yet, but other tasks of the runtime go on.
         tokio::task::spawn_blocking(move || {
             let mut migrator = Migrator::connect(&settings).map_err(explain)?;
-            if migrate {
-                let applied = migrator.run().map_err(explain)?;
-                if !applied.is_empty() {
-                    tracing::info!(migrations = applied.len(), "the database is up to date");
-                }
-                return Ok(());
+            // First, since a role without rights cannot even see what was applied.
+            check_rights(&mut migrator)?;
+            bring_up(&mut migrator, migrate)?;
+            if is_production {
+                warn_of_excess(&mut migrator)?;
             }
-            let status = migrator.status().map_err(explain)?;
-            let missing = status.iter().filter(|migration| !migration.is_applied).count();
-            anyhow::ensure!(
-                missing == 0,
-                "the database lacks {missing} migrations; run `alpine migrate run`, or set \
-                 database.migrate_on_start = true",
-            );
-            Ok(())
+            anyhow::Ok(())
         })
         .await?
         .context("preparing the database")?;
@@ -163,4 +157,46 @@ pub(crate) fn explain(error: alpine_domain::Error) -> anyhow::Error {
         }
         other => other.into(),
     }
+}
+
+/// # Errors
+/// What the role of the connection lacks on the tables that there are.
+fn check_rights(migrator: &mut Migrator) -> anyhow::Result<()> {
+    let rights = migrator.role_rights().map_err(explain)?;
+    match rights {
+        Some(rights) if !rights.suffice() => Err(anyhow::anyhow!("{rights}")),
+        _ => Ok(()),
+    }
+}
+
+/// Applies what is pending, or makes sure that nothing is.
+fn bring_up(migrator: &mut Migrator, migrate: bool) -> anyhow::Result<()> {
+    if migrate {
+        let applied = migrator.run().map_err(explain)?;
+        if !applied.is_empty() {
+            tracing::info!(migrations = applied.len(), "the database is up to date");
+        }
+        return Ok(());
+    }
+    let status = migrator.status().map_err(explain)?;
+    let missing = status.iter().filter(|migration| !migration.is_applied).count();
+    anyhow::ensure!(
+        missing == 0,
+        "the database lacks {missing} migrations; run `alpine migrate run`, or set \
+         database.migrate_on_start = true",
+    );
+    Ok(())
+}
+
+/// Says so when whoever gets hold of the service could change what was published.
+fn warn_of_excess(migrator: &mut Migrator) -> anyhow::Result<()> {
+    let Some(rights) = migrator.role_rights().map_err(explain)? else { return Ok(()) };
+    if let Some(excess) = rights.excess() {
+        tracing::warn!(
+            role = rights.role,
+            "the role that serves {excess}: whoever gets hold of the service can change published \
+             signals; let another role own the tables (`alpine migrate grant`)"
+        );
+    }
+    Ok(())
 }

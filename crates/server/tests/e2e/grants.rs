@@ -1,6 +1,9 @@
 //! Whatever grants something is proved to whom it grants: administrators, and addresses of accounts.
 
+use std::process::Command;
+
 use alpine_domain::Error;
+use alpine_testing::own_postgres;
 use serde_json::{Value, json};
 
 use crate::{
@@ -80,4 +83,52 @@ async fn passwords_are_not_guessed_by_changing_the_address() {
         assert_eq!(answers, expected);
     })
     .await;
+}
+
+/// It started once, and failed at each request.
+#[test]
+fn a_role_without_rights_does_not_start_and_is_told_which_it_lacks() {
+    let Some(server) = own_postgres() else { return };
+    for sql in [
+        "CREATE ROLE alpine_owner LOGIN",
+        "CREATE ROLE alpine LOGIN",
+        "CREATE DATABASE alpine OWNER alpine_owner",
+    ] {
+        server.execute(sql).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let run = |role: &str, arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_alpine"))
+            .args(arguments)
+            .env_clear()
+            .env("ALPINE__DATA_DIR", folder.path())
+            .env("ALPINE__DATABASE__MIGRATE_ON_START", "false")
+            .env("JWT_SECRET", crate::support::SECRET)
+            .env("DATABASE_URL", format!("postgres://{role}@127.0.0.1:{}/alpine", server.port()))
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    // What every start does, without serving.
+    let start = ["producer", "create", "argo"];
+    let (_, told) = run("alpine_owner", &start);
+    assert!(told.contains("lacks") && told.contains("migrations"), "{told}");
+    let (migrated, told) = run("alpine_owner", &["migrate", "run"]);
+    assert!(migrated, "{told}");
+    for arguments in [&start[..], &["serve"]] {
+        let (started, told) = run("alpine", arguments);
+        assert!(!started, "{told}");
+        for part in [
+            "the role alpine lacks SELECT on public.__diesel_schema_migrations",
+            "SELECT, INSERT, UPDATE, DELETE on public.api_keys",
+            "`alpine migrate grant 'alpine'`",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    let (granted, told) = run("alpine_owner", &["migrate", "grant", "alpine"]);
+    assert!(granted, "{told}");
+    let (started, told) = run("alpine", &start);
+    assert!(started, "{told}");
 }
