@@ -89,22 +89,62 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit.trim_start()))
 }
 
-/// For `#[serde(deserialize_with)]`: [`parse_duration`].
+/// For `#[serde(deserialize_with)]`: [`parse_duration`], longer than nothing.
+///
+/// # Errors
+/// As that, and for zero.
+pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let span = duration_or_zero(deserializer)?;
+    if span.is_zero() { Err(D::Error::custom("must be longer than 0s")) } else { Ok(span) }
+}
+
+/// For `#[serde(deserialize_with)]`: [`parse_duration`], where zero has a meaning of its own.
 ///
 /// # Errors
 /// As that.
-pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub fn duration_or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_duration(&text).map_err(D::Error::custom)
 }
 
-/// For `#[serde(deserialize_with)]`: [`parse_size`].
+/// For `#[serde(deserialize_with)]`: a whole number from `MIN` to `MAX`.
 ///
 /// # Errors
-/// As that.
+/// Says which numbers are taken.
+pub fn within<'de, T, D, const MIN: u64, const MAX: u64>(deserializer: D) -> Result<T, D::Error>
+where
+    T: TryFrom<u64>,
+    D: Deserializer<'de>,
+{
+    let number = u64::deserialize(deserializer)?;
+    let taken = Some(number).filter(|number| (MIN..=MAX).contains(number));
+    let reason = || D::Error::custom(format!("must be between {MIN} and {MAX}"));
+    taken.and_then(|number| T::try_from(number).ok()).ok_or_else(reason)
+}
+
+/// For `#[serde(deserialize_with)]`: a whole number, 1 or more.
+///
+/// # Errors
+/// Says so.
+pub fn at_least_one<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + PartialOrd + From<u8>,
+    D: Deserializer<'de>,
+{
+    let number = T::deserialize(deserializer)?;
+    if number < T::from(1) { Err(D::Error::custom("must be at least 1")) } else { Ok(number) }
+}
+
+/// For `#[serde(deserialize_with)]`: [`parse_size`], one byte or more.
+///
+/// # Errors
+/// As that, and for zero.
 pub fn size<'de, T: TryFrom<usize>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let text = String::deserialize(deserializer)?;
     let bytes = parse_size(&text).map_err(D::Error::custom)?;
+    if bytes == 0 {
+        return Err(D::Error::custom("must be at least 1B"));
+    }
     T::try_from(bytes).map_err(|_| D::Error::custom("is too large"))
 }
 
@@ -132,7 +172,10 @@ where
     D: Deserializer<'de>,
 {
     let read = |(name, text): (String, String)| {
-        let entry = || Ok((name.parse()?, parse_duration(&text)?));
+        let entry = || match parse_duration(&text)? {
+            Duration::ZERO => Err("must be longer than 0s"),
+            span => Ok((name.parse()?, span)),
+        };
         entry().map_err(|reason: &str| D::Error::custom(format!("{name}: {reason}")))
     };
     BTreeMap::<String, String>::deserialize(deserializer)?.into_iter().map(read).collect()

@@ -8,7 +8,7 @@ use std::{
 use actix_web::http::header::HeaderName;
 use alpine_domain::{
     plan::Plan,
-    settings::{defaults, duration, optional, size},
+    settings::{at_least_one, defaults, duration, duration_or_zero, optional, size, within},
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -57,12 +57,16 @@ pub struct HttpSection {
     /// Where to listen; port 0 takes a free one.
     pub bind: SocketAddr,
     /// Worker threads; 0 means one for each processor.
+    #[serde(deserialize_with = "within::<_, _, 0, 512>")]
     pub workers: usize,
     /// Open connections at most, over all workers.
+    #[serde(deserialize_with = "at_least_one")]
     pub max_connections: usize,
     /// Open connections of one address at most, proxies excepted.
+    #[serde(deserialize_with = "at_least_one")]
     pub max_connections_per_address: usize,
     /// Connections that the operating system keeps waiting.
+    #[serde(deserialize_with = "within::<_, _, 1, 2147483647>")]
     pub backlog: u32,
     /// How long an idle connection is kept.
     #[serde(deserialize_with = "duration")]
@@ -80,6 +84,7 @@ pub struct HttpSection {
     #[serde(deserialize_with = "size")]
     pub send_floor: usize,
     /// Exports that one account may have under way at once on this instance, at least 1.
+    #[serde(deserialize_with = "at_least_one")]
     pub max_exports_per_account: usize,
     /// The largest request body, in bytes, where a route says nothing else.
     #[serde(deserialize_with = "size")]
@@ -91,7 +96,7 @@ pub struct HttpSection {
     #[serde(deserialize_with = "size")]
     pub compress_from: usize,
     /// `Strict-Transport-Security: max-age`; zero sends none. Only for servers behind TLS.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration_or_zero")]
     pub hsts: Duration,
     /// Proxies whose `X-Forwarded-For` is believed. Empty: the peer's address is the client's.
     #[serde(deserialize_with = "networks")]
@@ -150,7 +155,7 @@ pub struct CacheTtl {
     pub profile: Duration,
     /// How long past its time a body may still be served while a new one is loaded, or when loading
     /// fails.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration_or_zero")]
     pub grace: Duration,
 }
 

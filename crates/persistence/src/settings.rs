@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use alpine_domain::settings::{defaults, duration};
+use alpine_domain::settings::{at_least_one, defaults, duration, duration_or_zero, within};
 use serde::Deserialize;
 
 use crate::connection::shown_url;
@@ -17,9 +17,11 @@ pub struct DatabaseSettings {
     /// Connections that are kept open once they were needed; at most [`pool_max`](Self::pool_max).
     pub pool_kept: u32,
     /// Connections at most; 1 or more. Those above [`pool_kept`](Self::pool_kept) are closed after a calm.
+    #[serde(deserialize_with = "within::<_, _, 1, 1000>")]
     pub pool_max: u32,
     /// Connections that costly reads may use at a time; fewer than [`pool_max`](Self::pool_max), so that cheap
     /// requests always have some.
+    #[serde(deserialize_with = "at_least_one")]
     pub pool_costly: u32,
     /// How long a costly read waits for its turn before it is refused as unavailable.
     #[serde(deserialize_with = "duration")]
@@ -34,7 +36,7 @@ pub struct DatabaseSettings {
     #[serde(deserialize_with = "duration")]
     pub checkout_timeout: Duration,
     /// A connection that was idle for longer is tried before it is handed out.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration_or_zero")]
     pub check_after_idle: Duration,
     /// How long one statement may run, or an open transaction lie idle, on PostgreSQL.
     #[serde(deserialize_with = "duration")]

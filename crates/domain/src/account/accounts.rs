@@ -13,7 +13,7 @@ use crate::{
     ports::secrets::{
         AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
     },
-    settings::{defaults, duration},
+    settings::{at_least_one, defaults, duration},
 };
 
 /// The section `accounts` of the configuration.
@@ -31,6 +31,7 @@ pub struct AccountSettings {
     /// Live API keys of one user at most.
     pub max_api_keys: u32,
     /// Accounts whose tier, role and generation are remembered in this process.
+    #[serde(deserialize_with = "at_least_one")]
     pub state_cache: usize,
 }
 

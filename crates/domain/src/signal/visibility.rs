@@ -8,7 +8,7 @@ use super::Signal;
 use crate::{
     Timestamp,
     account::{Tier, Viewer},
-    settings::{defaults, duration},
+    settings::{defaults, duration_or_zero},
 };
 
 /// What one group of readers may see.
@@ -19,7 +19,7 @@ pub struct View {
     #[serde(deserialize_with = "below")]
     pub below: Option<f64>,
     /// How late signals and their outcomes come into sight.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration_or_zero")]
     pub delay: Duration,
     /// Rows of a list at most; `None` for as many as the request's own limit allows.
     #[serde(deserialize_with = "rows")]

@@ -7,7 +7,9 @@ use std::{
 };
 
 use alpine_domain::{
-    Clock, Error, Result, Timestamp, ports::blacklist::TokenBlacklist, settings::defaults,
+    Clock, Error, Result, Timestamp,
+    ports::blacklist::TokenBlacklist,
+    settings::{at_least_one, defaults},
 };
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -26,6 +28,7 @@ const FIRST_PURGE: usize = 1_024;
 pub struct BlacklistSettings {
     /// Ids held at most, some 100 bytes each. Entries leave when their token would have expired. At the
     /// bound nothing is forgotten: see [`MemoryBlacklist`].
+    #[serde(deserialize_with = "at_least_one")]
     pub capacity: usize,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alpine_domain::settings::{defaults, duration, size};
+use alpine_domain::settings::{at_least_one, defaults, duration, duration_or_zero, size};
 use serde::Deserialize;
 
 use crate::SettingsError;
@@ -15,6 +15,7 @@ pub struct CacheSettings {
     #[serde(deserialize_with = "size")]
     pub max_bytes: u64,
     /// Entries at most.
+    #[serde(deserialize_with = "at_least_one")]
     pub max_entries: u64,
     /// Bodies of more bytes than this are passed through and not kept.
     #[serde(deserialize_with = "size")]
@@ -27,7 +28,7 @@ pub struct CacheSettings {
     pub jitter: f64,
     /// How long it is remembered that something does not exist, when a loader says so; zero to ask each
     /// time. Never longer than the TTL of the route.
-    #[serde(deserialize_with = "duration")]
+    #[serde(deserialize_with = "duration_or_zero")]
     pub absent_ttl: Duration,
 }
 

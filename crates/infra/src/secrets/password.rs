@@ -12,7 +12,7 @@ use std::{
 use alpine_domain::{
     Error, Result,
     ports::secrets::{HashPriority, PasswordCheck, PasswordHasher, Randomness},
-    settings::defaults,
+    settings::{at_least_one, defaults, within},
 };
 use argon2::{Algorithm, Params, Version, password_hash::phc::PasswordHash};
 use async_trait::async_trait;
@@ -37,16 +37,20 @@ const MOST_AT_ONCE: usize = 3;
 #[serde(deny_unknown_fields)]
 pub struct HashSettings {
     /// Memory in KiB.
+    #[serde(deserialize_with = "within::<_, _, 19456, 4194304>")]
     pub memory_kib: u32,
     /// Passes over it.
+    #[serde(deserialize_with = "within::<_, _, 2, 100>")]
     pub iterations: u32,
-    /// Lanes.
+    /// Threads for which one hash is laid out (RFC 9106).
+    #[serde(deserialize_with = "within::<_, _, 1, 16>")]
     pub parallelism: u32,
     /// Hashes computed at once; 0 means one for each processor, and three at most. Each holds its
     /// memory for good once it was used. Strangers use all but one of them.
     pub concurrent: usize,
     /// Calls of each priority that may wait for their turn, at least 1. Further ones are told to come
     /// again in a second.
+    #[serde(deserialize_with = "at_least_one")]
     pub queue: usize,
 }
 

@@ -284,6 +284,26 @@ mod tests {
     }
 
     #[test]
+    fn a_value_beyond_its_bounds_is_refused_under_its_key() {
+        for (key, value, reason) in [
+            ("database.pool_max", "0", "must be between 1 and 1000"),
+            ("database.pool_max", "1001", "must be between 1 and 1000"),
+            ("database.busy_timeout", "0s", "must be longer than 0s"),
+            ("http.send_floor", "0B", "must be at least 1B"),
+            ("http.max_connections", "0", "must be at least 1"),
+            ("passwords.memory_kib", "1024", "must be between 19456 and 4194304"),
+            ("blacklist.capacity", "0", "must be at least 1"),
+            ("instances", "0", "must be at least 1"),
+        ] {
+            let name = format!("ALPINE__{}", key.to_uppercase().replace('.', "__"));
+            let error = with_environment(&[(&name, value)]).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{key}`: {reason}")), "{key} = {value}: {error}");
+        }
+        let no_delay = [("ALPINE__HTTP__HSTS", "0s"), ("ALPINE__CACHE_TTL__GRACE", "0s")];
+        assert!(with_environment(&no_delay).is_ok());
+    }
+
+    #[test]
     fn the_originals_names_work_and_ours_win() {
         let loaded = with_environment(&[
             ("DATABASE_URL", "postgresql://u:p@db/alpine"),

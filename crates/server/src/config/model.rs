@@ -16,7 +16,7 @@ use alpine_infra::{
     secrets::{HashSettings, TokenSettings},
 };
 use alpine_persistence::DatabaseSettings;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use alpine_domain::settings as units;
 
@@ -31,6 +31,7 @@ pub enum Profile {
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub profile: Profile,
+    #[serde(deserialize_with = "units::at_least_one")]
     pub instances: u32,
     pub allow_without_redis: bool,
     pub data_dir: PathBuf,
@@ -60,9 +61,9 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shutdown {
-    #[serde(deserialize_with = "units::duration")]
+    #[serde(deserialize_with = "units::duration_or_zero")]
     pub drain: Duration,
-    #[serde(deserialize_with = "units::duration")]
+    #[serde(deserialize_with = "units::duration_or_zero")]
     pub grace: Duration,
 }
 
@@ -83,9 +84,18 @@ pub struct Producers {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plans {
+    #[serde(deserialize_with = "cents")]
     pub starter: u32,
+    #[serde(deserialize_with = "cents")]
     pub pro: u32,
+    #[serde(deserialize_with = "cents")]
     pub elite: u32,
+}
+
+/// An amount that can be charged: docs.stripe.com/currencies, minimum and maximum charge amounts.
+fn cents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    units::within::<u32, D, 50, 99_999_999>(deserializer)
+        .map_err(|reason| D::Error::custom(format!("is in US cents, and {reason}")))
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -126,7 +136,9 @@ impl TryFrom<String> for MetricsBind {
 pub struct Logging {
     pub format: LogFormat,
     pub filter: String,
+    #[serde(deserialize_with = "units::at_least_one")]
     pub buffer_lines: usize,
+    #[serde(deserialize_with = "units::at_least_one")]
     pub repeats: u32,
     #[serde(deserialize_with = "units::duration")]
     pub summary_interval: Duration,

@@ -1,12 +1,12 @@
 //! Rules that a single value cannot tell: each broken one names its key and the remedy.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use alpine_domain::{account::Secret, producer::ProducerName};
 use alpine_infra::redis::RedisUrl;
 use url::Url;
 
-use super::{Config, effective::is_postgres, model::Plans, weakness::weakness};
+use super::{Config, effective::is_postgres, weakness::weakness};
 
 /// The remedy for every missing or weak secret.
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
@@ -20,7 +20,6 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     rules.addresses(config);
     rules.database(config);
     rules.accounts(config);
-    rules.plans(config);
     rules.limits(config);
     rules.times(config);
     rules.0
@@ -106,7 +105,6 @@ impl Rules {
     }
 
     fn instances(&mut self, config: &Config) {
-        self.demand(config.instances >= 1, "instances", "must be at least 1");
         if config.instances > 1 {
             self.demand(
                 config.redis.url.is_some() || config.allow_without_redis,
@@ -165,16 +163,10 @@ impl Rules {
         self.demand(known, "database.url", "must start with sqlite:, postgres:// or postgresql://");
         let database = &config.database;
         self.demand(
-            (1..=1_000).contains(&database.pool_max),
-            "database.pool_max",
-            "must be between 1 and 1000",
-        );
-        self.demand(
             database.pool_kept <= database.pool_max,
             "database.pool_kept",
             "must not be above database.pool_max",
         );
-        self.demand(database.pool_costly >= 1, "database.pool_costly", "must be at least 1");
     }
 
     fn accounts(&mut self, config: &Config) {
@@ -190,48 +182,6 @@ impl Rules {
             [("tokens.issuer", &tokens.issuer), ("tokens.audience", &tokens.audience)]
         {
             self.demand(!text.trim().is_empty(), key, "must not be empty");
-        }
-        for (key, size) in [
-            ("blacklist.capacity", config.blacklist.capacity),
-            ("accounts.state_cache", config.accounts.state_cache),
-            ("rate_limits.capacity", config.rate_limits.capacity),
-            ("cache.max_bytes", usize::try_from(config.cache.max_bytes).unwrap_or(usize::MAX)),
-            ("cache.max_entries", usize::try_from(config.cache.max_entries).unwrap_or(usize::MAX)),
-            ("cache.max_body", config.cache.max_body),
-            ("passwords.queue", config.passwords.queue),
-            ("logging.buffer_lines", config.logging.buffer_lines),
-            ("logging.repeats", usize::try_from(config.logging.repeats).unwrap_or(usize::MAX)),
-        ] {
-            self.demand(size >= 1, key, "must be at least 1");
-        }
-        let passwords = &config.passwords;
-        self.demand(
-            (1..=16).contains(&passwords.parallelism),
-            "passwords.parallelism",
-            "must be between 1 and 16",
-        );
-        self.demand(
-            (19_456..=4_194_304).contains(&passwords.memory_kib),
-            "passwords.memory_kib",
-            "must be between 19456 and 4194304",
-        );
-        self.demand(
-            (2..=100).contains(&passwords.iterations),
-            "passwords.iterations",
-            "must be between 2 and 100",
-        );
-    }
-
-    fn plans(&mut self, config: &Config) {
-        // docs.stripe.com/currencies, minimum and maximum charge amounts.
-        const CHARGEABLE: RangeInclusive<u32> = 50..=99_999_999;
-        let Plans { starter, pro, elite } = config.plans;
-        for (name, price) in [("starter", starter), ("pro", pro), ("elite", elite)] {
-            self.demand(
-                CHARGEABLE.contains(&price),
-                &format!("plans.{name}"),
-                "is in US cents, and must be 50 to 99999999: less or more cannot be charged",
-            );
         }
     }
 
@@ -251,6 +201,7 @@ impl Rules {
                 );
             }
         }
+        self.demand(config.rate_limits.capacity >= 1, "rate_limits.capacity", "must be at least 1");
         let (narrow, wide) = (config.rate_limits.ipv6_56, config.rate_limits.ipv6_48);
         self.demand(
             (1..=wide).contains(&narrow) && wide <= 65_536,
@@ -275,28 +226,10 @@ impl Rules {
             "must be at most 1GiB: a batch is held in memory",
         );
         self.demand(
-            http.max_connections_per_address >= 1,
-            "http.max_connections_per_address",
-            "must be at least 1; proxies in http.trusted_proxies are not counted",
-        );
-        self.demand(
             http.send_window >= Duration::from_secs(1),
             "http.send_window",
             "must be at least 1s",
         );
-        self.demand(http.send_floor >= 1, "http.send_floor", "must be at least 1 byte");
-        self.demand(
-            http.max_exports_per_account >= 1,
-            "http.max_exports_per_account",
-            "must be at least 1",
-        );
-        self.demand(http.max_connections >= 1, "http.max_connections", "must be at least 1");
-        self.demand(
-            http.backlog >= 1 && i32::try_from(http.backlog).is_ok(),
-            "http.backlog",
-            "must be at least 1",
-        );
-        self.demand(http.workers <= 512, "http.workers", "must be at most 512");
         let filter = tracing_subscriber::EnvFilter::builder().parse(&config.logging.filter);
         if let Err(error) = filter {
             let remedy = format!("{error}; write a level, info for example");
@@ -305,40 +238,6 @@ impl Rules {
     }
 
     fn times(&mut self, config: &Config) {
-        let database = &config.database;
-        for (key, span) in [
-            ("http.keep_alive", config.http.keep_alive),
-            ("logging.summary_interval", config.logging.summary_interval),
-            ("http.request_head_timeout", config.http.request_head_timeout),
-            ("http.body_timeout", config.http.body_timeout),
-            ("database.checkout_timeout", database.checkout_timeout),
-            ("database.costly_timeout", database.costly_timeout),
-            ("database.connect_timeout", database.connect_timeout),
-            ("database.max_lifetime", database.max_lifetime),
-            ("database.statement_timeout", database.statement_timeout),
-            ("database.network_timeout", database.network_timeout),
-            ("database.busy_timeout", database.busy_timeout),
-            ("database.migration_wait", database.migration_wait),
-            ("redis.deadline", config.redis.deadline),
-            ("redis.connect_timeout", config.redis.connect_timeout),
-            ("redis.probe_interval", config.redis.probe_interval),
-            ("signals.expires_after", config.signals.expires_after),
-            ("signals.expiry_interval", config.signals.expiry_interval),
-            ("cache_ttl.signals", config.cache_ttl.signals),
-            ("cache_ttl.performance", config.cache_ttl.performance),
-            ("cache_ttl.profile", config.cache_ttl.profile),
-            ("cache.load_deadline", config.cache.load_deadline),
-            ("health.probe_timeout", config.health.probe_timeout),
-            ("events.poll_interval", config.events.poll_interval),
-            ("events.catch_up_deadline", config.events.catch_up_deadline),
-            ("events.step_deadline", config.events.step_deadline),
-        ] {
-            self.demand(span > Duration::ZERO, key, "must be longer than 0s");
-        }
-        for (name, horizon) in &config.signals.expires_after_by_strategy {
-            let key = format!("signals.expires_after_by_strategy.{name}");
-            self.demand(*horizon > Duration::ZERO, &key, "must be longer than 0s");
-        }
         let events = &config.events;
         self.demand(
             events.max_staleness > events.poll_interval,
