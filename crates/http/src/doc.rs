@@ -146,9 +146,37 @@ pub(crate) fn text_schema() -> RefOr<Schema> {
     Object::with_type(Type::String).into()
 }
 
+/// Names a type of the domain that stands for a closed list of words, for the description of the API.
+macro_rules! words {
+    ($(#[$doc:meta])* $word:ident, $name:ident) => {
+        $(#[$doc])*
+        pub(crate) struct $word;
+
+        impl utoipa::PartialSchema for $word {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                crate::doc::word_schema($name::WORDS).build().into()
+            }
+        }
+
+        impl utoipa::ToSchema for $word {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+/// One of these words.
+pub(crate) fn word_schema(words: &[&str]) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words.iter().map(|word| json!(word))))
+}
+
 /// The schema of a parameter.
 pub(crate) fn schema(parameter: &Description) -> RefOr<Schema> {
-    let object = ObjectBuilder::new().default(parameter.default.clone());
+    let object = ObjectBuilder::new();
     match parameter.rule {
         Rule::Whole { min, max } => {
             object.schema_type(Type::Integer).minimum(Some(min)).maximum(Some(max))
@@ -157,15 +185,14 @@ pub(crate) fn schema(parameter: &Description) -> RefOr<Schema> {
             object.schema_type(Type::Number).minimum(Some(min)).maximum(Some(max))
         }
         Rule::Flag => object.schema_type(Type::Boolean),
-        Rule::OneOf(words) => {
-            object.schema_type(Type::String).enum_values(Some(words.iter().map(|word| json!(word))))
-        }
+        Rule::OneOf(words) => word_schema(words),
         Rule::Text { max_chars, pattern } => object
             .schema_type(Type::String)
             .min_length(max_chars.map(|_| 1))
             .max_length(max_chars)
             .pattern(pattern),
     }
+    .default(parameter.default.clone())
     .build()
     .into()
 }

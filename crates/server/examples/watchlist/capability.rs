@@ -287,7 +287,8 @@ mod http {
     }
 }
 
-/// Step 5: `crates/server/src/application/core.rs` and a field of `alpine_http::Services`: the wiring.
+/// Step 5: a field of `Stores` and one of `UseCases` in `crates/domain/src/use_cases.rs`, and a line in `stores()`
+/// of `crates/persistence/src/lib.rs`: the wiring.
 pub(crate) fn routes(core: &Arc<Core>) -> Vec<Route> {
     let store = Arc::new(persistence::Watchlists(core.database.clone()));
     let watchlist = domain::Watchlist { store, clock: core.ports.clock.clone() };

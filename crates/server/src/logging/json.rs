@@ -61,7 +61,7 @@ impl Line {
         let metadata = event.metadata();
         self.bytes.extend_from_slice(metadata.level().as_str().as_bytes());
         self.bytes.push(b'"');
-        event.record(&mut Fields(&mut self.bytes));
+        event.record(&mut MemberWriter(&mut self.bytes));
         self.bytes.extend_from_slice(b",\"target\":");
         json(&mut self.bytes, metadata.target());
         self.bytes.extend_from_slice(b"}\n");
@@ -89,9 +89,9 @@ impl Line {
 }
 
 /// Writes an event's fields as members of the object that was begun.
-struct Fields<'a>(&'a mut Vec<u8>);
+struct MemberWriter<'a>(&'a mut Vec<u8>);
 
-impl Fields<'_> {
+impl MemberWriter<'_> {
     fn member(&mut self, field: &Field, value: impl serde::Serialize) {
         self.0.extend_from_slice(b",\"");
         // The name of a field is an identifier.
@@ -101,7 +101,7 @@ impl Fields<'_> {
     }
 }
 
-impl Visit for Fields<'_> {
+impl Visit for MemberWriter<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.member(field, value);
     }

@@ -28,16 +28,10 @@ pub(crate) struct ProfileView<'a> {
     pub updated_at: Timestamp,
 }
 
-/// The words of [`Tier`], for the description of the API.
-#[derive(ToSchema)]
-#[schema(as = Tier, rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) enum TierWord {
-    Free,
-    Starter,
-    Pro,
-    Elite,
-}
+crate::doc::words!(
+    /// The words of [`Tier`].
+    TierWord, Tier
+);
 
 impl<'a> From<&'a Account> for ProfileView<'a> {
     fn from(account: &'a Account) -> Self {

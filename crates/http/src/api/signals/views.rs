@@ -74,26 +74,14 @@ pub(crate) enum SignalType {
     Standard,
 }
 
-/// The words of [`Action`], for the description of the API.
-#[derive(ToSchema)]
-#[schema(as = Action, rename_all = "UPPERCASE")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) enum ActionWord {
-    Buy,
-    Sell,
-}
-
-/// The words of [`SignalStatus`], for the description of the API.
-#[derive(ToSchema)]
-#[schema(as = SignalStatus, rename_all = "snake_case")]
-#[expect(dead_code, reason = "only its schema is used")]
-pub(crate) enum StatusWord {
-    Open,
-    TargetHit,
-    StopHit,
-    Closed,
-    Expired,
-}
+crate::doc::words!(
+    /// The words of [`Action`].
+    ActionWord, Action
+);
+crate::doc::words!(
+    /// The words of [`SignalStatus`].
+    StatusWord, SignalStatus
+);
 
 impl<'a> SignalView<'a> {
     pub(crate) fn new(signal: &'a Signal, catalogue: &Catalogue) -> Self {
