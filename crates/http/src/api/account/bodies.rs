@@ -1,7 +1,31 @@
 //! What requests carry, for the description. The handlers read members one by one, so that every bad
 //! one is named at once; nothing is ever made of these types.
 
-use utoipa::ToSchema;
+use alpine_domain::account::{FullName, KeyName};
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Type},
+};
+
+/// A name of so many characters.
+fn name(max_chars: usize) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(max_chars))
+        .description(Some(
+            "Without characters that are not seen, and letters of one script in each word.",
+        ))
+        .build()
+}
+
+fn full_name() -> Object {
+    name(FullName::MAX_CHARS)
+}
+
+fn key_name() -> Object {
+    name(KeyName::MAX_CHARS)
+}
 
 /// A new account. Members that would grant something change nothing.
 #[derive(ToSchema)]
@@ -14,8 +38,7 @@ pub(crate) struct SignUpRequest {
     /// characters is the same password. Well-known ones are refused.
     #[schema(format = Password, min_length = 12, max_length = 128)]
     password: String,
-    /// Without characters that are not seen, and letters of one script in each word.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(schema_with = full_name)]
     full_name: String,
 }
 
@@ -63,8 +86,7 @@ pub(crate) struct ProfileChangeRequest {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct ApiKeyRequest {
-    /// Without characters that are not seen, and letters of one script in each word.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(schema_with = key_name)]
     name: String,
     /// Today only `signals:read`.
     #[schema(example = json!(["signals:read"]))]
