@@ -31,8 +31,8 @@
 
 mod api;
 mod app;
-mod at_once;
 pub mod cached;
+mod concurrency;
 mod context;
 pub mod doc;
 mod edge;

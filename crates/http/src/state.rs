@@ -18,7 +18,8 @@ use async_trait::async_trait;
 use prometheus::Registry;
 
 use crate::{
-    at_once::AtOnce, health::Health, metrics::Metrics, policies::Limits, settings::HttpSettings,
+    concurrency::ConcurrencyLimit, health::Health, metrics::Metrics, policies::Limits,
+    settings::HttpSettings,
 };
 
 /// Whether this instance knows what was revoked elsewhere, closely enough in time.
@@ -66,7 +67,7 @@ pub struct AppState {
     pub(crate) health: Health,
     pub(crate) limits: Limits,
     /// Exports under way.
-    pub(crate) exports: AtOnce,
+    pub(crate) exports: ConcurrencyLimit,
     pub(crate) hsts: Option<HeaderValue>,
     draining: AtomicBool,
 }
@@ -85,7 +86,7 @@ impl AppState {
             metrics: Metrics::register(&registry)?,
             health: Health::new(services.probes.clone(), settings.health.probe_timeout),
             limits: Limits::new(&settings.limits).map_err(prometheus::Error::Msg)?,
-            exports: AtOnce::new(settings.http.max_exports_per_account),
+            exports: ConcurrencyLimit::new(settings.http.max_exports_per_account),
             hsts: hsts(settings.http.hsts),
             services: Arc::new(services),
             settings,

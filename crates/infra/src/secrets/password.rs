@@ -78,7 +78,7 @@ pub struct Argon2Hasher {
 }
 
 /// What is held while a hash is computed.
-struct Turn {
+struct HashPermit {
     _slot: OwnedSemaphorePermit,
     _stranger: Option<OwnedSemaphorePermit>,
 }
@@ -125,19 +125,21 @@ impl Argon2Hasher {
 
     /// Waits for a turn, if not too many of this priority wait already. Strangers ask for a slot only
     /// once they have their own permit: the known find no more of them ahead than that.
-    async fn turn(&self, priority: HashPriority) -> Result<Turn> {
+    async fn permit(&self, priority: HashPriority) -> Result<HashPermit> {
         let [known, strangers] = &self.waiting;
-        let (waiting, gate) = match priority {
+        let (waiting, strangers_only) = match priority {
             HashPriority::Known => (known, None),
             HashPriority::Stranger => (strangers, Some(&self.strangers)),
         };
-        let _place = Place::take(waiting, self.most_waiting, &self.metrics)?;
-        let stranger = match gate {
-            Some(gate) => Some(Arc::clone(gate).acquire_owned().await.map_err(Error::internal)?),
+        let _position = QueuePosition::take(waiting, self.most_waiting, &self.metrics)?;
+        let stranger = match strangers_only {
+            Some(strangers_only) => {
+                Some(Arc::clone(strangers_only).acquire_owned().await.map_err(Error::internal)?)
+            }
             None => None,
         };
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(Error::internal)?;
-        Ok(Turn { _slot: slot, _stranger: stranger })
+        Ok(HashPermit { _slot: slot, _stranger: stranger })
     }
 
     async fn work<T: Send + 'static>(
@@ -145,7 +147,7 @@ impl Argon2Hasher {
         priority: HashPriority,
         f: impl FnOnce(&HashMemory) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let turn = self.turn(priority).await?;
+        let turn = self.permit(priority).await?;
         let memory = Arc::clone(&self.memory);
         tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -157,9 +159,9 @@ impl Argon2Hasher {
 }
 
 /// A place in the queue, given back when it is left, for whatever reason.
-struct Place<'a>(&'a AtomicUsize, &'a InfraMetrics);
+struct QueuePosition<'a>(&'a AtomicUsize, &'a InfraMetrics);
 
-impl<'a> Place<'a> {
+impl<'a> QueuePosition<'a> {
     fn take(waiting: &'a AtomicUsize, most: usize, metrics: &'a InfraMetrics) -> Result<Self> {
         let place = Self(waiting, metrics);
         metrics.hashes_waiting.inc();
@@ -175,7 +177,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePosition<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
         self.1.hashes_waiting.dec();

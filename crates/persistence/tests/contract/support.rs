@@ -49,7 +49,7 @@ pub(crate) struct Bed {
     /// Writes, reads and sums: it stands behind three of the stores.
     pub(crate) signals: Signals,
     stores: Stores,
-    _place: Place,
+    _place: TestDatabase,
 }
 
 /// Each store under its own name: `bed.accounts`.
@@ -62,12 +62,12 @@ impl Deref for Bed {
 }
 
 /// Where a test's database lives; gone when dropped.
-pub(crate) enum Place {
+pub(crate) enum TestDatabase {
     Folder(#[expect(dead_code, reason = "dropping it removes the folder")] tempfile::TempDir),
     Server { admin_url: String, name: String },
 }
 
-impl Drop for Place {
+impl Drop for TestDatabase {
     fn drop(&mut self) {
         if let Self::Server { admin_url, name } = self {
             let dropped = PgConnection::establish(admin_url).map(|mut admin| {
@@ -96,15 +96,15 @@ pub(crate) fn postgres_url() -> Option<String> {
 }
 
 /// An empty file's settings.
-pub(crate) fn empty_sqlite() -> (DatabaseSettings, Place) {
+pub(crate) fn empty_sqlite() -> (DatabaseSettings, TestDatabase) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("data").join("alpine.db");
     let settings = DatabaseSettings::new(format!("sqlite:{}", file.display()));
-    (settings, Place::Folder(folder))
+    (settings, TestDatabase::Folder(folder))
 }
 
 /// An empty database's settings.
-pub(crate) fn empty_postgres() -> Option<(DatabaseSettings, Place)> {
+pub(crate) fn empty_postgres() -> Option<(DatabaseSettings, TestDatabase)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let admin_url = postgres_url()?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -115,7 +115,7 @@ pub(crate) fn empty_postgres() -> Option<(DatabaseSettings, Place)> {
         .unwrap();
     let (server, _) = admin_url.rsplit_once('/').unwrap();
     let settings = DatabaseSettings::new(format!("{server}/{name}"));
-    Some((settings, Place::Server { admin_url, name }))
+    Some((settings, TestDatabase::Server { admin_url, name }))
 }
 
 impl Bed {
@@ -128,7 +128,7 @@ impl Bed {
         empty_postgres().map(|(settings, place)| Self::on(settings, place))
     }
 
-    fn on(settings: DatabaseSettings, place: Place) -> Self {
+    fn on(settings: DatabaseSettings, place: TestDatabase) -> Self {
         Migrator::connect(&settings).unwrap().run().unwrap();
         let registry = prometheus::Registry::new();
         let database = Database::open(settings.clone(), &registry).unwrap();

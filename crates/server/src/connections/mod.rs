@@ -112,13 +112,13 @@ impl Port {
 
 /// What every new connection passes.
 #[derive(Clone)]
-struct Gate {
+struct Admission {
     per_address: PerAddress,
     pace: Pace,
     counters: Counters,
 }
 
-impl Gate {
+impl Admission {
     fn new(http: &HttpSection, at_most: usize, proxies: Vec<IpNet>, counters: Counters) -> Self {
         Self {
             per_address: PerAddress::new(at_most, proxies),
@@ -135,13 +135,13 @@ impl Gate {
         stream: TcpStream,
     ) -> Result<(Paced, Protocol, Option<SocketAddr>), DispatchError> {
         let peer = stream.peer_addr()?;
-        let Ok(place) = self.per_address.admit(peer.ip()) else {
+        let Ok(counted) = self.per_address.admit(peer.ip()) else {
             self.counters.refused.inc();
             return Err(io::Error::from(io::ErrorKind::QuotaExceeded).into());
         };
         // Answers are written whole: holding back the last segment could only delay it.
         stream.set_nodelay(true)?;
-        let stream = Paced::new(stream, self.pace, self.counters.disconnected.clone(), place);
+        let stream = Paced::new(stream, self.pace, self.counters.disconnected.clone(), counted);
         Ok((stream, Protocol::Http1, Some(peer)))
     }
 }
@@ -168,7 +168,7 @@ where
     B: MessageBody + 'static,
 {
     let Port { name, workers, max_connections, max_connections_per_address, proxies, grace } = port;
-    let gate = Gate::new(http, max_connections_per_address, proxies, counters.clone());
+    let admission = Admission::new(http, max_connections_per_address, proxies, counters.clone());
     // Connections inherit it.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket2::SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT)?;
@@ -180,7 +180,7 @@ where
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let server = builder.listen(name, listener, move || {
-        let (gate, stopping) = (gate.clone(), stopping.clone());
+        let (admission, stopping) = (admission.clone(), stopping.clone());
         let http = HttpService::build()
             // Without it idle connections would use up the grace period.
             .graceful_shutdown_signal(move || {
@@ -191,7 +191,7 @@ where
             .client_request_timeout(head_timeout)
             .client_disconnect_timeout(Duration::from_secs(1))
             .finish(map_config(app(), |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| ready(gate.admit(stream))).and_then(http)
+        fn_service(move |stream: TcpStream| ready(admission.admit(stream))).and_then(http)
     })?;
     Ok(server.run())
 }

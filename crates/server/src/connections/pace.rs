@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::per_address::Place;
+use super::per_address::CountedConnection;
 
 /// How much a client must read.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ pub(super) struct Paced {
     waiting: Waiting,
     disconnected: IntCounter,
     /// The connection counts as one of its address's for as long as it is open.
-    _place: Option<Place>,
+    _counted: Option<CountedConnection>,
 }
 
 impl Paced {
@@ -43,11 +43,11 @@ impl Paced {
         stream: TcpStream,
         pace: Pace,
         disconnected: IntCounter,
-        place: Option<Place>,
+        counted: Option<CountedConnection>,
     ) -> Self {
         let waiting =
             Waiting { pace, sent: 0, waited: Duration::ZERO, since: None, deadline: None };
-        Self { stream, waiting, disconnected, _place: place }
+        Self { stream, waiting, disconnected, _counted: counted }
     }
 }
 

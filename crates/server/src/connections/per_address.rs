@@ -21,7 +21,7 @@ struct Shared {
 }
 
 /// One connection's place among those of its address, for as long as it lives.
-pub(super) struct Place {
+pub(super) struct CountedConnection {
     shared: Arc<Shared>,
     address: IpAddr,
 }
@@ -35,7 +35,7 @@ impl PerAddress {
     ///
     /// # Errors
     /// When its address has as many as it may.
-    pub(super) fn admit(&self, peer: IpAddr) -> Result<Option<Place>, Full> {
+    pub(super) fn admit(&self, peer: IpAddr) -> Result<Option<CountedConnection>, Full> {
         let peer = peer.to_canonical();
         if self.0.exempt.iter().any(|network| network.contains(&peer)) {
             return Ok(None);
@@ -48,7 +48,7 @@ impl PerAddress {
         }
         *count += 1;
         drop(open);
-        Ok(Some(Place { shared: Arc::clone(&self.0), address }))
+        Ok(Some(CountedConnection { shared: Arc::clone(&self.0), address }))
     }
 }
 
@@ -72,7 +72,7 @@ impl Shared {
     }
 }
 
-impl Drop for Place {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         if let Entry::Occupied(mut count) = self.shared.lock().entry(self.address) {
             *count.get_mut() -= 1;

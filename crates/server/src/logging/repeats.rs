@@ -27,14 +27,14 @@ struct Shared {
     at_most: u32,
     interval: Duration,
     /// One for each place that has logged a warning or an error: as many as the program has.
-    places: Mutex<HashMap<Identifier, Place>>,
+    places: Mutex<HashMap<Identifier, CallsiteCount>>,
     left_out: IntCounter,
     connections: IntCounter,
     /// What `connections` was at the last summary.
     told: Mutex<u64>,
 }
 
-struct Place {
+struct CallsiteCount {
     metadata: &'static Metadata<'static>,
     since: Instant,
     written: u32,
@@ -89,7 +89,8 @@ impl Repeats {
         // Collected first: a line that is logged while the lock is held would wait for it.
         let left_out: Vec<_> = {
             let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
-            let take = |place: &mut Place| (place.metadata, std::mem::take(&mut place.left_out));
+            let take =
+                |place: &mut CallsiteCount| (place.metadata, std::mem::take(&mut place.left_out));
             places.values_mut().map(take).filter(|(_, lines)| *lines > 0).collect()
         };
         for (place, lines) in left_out {
@@ -105,7 +106,7 @@ impl Repeats {
             return false;
         }
         let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = places.entry(metadata.callsite()).or_insert(Place {
+        let place = places.entry(metadata.callsite()).or_insert(CallsiteCount {
             metadata,
             since: now,
             written: 0,

@@ -19,7 +19,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[(
     &[
         &["problem", "settings", "limit_settings", "policies", "json", "health", "metrics"],
         &["extract"],
-        &["doc", "at_once"],
+        &["doc", "concurrency"],
         &["state", "endpoint"],
         &["openapi", "request_info"],
         &["limit"],

@@ -17,7 +17,7 @@ use futures_util::stream;
 
 use super::{file_format::FileFormat, parameters, views::SignalView};
 use crate::{
-    at_once::Place,
+    concurrency::ConcurrencyPermit,
     context::Context,
     extract::accept::accepts_media,
     problem::{self, Problem},
@@ -36,7 +36,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
     let ((format, days), _) = context.parameters(&parameters::export())?;
     check_accept(&context, format)?;
-    let place = take_place(&context)?;
+    let permit = export_permit(&context)?;
     let services = &context.state.services;
     let catalogue = Arc::clone(&services.use_cases.catalogue);
     let mut export = catalogue.export(context.viewer(), days);
@@ -56,7 +56,7 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
             info: Rc::clone(&context.info),
             path: context.request.path().to_owned(),
         },
-        _place: place,
+        _permit: permit,
     };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
@@ -64,7 +64,7 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
         .streaming(stream::try_unfold(file, File::step)))
 }
 
-fn take_place(context: &Context) -> problem::Result<Place> {
+fn export_permit(context: &Context) -> problem::Result<ConcurrencyPermit> {
     let exports = &context.state.exports;
     exports.take(&context.caller, context.address).ok_or_else(|| {
         let most = exports.at_most();
@@ -95,7 +95,7 @@ struct File {
     next: Next,
     request: Request,
     /// Given back when the file ends or its client goes away: both drop this.
-    _place: Place,
+    _permit: ConcurrencyPermit,
 }
 
 /// What the end of a broken file tells of.

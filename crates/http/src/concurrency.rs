@@ -18,7 +18,7 @@ enum Who {
 
 /// What is under way, by caller. Clones are of the same counts.
 #[derive(Clone)]
-pub(crate) struct AtOnce(Arc<Shared>);
+pub(crate) struct ConcurrencyLimit(Arc<Shared>);
 
 struct Shared {
     at_most: usize,
@@ -26,13 +26,13 @@ struct Shared {
     open: Mutex<HashMap<Who, usize>>,
 }
 
-/// One of the caller's places, for as long as it lives.
-pub(crate) struct Place {
+/// One of the requests that the caller may have under way, for as long as it lives.
+pub(crate) struct ConcurrencyPermit {
     shared: Arc<Shared>,
     who: Who,
 }
 
-impl AtOnce {
+impl ConcurrencyLimit {
     /// So many for each caller.
     pub(crate) fn new(at_most: usize) -> Self {
         Self(Arc::new(Shared { at_most, open: Mutex::default() }))
@@ -43,8 +43,12 @@ impl AtOnce {
         self.0.at_most
     }
 
-    /// A place for `caller`, who comes from `address`; none if it has as many as it may.
-    pub(crate) fn take(&self, caller: &Caller, address: ClientAddress) -> Option<Place> {
+    /// A permit for `caller`, who comes from `address`; none if it has as many requests under way as it may.
+    pub(crate) fn take(
+        &self,
+        caller: &Caller,
+        address: ClientAddress,
+    ) -> Option<ConcurrencyPermit> {
         let who = caller.user().map_or_else(|| Who::Address(address.group()), Who::Account);
         let mut open = self.0.lock();
         let count = open.entry(who).or_default();
@@ -53,7 +57,7 @@ impl AtOnce {
         }
         *count += 1;
         drop(open);
-        Some(Place { shared: Arc::clone(&self.0), who })
+        Some(ConcurrencyPermit { shared: Arc::clone(&self.0), who })
     }
 }
 
@@ -63,7 +67,7 @@ impl Shared {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
         if let Entry::Occupied(mut count) = self.shared.lock().entry(self.who) {
             *count.get_mut() -= 1;
