@@ -9,8 +9,8 @@ use diesel::{
 
 use crate::{
     AnyConnection, Failure,
-    rows::{NewOutcomeRow, NewProducerRow, NewSignalRow},
-    schema::{events, outcomes, producers, signals},
+    rows::{LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
+    schema::{events, late_outcomes, outcomes, producers, signals},
 };
 
 /// Rows for each statement: PostgreSQL takes at most 65,535 parameters, a signal has 22.
@@ -64,6 +64,19 @@ pub(crate) fn insert_new_outcomes(
         }
     }
     Ok(stored)
+}
+
+/// Inserts the late outcome of a signal that has none; says whether it did.
+pub(crate) fn insert_new_late_outcome(
+    conn: &mut AnyConnection,
+    row: &LateOutcomeRow,
+) -> Result<bool, Failure> {
+    let insert = insert_into(late_outcomes::table).values(row).on_conflict_do_nothing();
+    let rows = match conn {
+        AnyConnection::Postgres(conn) => insert.execute(conn)?,
+        AnyConnection::Sqlite(conn) => insert.execute(conn)?,
+    };
+    Ok(rows == 1)
 }
 
 /// Inserts a producer unless its name or its key is taken; says whether it did. No column is named:

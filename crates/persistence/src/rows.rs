@@ -13,7 +13,7 @@ use alpine_domain::{
 use diesel::{Insertable, Queryable};
 
 use crate::{
-    schema::{outcomes, producers, signals},
+    schema::{late_outcomes, outcomes, producers, signals},
     signal_ids::SignalIds,
 };
 
@@ -188,6 +188,7 @@ pub(crate) struct SignalRow {
 }
 
 impl SignalRow {
+    /// The signal without its late outcome, which is looked up where a signal has expired.
     pub(crate) fn signal(self, ids: &SignalIds, outcome: Option<OutcomeRow>) -> Result<Signal> {
         Ok(Signal {
             id: ids.public(self.id)?,
@@ -215,6 +216,7 @@ impl SignalRow {
                 created_at: instant("signals.created_at", self.created_at)?,
             },
             outcome: outcome.map(OutcomeRow::outcome).transpose()?,
+            late_outcome: None,
         })
     }
 }
@@ -330,5 +332,52 @@ impl<'a> NewOutcomeRow<'a> {
             closed_at: outcome.closed_at.micros(),
             recorded_at: outcome.recorded_at.micros(),
         }
+    }
+}
+
+/// What was reported of a signal that had expired, stored or to be stored.
+#[derive(Queryable, Insertable)]
+#[diesel(table_name = late_outcomes)]
+pub(crate) struct LateOutcomeRow {
+    pub(crate) signal_id: i64,
+    status: String,
+    exit_price: String,
+    pnl_steps: i64,
+    exit_timestamp: String,
+    closed_at: i64,
+    recorded_at: i64,
+}
+
+impl LateOutcomeRow {
+    /// The late outcome of the signal in this row.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it lacks what each report has.
+    pub(crate) fn new(signal_id: i64, late: &Outcome) -> Result<Self> {
+        let (Some(exit_price), Some(pnl), Some(exit_timestamp)) =
+            (&late.exit_price, late.pnl, &late.exit_timestamp)
+        else {
+            return Err(Error::internal("a late outcome without a price or a time"));
+        };
+        Ok(Self {
+            signal_id,
+            status: late.status.as_str().to_owned(),
+            exit_price: exit_price.as_str().to_owned(),
+            pnl_steps: pnl.steps(),
+            exit_timestamp: exit_timestamp.clone(),
+            closed_at: late.closed_at.micros(),
+            recorded_at: late.recorded_at.micros(),
+        })
+    }
+
+    pub(crate) fn outcome(self) -> Result<Outcome> {
+        Ok(Outcome {
+            status: stored("late_outcomes.status", &self.status)?,
+            exit_price: Some(stored("late_outcomes.exit_price", &self.exit_price)?),
+            pnl: Some(PnlPercent::from_steps(self.pnl_steps)),
+            exit_timestamp: Some(self.exit_timestamp),
+            closed_at: instant("late_outcomes.closed_at", self.closed_at)?,
+            recorded_at: instant("late_outcomes.recorded_at", self.recorded_at)?,
+        })
     }
 }

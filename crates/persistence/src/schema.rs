@@ -106,6 +106,15 @@ tables! {
         closed_at -> BigInt,
         recorded_at -> BigInt,
     }
+    late_outcomes (signal_id) {
+        signal_id -> BigInt,
+        status -> Text,
+        exit_price -> Text,
+        pnl_steps -> BigInt,
+        exit_timestamp -> Text,
+        closed_at -> BigInt,
+        recorded_at -> BigInt,
+    }
     notifications (id) {
         id -> BigInt,
         user_id -> Text,
@@ -132,7 +141,8 @@ tables! {
 }
 
 diesel::joinable!(outcomes -> signals (signal_id));
+diesel::joinable!(late_outcomes -> signals (signal_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(sessions -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(outcomes, signals);
+diesel::allow_tables_to_appear_in_same_query!(late_outcomes, outcomes, signals);
 diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users);

@@ -4,13 +4,14 @@ use alpine_domain::{
     Result, Timestamp,
     signal::{PnlPercent, Released},
     statistics::{
-        Aggregates, ClosedPoint, PerformanceFilter, RowNumber, StatisticsStore, SymbolCounts,
+        Aggregates, ClosedPoint, LateOutcomes, PerformanceFilter, RowNumber, StatisticsStore,
+        SymbolCounts,
     },
 };
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    RunQueryDsl as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
     dsl::{InnerJoin, IntoBoxed, count, sql},
     sql_types::BigInt,
 };
@@ -19,7 +20,7 @@ use crate::{
     AnyConnection, Failure, Signals,
     connection::MultiBackend,
     rows::stored,
-    schema::{outcomes, signals},
+    schema::{late_outcomes, outcomes, signals},
     signals::fragments::Awaited,
     unreadable::UnreadableRows,
 };
@@ -60,52 +61,67 @@ impl StatisticsStore for Signals {
         &self,
         after: Timestamp,
         min_confidence: Option<f64>,
+        late: LateOutcomes,
     ) -> Result<Option<Timestamp>> {
         self.database()
             .read("statistics_next_outcome", move |conn| {
-                next_outcome_after(conn, after, min_confidence)
+                next_outcome_after(conn, after, min_confidence, late)
             })
             .await
     }
 }
 
 type Closed<'a> = IntoBoxed<'a, InnerJoin<outcomes::table, signals::table>, MultiBackend>;
+type ClosedLate<'a> = IntoBoxed<'a, InnerJoin<late_outcomes::table, signals::table>, MultiBackend>;
 
-/// Adds what the reader may know of to a query over outcomes and their signals.
+/// Adds what the reader may know of to a query over `$results`, outcomes or late ones, and their signals.
 macro_rules! released {
-    ($rows:expr, $released:expr, $awaited:expr) => {{
+    ($results:ident, $rows:expr, $released:expr, $awaited:expr) => {{
         let released: Released = $released;
         let others = released.others_as_of.micros();
         // No confidence reaches infinity, so that without a bound every signal is in range.
         let in_range = signals::confidence.lt(released.below.unwrap_or(f64::INFINITY));
         $rows
             .filter($awaited)
-            .filter(outcomes::recorded_at.le(released.as_of.micros()))
+            .filter($results::recorded_at.le(released.as_of.micros()))
             .filter(signals::created_at.le(released.as_of.micros()))
             .filter(
-                in_range.or(outcomes::recorded_at.le(others).and(signals::created_at.le(others))),
+                in_range.or($results::recorded_at.le(others).and(signals::created_at.le(others))),
             )
     }};
 }
 
+/// The rows of `$results` that count under the filter.
+macro_rules! counted {
+    ($results:ident, $filter:expr, $awaited:expr) => {{
+        // Every field is named, so that a condition without its statement does not compile; whether late
+        // outcomes count says which tables are asked.
+        let PerformanceFilter { released, symbol, strategy, since, late: _ } = $filter;
+        let all = $results::table.inner_join(signals::table).into_boxed();
+        let mut rows = released!($results, all, *released, $awaited)
+            .filter($results::pnl_steps.is_not_null())
+            // An end that no calendar of ours can tell is in no figure; lists count and log it.
+            .filter($results::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
+        if let Some(symbol) = symbol {
+            rows = rows.filter(signals::symbol.eq(symbol.as_str()));
+        }
+        if let Some(strategy) = strategy {
+            rows = rows.filter(signals::strategy.eq(strategy.as_str()));
+        }
+        if let Some(since) = since {
+            rows = rows.filter(signals::created_at.ge(since.micros()));
+        }
+        rows
+    }};
+}
+
 fn closed(filter: &PerformanceFilter, awaited: Awaited) -> Closed<'_> {
-    // Every field is named, so that a condition without its statement does not compile.
-    let PerformanceFilter { released, symbol, strategy, since } = filter;
-    let all = outcomes::table.inner_join(signals::table).into_boxed();
-    let mut rows = released!(all, *released, awaited)
-        .filter(outcomes::pnl_steps.is_not_null())
-        // An end that no calendar of ours can tell is in no figure; lists count and log it.
-        .filter(outcomes::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
-    if let Some(symbol) = symbol {
-        rows = rows.filter(signals::symbol.eq(symbol.as_str()));
-    }
-    if let Some(strategy) = strategy {
-        rows = rows.filter(signals::strategy.eq(strategy.as_str()));
-    }
-    if let Some(since) = since {
-        rows = rows.filter(signals::created_at.ge(since.micros()));
-    }
-    rows
+    counted!(outcomes, filter, awaited)
+}
+
+/// A signal with a late outcome has an expiry without profit or loss, so none is in both.
+fn closed_late(filter: &PerformanceFilter, awaited: Awaited) -> ClosedLate<'_> {
+    counted!(late_outcomes, filter, awaited)
 }
 
 /// A sum over the rows on one side of zero. Whole percents and the rest are added up apart: neither
@@ -130,36 +146,85 @@ fn joined(percents: i64, rest: i64) -> i128 {
     i128::from(percents) * i128::from(PnlPercent::SCALE) + i128::from(rest)
 }
 
-fn aggregates(conn: &mut AnyConnection, filter: &PerformanceFilter) -> Result<Aggregates, Failure> {
-    let row: Sums = closed(filter, Awaited::on(conn))
-        .select((
-            diesel::dsl::count_star(),
-            sql::<BigInt>("CAST(COALESCE(SUM(CASE WHEN pnl_steps > 0 THEN 1 ELSE 0 END), 0) AS BIGINT)"),
-            sql::<BigInt>("CAST(COALESCE(SUM(CASE WHEN signals.is_simulated THEN 1 ELSE 0 END), 0) AS BIGINT)"),
-            (
-                sum_where!(">", "/ 100000000"),
-                sum_where!(">", "% 100000000"),
-            ),
-            (
-                sum_where!("<=", "/ 100000000"),
-                sum_where!("<=", "% 100000000"),
-            ),
-            (
-                diesel::dsl::max(outcomes::pnl_steps),
-                diesel::dsl::min(outcomes::pnl_steps),
-            ),
-        ))
-        .first(conn)?;
+/// Sums `$rows` up, which are those of `$results`.
+macro_rules! summed {
+    ($results:ident, $rows:expr, $conn:expr) => {{
+        let row: Sums = $rows
+            .select((
+                diesel::dsl::count_star(),
+                sql::<BigInt>("CAST(COALESCE(SUM(CASE WHEN pnl_steps > 0 THEN 1 ELSE 0 END), 0) AS BIGINT)"),
+                sql::<BigInt>("CAST(COALESCE(SUM(CASE WHEN signals.is_simulated THEN 1 ELSE 0 END), 0) AS BIGINT)"),
+                (
+                    sum_where!(">", "/ 100000000"),
+                    sum_where!(">", "% 100000000"),
+                ),
+                (
+                    sum_where!("<=", "/ 100000000"),
+                    sum_where!("<=", "% 100000000"),
+                ),
+                (
+                    diesel::dsl::max($results::pnl_steps),
+                    diesel::dsl::min($results::pnl_steps),
+                ),
+            ))
+            .first($conn)?;
+        sums(row)
+    }};
+}
+
+fn sums(row: Sums) -> Aggregates {
     let (trades, wins, simulated, won, lost, (largest, smallest)) = row;
-    Ok(Aggregates {
+    Aggregates {
         trades: u64::try_from(trades).unwrap_or(0),
         wins: u64::try_from(wins).unwrap_or(0),
         simulated: u64::try_from(simulated).unwrap_or(0),
+        late: 0,
         sum_of_wins: joined(won.0, won.1),
         sum_of_losses: joined(lost.0, lost.1),
         largest: largest.map(PnlPercent::from_steps),
         smallest: smallest.map(PnlPercent::from_steps),
+    }
+}
+
+/// One pass over the outcomes, and another over the late ones only where they count.
+fn aggregates(conn: &mut AnyConnection, filter: &PerformanceFilter) -> Result<Aggregates, Failure> {
+    let in_time = summed!(outcomes, closed(filter, Awaited::on(conn)), conn);
+    Ok(match filter.late {
+        LateOutcomes::Exclude => in_time,
+        LateOutcomes::Include => {
+            let late = summed!(late_outcomes, closed_late(filter, Awaited::on(conn)), conn);
+            in_time.plus(Aggregates { late: late.trades, ..late })
+        }
     })
+}
+
+/// The next `$limit` of `$rows`, which are those of `$results`, in order of closing.
+macro_rules! points {
+    ($results:ident, $rows:expr, $after:expr, $limit:expr, $conn:expr) => {{
+        let mut rows = $rows;
+        let after: Option<(Timestamp, RowNumber)> = $after;
+        if let Some((closed_at, row)) = after {
+            let (closed_at, row) = (closed_at.micros(), row.0);
+            // The first condition bounds the index, the second breaks ties.
+            rows = rows
+                .filter($results::closed_at.ge(closed_at))
+                .filter($results::closed_at.gt(closed_at).or($results::signal_id.gt(row)));
+        }
+        let limit: u32 = $limit;
+        let rows: Vec<(i64, i64, Option<i64>)> = rows
+            .order(($results::closed_at.asc(), $results::signal_id.asc()))
+            .limit(limit.into())
+            .select(($results::signal_id, $results::closed_at, $results::pnl_steps.nullable()))
+            .load($conn)?;
+        let point = |(row, closed_at, steps): (i64, i64, Option<i64>)| {
+            Some(ClosedPoint {
+                row: RowNumber(row),
+                closed_at: Timestamp::from_micros(closed_at),
+                pnl: PnlPercent::from_steps(steps?),
+            })
+        };
+        rows.into_iter().filter_map(point).collect::<Vec<_>>()
+    }};
 }
 
 fn closed_points(
@@ -168,27 +233,20 @@ fn closed_points(
     after: Option<(Timestamp, RowNumber)>,
     limit: u32,
 ) -> Result<Vec<ClosedPoint>, Failure> {
-    let mut rows = closed(filter, Awaited::on(conn));
-    if let Some((closed_at, row)) = after {
-        let (closed_at, row) = (closed_at.micros(), row.0);
-        // The first condition bounds the index, the second breaks ties.
-        rows = rows
-            .filter(outcomes::closed_at.ge(closed_at))
-            .filter(outcomes::closed_at.gt(closed_at).or(outcomes::signal_id.gt(row)));
+    let mut points = points!(outcomes, closed(filter, Awaited::on(conn)), after, limit, conn);
+    if filter.late == LateOutcomes::Include {
+        // The first of both are among the first of each.
+        points.extend(points!(
+            late_outcomes,
+            closed_late(filter, Awaited::on(conn)),
+            after,
+            limit,
+            conn
+        ));
+        points.sort_unstable_by_key(|point| (point.closed_at, point.row.0));
+        points.truncate(limit as usize);
     }
-    let rows: Vec<(i64, i64, Option<i64>)> = rows
-        .order((outcomes::closed_at.asc(), outcomes::signal_id.asc()))
-        .limit(limit.into())
-        .select((outcomes::signal_id, outcomes::closed_at, outcomes::pnl_steps))
-        .load(conn)?;
-    let points = rows.into_iter().filter_map(|(row, closed_at, steps)| {
-        Some(ClosedPoint {
-            row: RowNumber(row),
-            closed_at: Timestamp::from_micros(closed_at),
-            pnl: PnlPercent::from_steps(steps?),
-        })
-    });
-    Ok(points.collect())
+    Ok(points)
 }
 
 fn symbols(
@@ -198,7 +256,7 @@ fn symbols(
     unreadable: &UnreadableRows,
 ) -> Result<Vec<SymbolCounts>, Failure> {
     let rows: Vec<(String, i64, i64)> =
-        released!(outcomes::table.inner_join(signals::table), known, Awaited::on(conn))
+        released!(outcomes, outcomes::table.inner_join(signals::table), known, Awaited::on(conn))
             .group_by(signals::symbol)
             .order(signals::symbol.asc())
             .limit(limit.into())
@@ -221,20 +279,34 @@ fn symbols(
     Ok(counts.collect())
 }
 
-/// The index on `recorded_at` starts at `after`, so only what is not yet released is read.
+/// When the first row of `$results` after `$after` was recorded. The index on `recorded_at` starts there, so
+/// only what is not yet released is read.
+macro_rules! next_recorded {
+    ($results:ident, $after:expr, $min_confidence:expr, $conn:expr) => {{
+        let (after, min_confidence): (Timestamp, Option<f64>) = ($after, $min_confidence);
+        let rows = $results::table.filter($results::recorded_at.gt(after.micros()));
+        let rows = rows.order($results::recorded_at.asc()).select($results::recorded_at);
+        let next: Option<i64> = match min_confidence {
+            Some(least) => {
+                let rows = rows.inner_join(signals::table).filter(signals::confidence.ge(least));
+                rows.first($conn).optional()?
+            }
+            None => rows.first($conn).optional()?,
+        };
+        next
+    }};
+}
+
 fn next_outcome_after(
     conn: &mut AnyConnection,
     after: Timestamp,
     min_confidence: Option<f64>,
+    late: LateOutcomes,
 ) -> Result<Option<Timestamp>, Failure> {
-    let rows = outcomes::table.filter(outcomes::recorded_at.gt(after.micros()));
-    let rows = rows.order(outcomes::recorded_at.asc()).select(outcomes::recorded_at);
-    let next: Option<i64> = match min_confidence {
-        Some(least) => {
-            let rows = rows.inner_join(signals::table).filter(signals::confidence.ge(least));
-            rows.first(conn).optional()?
-        }
-        None => rows.first(conn).optional()?,
+    let in_time = next_recorded!(outcomes, after, min_confidence, conn);
+    let late = match late {
+        LateOutcomes::Exclude => None,
+        LateOutcomes::Include => next_recorded!(late_outcomes, after, min_confidence, conn),
     };
-    Ok(next.map(Timestamp::from_micros))
+    Ok([in_time, late].into_iter().flatten().min().map(Timestamp::from_micros))
 }

@@ -61,7 +61,9 @@ impl InstanceMemory {
                 Event::AccountChanged { user } => self.states.invalidate(*user),
                 Event::EverybodySignedOut => self.states.clear(),
                 Event::ProducersChanged | Event::ApiKeysChanged => self.authenticator.forget_keys(),
-                Event::SignalPublished { .. } | Event::SignalClosed { .. } => {}
+                Event::SignalPublished { .. }
+                | Event::SignalClosed { .. }
+                | Event::LateOutcomeRecorded { .. } => {}
             }
             for tag in event.tags(&self.policy) {
                 raise(&mut newest, tag, *seq);

@@ -43,6 +43,14 @@ pub enum Event {
         #[serde(default, with = "digits", skip_serializing_if = "Option::is_none")]
         confidence: Option<f64>,
     },
+    /// A signal that had expired got a late outcome from its producer; it stays expired.
+    LateOutcomeRecorded {
+        /// The signal.
+        signal: SignalId,
+        /// How sure its producer is, in percent: decides who may know of it.
+        #[serde(default, with = "digits", skip_serializing_if = "Option::is_none")]
+        confidence: Option<f64>,
+    },
     /// A session ended: its tokens are refused.
     SessionRevoked {
         /// The session.
@@ -69,6 +77,7 @@ impl Event {
         match self {
             Self::SignalPublished { .. } => "signal_published",
             Self::SignalClosed { .. } => "signal_closed",
+            Self::LateOutcomeRecorded { .. } => "late_outcome_recorded",
             Self::SessionRevoked { .. } => "session_revoked",
             Self::AccountChanged { .. } => "account_changed",
             Self::EverybodySignedOut => "everybody_signed_out",
@@ -97,7 +106,8 @@ impl Event {
             Self::SignalPublished { confidence, .. } => {
                 at_once(policy, *confidence).map(tags::signals).collect()
             }
-            Self::SignalClosed { confidence, .. } => at_once(policy, *confidence)
+            Self::SignalClosed { confidence, .. }
+            | Self::LateOutcomeRecorded { confidence, .. } => at_once(policy, *confidence)
                 .flat_map(|viewer| [tags::signals(viewer), tags::performance(viewer)])
                 .collect(),
             Self::AccountChanged { user } => vec![tags::account(*user)],
@@ -110,8 +120,9 @@ impl Event {
 
     /// The cache tags that some event of this kind can make out of date.
     pub fn tags_of_kind(mut self, policy: &VisibilityPolicy) -> Vec<Tag> {
-        if let Self::SignalPublished { confidence, .. } | Self::SignalClosed { confidence, .. } =
-            &mut self
+        if let Self::SignalPublished { confidence, .. }
+        | Self::SignalClosed { confidence, .. }
+        | Self::LateOutcomeRecorded { confidence, .. } = &mut self
         {
             *confidence = None;
         }
@@ -249,6 +260,9 @@ mod tests {
             closed.tags(&policy).into_iter().map(|tag| tag.0.into_owned()).collect();
         let both = ["signals:elite", "performance:elite", "signals:admin", "performance:admin"];
         assert_eq!(found, both);
+        let late = Event::LateOutcomeRecorded { signal: SignalId::new(7), confidence: Some(95.0) };
+        assert_eq!(late.tags(&policy), closed.tags(&policy));
         assert_eq!(closed.tags_of_kind(&policy).len(), 8);
+        assert_eq!(late.tags_of_kind(&policy).len(), 8);
     }
 }

@@ -170,6 +170,9 @@ pub struct Signal {
     pub content: NewSignal,
     /// How it ended, if it did.
     pub outcome: Option<Outcome>,
+    /// What its producer reported after it had expired: kept beside the expiry, which stays the end of the
+    /// signal. Only there when `outcome` is an expiry.
+    pub late_outcome: Option<Outcome>,
 }
 
 /// A stored outcome.
@@ -189,18 +192,44 @@ pub struct Outcome {
     pub recorded_at: Timestamp,
 }
 
+impl Outcome {
+    /// A signal's end by mere age: no price, no profit, no loss.
+    pub const fn expired(now: Timestamp) -> Self {
+        Self {
+            status: SignalStatus::Expired,
+            exit_price: None,
+            pnl: None,
+            exit_timestamp: None,
+            closed_at: now,
+            recorded_at: now,
+        }
+    }
+
+    /// Whether this is an end by mere age, of which no producer has said anything.
+    pub fn is_expiry(&self) -> bool {
+        self.status == SignalStatus::Expired && self.exit_price.is_none()
+    }
+}
+
 impl Signal {
     /// How the signal stands.
     pub fn status(&self) -> SignalStatus {
         self.outcome.as_ref().map_or(SignalStatus::Open, |outcome| outcome.status)
     }
 
-    /// The signal as it was known at `instant`: an outcome recorded after it is not there yet.
+    /// Whether the signal ended by mere age, so that what its producer reports is a late outcome.
+    pub fn has_expired(&self) -> bool {
+        self.outcome.as_ref().is_some_and(Outcome::is_expiry)
+    }
+
+    /// The signal as it was known at `instant`: an outcome recorded after it is not there yet, and a late
+    /// outcome not before the expiry that it stands beside.
     #[must_use]
     pub fn as_of(mut self, instant: Timestamp) -> Self {
-        if self.outcome.as_ref().is_some_and(|outcome| outcome.recorded_at > instant) {
-            self.outcome = None;
-        }
+        let is_known = |outcome: &Outcome| outcome.recorded_at <= instant;
+        self.outcome = self.outcome.filter(is_known);
+        let has_ended = self.outcome.is_some();
+        self.late_outcome = self.late_outcome.filter(|late| has_ended && is_known(late));
         self
     }
 }

@@ -54,6 +54,18 @@ impl NewOutcome {
         })
     }
 
+    /// The late outcome of `signal`, which has expired, that this report makes. Never recorded before the
+    /// expiry, whatever the clocks of two instances say, so that nobody learns of it earlier.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub fn settle_late(&self, signal: &Signal) -> Result<Outcome> {
+        let settled = self.settle(signal)?;
+        let expired_at = signal.outcome.as_ref().map(|expiry| expiry.recorded_at);
+        let recorded_at = expired_at.map_or(self.recorded_at, |at| self.recorded_at.max(at));
+        Ok(Outcome { recorded_at, ..settled })
+    }
+
     /// Whether this report says what `stored` says already. A report without a status agrees with
     /// any status.
     pub fn repeats(&self, stored: &Outcome) -> bool {
@@ -107,6 +119,7 @@ pub fn pnl_percent(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signal::{NewSignal, SignalId, VerificationHash};
 
     fn pnl(action: Action, entry: &str, exit: &str) -> String {
         pnl_percent(action, &entry.parse().unwrap(), &exit.parse().unwrap()).unwrap().to_string()
@@ -133,5 +146,88 @@ mod tests {
         let entry: Price = "2.2250738585072014e-308".parse().unwrap();
         let exit: ExitPrice = "1e+300".parse().unwrap();
         assert_eq!(pnl_percent(Action::Buy, &entry, &exit), Err(InvalidNumber::BeyondBounds));
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(1_000_000 + seconds)
+    }
+
+    /// A BUY at 100 with a target of 110, signalled and accepted at 0, that has expired at 100.
+    fn expired() -> Signal {
+        let hash = VerificationHash::of("x");
+        let content = NewSignal {
+            producer: ProducerId::new(1),
+            is_simulated: false,
+            external_id: "SIG-1".parse().unwrap(),
+            symbol: "AAPL".parse().unwrap(),
+            action: Action::Buy,
+            entry_price: "100".parse().unwrap(),
+            target_price: Some("110".parse().unwrap()),
+            stop_price: None,
+            confidence: "70".parse().unwrap(),
+            strategy: None,
+            asset_type: "stock".parse().unwrap(),
+            data_source: None,
+            reasoning: None,
+            regime: None,
+            consensus_agreement: None,
+            sources_count: None,
+            timestamp: String::new(),
+            signalled_at: at(0),
+            hash: hash.clone(),
+            content_hash: hash,
+            created_at: at(0),
+        };
+        let outcome = Some(Outcome::expired(at(100)));
+        Signal { id: SignalId::new(1), content, outcome, late_outcome: None }
+    }
+
+    fn report(price: &str, exited: i64, recorded: i64) -> NewOutcome {
+        NewOutcome {
+            producer: ProducerId::new(1),
+            external_id: "SIG-1".parse().unwrap(),
+            exit_price: price.parse().unwrap(),
+            exit_timestamp: String::new(),
+            exited_at: at(exited),
+            status: None,
+            recorded_at: at(recorded),
+        }
+    }
+
+    #[test]
+    fn a_late_outcome_is_settled_like_others_and_never_before_the_expiry() {
+        let late = report("112.5", 50, 200).settle_late(&expired()).unwrap();
+        assert_eq!((late.status, late.recorded_at), (SignalStatus::TargetHit, at(200)));
+        assert_eq!((late.pnl.unwrap().to_string().as_str(), late.closed_at), ("12.5", at(50)));
+        let behind = report("112.5", 50, 99).settle_late(&expired()).unwrap();
+        assert_eq!(behind.recorded_at, at(100));
+        assert!(report("112.5", -1, 200).settle_late(&expired()).is_err());
+    }
+
+    #[test]
+    fn a_late_outcome_is_known_from_its_own_instant_on() {
+        let late = report("112.5", 50, 200).settle_late(&expired()).unwrap();
+        let signal = Signal { late_outcome: Some(late.clone()), ..expired() };
+        for (seconds, has_ended, is_late) in
+            [(99, false, false), (100, true, false), (199, true, false), (200, true, true)]
+        {
+            let known = signal.clone().as_of(at(seconds));
+            let found = (known.has_expired(), known.late_outcome.is_some());
+            assert_eq!(found, (has_ended, is_late), "{seconds}");
+        }
+        // Whatever is stored, nothing is told beside an expiry that is not told yet.
+        let early = Outcome { recorded_at: at(1), ..late };
+        let signal = Signal { late_outcome: Some(early), ..signal };
+        assert_eq!(signal.as_of(at(99)).late_outcome, None);
+    }
+
+    #[test]
+    fn only_an_end_by_mere_age_takes_a_late_outcome() {
+        let mut said = report("101", 50, 60);
+        said.status = Some(SignalStatus::Expired);
+        let settled = said.settle(&Signal { outcome: None, ..expired() }).unwrap();
+        assert!(!settled.is_expiry());
+        assert!(expired().has_expired());
+        assert!(!Signal { outcome: None, ..expired() }.has_expired());
     }
 }

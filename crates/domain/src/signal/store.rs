@@ -6,8 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Action, ExternalId, NewOutcome, NewSignal, Outcome, Signal, SignalId, SignalStatus, Strategy,
-    Symbol,
+    Action, ExternalId, NewOutcome, NewSignal, Signal, SignalId, SignalStatus, Strategy, Symbol,
 };
 use crate::{Result, Timestamp, page::Slice, producer::ProducerId};
 
@@ -29,9 +28,11 @@ pub enum Accepted {
 pub enum OutcomeRecorded {
     /// The signal is closed now.
     Closed(Signal),
-    /// It had been closed before, in the same way.
+    /// The signal had expired and stays so; the outcome is kept beside the expiry now.
+    Late(Signal),
+    /// It had been closed, or its late outcome kept, before and in the same way.
     Repeated(Signal),
-    /// It had been closed before, in another way; nothing was changed.
+    /// It had been closed, or its late outcome kept, before and in another way; nothing was changed.
     Conflict(Signal),
     /// The producer has no such signal.
     UnknownSignal,
@@ -95,10 +96,11 @@ pub trait SignalStore: Send + Sync {
     async fn accept(&self, signals: Vec<NewSignal>) -> Result<Vec<Accepted>>;
 
     /// Settles the outcome ([`NewOutcome::settle`]) against its signal, stores it and logs
-    /// `SignalClosed`.
+    /// `SignalClosed`. Of a signal that has expired it is stored beside the expiry
+    /// ([`NewOutcome::settle_late`]), and `LateOutcomeRecorded` is logged.
     ///
     /// # Errors
-    /// What `settle` refuses.
+    /// What settling refuses.
     async fn record_outcome(&self, outcome: NewOutcome) -> Result<OutcomeRecorded>;
 
     /// Closes as `Expired` at most `limit` signals that were accepted before `now` minus the horizon
@@ -121,7 +123,7 @@ pub trait SignalReader: Send + Sync {
     /// How many signals the list has, counted up to `cap`.
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32>;
 
-    /// One signal with whatever outcome it has.
+    /// One signal with whatever outcome, and late outcome, it has.
     async fn find(&self, id: SignalId) -> Result<Option<Signal>>;
 
     /// One signal by the producer's id; none if it cannot be read.
@@ -132,24 +134,10 @@ pub trait SignalReader: Send + Sync {
     ) -> Result<Option<Signal>>;
 
     /// When the newest signal of the query's result was accepted and when the next one will come into
-    /// sight: the first acceptance, or outcome, after `query.as_of`, if there is one.
+    /// sight: the first acceptance, or outcome, after `query.as_of`, if there is one; a late outcome too,
+    /// where the query's result shows them.
     async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>>;
 
     /// Whether any producer is a simulation, so that files need a column that tells.
     async fn has_simulations(&self) -> Result<bool>;
-}
-
-/// The outcome of a signal that expired at `now`.
-impl Outcome {
-    /// A signal's end by mere age: no price, no profit, no loss.
-    pub const fn expired(now: Timestamp) -> Self {
-        Self {
-            status: SignalStatus::Expired,
-            exit_price: None,
-            pnl: None,
-            exit_timestamp: None,
-            closed_at: now,
-            recorded_at: now,
-        }
-    }
 }

@@ -7,5 +7,6 @@ pub use performance::{
     EquityCurve, EquityPoint, MAX_POINTS, Performance, PerformanceRequest, Statistics, Told,
 };
 pub use store::{
-    Aggregates, ClosedPoint, PerformanceFilter, RowNumber, StatisticsStore, SymbolCounts,
+    Aggregates, ClosedPoint, LateOutcomes, PerformanceFilter, RowNumber, StatisticsStore,
+    SymbolCounts,
 };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Aggregates, PerformanceFilter, StatisticsStore, SymbolCounts};
+use super::{Aggregates, LateOutcomes, PerformanceFilter, StatisticsStore, SymbolCounts};
 use crate::{
     Clock, Result, Timestamp,
     account::Viewer,
@@ -20,7 +20,7 @@ const CHUNK: u32 = 5_000;
 const MAX_SYMBOLS: u32 = 10_000;
 
 /// Which closed signals are asked for.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PerformanceRequest {
     /// Only this instrument.
     pub symbol: Option<Symbol>,
@@ -28,6 +28,8 @@ pub struct PerformanceRequest {
     pub strategy: Option<Strategy>,
     /// Only signals accepted within so many days.
     pub days: Option<u32>,
+    /// Whether late outcomes count.
+    pub late: LateOutcomes,
 }
 
 /// Statistics over closed signals; percentages are percent of the entry.
@@ -55,6 +57,8 @@ pub struct Statistics {
     pub mean_return_pct: f64,
     /// How many of the trades a simulated producer made up.
     pub simulated_trades: u64,
+    /// How many of the trades are late outcomes; `None` when these do not count.
+    pub late_trades: Option<u64>,
 }
 
 /// One point of an equity curve.
@@ -75,6 +79,8 @@ pub struct EquityCurve {
     pub total_points: u64,
     /// How many of those a simulated producer made up.
     pub simulated_points: u64,
+    /// How many of those are late outcomes; `None` when these do not count.
+    pub late_points: Option<u64>,
 }
 
 /// An answer of the record, and for how long it is the right one.
@@ -112,7 +118,9 @@ impl Performance {
     ) -> Result<Told<Statistics>> {
         let now = self.clock.now();
         let sums = self.store.aggregates(&self.filter(viewer, request, now)).await?;
-        self.told(Statistics::from(sums), viewer, now).await
+        let statistics =
+            Statistics { late_trades: late_count(request.late, &sums), ..Statistics::from(sums) };
+        self.told(statistics, viewer, now, request.late).await
     }
 
     /// The equity curve.
@@ -123,14 +131,15 @@ impl Performance {
     ) -> Result<Told<EquityCurve>> {
         let now = self.clock.now();
         let filter = self.filter(viewer, request, now);
-        self.told(self.curve(&filter).await?, viewer, now).await
+        self.told(self.curve(&filter).await?, viewer, now, request.late).await
     }
 
     /// Every instrument with a closed signal, by name.
     pub async fn symbols(&self, viewer: Viewer) -> Result<Told<Vec<SymbolCounts>>> {
         let now = self.clock.now();
         let released = self.policy.released(viewer, now);
-        self.told(self.store.symbols(released, MAX_SYMBOLS).await?, viewer, now).await
+        let symbols = self.store.symbols(released, MAX_SYMBOLS).await?;
+        self.told(symbols, viewer, now, LateOutcomes::Exclude).await
     }
 
     async fn curve(&self, filter: &PerformanceFilter) -> Result<EquityCurve> {
@@ -159,7 +168,9 @@ impl Performance {
             }
         }
         points.extend(last);
-        Ok(EquityCurve { points, total_points: seen, simulated_points: sums.simulated })
+        let late_points = late_count(filter.late, &sums);
+        let simulated_points = sums.simulated;
+        Ok(EquityCurve { points, total_points: seen, simulated_points, late_points })
     }
 
     fn filter(
@@ -168,36 +179,53 @@ impl Performance {
         request: &PerformanceRequest,
         now: Timestamp,
     ) -> PerformanceFilter {
-        let PerformanceRequest { symbol, strategy, days: last_days } = request;
+        let PerformanceRequest { symbol, strategy, days: last_days, late } = request;
         PerformanceFilter {
             released: self.policy.released(viewer, now),
             symbol: symbol.clone(),
             strategy: strategy.clone(),
             since: last_days.map(|count| now.earlier(days(count))),
+            late: *late,
         }
     }
 
-    async fn told<T>(&self, answer: T, viewer: Viewer, now: Timestamp) -> Result<Told<T>> {
-        Ok(Told { answer, expires_at: self.next_release(viewer, now).await? })
+    async fn told<T>(
+        &self,
+        answer: T,
+        viewer: Viewer,
+        now: Timestamp,
+        late: LateOutcomes,
+    ) -> Result<Told<T>> {
+        Ok(Told { answer, expires_at: self.next_release(viewer, now, late).await? })
     }
 
-    /// When the next outcome is released to `viewer` by the mere passing of time.
-    async fn next_release(&self, viewer: Viewer, now: Timestamp) -> Result<Option<Timestamp>> {
+    /// When the next outcome that counts is released to `viewer` by the mere passing of time.
+    async fn next_release(
+        &self,
+        viewer: Viewer,
+        now: Timestamp,
+        late: LateOutcomes,
+    ) -> Result<Option<Timestamp>> {
         let view = self.policy.view(viewer);
         let others_delay = self.policy.others_delay(viewer);
         let Released { as_of, below, others_as_of } = self.policy.released(viewer, now);
         let mut next = None;
         if !view.delay.is_zero() {
-            let outcome = self.store.next_outcome_after(as_of, None).await?;
+            let outcome = self.store.next_outcome_after(as_of, None, late).await?;
             next = Some(outcome.unwrap_or(now).later(view.delay));
         }
         if below.is_some() && others_delay > view.delay {
-            let outcome = self.store.next_outcome_after(others_as_of, below).await?;
+            let outcome = self.store.next_outcome_after(others_as_of, below, late).await?;
             let others = outcome.unwrap_or(now).later(others_delay);
             next = Some(next.map_or(others, |next| next.min(others)));
         }
         Ok(next)
     }
+}
+
+/// How many late outcomes there are among the results, where they count.
+fn late_count(late: LateOutcomes, sums: &Aggregates) -> Option<u64> {
+    (late == LateOutcomes::Include).then_some(sums.late)
 }
 
 impl From<Aggregates> for Statistics {
@@ -220,6 +248,7 @@ impl From<Aggregates> for Statistics {
             largest_loss_pct: percent(sums.smallest.filter(|pnl| !pnl.is_win())),
             mean_return_pct: mean(sums.sum_of_wins + sum_of_losses, sums.trades),
             simulated_trades: sums.simulated,
+            late_trades: None,
         }
     }
 }
@@ -241,6 +270,7 @@ mod tests {
             trades: 3,
             wins: 1,
             simulated: 0,
+            late: 0,
             sum_of_wins: i128::from(3 * one),
             sum_of_losses: i128::from(-2 * one),
             largest: Some(PnlPercent::from_steps(3 * one)),
@@ -258,6 +288,7 @@ mod tests {
             trades: 3,
             wins: 3,
             simulated: 0,
+            late: 0,
             sum_of_wins: 3 * i128::from(pnl.steps()),
             sum_of_losses: 0,
             largest: Some(pnl),

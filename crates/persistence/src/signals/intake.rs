@@ -22,11 +22,13 @@ use crate::{
     AnyConnection, Failure,
     database::Unit,
     dialect,
-    rows::{NewOutcomeRow, NewSignalRow, OutcomeRow, SignalRow},
+    rows::{LateOutcomeRow, NewOutcomeRow, NewSignalRow, OutcomeRow, SignalRow},
     schema::{outcomes, signals},
     signal_ids::SignalIds,
     unreadable::UnreadableRows,
 };
+
+use super::late;
 
 /// Ids for each look-up, well below the parameters that a statement may have.
 const CHUNK: usize = 500;
@@ -205,7 +207,8 @@ fn hash_anew(
     Ok(())
 }
 
-/// One signal by the producer's id, with whatever outcome it has; none, noted, if it cannot be read.
+/// One signal by the producer's id, with whatever outcome, and late outcome, it has; none, noted, if it
+/// cannot be read.
 pub(super) fn find_external(
     conn: &mut AnyConnection,
     ids: &SignalIds,
@@ -221,8 +224,13 @@ pub(super) fn find_external(
         .first(conn)
         .optional()?;
     let Some((signal, outcome)) = row else { return Ok(None) };
-    let id = ids.public(signal.id)?;
-    Ok(unreadable.leave_out("signals", id, signal.signal(ids, outcome)))
+    let (row, id) = (signal.id, ids.public(signal.id)?);
+    let read = unreadable.leave_out("signals", id, signal.signal(ids, outcome));
+    let Some(mut signal) = read else { return Ok(None) };
+    if signal.has_expired() {
+        signal.late_outcome = late::find(conn, row)?;
+    }
+    Ok(Some(signal))
 }
 
 pub(super) fn record_outcome(
@@ -250,10 +258,41 @@ pub(super) fn record_outcome(
             return Ok(OutcomeRecorded::Closed(signal));
         }
     }
+    if signal.has_expired() {
+        return record_late(unit, ids, reported, signal);
+    }
     let repeats = signal.outcome.as_ref().is_some_and(|stored| reported.repeats(stored));
     if repeats {
         let confidence = Some(signal.content.confidence.percent());
         unit.confirm(Event::SignalClosed { signal: signal.id, confidence });
+    }
+    Ok(if repeats { OutcomeRecorded::Repeated(signal) } else { OutcomeRecorded::Conflict(signal) })
+}
+
+/// Keeps the outcome beside the expiry of `signal`. The table's key decides whose counts, so that several
+/// may try.
+fn record_late(
+    unit: &mut Unit<'_>,
+    ids: &SignalIds,
+    reported: &NewOutcome,
+    mut signal: Signal,
+) -> Result<OutcomeRecorded, Failure> {
+    let confidence = Some(signal.content.confidence.percent());
+    let told = Event::LateOutcomeRecorded { signal: signal.id, confidence };
+    if signal.late_outcome.is_none() {
+        let late = reported.settle_late(&signal)?;
+        let row = ids.row(signal.id).ok_or_else(|| Error::internal("a signal without a row"))?;
+        if dialect::insert_new_late_outcome(unit.conn, &LateOutcomeRow::new(row, &late)?)? {
+            unit.log(late.recorded_at, told);
+            signal.late_outcome = Some(late);
+            return Ok(OutcomeRecorded::Late(signal));
+        }
+        // Somebody else reported it a moment ago.
+        signal.late_outcome = late::find(unit.conn, row)?;
+    }
+    let repeats = signal.late_outcome.as_ref().is_some_and(|stored| reported.repeats(stored));
+    if repeats {
+        unit.confirm(told);
     }
     Ok(if repeats { OutcomeRecorded::Repeated(signal) } else { OutcomeRecorded::Conflict(signal) })
 }

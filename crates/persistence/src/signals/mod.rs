@@ -2,6 +2,7 @@
 
 pub(crate) mod fragments;
 mod intake;
+mod late;
 mod query;
 
 use std::{
@@ -142,10 +143,16 @@ impl SignalReader for Signals {
                     .select((signals::all_columns, outcomes::all_columns.nullable()))
                     .first(conn)
                     .optional()?;
-                Ok(row.and_then(|(signal, outcome)| {
-                    let signal = signal.signal(&ids, outcome);
-                    database.unreadable().leave_out("signals", id, signal)
-                }))
+                let Some((signal, outcome)) = row else { return Ok(None) };
+                let (row, signal) = (signal.id, signal.signal(&ids, outcome));
+                let Some(mut signal) = database.unreadable().leave_out("signals", id, signal)
+                else {
+                    return Ok(None);
+                };
+                // Asked of every signal: the time of an answer tells nobody of an expiry.
+                let mut late = late::find_all(conn, &[row], &database.unreadable())?;
+                signal.late_outcome = late.remove(&row);
+                Ok(Some(signal))
             })
             .await
     }

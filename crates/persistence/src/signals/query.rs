@@ -16,12 +16,15 @@ use diesel::{
     dsl::{InnerJoin, IntoBoxed, LeftJoin},
 };
 
-use super::fragments::{Awaited, Before, CountOf};
+use super::{
+    fragments::{Awaited, Before, CountOf},
+    late,
+};
 use crate::{
     AnyConnection, Failure,
     connection::MultiBackend,
     rows::{OutcomeRow, SignalRow},
-    schema::{outcomes, signals},
+    schema::{late_outcomes, outcomes, signals},
     signal_ids::SignalIds,
     unreadable::UnreadableRows,
 };
@@ -195,6 +198,22 @@ impl Part {
     }
 }
 
+/// Adds their late outcomes to the signals that have expired as far as the reader knows, each given with its
+/// row: an expiry that is not told yet asks for nothing.
+fn add_late_outcomes(
+    conn: &mut AnyConnection,
+    signals: &mut [(i64, Signal)],
+    unreadable: &UnreadableRows,
+) -> Result<(), Failure> {
+    let expired: Vec<i64> =
+        signals.iter().filter(|(_, signal)| signal.has_expired()).map(|(row, _)| *row).collect();
+    let mut late = late::find_all(conn, &expired, unreadable)?;
+    for (row, signal) in signals {
+        signal.late_outcome = late.remove(row);
+    }
+    Ok(())
+}
+
 /// As many signals of the slice as there are: in the place of a row that cannot be read stands the next one.
 pub(super) fn list(
     conn: &mut AnyConnection,
@@ -213,10 +232,16 @@ pub(super) fn list(
             offset: 0,
             after: rows.last().map(|(row, _)| (row.created_at, row.id)),
         };
-        signals.extend(rows.into_iter().filter_map(|(row, outcome)| {
-            let (id, signal) = (row.id, row.signal(ids, outcome));
-            Some(unreadable.leave_out("signals", id, signal)?.as_of(query.as_of))
-        }));
+        let mut read: Vec<(i64, Signal)> = rows
+            .into_iter()
+            .filter_map(|(row, outcome)| {
+                let (id, signal) = (row.id, row.signal(ids, outcome));
+                let signal = unreadable.leave_out("signals", id, signal)?;
+                Some((id, signal.as_of(query.as_of)))
+            })
+            .collect();
+        add_late_outcomes(conn, &mut read, unreadable)?;
+        signals.extend(read.into_iter().map(|(_, signal)| signal.as_of(query.as_of)));
         if is_last || signals.len() >= limit {
             signals.truncate(limit);
             return Ok(signals);
@@ -337,8 +362,30 @@ pub(super) fn next_change_after(
             .first(conn)
             .optional()?,
     };
-    let next = [accepted, closed].into_iter().flatten().min();
+    let late = if shows_late_outcomes(query.state) { next_late_after(conn, query)? } else { None };
+    let next = [accepted, closed, late].into_iter().flatten().min();
     Ok(next.map(Timestamp::from_micros))
+}
+
+/// Whether signals that have expired are among the result.
+const fn shows_late_outcomes(state: SignalState) -> bool {
+    matches!(state, SignalState::Any | SignalState::Status(SignalStatus::Expired))
+}
+
+/// When the first late outcome after `query.as_of` was recorded: one statement, whether there is any or
+/// not, that starts reading the index there.
+fn next_late_after(conn: &mut AnyConnection, query: &SignalQuery) -> Result<Option<i64>, Failure> {
+    let rows = signals::table
+        .inner_join(late_outcomes::table)
+        .into_boxed()
+        .filter(Awaited::on(conn))
+        .filter(late_outcomes::recorded_at.gt(query.as_of.micros()))
+        .filter(signals::created_at.le(query.as_of.micros()));
+    Ok(with_conditions!(rows, query)
+        .order(late_outcomes::recorded_at.asc())
+        .select(late_outcomes::recorded_at)
+        .first(conn)
+        .optional()?)
 }
 
 /// Whether the cost grows with what is stored: no index leads to these conditions, so that all may be

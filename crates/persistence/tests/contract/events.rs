@@ -234,6 +234,10 @@ async fn a_repetition_is_told_here_and_adds_nothing_to_the_log(bed: Bed) {
     let one_confidence = one.confidence.percent();
     let ids = bed.store(vec![one.clone()]).await;
     bed.signals.record_outcome(outcome(&one, "110", 10)).await.unwrap();
+    let two = signal(&producer, "two", 0);
+    let late = bed.store(vec![two.clone()]).await[0];
+    bed.signals.expire(at(20), Duration::from_secs(1), &[], 9).await.unwrap();
+    bed.signals.record_outcome(outcome(&two, "110", 30)).await.unwrap();
     let user = bed.user("ada@example.com").await;
     let session = bed.session(user.id, "refresh").await;
     bed.accounts.revoke_session(session, at(20), at(900)).await.unwrap();
@@ -242,6 +246,7 @@ async fn a_repetition_is_told_here_and_adds_nothing_to_the_log(bed: Bed) {
     let notes = Notes::of(&bed);
     bed.signals.accept(vec![one.clone()]).await.unwrap();
     bed.signals.record_outcome(outcome(&one, "110", 10)).await.unwrap();
+    bed.signals.record_outcome(outcome(&two, "110", 30)).await.unwrap();
     bed.accounts.revoke_session(session, at(30), at(910)).await.unwrap();
     assert_eq!(logged(&bed, 0).await, log);
     let seq = log.last().unwrap().seq;
@@ -249,6 +254,7 @@ async fn a_repetition_is_told_here_and_adds_nothing_to_the_log(bed: Bed) {
     let repeated = [
         Event::SignalPublished { signal: ids[0], confidence },
         Event::SignalClosed { signal: ids[0], confidence },
+        Event::LateOutcomeRecorded { signal: late, confidence },
         Event::SessionRevoked { session, until: at(910) },
     ];
     assert_eq!(notes.take(), repeated.map(|event| CommittedEvent { seq, event }));

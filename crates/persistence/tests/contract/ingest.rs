@@ -21,6 +21,12 @@ async fn replace_changes_nothing_on_foreign_connections_either() {
     let id = bed.store(vec![new.clone()]).await[0];
     bed.signals.record_outcome(crate::support::outcome(&new, "110", 5)).await.unwrap();
     let before = bed.signals.find(id).await.unwrap().unwrap();
+    let expired = signal(&argo, "SIG-2", 0);
+    let late = bed.store(vec![expired.clone()]).await[0];
+    bed.signals.expire(at(5), Duration::from_secs(1), &[], 9).await.unwrap();
+    bed.signals.record_outcome(crate::support::outcome(&expired, "110", 6)).await.unwrap();
+    let with_late = bed.signals.find(late).await.unwrap().unwrap();
+    assert!(with_late.late_outcome.is_some());
     let file = bed.settings.url.strip_prefix("sqlite:").unwrap();
     let mut foreign = SqliteConnection::establish(file).unwrap();
     let columns = "external_id, producer_id, symbol, action, entry_price, confidence, confidence_text, \
@@ -40,6 +46,15 @@ async fn replace_changes_nothing_on_foreign_connections_either() {
             ),
             false,
         ),
+        ("REPLACE INTO late_outcomes SELECT * FROM late_outcomes".to_owned(), false),
+        (
+            "REPLACE INTO late_outcomes (rowid, status, exit_price, pnl_steps, exit_timestamp, \
+             closed_at, recorded_at) \
+             SELECT signal_id, 'stop_hit', '1', -1, '', closed_at, recorded_at FROM late_outcomes"
+                .to_owned(),
+            false,
+        ),
+        ("UPDATE OR REPLACE late_outcomes SET exit_price = '1'".to_owned(), true),
         ("UPDATE OR REPLACE signals SET entry_price = '1'".to_owned(), true),
         ("REPLACE INTO signal_id_key VALUES ('00')".to_owned(), true),
     ] {
@@ -50,8 +65,9 @@ async fn replace_changes_nothing_on_foreign_connections_either() {
             }
         }
         assert_eq!(bed.signals.find(id).await.unwrap().as_ref(), Some(&before), "{sql}");
+        assert_eq!(bed.signals.find(late).await.unwrap().as_ref(), Some(&with_late), "{sql}");
     }
-    assert_eq!(bed.signals.count(&SignalQuery::all(at(9)), 10).await.unwrap(), 1);
+    assert_eq!(bed.signals.count(&SignalQuery::all(at(9)), 10).await.unwrap(), 2);
 }
 
 on_both!(
@@ -225,7 +241,7 @@ async fn what_was_published_never_changes(bed: Bed) {
         "DELETE FROM outcomes",
     ];
     if bed.is_postgres() {
-        attempts.extend(["TRUNCATE outcomes", "TRUNCATE signals CASCADE"]);
+        attempts.extend(["TRUNCATE outcomes CASCADE", "TRUNCATE signals CASCADE"]);
     } else {
         attempts.push("INSERT OR REPLACE INTO outcomes SELECT * FROM outcomes");
         attempts.push("INSERT OR REPLACE INTO signals SELECT * FROM signals");

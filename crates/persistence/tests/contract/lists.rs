@@ -350,6 +350,7 @@ async fn statements_that_may_read_much_ask_whether_they_are_awaited() {
     let (signals, statements) = watched(&bed).await;
     ask_everything(&signals, at(100), true).await;
     let filter = PerformanceFilter {
+        late: alpine_domain::statistics::LateOutcomes::Include,
         released: Released::all(at(100)),
         symbol: None,
         strategy: None,

@@ -18,6 +18,7 @@ mod failover;
 mod files;
 mod identity;
 mod ingest;
+mod late_outcomes;
 mod lists;
 mod migrations;
 mod pool;

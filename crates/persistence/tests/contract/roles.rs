@@ -97,6 +97,8 @@ async fn the_role_that_serves_owns_nothing() {
     let expired =
         signals.expire(at(90_000), std::time::Duration::from_hours(1), &[], 10).await.unwrap();
     assert!(signals.find(expired[0]).await.unwrap().unwrap().outcome.is_some());
+    signals.record_outcome(outcome(&news[1], "110", 5)).await.unwrap();
+    assert!(signals.find(expired[0]).await.unwrap().unwrap().late_outcome.is_some());
     let accounts = Accounts::new(database.clone());
     let user = accounts.create(new_account("ada@example.com")).await.unwrap().id;
     accounts.revoke_all(user, at(1)).await.unwrap();
@@ -112,6 +114,9 @@ async fn the_role_that_serves_owns_nothing() {
         "TRUNCATE signals CASCADE",
         "UPDATE outcomes SET exit_price = '1'",
         "DELETE FROM outcomes",
+        "UPDATE late_outcomes SET exit_price = '1'",
+        "DELETE FROM late_outcomes",
+        "TRUNCATE late_outcomes",
         "UPDATE signal_id_key SET key = ''",
         "DELETE FROM signal_id_key",
         "DELETE FROM __diesel_schema_migrations",

@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     signal::{PnlPercent, Released, SignalStore as _},
-    statistics::{Aggregates, PerformanceFilter, StatisticsStore as _, SymbolCounts},
+    statistics::{Aggregates, LateOutcomes, PerformanceFilter, StatisticsStore as _, SymbolCounts},
 };
 
 use crate::support::{Bed, at, on_both, outcome, signal};
@@ -53,6 +53,7 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
         trades: 4,
         wins: 2,
         simulated: 1,
+        late: 0,
         sum_of_wins: 1 + 50 * i128::from(PnlPercent::SCALE),
         sum_of_losses: -250_000_000,
         largest: Some(PnlPercent::from_steps(50 * PnlPercent::SCALE)),
@@ -155,7 +156,8 @@ async fn only_what_is_released_counts(bed: Bed) {
         (0, Some(85.0), Some(30)),
         (30, Some(85.0), None),
     ] {
-        let found = bed.signals.next_outcome_after(at(after), least).await.unwrap();
+        let late = LateOutcomes::Exclude;
+        let found = bed.signals.next_outcome_after(at(after), least, late).await.unwrap();
         assert_eq!(found, next.map(at), "{after} {least:?}");
     }
 }

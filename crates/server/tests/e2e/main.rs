@@ -22,6 +22,7 @@ mod feed;
 mod field_reports;
 mod grants;
 mod hot_path;
+mod late_outcomes;
 mod original_clients;
 mod rollback_plan;
 mod seed_checklist;

@@ -121,7 +121,7 @@ impl Summary {
 
 /// An outcome that is stored already is answered 200 as well; only the message tells.
 fn is_repetition(body: &Value) -> bool {
-    body["message"].as_str().is_some_and(|message| message.contains("closed before"))
+    body["message"].as_str().is_some_and(|message| message.contains("before, in the same way"))
 }
 
 /// An answer in one line.

@@ -160,26 +160,34 @@ impl Intake {
         Ok(())
     }
 
-    /// Closes the signal that `body` names. Says also whether it was open until now.
+    /// Closes the signal that `body` names, or keeps the outcome beside its expiry. Says also whether the
+    /// outcome is new.
     ///
     /// # Errors
     /// As [`submit`](Self::submit); [`Error::NotFound`] for an unknown signal; [`Error::Conflict`]
-    /// when it was closed before in another way.
+    /// when another outcome, or another late one, is stored already.
     pub async fn report_outcome(&self, producer: &Producer, body: &[u8]) -> Result<(Signal, bool)> {
         let outcome = parse_outcome(&JsonObject::parse(body)?, producer, self.clock.now())?;
         match self.store.record_outcome(outcome).await? {
-            OutcomeRecorded::Closed(signal) => Ok((signal, true)),
+            OutcomeRecorded::Closed(signal) | OutcomeRecorded::Late(signal) => Ok((signal, true)),
             OutcomeRecorded::Repeated(signal) => Ok((signal, false)),
-            OutcomeRecorded::Conflict(signal) => Err(taken(
-                ConflictKind::OutcomeConflict,
-                format!(
-                    "signal {} ended before as {}; an outcome never changes",
-                    signal.content.external_id,
-                    signal.status()
-                ),
-                signal.id,
-            )),
+            OutcomeRecorded::Conflict(signal) => {
+                Err(taken(ConflictKind::OutcomeConflict, conflict_detail(&signal), signal.id))
+            }
             OutcomeRecorded::UnknownSignal => Err(Error::NotFound("signal")),
+        }
+    }
+}
+
+fn conflict_detail(signal: &Signal) -> String {
+    let id = &signal.content.external_id;
+    match &signal.late_outcome {
+        Some(late) => format!(
+            "signal {id} expired, and its late outcome is {} already; an outcome never changes",
+            late.status
+        ),
+        None => {
+            format!("signal {id} ended before as {}; an outcome never changes", signal.status())
         }
     }
 }

@@ -25,10 +25,13 @@ pub(crate) fn submit_batch() -> Doc {
 }
 
 pub(crate) fn report_outcome() -> Doc {
-    doc("Report how a signal ended", "The signal is closed.")
-        .takes::<bodies::OutcomeReport>(json::MEDIA_TYPE)
-        .gives::<views::OutcomeView<'_>>()
-        .problems(&[&problem::NOT_FOUND, &problem::OUTCOME_CONFLICT])
+    doc(
+        "Report how a signal ended",
+        "The signal is closed, or had expired and the outcome is kept beside the expiry.",
+    )
+    .takes::<bodies::OutcomeReport>(json::MEDIA_TYPE)
+    .gives::<views::OutcomeView<'_>>()
+    .problems(&[&problem::NOT_FOUND, &problem::OUTCOME_CONFLICT])
 }
 
 pub(crate) fn health() -> Doc {

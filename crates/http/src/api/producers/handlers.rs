@@ -65,18 +65,7 @@ pub(crate) async fn report_outcome(mut context: Context) -> Result<HttpResponse>
     let services = &context.state.services;
     let (signal, is_new) =
         services.use_cases.intake.report_outcome(producer(&context)?, &body).await?;
-    let outcome = signal.outcome.as_ref();
-    context.ok(&OutcomeView {
-        status: "success",
-        message: if is_new { "Signal closed" } else { "Signal was closed before, in the same way" },
-        signal_id: signal.id.get(),
-        alpine_signal_id: signal.id.get(),
-        external_signal_id: signal.content.external_id.as_str(),
-        signal_status: signal.status(),
-        exit_price: outcome.and_then(|outcome| outcome.exit_price.as_ref()),
-        pnl_pct: outcome.and_then(|outcome| outcome.pnl),
-        closed_at: outcome.map(|outcome| outcome.closed_at),
-    })
+    context.ok(&OutcomeView::new(&signal, is_new))
 }
 
 /// `GET external-signals/sync/health`.

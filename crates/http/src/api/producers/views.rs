@@ -2,12 +2,12 @@
 
 use alpine_domain::{
     FieldError, Timestamp,
-    signal::{ExitPrice, LineOutcome, LineResult, PnlPercent, SignalId, SignalStatus},
+    signal::{ExitPrice, LineOutcome, LineResult, PnlPercent, Signal, SignalId, SignalStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::signals::views::StatusWord;
+use crate::api::signals::views::{LateOutcomeView, StatusWord};
 
 /// A signal that was stored.
 #[derive(Serialize, ToSchema)]
@@ -29,12 +29,14 @@ pub(crate) struct StoredView<'a> {
 pub(crate) struct OutcomeView<'a> {
     #[schema(example = "success")]
     pub status: &'static str,
+    pub result: OutcomeResult,
     pub message: &'static str,
     /// Alpine's number; the same as `alpine_signal_id`.
     pub signal_id: i64,
     pub alpine_signal_id: i64,
     /// The producer's own id.
     pub external_signal_id: &'a str,
+    /// How the signal stands: `expired` if the outcome came late.
     #[schema(value_type = StatusWord)]
     pub signal_status: SignalStatus,
     #[schema(value_type = Option<f64>, required = true)]
@@ -44,6 +46,50 @@ pub(crate) struct OutcomeView<'a> {
     pub pnl_pct: Option<PnlPercent>,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     pub closed_at: Option<Timestamp>,
+    /// The outcome, if it came late: then the three members above tell of the expiry.
+    #[schema(required = true)]
+    pub late_outcome: Option<LateOutcomeView<'a>>,
+}
+
+/// What became of an outcome: `closed`, it is how the signal ended; `late`, the signal had expired and
+/// stays so, and the outcome is kept beside the expiry.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OutcomeResult {
+    Closed,
+    Late,
+}
+
+impl<'a> OutcomeView<'a> {
+    /// What is answered for an outcome that is stored, now or since before.
+    pub(crate) fn new(signal: &'a Signal, is_new: bool) -> Self {
+        let outcome = signal.outcome.as_ref();
+        let late_outcome = LateOutcomeView::of(signal);
+        let result =
+            if late_outcome.is_some() { OutcomeResult::Late } else { OutcomeResult::Closed };
+        Self {
+            status: "success",
+            result,
+            message: match (result, is_new) {
+                (OutcomeResult::Closed, true) => "Signal closed",
+                (OutcomeResult::Closed, false) => "Signal was closed before, in the same way",
+                (OutcomeResult::Late, true) => {
+                    "Signal had expired and stays so; the late outcome is kept beside the expiry"
+                }
+                (OutcomeResult::Late, false) => {
+                    "The late outcome was kept before, in the same way; the signal stays expired"
+                }
+            },
+            signal_id: signal.id.get(),
+            alpine_signal_id: signal.id.get(),
+            external_signal_id: signal.content.external_id.as_str(),
+            signal_status: signal.status(),
+            exit_price: outcome.and_then(|outcome| outcome.exit_price.as_ref()),
+            pnl_pct: outcome.and_then(|outcome| outcome.pnl),
+            closed_at: outcome.map(|outcome| outcome.closed_at),
+            late_outcome,
+        }
+    }
 }
 
 /// What became of a batch.

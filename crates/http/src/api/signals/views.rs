@@ -4,7 +4,8 @@ use alpine_domain::{
     Timestamp,
     page::Page,
     signal::{
-        Action, Catalogue, Confidence, ExitPrice, PnlPercent, Price, Signal, SignalStatus, Strategy,
+        Action, Catalogue, Confidence, ExitPrice, Outcome, PnlPercent, Price, Signal, SignalStatus,
+        Strategy,
     },
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
@@ -52,6 +53,9 @@ pub(crate) struct SignalView<'a> {
     pub pnl_pct: Option<PnlPercent>,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     pub closed_at: Option<Timestamp>,
+    /// What its producer reported after it had expired; the signal stays expired.
+    #[schema(required = true)]
+    pub late_outcome: Option<LateOutcomeView<'a>>,
     /// When Alpine accepted it.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -59,6 +63,38 @@ pub(crate) struct SignalView<'a> {
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
     pub simulated: bool,
+}
+
+/// A result that came after the signal had expired: kept beside the expiry, which it does not change.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LateOutcome)]
+pub(crate) struct LateOutcomeView<'a> {
+    #[schema(value_type = StatusWord)]
+    pub status: SignalStatus,
+    #[schema(value_type = Option<f64>, required = true)]
+    pub exit_price: Option<&'a ExitPrice>,
+    /// Profit or loss in percent of the entry.
+    #[schema(value_type = Option<f64>, required = true)]
+    pub pnl_pct: Option<PnlPercent>,
+    /// When the position ended, as its producer says.
+    #[schema(value_type = String, format = DateTime)]
+    pub exit_time: Timestamp,
+    /// When Alpine received it.
+    #[schema(value_type = String, format = DateTime)]
+    pub received_at: Timestamp,
+}
+
+impl<'a> LateOutcomeView<'a> {
+    /// The late outcome of `signal`, if it has one.
+    pub(crate) fn of(signal: &'a Signal) -> Option<Self> {
+        signal.late_outcome.as_ref().map(|late: &Outcome| Self {
+            status: late.status,
+            exit_price: late.exit_price.as_ref(),
+            pnl_pct: late.pnl,
+            exit_time: late.closed_at,
+            received_at: late.recorded_at,
+        })
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -109,6 +145,7 @@ impl<'a> SignalView<'a> {
             exit_price: outcome.and_then(|outcome| outcome.exit_price.as_ref()),
             pnl_pct: outcome.and_then(|outcome| outcome.pnl),
             closed_at: outcome.map(|outcome| outcome.closed_at),
+            late_outcome: LateOutcomeView::of(signal),
             created_at: content.created_at,
             simulated: content.is_simulated,
         }
@@ -201,6 +238,9 @@ pub(crate) struct HistoryView<'a> {
     pub created_at: Timestamp,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     pub closed_at: Option<Timestamp>,
+    /// What its producer reported after it had expired; the signal stays expired.
+    #[schema(required = true)]
+    pub late_outcome: Option<LateOutcomeView<'a>>,
     /// There, and true, only if a simulation made it up.
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
@@ -220,6 +260,7 @@ impl<'a> HistoryView<'a> {
             status: signal.status(),
             created_at: signal.content.created_at,
             closed_at: outcome.map(|outcome| outcome.closed_at),
+            late_outcome: LateOutcomeView::of(signal),
             simulated: signal.content.is_simulated,
         }
     }

@@ -18,8 +18,8 @@ fn policy(context: &Context) -> CachePolicy {
 }
 
 fn request(context: &Context) -> Result<(PerformanceRequest, String)> {
-    let ((symbol, strategy, days), key) = context.parameters(&parameters::performance())?;
-    Ok((PerformanceRequest { symbol, strategy, days }, key))
+    let ((symbol, strategy, days, late), key) = context.parameters(&parameters::performance())?;
+    Ok((PerformanceRequest { symbol, strategy, days, late }, key))
 }
 
 /// `GET performance/stats`.

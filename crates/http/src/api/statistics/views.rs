@@ -26,6 +26,10 @@ pub(crate) struct StatisticsView {
     pub mean_return_pct: f64,
     /// How many of the trades a simulation made up.
     pub simulated_trades: u64,
+    /// How many of the trades are late outcomes; only with `late=include`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    pub late_trades: Option<u64>,
 }
 
 impl From<Statistics> for StatisticsView {
@@ -42,6 +46,7 @@ impl From<Statistics> for StatisticsView {
             largest_loss_pct: statistics.largest_loss_pct,
             mean_return_pct: statistics.mean_return_pct,
             simulated_trades: statistics.simulated_trades,
+            late_trades: statistics.late_trades,
         }
     }
 }
@@ -57,6 +62,10 @@ pub(crate) struct EquityCurveView {
     /// How many of those a simulated producer made up; only where there are any.
     #[serde(skip_serializing_if = "is_zero")]
     pub simulated_points: u64,
+    /// How many of them are late outcomes; only with `late=include`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    pub late_points: Option<u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -83,6 +92,7 @@ impl From<EquityCurve> for EquityCurveView {
             points: curve.points.iter().map(point).collect(),
             total_points: curve.total_points,
             simulated_points: curve.simulated_points,
+            late_points: curve.late_points,
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::support::{Answer, Backend, Client, Options, SignalBody, TestApp};
 
-/// Changes of each of the ten kinds on each back end: a thousand together.
+/// Changes of each of the eleven kinds on each back end: eleven hundred together.
 const ROUNDS: usize = 100;
 /// Δ.
 const PROMISED: Duration = Duration::from_secs(2);
@@ -180,10 +180,11 @@ async fn every_change(app: &TestApp) {
         producers(app),
         signals(app, elite.client().await),
     );
+    late_outcomes(app, elite.client().await).await;
     everybodys_sessions(app).await;
     eprintln!(
         "{} changes and {} reads in {:?}",
-        10 * ROUNDS,
+        11 * ROUNDS,
         readers.stop().await,
         started.elapsed()
     );
@@ -336,6 +337,39 @@ async fn signals(app: &TestApp, reader: Client) {
         assert_eq!(stats["total_trades"], json!(n), "{stats}");
         let path = format!("signals/{}", posted["signal_id"]);
         assert_ne!(reader.get(&path).await.expect(200)["status"], "open");
+    }
+}
+
+/// Each signal expires as soon as it is there, without anybody waiting for its horizon.
+async fn late_outcomes(app: &TestApp, reader: Client) {
+    let producer = app.client().with_key(&app.producer("zeus").await);
+    let store = &app.core.stores.signals;
+    let (years, fleeting) = (Duration::from_hours(100_000), "fleeting".parse().unwrap());
+    let horizons = [(fleeting, Duration::ZERO)];
+    let stats = async |path: &str| reader.get(path).await.expect(200);
+    let in_time = stats("performance/stats").await;
+    for n in 1..=ROUNDS {
+        let id = format!("F-{n}");
+        let body = SignalBody::new(&id, "80");
+        let body = SignalBody { strategy: "fleeting".to_owned(), ..body }.to_json();
+        producer.post_text("external-signals/sync/signal", body).await.expect(201);
+        assert_eq!(store.expire(app.now(), years, &horizons, 9).await.unwrap().len(), 1);
+        let newest = async || reader.get("signals/history?limit=1").await.expect(200)[0].clone();
+        let expired = newest().await;
+        assert_eq!(
+            (&expired["status"], &expired["late_outcome"]),
+            (&json!("expired"), &json!(null))
+        );
+
+        let outcome = json!({
+            "signal_id": id, "exit_price": 1_000 + n, "exit_timestamp": "2025-02-01T00:00:00Z",
+        });
+        let told = producer.post("external-signals/sync/outcome", &outcome).await.expect(200);
+        assert_eq!(told["result"], "late", "{told}");
+        let late = newest().await;
+        assert_eq!(late["late_outcome"]["exit_price"], json!(1_000 + n), "{late}");
+        assert_eq!(stats("performance/stats?late=include").await["late_trades"], json!(n));
+        assert_eq!(stats("performance/stats").await, in_time);
     }
 }
 
