@@ -60,7 +60,7 @@ pub(crate) struct OutcomeReport {
     /// The producer's own id.
     #[schema(min_length = 1, max_length = 255)]
     signal_id: String,
-    #[schema(exclusive_minimum = 0.0)]
+    /// Any price that a market settles at: zero, or below it.
     exit_price: f64,
     /// Not before the signal's own time.
     #[schema(format = DateTime)]

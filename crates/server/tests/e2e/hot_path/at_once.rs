@@ -6,6 +6,7 @@
 //! are under way while something changes.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alpine_domain::account::{Account, NewSession, Role, Secret, SessionId, Tier, digest};
+use alpine_domain::{
+    account::{Account, NewSession, Role, Secret, SessionId, Tier, digest},
+    event::Event,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -182,12 +186,41 @@ async fn every_change(app: &TestApp) {
     );
     late_outcomes(app, elite.client().await).await;
     everybodys_sessions(app).await;
+    every_event_has_its_case(app).await;
     eprintln!(
         "{} changes and {} reads in {:?}",
         11 * ROUNDS,
         readers.stop().await,
         started.elapsed()
     );
+}
+
+/// The case that writes the event and reads what it changes. A new event does not compile without one.
+const fn case(event: &Event) -> &'static str {
+    match event {
+        Event::ApiKeysChanged => "api_keys",
+        Event::SessionRevoked { .. } => "sessions",
+        Event::AccountChanged { .. } => "all_sessions_of_a_user, tiers_and_roles, profiles",
+        Event::ProducersChanged => "producers",
+        Event::SignalPublished { .. } => "signals",
+        Event::SignalClosed { .. } => "signals: its outcome",
+        Event::LateOutcomeRecorded { .. } => "late_outcomes",
+        Event::EverybodySignedOut => "everybodys_sessions",
+    }
+}
+
+/// The log holds every event that [`case`] names.
+async fn every_event_has_its_case(app: &TestApp) {
+    const CASES: usize = 8;
+    let (mut cases, mut position) = (BTreeSet::new(), 0);
+    loop {
+        let rows = app.core.stores.events.read_after(position, 1_000).await.unwrap();
+        let Some(last) = rows.last() else { break };
+        position = last.seq;
+        let events = rows.iter().map(|row| Event::from_payload(&row.payload).unwrap());
+        cases.extend(events.map(|event| case(&event)));
+    }
+    assert_eq!(cases.len(), CASES, "{cases:?}");
 }
 
 /// The status and the kind of problem of a refusal.
