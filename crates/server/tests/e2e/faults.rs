@@ -77,7 +77,8 @@ async fn killing_postgres_gives_503_problem_documents_and_full_recovery() {
     let signal = format!("signals/{}", stored.json()["alpine_signal_id"]);
 
     postgres.kill().unwrap();
-    for path in ["signals/history?limit=7", &signal, "signals/subscribed?limit=3"] {
+    let export = "signals/export?format=ndjson";
+    for path in ["signals/history?limit=7", &signal, "signals/subscribed?limit=3", export] {
         let started = Instant::now();
         let answer = alpine.get(path, Some(&token)).await;
         assert_eq!(answer.status, 503, "{path}: {}", answer.text);
