@@ -1,7 +1,7 @@
 //! Users, their sign-ins and their refresh tokens.
 
 mod session_rows;
-mod user_rows;
+pub(crate) mod user_rows;
 
 use alpine_domain::{
     Error, Result, Timestamp,

@@ -13,10 +13,8 @@ use diesel::{
 };
 
 use crate::{
-    Database,
-    connection::MultiBackend,
-    rows::ApiKeyRow,
-    schema::{api_keys, users},
+    Database, accounts::user_rows::held_user, connection::MultiBackend, rows::ApiKeyRow,
+    schema::api_keys,
 };
 
 /// The API keys of one database.
@@ -45,15 +43,9 @@ impl ApiKeyStore for ApiKeys {
             .write("api_key_create", move |unit| {
                 let NewApiKey { key, key_hash, generation } = &key;
                 let owner = key.owner.to_string();
-                // Writing the owner's row, as it was, holds it: two creations cannot both count
-                // the same number of keys.
-                let current: Option<i64> = diesel::update(users::table.find(&owner))
-                    .set(users::generation.eq(users::generation))
-                    .returning(users::generation)
-                    .get_result(unit.conn)
-                    .optional()?;
-                let current = current.ok_or(Error::NotFound("account"))?;
-                if current != *generation {
+                // Held until the commit: two creations cannot both count the same number of keys.
+                let user = held_user(unit.conn, &owner)?.ok_or(Error::NotFound("account"))?;
+                if user.generation != *generation {
                     return Err(Error::Unauthenticated("the account was signed out").into());
                 }
                 let count: i64 = live(key.created_at)

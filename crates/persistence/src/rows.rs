@@ -56,7 +56,7 @@ pub(crate) struct UserRow {
     role: String,
     is_active: bool,
     is_verified: bool,
-    generation: i64,
+    pub(crate) generation: i64,
     _stripe_customer_id: Option<String>,
     created_at: i64,
     updated_at: i64,

@@ -11,7 +11,7 @@ pub(super) fn user_row(conn: &mut AnyConnection, id: UserId) -> Result<Option<Us
 }
 
 /// The account's row, held until the transaction ends: writing it, even as it was, does that.
-pub(super) fn held_user(conn: &mut AnyConnection, id: &str) -> Result<Option<UserRow>, Failure> {
+pub(crate) fn held_user(conn: &mut AnyConnection, id: &str) -> Result<Option<UserRow>, Failure> {
     let row = diesel::update(users::table.find(id))
         .set(users::generation.eq(users::generation))
         .returning(users::all_columns)
