@@ -228,7 +228,7 @@ pub(super) fn find_external(
     let read = unreadable.leave_out("signals", id, signal.signal(ids, outcome));
     let Some(mut signal) = read else { return Ok(None) };
     if signal.has_expired() {
-        signal.late_outcome = late::find(conn, row)?;
+        signal.late_outcome = late::find(conn, row, unreadable)?;
     }
     Ok(Some(signal))
 }
@@ -259,7 +259,7 @@ pub(super) fn record_outcome(
         }
     }
     if signal.has_expired() {
-        return record_late(unit, ids, reported, signal);
+        return record_late(unit, ids, unreadable, reported, signal);
     }
     let repeats = signal.outcome.as_ref().is_some_and(|stored| reported.repeats(stored));
     if repeats {
@@ -270,10 +270,11 @@ pub(super) fn record_outcome(
 }
 
 /// Keeps the outcome beside the expiry of `signal`. The table's key decides whose counts, so that several
-/// may try.
+/// may try. One that is there and cannot be read is a conflict: nothing shows that this one repeats it.
 fn record_late(
     unit: &mut Unit<'_>,
     ids: &SignalIds,
+    unreadable: &UnreadableRows,
     reported: &NewOutcome,
     mut signal: Signal,
 ) -> Result<OutcomeRecorded, Failure> {
@@ -288,7 +289,7 @@ fn record_late(
             return Ok(OutcomeRecorded::Late(signal));
         }
         // Somebody else reported it a moment ago.
-        signal.late_outcome = late::find(unit.conn, row)?;
+        signal.late_outcome = late::find(unit.conn, row, unreadable)?;
     }
     let repeats = signal.late_outcome.as_ref().is_some_and(|stored| reported.repeats(stored));
     if repeats {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use alpine_domain::signal::Outcome;
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
+use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
 
 use crate::{
     AnyConnection, Failure, rows::LateOutcomeRow, schema::late_outcomes, unreadable::UnreadableRows,
@@ -13,10 +13,13 @@ use crate::{
 /// Keys for each look-up, well below the parameters that a statement may have.
 const CHUNK: usize = 500;
 
-/// The late outcome of the signal in this row.
-pub(super) fn find(conn: &mut AnyConnection, row: i64) -> Result<Option<Outcome>, Failure> {
-    let found: Option<LateOutcomeRow> = late_outcomes::table.find(row).first(conn).optional()?;
-    Ok(found.map(LateOutcomeRow::outcome).transpose()?)
+/// The late outcome of the signal in this row; none, noted, if it cannot be read.
+pub(super) fn find(
+    conn: &mut AnyConnection,
+    row: i64,
+    unreadable: &UnreadableRows,
+) -> Result<Option<Outcome>, Failure> {
+    Ok(find_all(conn, &[row], unreadable)?.remove(&row))
 }
 
 /// The late outcomes of the signals in these rows, by row. One that cannot be read is left out and counted.

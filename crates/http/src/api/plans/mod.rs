@@ -1,5 +1,0 @@
-//! What can be subscribed to.
-
-pub(crate) mod docs;
-pub(crate) mod handlers;
-pub(crate) mod views;
