@@ -1,16 +1,13 @@
 //! Who may ask how often, as the operator sets it: one row for each policy.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use alpine_domain::{
     account::{Caller, Role, Tier},
     ports::rate_limit::{RatePolicy, Window},
-    settings::{defaults, parse_duration},
+    settings::{defaults, duration},
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
-};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 macro_rules! policies {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
@@ -102,20 +99,23 @@ pub struct LimitRow {
 }
 
 /// The section `rate_limits` of the configuration: a few settings, and a row for each policy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct LimitSettings {
     /// Whether anything is limited.
     pub enabled: bool,
     /// Callers of each policy that an instance counts one by one.
     pub capacity: usize,
     /// How long a minute is.
+    #[serde(deserialize_with = "duration")]
     pub minute: Duration,
     /// How long an hour is.
+    #[serde(deserialize_with = "duration")]
     pub hour: Duration,
     /// How many times the limit of an IPv6 /64 its whole /56 has.
     pub ipv6_56: u32,
     /// How many times the limit of an IPv6 /64 its whole /48 has.
     pub ipv6_48: u32,
+    #[serde(flatten, deserialize_with = "every_policy")]
     rows: BTreeMap<String, LimitRow>,
 }
 
@@ -153,60 +153,14 @@ impl Default for LimitSettings {
     }
 }
 
-impl<'de> Deserialize<'de> for LimitSettings {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Section)
-    }
-}
-
-struct Section;
-
-impl<'de> Visitor<'de> for Section {
-    type Value = LimitSettings;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("settings of rate limits and a table for each policy")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LimitSettings, A::Error> {
-        let (mut enabled, mut capacity, mut minute, mut hour) = (None, None, None, None);
-        let (mut ipv6_56, mut ipv6_48) = (None, None);
-        let mut rows = BTreeMap::new();
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "enabled" => enabled = Some(map.next_value()?),
-                "capacity" => capacity = Some(map.next_value()?),
-                "minute" => minute = Some(map.next_value::<Span>()?.0),
-                "hour" => hour = Some(map.next_value::<Span>()?.0),
-                "ipv6_56" => ipv6_56 = Some(map.next_value()?),
-                "ipv6_48" => ipv6_48 = Some(map.next_value()?),
-                _ => drop(rows.insert(key, map.next_value()?)),
-            }
-        }
-        for policy in Policy::ALL {
-            if !rows.contains_key(policy.name()) {
-                return Err(A::Error::missing_field(policy.name()));
-            }
-        }
-        let missing = A::Error::missing_field;
-        Ok(LimitSettings {
-            enabled: enabled.ok_or_else(|| missing("enabled"))?,
-            capacity: capacity.ok_or_else(|| missing("capacity"))?,
-            minute: minute.ok_or_else(|| missing("minute"))?,
-            hour: hour.ok_or_else(|| missing("hour"))?,
-            ipv6_56: ipv6_56.ok_or_else(|| missing("ipv6_56"))?,
-            ipv6_48: ipv6_48.ok_or_else(|| missing("ipv6_48"))?,
-            rows,
-        })
-    }
-}
-
-/// A duration as it is written.
-struct Span(Duration);
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse_duration(&text).map(Span).map_err(D::Error::custom)
+/// # Errors
+/// The name of a policy that has no row.
+fn every_policy<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, LimitRow>, D::Error> {
+    let rows = BTreeMap::<String, LimitRow>::deserialize(deserializer)?;
+    match Policy::ALL.iter().find(|policy| !rows.contains_key(policy.name())) {
+        Some(missing) => Err(D::Error::missing_field(missing.name())),
+        None => Ok(rows),
     }
 }

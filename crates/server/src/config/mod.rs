@@ -267,6 +267,20 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_limit_is_refused_under_its_key() {
+        for (file, reason) in [
+            ("[rate_limits.pro]\nper_minute = \"many\"", "`rate_limits.pro.per_minute` must be"),
+            ("[rate_limits.pro]\nper_minut = 5", "unknown key `rate_limits.pro.per_minut`"),
+            ("[rate_limits.mine]\nper_minute = 5", "unknown key `rate_limits.mine.per_minute`"),
+            ("[rate_limits]\nminute = \"soon\"", "`rate_limits.minute`: must be"),
+            ("[rate_limits]\ncapacity = -1", "`rate_limits.capacity`: invalid value"),
+        ] {
+            let error = with_file(file).unwrap_err().to_string();
+            assert!(error.contains(reason), "{file}: {error}");
+        }
+    }
+
+    #[test]
     fn open_tables_name_the_bad_entry() {
         let error =
             with_file("[signals.expires_after_by_strategy]\nscalp = \"soon\"\nswing = \"3d\"\n")
