@@ -74,7 +74,7 @@ impl Context {
             .ok_or_else(|| Problem::unauthenticated(Challenge::Bearer, "sign in first"))
     }
 
-    /// A part of the path, decoded and parsed: `watchlist/BTC%2FUSD` names `BTC/USD`. The router
+    /// A part of the path, decoded and parsed: `bookmarks/BTC%2FUSD` names `BTC/USD`. The router
     /// decodes every escape except `%25`, `%2B` and `%2F`, so that an encoded slash separates nothing;
     /// this decodes the three that are left.
     ///

@@ -68,7 +68,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "performance/equity-curve", "equity_curve", Optional, Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
         row(GET, "symbols", "symbols", Optional, Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
 
-        row(GET, "payments/plans", "plans", Public, Limit::Caller, plans::handlers::plans, plans::docs::plans),
+        row(GET, "payments/plans", "plans", Public, Limit::Caller, plans::plans, plans::plans_doc),
 
         row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Caller, producers::handlers::submit, producers::docs::submit),
         row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Caller, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches(),

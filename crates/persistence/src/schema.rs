@@ -5,8 +5,8 @@ pub(crate) const MIGRATIONS_TABLE: &str = "__diesel_schema_migrations";
 
 /// Declares tables to Diesel and lists their columns in [`TABLES`].
 macro_rules! tables {
-    ($($table:ident ($key:ident) { $($column:ident -> $type:ident $(<$inner:ident>)?,)+ })+) => {
-        $(diesel::table! { $table ($key) { $($column -> $type $(<$inner>)?,)+ } })+
+    ($($table:ident ($($key:ident),+) { $($column:ident -> $type:ident $(<$inner:ident>)?,)+ })+) => {
+        $(diesel::table! { $table ($($key),+) { $($column -> $type $(<$inner>)?,)+ } })+
 
         /// Every table with its columns and their types, in order.
         pub(crate) const TABLES: &[(&str, &[(&str, &str)])] = &[$(

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{CommitHandler, CommittedEvent, Event, tags};
+use super::{CommitHandler, CommittedEvent, Event, Forgets, tags};
 use crate::{
     Clock, Result,
     account::{AccountStates, AccountStore, Authenticator},
@@ -54,16 +54,14 @@ impl InstanceMemory {
     pub fn apply(&self, events: &[CommittedEvent]) {
         let mut newest = HashMap::new();
         for CommittedEvent { seq, event } in events {
-            match event {
-                Event::SessionRevoked { session, until } => {
-                    self.blacklist.deny(&session.to_string(), *until);
+            match event.forgets() {
+                Forgets::Nothing => {}
+                Forgets::Session(session, until) => {
+                    self.blacklist.deny(&session.to_string(), until);
                 }
-                Event::AccountChanged { user } => self.states.invalidate(*user),
-                Event::EverybodySignedOut => self.states.clear(),
-                Event::ProducersChanged | Event::ApiKeysChanged => self.authenticator.forget_keys(),
-                Event::SignalPublished { .. }
-                | Event::SignalClosed { .. }
-                | Event::LateOutcomeRecorded { .. } => {}
+                Forgets::Account(user) => self.states.invalidate(user),
+                Forgets::Accounts => self.states.clear(),
+                Forgets::Keys => self.authenticator.forget_keys(),
             }
             for tag in event.tags(&self.policy) {
                 raise(&mut newest, tag, *seq);

@@ -4,8 +4,8 @@
 //! told. After the commit the events are handed to one [`CommitHandler`], which applies them on this
 //! instance before the use case returns; the other instances read them in the log.
 //!
-//! A new kind is a variant of [`Event`]: [`Event::kind`], [`Event::tags`] and [`InstanceMemory::apply`]
-//! name every kind, so that it does not compile before each of them knows it.
+//! A new kind is a variant of [`Event`]: [`Event::kind`], [`Event::tags`] and [`Event::forgets`] name
+//! every kind, so that it does not compile before each of them knows it.
 //!
 //! No personal data stands in an event, so that erasing an account stays possible.
 
@@ -71,6 +71,21 @@ pub enum Event {
     ApiKeysChanged,
 }
 
+/// What an event changes in the memory of an instance, besides the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forgets {
+    /// Nothing: all that it concerns lies in the cache.
+    Nothing,
+    /// The session is denied until then.
+    Session(SessionId, Timestamp),
+    /// What a user may do is looked up again.
+    Account(UserId),
+    /// What every user may do is looked up again.
+    Accounts,
+    /// Whose a key is is looked up again, for API keys and producers.
+    Keys,
+}
+
 impl Event {
     /// The kind's name, as it stands in the log.
     pub const fn kind(&self) -> &'static str {
@@ -115,6 +130,19 @@ impl Event {
             | Self::EverybodySignedOut
             | Self::ProducersChanged
             | Self::ApiKeysChanged => Vec::new(),
+        }
+    }
+
+    /// What this change makes an instance forget, besides the cached bodies of [`tags`](Self::tags).
+    pub(crate) const fn forgets(&self) -> Forgets {
+        match self {
+            Self::SessionRevoked { session, until } => Forgets::Session(*session, *until),
+            Self::AccountChanged { user } => Forgets::Account(*user),
+            Self::EverybodySignedOut => Forgets::Accounts,
+            Self::ProducersChanged | Self::ApiKeysChanged => Forgets::Keys,
+            Self::SignalPublished { .. }
+            | Self::SignalClosed { .. }
+            | Self::LateOutcomeRecorded { .. } => Forgets::Nothing,
         }
     }
 

@@ -1,4 +1,5 @@
-//! One folder per capability: its handlers, what its answers look like, and what is said of its routes.
+//! One folder per capability, or one file while it is small: its handlers, what its answers look like, and
+//! what is said of its routes.
 //! A handler extracts, calls one use case, and maps the result.
 
 pub(crate) mod account;

@@ -6,28 +6,28 @@ use alpine_http::Route;
 use alpine_persistence::{Database, Unit};
 use alpine_server::application::Core;
 
-/// Step 1: `migrations/{sqlite,postgres}/NNNN_watchlist/{up,down}.sql`: four files.
+/// Step 1: `migrations/{sqlite,postgres}/NNNN_bookmarks/{up,down}.sql`: four files.
 mod migration {
-    /// The key has two parts: a user watches an instrument once.
-    pub(super) const UP: &str = "CREATE TABLE watchlist (
+    /// The key has two parts: a user bookmarks an instrument once.
+    pub(super) const UP: &str = "CREATE TABLE bookmarks (
         user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
         symbol TEXT NOT NULL,
         created_at BIGINT NOT NULL,
         PRIMARY KEY (user_id, symbol))";
 }
 
-/// Step 2: `crates/domain/src/watchlist.rs`: the port and the use case. No SQL, no HTTP; time is a port.
+/// Step 2: `crates/domain/src/bookmarks.rs`: the port and the use case. No SQL, no HTTP; time is a port.
 mod domain {
     use std::sync::Arc;
 
     use alpine_domain::{Clock, Result, Timestamp, account::UserId, signal::Symbol};
     use async_trait::async_trait;
 
-    /// Instruments that one user watches at most.
-    const MAX_WATCHED: u32 = 100;
+    /// Bookmarks of one user at most.
+    const MAX_BOOKMARKS: u32 = 100;
 
     #[async_trait]
-    pub(super) trait WatchlistStore: Send + Sync {
+    pub(super) trait BookmarkStore: Send + Sync {
         /// Adds the instrument, unless it is there, and logs `AccountChanged` in the same transaction.
         ///
         /// # Errors
@@ -44,32 +44,32 @@ mod domain {
         async fn list(&self, user: UserId) -> Result<Vec<Symbol>>;
     }
 
-    pub(super) struct Watchlist {
-        pub(super) store: Arc<dyn WatchlistStore>,
+    pub(super) struct Bookmarks {
+        pub(super) store: Arc<dyn BookmarkStore>,
         pub(super) clock: Arc<dyn Clock>,
     }
 
-    impl Watchlist {
-        /// Watches an instrument; says all that are watched.
-        pub(super) async fn watch(&self, user: UserId, symbol: Symbol) -> Result<Vec<Symbol>> {
-            self.store.add(user, symbol, self.clock.now(), MAX_WATCHED).await?;
+    impl Bookmarks {
+        /// Bookmarks an instrument; says all bookmarks.
+        pub(super) async fn add(&self, user: UserId, symbol: Symbol) -> Result<Vec<Symbol>> {
+            self.store.add(user, symbol, self.clock.now(), MAX_BOOKMARKS).await?;
             self.store.list(user).await
         }
 
-        /// Watches an instrument no longer; says all that still are.
-        pub(super) async fn unwatch(&self, user: UserId, symbol: Symbol) -> Result<Vec<Symbol>> {
+        /// Removes a bookmark; says those that are left.
+        pub(super) async fn remove(&self, user: UserId, symbol: Symbol) -> Result<Vec<Symbol>> {
             self.store.remove(user, symbol, self.clock.now()).await?;
             self.store.list(user).await
         }
 
-        /// The instruments that a user watches.
-        pub(super) async fn watched(&self, user: UserId) -> Result<Vec<Symbol>> {
+        /// The instruments that a user bookmarked.
+        pub(super) async fn list(&self, user: UserId) -> Result<Vec<Symbol>> {
             self.store.list(user).await
         }
     }
 }
 
-/// Step 3: `crates/persistence/src/watchlist.rs`: one unit of work for each method. The table stands in
+/// Step 3: `crates/persistence/src/bookmarks.rs`: one unit of work for each method. The table stands in
 /// `schema.rs`.
 mod persistence {
     use alpine_domain::{
@@ -80,10 +80,10 @@ mod persistence {
     use async_trait::async_trait;
     use diesel::prelude::*;
 
-    use super::domain::WatchlistStore;
+    use super::domain::BookmarkStore;
 
     diesel::table! {
-        watchlist (user_id, symbol) {
+        bookmarks (user_id, symbol) {
             user_id -> Text,
             symbol -> Text,
             created_at -> BigInt,
@@ -98,7 +98,7 @@ mod persistence {
         }
     }
 
-    pub(super) struct Watchlists(pub(super) Database);
+    pub(super) struct StoredBookmarks(pub(super) Database);
 
     /// Writes the owner's row as it is, and so holds it until the commit: of two requests at once the
     /// second one counts what the first one added.
@@ -110,56 +110,56 @@ mod persistence {
     }
 
     #[async_trait]
-    impl WatchlistStore for Watchlists {
+    impl BookmarkStore for StoredBookmarks {
         async fn add(&self, user: UserId, symbol: Symbol, now: Timestamp, max: u32) -> Result<()> {
             let add = move |unit: &mut Unit<'_>| {
                 let owner = user.to_string();
                 lock_owner(unit, &owner)?;
-                let of_owner = watchlist::table.filter(watchlist::user_id.eq(&owner));
-                let watched: Vec<String> = of_owner.select(watchlist::symbol).load(unit.conn)?;
+                let of_owner = bookmarks::table.filter(bookmarks::user_id.eq(&owner));
+                let known: Vec<String> = of_owner.select(bookmarks::symbol).load(unit.conn)?;
                 let event = Event::AccountChanged { user };
-                if watched.iter().any(|known| known == symbol.as_str()) {
+                if known.iter().any(|known| known == symbol.as_str()) {
                     // A repeated request: the event stands in the log already.
                     unit.confirm(event);
                     return Ok(());
                 }
-                if watched.len() >= max as usize {
-                    let detail = format!("at most {max} instruments can be watched");
+                if known.len() >= max as usize {
+                    let detail = format!("at most {max} instruments can be bookmarked");
                     return Err(Error::conflict(ConflictKind::LimitReached, detail).into());
                 }
-                diesel::insert_into(watchlist::table)
+                diesel::insert_into(bookmarks::table)
                     .values((
-                        watchlist::user_id.eq(&owner),
-                        watchlist::symbol.eq(symbol.as_str()),
-                        watchlist::created_at.eq(now.micros()),
+                        bookmarks::user_id.eq(&owner),
+                        bookmarks::symbol.eq(symbol.as_str()),
+                        bookmarks::created_at.eq(now.micros()),
                     ))
                     .execute(unit.conn)?;
                 unit.log(now, event);
                 Ok(())
             };
-            self.0.write("watchlist_add", add).await
+            self.0.write("bookmarks_add", add).await
         }
 
         async fn remove(&self, user: UserId, symbol: Symbol, now: Timestamp) -> Result<()> {
             let remove = move |unit: &mut Unit<'_>| {
-                let row = watchlist::table
-                    .filter(watchlist::user_id.eq(user.to_string()))
-                    .filter(watchlist::symbol.eq(symbol.as_str()));
+                let row = bookmarks::table
+                    .filter(bookmarks::user_id.eq(user.to_string()))
+                    .filter(bookmarks::symbol.eq(symbol.as_str()));
                 if diesel::delete(row).execute(unit.conn)? == 0 {
                     return Err(Error::NotFound("instrument").into());
                 }
                 unit.log(now, Event::AccountChanged { user });
                 Ok(())
             };
-            self.0.write("watchlist_remove", remove).await
+            self.0.write("bookmarks_remove", remove).await
         }
 
         async fn list(&self, user: UserId) -> Result<Vec<Symbol>> {
             let list = move |conn: &mut alpine_persistence::AnyConnection| {
-                let of_owner = watchlist::table.filter(watchlist::user_id.eq(user.to_string()));
-                Ok(of_owner.select(watchlist::symbol).load(conn)?)
+                let of_owner = bookmarks::table.filter(bookmarks::user_id.eq(user.to_string()));
+                Ok(of_owner.select(bookmarks::symbol).load(conn)?)
             };
-            let symbols: Vec<String> = self.0.read("watchlist_list", list).await?;
+            let symbols: Vec<String> = self.0.read("bookmarks_list", list).await?;
             let mut symbols = symbols
                 .iter()
                 .map(|text| text.parse().map_err(Error::internal))
@@ -171,8 +171,8 @@ mod persistence {
     }
 }
 
-/// Step 4: `crates/http/src/api/watchlist/{handlers,views,docs}.rs` and three rows of `routes.rs`: who may
-/// call, how often, what answers, what is said of it.
+/// Step 4: `crates/http/src/api/bookmarks.rs` and three rows of `routes.rs`: who may call, how often, what
+/// answers, what is said of it. A larger capability is a folder of handlers, views and documentation.
 mod http {
     use std::sync::Arc;
 
@@ -188,101 +188,100 @@ mod http {
     use serde::Serialize;
     use utoipa::ToSchema;
 
-    use super::domain::Watchlist;
+    use super::domain::Bookmarks;
 
-    /// The instruments that a user watches, by name.
+    /// The instruments that a user bookmarked, by name.
     #[derive(Serialize, ToSchema)]
-    #[schema(as = Watchlist)]
-    struct WatchlistView {
+    #[schema(as = Bookmarks)]
+    struct BookmarksView {
         #[schema(value_type = Vec<String>)]
         items: Vec<Symbol>,
         total: usize,
     }
 
-    impl From<Vec<Symbol>> for WatchlistView {
+    impl From<Vec<Symbol>> for BookmarksView {
         fn from(items: Vec<Symbol>) -> Self {
             Self { total: items.len(), items }
         }
     }
 
-    /// An instrument to be watched.
+    /// An instrument to be bookmarked.
     #[derive(ToSchema)]
     #[expect(dead_code, reason = "only its schema is used")]
-    struct WatchRequest {
+    struct BookmarkRequest {
         #[schema(min_length = 1, max_length = 64)]
         symbol: String,
     }
 
-    /// `GET watchlist`, from the cache until the account changes.
-    async fn watched(context: Context, watchlist: Arc<Watchlist>) -> Result<HttpResponse> {
+    /// `GET bookmarks`, from the cache until the account changes.
+    async fn list(context: Context, bookmarks: Arc<Bookmarks>) -> Result<HttpResponse> {
         let user = context.user()?;
         let ttl = context.state.settings.cache.profile;
         let policy = context.cache_policy(ttl, [tags::account(user)]);
         let scope = Scope::Principal(user.to_string());
-        let request = (user, watchlist);
+        let request = (user, bookmarks);
         context
-            .cached(policy, scope, String::new(), request, |_, (user, watchlist)| async move {
-                loaded(&WatchlistView::from(watchlist.watched(user).await?), None)
+            .cached(policy, scope, String::new(), request, |_, (user, bookmarks)| async move {
+                loaded(&BookmarksView::from(bookmarks.list(user).await?), None)
             })
             .await
     }
 
-    /// `POST watchlist`.
-    async fn watch(mut context: Context, watchlist: Arc<Watchlist>) -> Result<HttpResponse> {
+    /// `POST bookmarks`.
+    async fn add(mut context: Context, bookmarks: Arc<Bookmarks>) -> Result<HttpResponse> {
         let user = context.user()?;
         let mut fields = context.json().await?;
         let symbol = fields.parsed("symbol", str::parse::<Symbol>);
         let symbol = fields.finish_with(symbol)?;
-        context.ok(&WatchlistView::from(watchlist.watch(user, symbol).await?))
+        context.ok(&BookmarksView::from(bookmarks.add(user, symbol).await?))
     }
 
-    /// `DELETE watchlist/{symbol}`; a slash in the symbol is sent as `%2F`.
-    async fn unwatch(context: Context, watchlist: Arc<Watchlist>) -> Result<HttpResponse> {
+    /// `DELETE bookmarks/{symbol}`; a slash in the symbol is sent as `%2F`.
+    async fn remove(context: Context, bookmarks: Arc<Bookmarks>) -> Result<HttpResponse> {
         let symbol = context.segment("symbol", "instrument")?;
-        let rest = watchlist.unwatch(context.user()?, symbol).await?;
-        context.ok(&WatchlistView::from(rest))
+        let rest = bookmarks.remove(context.user()?, symbol).await?;
+        context.ok(&BookmarksView::from(rest))
     }
 
     fn doc(summary: &'static str) -> Doc {
-        Doc::new("watchlist", summary, "What is watched.").gives::<WatchlistView>()
+        Doc::new("bookmarks", summary, "What you bookmarked.").gives::<BookmarksView>()
     }
 
-    fn watched_doc() -> Doc {
-        doc("The instruments that you watch").with(Extra::Validator)
+    fn list_doc() -> Doc {
+        doc("Your bookmarks").with(Extra::Validator)
     }
 
-    fn watch_doc() -> Doc {
-        doc("Watch an instrument")
-            .takes::<WatchRequest>("application/json")
+    fn add_doc() -> Doc {
+        doc("Bookmark an instrument")
+            .takes::<BookmarkRequest>("application/json")
             .problems(&[&problem::LIMIT_REACHED])
     }
 
-    fn unwatch_doc() -> Doc {
-        doc("Watch an instrument no longer")
+    fn remove_doc() -> Doc {
+        doc("Remove a bookmark")
     }
 
-    pub(super) fn routes(watchlist: &Arc<Watchlist>) -> Vec<Route> {
-        let (list, add, remove) =
-            (Arc::clone(watchlist), Arc::clone(watchlist), Arc::clone(watchlist));
+    pub(super) fn routes(bookmarks: &Arc<Bookmarks>) -> Vec<Route> {
+        let [listed, added, removed] = [bookmarks; 3].map(Arc::clone);
         let (access, limit) = (Access::Bearer, Limit::Caller);
         vec![
-            Route::new(Method::GET, "watchlist", "watched", access, limit, move |context| {
-                watched(context, Arc::clone(&list))
+            Route::new(Method::GET, "bookmarks", "bookmarks", access, limit, move |context| {
+                list(context, Arc::clone(&listed))
             })
-            .documented(watched_doc),
-            Route::new(Method::POST, "watchlist", "watch", access, limit, move |context| {
-                watch(context, Arc::clone(&add))
+            .documented(list_doc),
+            Route::new(Method::POST, "bookmarks", "add_bookmark", access, limit, move |context| {
+                add(context, Arc::clone(&added))
             })
-            .documented(watch_doc),
+            .documented(add_doc),
             Route::new(
                 Method::DELETE,
-                "watchlist/{symbol}",
-                "unwatch",
+                "bookmarks/{symbol}",
+                "remove_bookmark",
                 access,
                 limit,
-                move |context| unwatch(context, Arc::clone(&remove)),
+                move |context| remove(context, Arc::clone(&removed)),
             )
-            .documented(unwatch_doc),
+            .documented(remove_doc),
         ]
     }
 }
@@ -290,9 +289,9 @@ mod http {
 /// Step 5: a field of `Stores` and one of `UseCases` in `crates/domain/src/use_cases.rs`, and a line in `stores()`
 /// of `crates/persistence/src/lib.rs`: the wiring.
 pub(crate) fn routes(core: &Arc<Core>) -> Vec<Route> {
-    let store = Arc::new(persistence::Watchlists(core.database.clone()));
-    let watchlist = domain::Watchlist { store, clock: core.ports.clock.clone() };
-    http::routes(&Arc::new(watchlist))
+    let store = Arc::new(persistence::StoredBookmarks(core.database.clone()));
+    let bookmarks = domain::Bookmarks { store, clock: core.ports.clock.clone() };
+    http::routes(&Arc::new(bookmarks))
 }
 
 /// Makes the table; in the project, `alpine migrate run` does.
@@ -305,5 +304,5 @@ pub(crate) async fn migrate(database: &Database) -> alpine_domain::Result<()> {
         diesel::sql_query(migration::UP).execute(unit.conn)?;
         Ok(())
     };
-    database.write("watchlist_migrate", up).await
+    database.write("bookmarks_migrate", up).await
 }

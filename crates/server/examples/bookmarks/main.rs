@@ -1,8 +1,8 @@
 //! A worked example: one capability from its migration to its route.
 //!
-//! Subscribers keep a list of instruments that they watch. `capability.rs` holds all of it, side by side,
-//! so that the whole way can be read at once. Run it with `cargo run --example watchlist`: it signs a user
-//! up, watches instruments over HTTP and prints the answers. `tests/e2e/watchlist.rs` proves it on
+//! Subscribers keep bookmarks of instruments. `capability.rs` holds all of it, side by side,
+//! so that the whole way can be read at once. Run it with `cargo run --example bookmarks`: it signs a user
+//! up, bookmarks instruments over HTTP and prints the answers. `tests/e2e/bookmarks.rs` proves it on
 //! every combination of back ends.
 
 mod capability;
@@ -47,12 +47,12 @@ async fn try_it(base: &str) -> anyhow::Result<()> {
     let signed_in: Value = answer.error_for_status()?.json().await?;
     let token = signed_in["access_token"].as_str().unwrap_or_default();
     for (method, path, body) in [
-        (Method::POST, "watchlist", json!({"symbol": "MSFT"})),
-        (Method::POST, "watchlist", json!({"symbol": "BTC/USD"})),
-        (Method::POST, "watchlist", json!({"symbol": "<none>"})),
-        (Method::GET, "watchlist", Value::Null),
-        (Method::DELETE, "watchlist/BTC%2FUSD", Value::Null),
-        (Method::GET, "watchlist", Value::Null),
+        (Method::POST, "bookmarks", json!({"symbol": "MSFT"})),
+        (Method::POST, "bookmarks", json!({"symbol": "BTC/USD"})),
+        (Method::POST, "bookmarks", json!({"symbol": "<none>"})),
+        (Method::GET, "bookmarks", Value::Null),
+        (Method::DELETE, "bookmarks/BTC%2FUSD", Value::Null),
+        (Method::GET, "bookmarks", Value::Null),
     ] {
         let mut request =
             client.request(method.clone(), format!("{base}/{path}")).bearer_auth(token);

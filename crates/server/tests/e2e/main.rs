@@ -15,6 +15,7 @@ mod support;
 
 mod accounts;
 mod alpine;
+mod bookmarks;
 mod connections;
 mod exports;
 mod faults;
@@ -29,4 +30,3 @@ mod seed_checklist;
 mod smoke;
 mod typed_text;
 mod visibility;
-mod watchlist;
