@@ -54,40 +54,11 @@ struct Mounted {
     handler: Handler,
 }
 
-/// The whole application: every route behind every layer.
+/// An application: the routes of `table` behind every layer. [`routes::table`](crate::routes::table) has all
+/// of them, [`routes::metrics_table`](crate::routes::metrics_table) those for a port of their own that the
+/// outside does not reach.
 ///
 /// Call it once per worker with clones of one state.
-pub fn build_app(
-    state: web::Data<AppState>,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    >,
-> {
-    let table = routes::table(&state.settings);
-    build(state, table)
-}
-
-/// Only `/metrics` and liveness, for a port of their own that the outside does not reach.
-pub fn metrics_app(
-    state: web::Data<AppState>,
-) -> App<
-    impl ServiceFactory<
-        ServiceRequest,
-        Config = (),
-        Response = ServiceResponse<BoxBody>,
-        Error = actix_web::Error,
-        InitError = (),
-    >,
-> {
-    build(state, routes::metrics_table())
-}
-
-/// An application of any table: what [`build_app`] does, for tests and extensions.
 #[expect(clippy::needless_pass_by_value, reason = "an application is made from its own handle")]
 pub fn build(
     state: web::Data<AppState>,

@@ -1,7 +1,8 @@
-//! How many of something each caller has under way at once.
+//! How many of something each one has at once.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -9,67 +10,78 @@ use alpine_domain::account::{Caller, UserId};
 
 use crate::extract::address::{AddressGroup, ClientAddress};
 
-/// Who is counted as one: an account with all its sessions and keys, everybody else by address.
+/// Who counts as one: an account with all its sessions and keys, everybody else by address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Who {
+pub(crate) enum Holder {
     Account(UserId),
     Address(AddressGroup),
 }
 
-/// What is under way, by caller. Clones are of the same counts.
-#[derive(Clone)]
-pub(crate) struct ConcurrencyLimit(Arc<Shared>);
+impl Holder {
+    pub(crate) fn of(caller: &Caller, address: ClientAddress) -> Self {
+        caller.user().map_or_else(|| Self::Address(address.group()), Self::Account)
+    }
+}
 
-struct Shared {
+/// What is open, by whoever has it. Clones are of the same counts.
+pub struct ConcurrencyLimit<K: Copy + Eq + Hash>(Arc<Shared<K>>);
+
+struct Shared<K> {
     at_most: usize,
-    /// Callers with something under way: never more than there are requests.
-    open: Mutex<HashMap<Who, usize>>,
+    /// Those who have something open: never more than there are permits.
+    open: Mutex<HashMap<K, usize>>,
 }
 
-/// One of the requests that the caller may have under way, for as long as it lives.
-pub(crate) struct ConcurrencyPermit {
-    shared: Arc<Shared>,
-    who: Who,
+/// One of those that somebody may have open, for as long as it lives.
+pub struct ConcurrencyPermit<K: Copy + Eq + Hash> {
+    shared: Arc<Shared<K>>,
+    key: K,
 }
 
-impl ConcurrencyLimit {
-    /// So many for each caller.
-    pub(crate) fn new(at_most: usize) -> Self {
+impl<K: Copy + Eq + Hash> ConcurrencyLimit<K> {
+    /// So many for each key.
+    pub fn new(at_most: usize) -> Self {
         Self(Arc::new(Shared { at_most, open: Mutex::default() }))
     }
 
-    /// How many each caller may have.
-    pub(crate) fn at_most(&self) -> usize {
+    /// How many each key may have.
+    pub fn at_most(&self) -> usize {
         self.0.at_most
     }
 
-    /// A permit for `caller`, who comes from `address`; none if it has as many requests under way as it may.
-    pub(crate) fn take(
-        &self,
-        caller: &Caller,
-        address: ClientAddress,
-    ) -> Option<ConcurrencyPermit> {
-        let who = caller.user().map_or_else(|| Who::Address(address.group()), Who::Account);
+    /// How many have something open.
+    pub fn holders(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    /// A permit for `key`; none if it has as many as it may.
+    pub fn take(&self, key: K) -> Option<ConcurrencyPermit<K>> {
         let mut open = self.0.lock();
-        let count = open.entry(who).or_default();
+        let count = open.entry(key).or_default();
         if *count >= self.0.at_most {
             return None;
         }
         *count += 1;
         drop(open);
-        Some(ConcurrencyPermit { shared: Arc::clone(&self.0), who })
+        Some(ConcurrencyPermit { shared: Arc::clone(&self.0), key })
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Who, usize>> {
+impl<K: Copy + Eq + Hash> Clone for ConcurrencyLimit<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K> Shared<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, usize>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for ConcurrencyPermit {
+impl<K: Copy + Eq + Hash> Drop for ConcurrencyPermit<K> {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.shared.lock().entry(self.who) {
+        if let Entry::Occupied(mut count) = self.shared.lock().entry(self.key) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();

@@ -5,18 +5,19 @@
 //! address; authentication; the limit of the caller's class. Every error is a problem document
 //! ([`problem`]).
 //!
-//! [`build_app`] makes the application from an [`AppState`]; the server and the tests run the very
+//! [`build`] makes the application from an [`AppState`]; the server and the tests run the very
 //! same one:
 //!
 //! ```no_run
 //! use actix_web::{HttpServer, web};
-//! use alpine_http::{AppState, HttpSettings, Services, build_app};
+//! use alpine_http::{AppState, HttpSettings, Services, build, routes};
 //!
 //! async fn serve(services: Services) -> Result<(), Box<dyn std::error::Error>> {
 //!     let registry = prometheus::Registry::new();
 //!     let state = AppState::new(services, HttpSettings::default(), registry)?;
 //!     let state = web::Data::new(state);
-//!     HttpServer::new(move || build_app(state.clone())).bind("127.0.0.1:8000")?.run().await?;
+//!     let app = move || build(state.clone(), routes::table(&state.settings));
+//!     HttpServer::new(app).bind("127.0.0.1:8000")?.run().await?;
 //!     Ok(())
 //! }
 //! ```
@@ -54,7 +55,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use app::{api_description, build, build_app, check_limits, metrics_app};
+pub use app::{api_description, build, check_limits};
+pub use concurrency::{ConcurrencyLimit, ConcurrencyPermit};
 pub use context::Context;
 pub use limit_settings::{LimitRow, LimitSettings, Policy};
 pub use request_info::RequestInfo;

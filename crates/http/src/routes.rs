@@ -91,7 +91,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
 }
 
 /// What a port for operators alone serves.
-pub(crate) fn metrics_table() -> Vec<Route> {
+pub fn metrics_table() -> Vec<Route> {
     vec![metrics(), liveness()]
 }
 

@@ -18,7 +18,10 @@ use async_trait::async_trait;
 use prometheus::Registry;
 
 use crate::{
-    concurrency::ConcurrencyLimit, health::Health, metrics::Metrics, policies::Limits,
+    concurrency::{ConcurrencyLimit, Holder},
+    health::Health,
+    metrics::Metrics,
+    policies::Limits,
     settings::HttpSettings,
 };
 
@@ -67,7 +70,7 @@ pub struct AppState {
     pub(crate) health: Health,
     pub(crate) limits: Limits,
     /// Exports under way.
-    pub(crate) exports: ConcurrencyLimit,
+    pub(crate) exports: ConcurrencyLimit<Holder>,
     pub(crate) hsts: Option<HeaderValue>,
     draining: AtomicBool,
 }

@@ -340,11 +340,13 @@ async fn a_port_for_operators_serves_nothing_else() {
 async fn head_answers_like_get_without_a_body() {
     use std::io::{Read as _, Write as _};
     let state = world().state;
-    let server = actix_web::HttpServer::new(move || crate::build_app(state.clone()))
-        .workers(1)
-        .disable_signals()
-        .bind(("127.0.0.1", 0))
-        .unwrap();
+    let server = actix_web::HttpServer::new(move || {
+        crate::build(state.clone(), crate::routes::table(&state.settings))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(("127.0.0.1", 0))
+    .unwrap();
     let address = server.addrs()[0];
     let running = server.run();
     let handle = running.handle();

@@ -131,11 +131,13 @@ async fn files_are_streamed_in_three_forms() {
 async fn broken_export(world: &World, token: &str, format: &str) -> String {
     use std::io::{Read as _, Write as _};
     let state = world.state.clone();
-    let server = actix_web::HttpServer::new(move || crate::build_app(state.clone()))
-        .workers(1)
-        .disable_signals()
-        .bind(("127.0.0.1", 0))
-        .unwrap();
+    let server = actix_web::HttpServer::new(move || {
+        crate::build(state.clone(), crate::routes::table(&state.settings))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(("127.0.0.1", 0))
+    .unwrap();
     let address = server.addrs()[0];
     let running = server.run();
     let handle = running.handle();

@@ -16,7 +16,7 @@ use actix_web::{
     dev::{Server, ServerHandle},
     web,
 };
-use alpine_http::{AppState, Freshness, Route, Services, metrics_app, routes};
+use alpine_http::{AppState, Freshness, Route, Services, routes};
 use alpine_infra::{events::Follower, redis::RedisProbe};
 use alpine_persistence::DatabaseProbe;
 use anyhow::Context as _;
@@ -299,7 +299,7 @@ fn serve_metrics(
 ) -> anyhow::Result<Server> {
     let state = state.clone();
     connections::serve(Port::metrics(config), &config.http, counters, listener, move || {
-        metrics_app(state.clone())
+        alpine_http::build(state.clone(), routes::metrics_table())
     })
 }
 

@@ -1,54 +1,36 @@
 //! How many connections one address may have open.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::net::{IpAddr, Ipv6Addr};
 
+use alpine_http::{ConcurrencyLimit, ConcurrencyPermit};
 use ipnet::IpNet;
 
 /// The open connections of each address. Clones are of the same counts.
 #[derive(Clone)]
-pub(super) struct PerAddress(Arc<Shared>);
-
-struct Shared {
-    at_most: usize,
+pub(super) struct PerAddress {
+    limit: ConcurrencyLimit<IpAddr>,
     /// Proxies, which connect for many clients.
     exempt: Vec<IpNet>,
-    /// Addresses with a connection: never more than there are connections.
-    open: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One connection's place among those of its address, for as long as it lives.
-pub(super) struct CountedConnection {
-    shared: Arc<Shared>,
-    address: IpAddr,
-}
+/// One connection among those of its address, for as long as it lives.
+pub(super) type CountedConnection = ConcurrencyPermit<IpAddr>;
 
 impl PerAddress {
     pub(super) fn new(at_most: usize, exempt: Vec<IpNet>) -> Self {
-        Self(Arc::new(Shared { at_most, exempt, open: Mutex::default() }))
+        Self { limit: ConcurrencyLimit::new(at_most), exempt }
     }
 
-    /// A place for a connection from `peer`; none for a proxy, which needs none.
+    /// Counts a connection from `peer`; one of a proxy is not counted.
     ///
     /// # Errors
     /// When its address has as many as it may.
     pub(super) fn admit(&self, peer: IpAddr) -> Result<Option<CountedConnection>, Full> {
         let peer = peer.to_canonical();
-        if self.0.exempt.iter().any(|network| network.contains(&peer)) {
+        if self.exempt.iter().any(|network| network.contains(&peer)) {
             return Ok(None);
         }
-        let address = counted_as(peer);
-        let mut open = self.0.lock();
-        let count = open.entry(address).or_default();
-        if *count >= self.0.at_most {
-            return Err(Full);
-        }
-        *count += 1;
-        drop(open);
-        Ok(Some(CountedConnection { shared: Arc::clone(&self.0), address }))
+        self.limit.take(counted_as(peer)).map(Some).ok_or(Full)
     }
 }
 
@@ -62,23 +44,6 @@ fn counted_as(peer: IpAddr) -> IpAddr {
         IpAddr::V4(_) => peer,
         IpAddr::V6(address) => {
             Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
-        }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for CountedConnection {
-    fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.shared.lock().entry(self.address) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
         }
     }
 }
@@ -101,7 +66,7 @@ mod tests {
         drop(first);
         assert!(limit.admit(ip("192.0.2.1")).is_ok());
         drop(other);
-        assert_eq!(*limit.0.lock(), HashMap::from([(ip("192.0.2.1"), 1)]));
+        assert_eq!(limit.limit.holders(), 1);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use futures_util::stream;
 
 use super::{file_format::FileFormat, parameters, views::SignalView};
 use crate::{
-    concurrency::ConcurrencyPermit,
+    concurrency::{ConcurrencyPermit, Holder},
     context::Context,
     extract::accept::accepts_media,
     problem::{self, Problem},
@@ -64,9 +64,9 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
         .streaming(stream::try_unfold(file, File::step)))
 }
 
-fn export_permit(context: &Context) -> problem::Result<ConcurrencyPermit> {
+fn export_permit(context: &Context) -> problem::Result<ConcurrencyPermit<Holder>> {
     let exports = &context.state.exports;
-    exports.take(&context.caller, context.address).ok_or_else(|| {
+    exports.take(Holder::of(&context.caller, context.address)).ok_or_else(|| {
         let most = exports.at_most();
         let detail = format!(
             "{most} exports at once are as many as one account may have; end one, or see Retry-After"
@@ -95,7 +95,7 @@ struct File {
     next: Next,
     request: Request,
     /// Given back when the file ends or its client goes away: both drop this.
-    _permit: ConcurrencyPermit,
+    _permit: ConcurrencyPermit<Holder>,
 }
 
 /// What the end of a broken file tells of.
