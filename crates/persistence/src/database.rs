@@ -28,6 +28,10 @@ use crate::{
     unreadable::UnreadableRows,
 };
 
+/// Connections to a SQLite file at most, whatever the settings say. A file has one writer, and its readers
+/// compute in this process: more of them than processors only cost memory (2 MB of pages each).
+const SQLITE_CONNECTIONS: u32 = 8;
+
 /// A pool of connections and the rules by which they are used. Clones share the pool.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
@@ -81,13 +85,16 @@ impl Database {
     /// # Errors
     /// [`Error::Invalid`] naming `database.url` or `database.pool_max`; [`Error::Internal`] when the
     /// registry has such metrics already.
-    pub fn open(settings: DatabaseSettings, registry: &Registry) -> Result<Self> {
+    pub fn open(mut settings: DatabaseSettings, registry: &Registry) -> Result<Self> {
         if settings.pool_max == 0 {
             return Err(Error::invalid("database.pool_max", "must be 1 or more"));
         }
         let target = Target::parse(&settings)?;
         target.prepare()?;
         let is_sqlite = matches!(target, Target::Sqlite(_));
+        if is_sqlite {
+            settings.pool_max = settings.pool_max.min(SQLITE_CONNECTIONS);
+        }
         let canceller = Arc::new(Canceller::new(target.clone(), settings.busy_timeout));
         let pool = Pool::new(target, &settings);
         let durations = metrics::register(registry, &pool)?;

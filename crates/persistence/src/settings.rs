@@ -16,7 +16,8 @@ pub struct DatabaseSettings {
     pub url: String,
     /// Connections that are kept open once they were needed; at most [`pool_max`](Self::pool_max).
     pub pool_kept: u32,
-    /// Connections at most; 1 or more. Those above [`pool_kept`](Self::pool_kept) are closed after a calm.
+    /// Connections at most; 1 or more, and no more than 8 count on SQLite. Those above
+    /// [`pool_kept`](Self::pool_kept) are closed after a calm.
     #[serde(deserialize_with = "within::<_, _, 1, 1000>")]
     pub pool_max: u32,
     /// Connections that costly reads may use at a time; fewer than [`pool_max`](Self::pool_max), so that cheap

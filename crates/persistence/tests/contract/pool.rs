@@ -111,6 +111,43 @@ async fn connections_above_those_kept_are_not_opened_for_nothing(bed: Bed) {
     assert!((idle - 1.0).abs() < 0.5, "one at a time needs one: {idle}");
 }
 
+/// What settings allow, and what a crowd could use, is more.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_opens_its_file_eight_times_at_most() {
+    let bed = Bed::sqlite();
+    assert!(bed.settings.pool_max > 8);
+    let path = bed.settings.url.strip_prefix("sqlite:").unwrap();
+    let handles = || {
+        std::fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .filter(|target| target.as_os_str() == path)
+            .count()
+    };
+    let crowd: Vec<_> = (0..40)
+        .map(|_| {
+            let database = bed.database.clone();
+            tokio::spawn(async move {
+                let read = |_: &mut AnyConnection| {
+                    dawdle(Duration::from_millis(100));
+                    Ok(())
+                };
+                database.read("crowd", read).await
+            })
+        })
+        .collect();
+    let mut most = 0;
+    while !crowd.iter().all(tokio::task::JoinHandle::is_finished) {
+        most = most.max(handles());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for read in crowd {
+        read.await.unwrap().unwrap();
+    }
+    assert_eq!(most, 8);
+}
+
 #[derive(QueryableByName)]
 struct Backend {
     #[diesel(sql_type = Integer)]
