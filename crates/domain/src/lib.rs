@@ -46,4 +46,4 @@ pub mod time;
 pub mod use_cases;
 
 pub use error::{Error, FieldError, Result};
-pub use time::{Clock, Timestamp};
+pub use time::{AgreedTime, Clock, Timestamp};

@@ -159,6 +159,14 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
+/// The time for what ends things for ever: expiry, deletion.
+pub trait AgreedTime: Send + Sync {
+    /// The present instant, in UTC, while all clocks that can be asked agree on it; `None` while they
+    /// differ, or one that should answer does not. Whoever gets `None` does nothing and asks again at its
+    /// next run.
+    fn agreed_now(&self) -> Option<Timestamp>;
+}
+
 /// The machine's own clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -192,6 +200,13 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+/// It is the only clock where it is used.
+impl AgreedTime for ManualClock {
+    fn agreed_now(&self) -> Option<Timestamp> {
+        Some(self.now())
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Clock,
+    AgreedTime, Clock,
     account::{
         AccountPorts, AccountSettings, AccountStates, AccountStore, Accounts, ApiKeyStore,
         Authenticator, Secret,
@@ -57,6 +57,8 @@ pub struct Ports {
     pub cache: Arc<dyn ResponseCache>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// The same for what ends things for ever.
+    pub agreed_time: Arc<dyn AgreedTime>,
     /// For ids and secrets.
     pub randomness: Arc<dyn Randomness>,
 }
@@ -135,7 +137,7 @@ impl UseCases {
             intake: Intake::new(stores.signals.clone(), clock.clone()),
             catalogue: Arc::new(catalogue),
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
-            expiry: Expiry::new(stores.signals, clock, expiry),
+            expiry: Expiry::new(stores.signals, ports.agreed_time, expiry),
             memory: Arc::new(memory),
         }
     }

@@ -1,8 +1,8 @@
 //! A clock that never steps.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use alpine_domain::{Clock, Timestamp, time::SystemClock};
+use alpine_domain::{AgreedTime, Clock, Timestamp, time::SystemClock};
 
 /// Shows the machine's time as of its creation plus what has passed since by the monotonic clock.
 /// The limiter uses it: a machine clock set back would otherwise freeze its windows, one set
@@ -32,6 +32,27 @@ impl Clock for MonotonicClock {
     }
 }
 
+/// The time while the machine's wall clock and its steady clock agree.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MachineTime(MonotonicClock);
+
+impl MachineTime {
+    /// How far the two may be apart.
+    const TOLERANCE: Duration = Duration::from_secs(1);
+
+    /// Whatever the machine's clock shows now is taken for right.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl AgreedTime for MachineTime {
+    fn agreed_now(&self) -> Option<Timestamp> {
+        let (steady, wall) = (self.0.now(), SystemClock.now());
+        (steady.since(wall).max(wall.since(steady)) <= Self::TOLERANCE).then_some(steady)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,8 +61,8 @@ mod tests {
     fn runs_forward_from_the_machine_time() {
         let clock = MonotonicClock::new();
         let first = clock.now();
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2));
         assert!(clock.now() > first);
-        assert!(SystemClock.now().since(first) < std::time::Duration::from_secs(5));
+        assert!(SystemClock.now().since(first) < Duration::from_secs(5));
     }
 }

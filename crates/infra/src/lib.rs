@@ -52,7 +52,7 @@ mod settings;
 mod sync;
 mod throttle;
 
-pub use clock::MonotonicClock;
+pub use clock::{MachineTime, MonotonicClock};
 pub use metrics::InfraMetrics;
 pub use settings::SettingsError;
 

@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::{SignalStore, Strategy};
 use crate::{
-    Clock, Result,
-    settings::{defaults, duration, durations},
+    AgreedTime, Result,
+    settings::{defaults, duration, durations, within},
 };
 
 /// Signals closed in one transaction at most.
@@ -23,6 +23,9 @@ pub struct ExpirySettings {
     /// How often signals that were open for longer are looked for.
     #[serde(deserialize_with = "duration")]
     pub expiry_interval: Duration,
+    /// Signals that one run ends at most, 1 to 1,000,000. What is left comes with the next run.
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
+    pub max_expired_per_run: u32,
     /// Other horizons, for single strategies.
     #[serde(deserialize_with = "durations")]
     pub expires_after_by_strategy: BTreeMap<Strategy, Duration>,
@@ -35,36 +38,60 @@ impl Default for ExpirySettings {
     }
 }
 
+/// Why a run of [`Expiry`] went no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpiryEnd {
+    /// Nothing more was due.
+    Done,
+    /// It ended as many signals as one run may. More may be due.
+    Bound,
+    /// The clocks do not agree on what time it is.
+    ClocksDiffer,
+}
+
 /// Closes signals that were open for longer than their strategy's horizon, once, on whichever
-/// instance gets there first.
+/// instance gets there first. An expiry cannot be taken back, so it goes by [`AgreedTime`], and a run is
+/// bounded.
 pub struct Expiry {
     store: Arc<dyn SignalStore>,
-    clock: Arc<dyn Clock>,
+    time: Arc<dyn AgreedTime>,
     default_horizon: Duration,
     horizons: Vec<(Strategy, Duration)>,
+    max_per_run: u32,
 }
 
 impl Expiry {
     /// Expiry of what `store` holds.
     pub fn new(
         store: Arc<dyn SignalStore>,
-        clock: Arc<dyn Clock>,
+        time: Arc<dyn AgreedTime>,
         settings: ExpirySettings,
     ) -> Self {
-        let horizons = settings.expires_after_by_strategy.into_iter().collect();
-        Self { store, clock, default_horizon: settings.expires_after, horizons }
+        Self {
+            store,
+            time,
+            default_horizon: settings.expires_after,
+            horizons: settings.expires_after_by_strategy.into_iter().collect(),
+            max_per_run: settings.max_expired_per_run,
+        }
     }
 
-    /// Expires everything that is due now; says how many signals.
-    pub async fn run_once(&self) -> Result<usize> {
-        let now = self.clock.now();
-        let mut expired = 0;
-        loop {
-            let batch = self.store.expire(now, self.default_horizon, &self.horizons, BATCH).await?;
-            expired += batch.len();
-            if batch.len() < BATCH as usize {
-                return Ok(expired);
+    /// Expires what is due, the oldest first, as many as one run may end; says how many signals, and why
+    /// it ended. The clocks are asked before each batch.
+    pub async fn run_once(&self) -> Result<(u32, ExpiryEnd)> {
+        let mut signals = 0;
+        while signals < self.max_per_run {
+            let Some(now) = self.time.agreed_now() else {
+                return Ok((signals, ExpiryEnd::ClocksDiffer));
+            };
+            let limit = BATCH.min(self.max_per_run - signals);
+            let batch = self.store.expire(now, self.default_horizon, &self.horizons, limit).await?;
+            let ended = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+            signals = signals.saturating_add(ended);
+            if ended < limit {
+                return Ok((signals, ExpiryEnd::Done));
             }
         }
+        Ok((signals, ExpiryEnd::Bound))
     }
 }

@@ -14,7 +14,7 @@ mod verification;
 mod visibility;
 
 pub use catalogue::{Catalogue, Export, HistoryRequest, ListRequest, Listing};
-pub use expiry::{Expiry, ExpirySettings};
+pub use expiry::{Expiry, ExpiryEnd, ExpirySettings};
 pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
 pub use model::{
     Action, AssetType, ExternalId, NewSignal, Outcome, Signal, SignalStatus, Strategy, Symbol,

@@ -111,6 +111,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         blacklist: Arc::new(Blacklist::default()),
         cache: cache.clone(),
         clock: clock.clone(),
+        agreed_time: clock.clone(),
         randomness: randomness.clone(),
     };
     let decided = Settings {

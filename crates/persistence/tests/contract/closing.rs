@@ -1,11 +1,18 @@
 //! Outcomes and expiry.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use alpine_domain::{
-    Error,
+    AgreedTime, Error, Timestamp,
     signal::{
-        Outcome, OutcomeRecorded, SignalReader as _, SignalStatus, SignalStore as _, Strategy,
+        Expiry, ExpiryEnd, ExpirySettings, Outcome, OutcomeRecorded, SignalReader as _,
+        SignalStatus, SignalStore as _, Strategy,
     },
 };
 
@@ -17,7 +24,47 @@ on_both!(
     one_of_many_concurrent_outcomes_counts,
     each_strategy_expires_by_its_own_horizon,
     three_callers_expire_each_signal_once,
+    a_run_of_expiry_is_bounded_and_the_next_one_goes_on,
+    nothing_expires_while_the_clocks_differ,
 );
+
+/// Clocks that agree on day 40 of the epoch so many times, and differ then.
+struct AgreeTimes(AtomicUsize);
+
+impl AgreedTime for AgreeTimes {
+    fn agreed_now(&self) -> Option<Timestamp> {
+        let less = |times: usize| times.checked_sub(1);
+        let agree = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+        agree.then(|| at(40 * 86_400))
+    }
+}
+
+/// Expiry after 30 days of so many signals in one run, by clocks that agree so many times.
+fn expiry(bed: &Bed, max_expired_per_run: u32, agree: usize) -> Expiry {
+    let time = Arc::new(AgreeTimes(AtomicUsize::new(agree)));
+    let settings = ExpirySettings { max_expired_per_run, ..ExpirySettings::default() };
+    Expiry::new(Arc::new(bed.signals.clone()), time, settings)
+}
+
+async fn a_run_of_expiry_is_bounded_and_the_next_one_goes_on(bed: Bed) {
+    let argo = bed.producer().await;
+    bed.store((0..1_203).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect()).await;
+    let expiry = expiry(&bed, 600, usize::MAX);
+    assert_eq!(expiry.run_once().await.unwrap(), (600, ExpiryEnd::Bound));
+    assert_eq!(expiry.run_once().await.unwrap(), (600, ExpiryEnd::Bound));
+    assert_eq!(expiry.run_once().await.unwrap(), (3, ExpiryEnd::Done));
+    assert_eq!(expiry.run_once().await.unwrap(), (0, ExpiryEnd::Done));
+}
+
+async fn nothing_expires_while_the_clocks_differ(bed: Bed) {
+    let argo = bed.producer().await;
+    bed.store((0..1_203).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect()).await;
+    let differ = ExpiryEnd::ClocksDiffer;
+    assert_eq!(expiry(&bed, 10_000, 0).run_once().await.unwrap(), (0, differ));
+    let after_one_batch = expiry(&bed, 10_000, 1).run_once().await.unwrap();
+    assert_eq!(after_one_batch, (500, differ), "the clocks are asked before each batch");
+    assert_eq!(expiry(&bed, 10_000, 3).run_once().await.unwrap(), (703, ExpiryEnd::Done));
+}
 
 async fn an_outcome_is_recorded_once(bed: Bed) {
     let argo = bed.producer().await;

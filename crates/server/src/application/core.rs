@@ -46,7 +46,7 @@ impl Core {
     /// # Errors
     /// A setting that an adapter refuses, or a registry that has such metrics already.
     pub fn wire(config: &Config, ports: &Ports, registry: &Registry) -> anyhow::Result<Self> {
-        let Ports { clock, steady, randomness } = ports.clone();
+        let Ports { clock, agreed_time, steady, randomness } = ports.clone();
         let infra_metrics = InfraMetrics::register(registry)?;
         let database = Database::open(settings::database(config), registry).map_err(explain)?;
         let Adapters { cache, limiter, blacklist, bus, redis } =
@@ -59,6 +59,7 @@ impl Core {
             blacklist,
             cache,
             clock,
+            agreed_time,
             randomness,
         };
         let use_cases = Arc::new(UseCases::new(&stores, &ports, settings::use_cases(config)));

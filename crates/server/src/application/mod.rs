@@ -2,6 +2,7 @@
 
 mod adapters;
 mod core;
+mod expiry;
 mod ports;
 mod settings;
 mod tasks;
@@ -26,8 +27,8 @@ use tokio::sync::watch;
 
 pub(crate) use self::core::explain;
 pub(crate) use self::settings::database as database_settings;
-use self::tasks::Tasks;
 pub use self::{core::Core, ports::Ports};
+use self::{expiry::ExpiryMetrics, tasks::Tasks};
 use crate::{
     config::Config,
     connections::{self, Counters, Port},
@@ -134,7 +135,7 @@ impl Application {
         let metrics_server = metrics_listener
             .map(|listener| serve_metrics(config, &counters, listener, &state))
             .transpose()?;
-        let tasks = background(config, &core, &follower);
+        let tasks = background(config, &core, &follower, &metrics)?;
         Ok(Self {
             address,
             metrics_address,
@@ -303,18 +304,19 @@ fn serve_metrics(
     })
 }
 
-fn background(config: &Config, core: &Arc<Core>, follower: &Arc<Follower>) -> Tasks {
+/// # Errors
+/// When a metric of a task is registered already.
+fn background(
+    config: &Config,
+    core: &Arc<Core>,
+    follower: &Arc<Follower>,
+    registry: &Registry,
+) -> anyhow::Result<Tasks> {
     let mut tasks = Tasks::new();
-    let shared = core.clone();
+    let (shared, expiry_metrics) = (core.clone(), Arc::new(ExpiryMetrics::register(registry)?));
     tasks.every("expiry", config.signals.expiry_interval, move || {
-        let core = shared.clone();
-        async move {
-            let expired = core.use_cases.expiry.run_once().await?;
-            if expired > 0 {
-                tracing::info!(expired, "signals expired");
-            }
-            Ok::<_, alpine_domain::Error>(())
-        }
+        let (core, metrics) = (shared.clone(), expiry_metrics.clone());
+        async move { expiry::run(&core.use_cases.expiry, &metrics).await }
     });
     let (shared, retention) = (core.clone(), config.events.retention);
     // Rows live a little longer than promised, never shorter.
@@ -322,9 +324,10 @@ fn background(config: &Config, core: &Arc<Core>, follower: &Arc<Follower>) -> Ta
     tasks.every("retention", often, move || {
         let core = shared.clone();
         async move {
-            let pruned =
-                core.stores.events.prune(core.ports.clock.now().earlier(retention)).await?;
-            tracing::debug!(pruned, "events pruned");
+            if let Some(now) = core.ports.agreed_time.agreed_now() {
+                let pruned = core.stores.events.prune(now.earlier(retention)).await?;
+                tracing::debug!(pruned, "events pruned");
+            }
             Ok::<_, alpine_domain::Error>(())
         }
     });
@@ -333,7 +336,7 @@ fn background(config: &Config, core: &Arc<Core>, follower: &Arc<Follower>) -> Ta
         follower.measure();
         std::future::ready(Ok::<_, std::convert::Infallible>(()))
     });
-    tasks
+    Ok(tasks)
 }
 
 /// The event log's follower as the surface asks for it.

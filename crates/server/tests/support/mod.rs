@@ -251,6 +251,7 @@ impl Deployment {
         let mut ports = Ports::default();
         if let Some(clock) = &self.clock {
             ports.clock = clock.clone();
+            ports.agreed_time = clock.clone();
             ports.steady = clock.clone();
         } else if skew != 0 {
             ports.clock = Arc::new(Skewed(SystemClock, skew));
