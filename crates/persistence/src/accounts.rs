@@ -15,21 +15,21 @@ use alpine_domain::{
 };
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    RunQueryDsl as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _,
+    QueryDsl as _, RunQueryDsl as _,
     dsl::{exists, insert_into, select},
 };
 
 use self::{
-    session_rows::{end_sessions, insert_refresh, revoke, rotate},
-    user_rows::{held_user, user_row},
+    session_rows::{insert_refresh, revoke, rotate},
+    user_rows::{everybody, held_everybody, held_user, user_row, written},
 };
 use crate::{
     Database, Failure,
     database::Unit,
     failure::unique_as,
     rows::{UserRow, stored},
-    schema::{api_keys, refresh_tokens, sessions, users},
+    schema::{api_keys, database_identity, refresh_tokens, sessions, users},
 };
 
 /// The accounts of one database.
@@ -51,6 +51,7 @@ fn no_account() -> Failure {
 
 fn promote(unit: &mut Unit<'_>, promotion: &Promotion) -> Result<Account, Failure> {
     let Promotion { email, password_hash, proof, now } = promotion;
+    let everybody = held_everybody(unit.conn)?;
     let promoted: Option<UserRow> = diesel::update(users::table)
         .filter(users::email.eq(email.as_str()))
         .filter(users::is_active)
@@ -58,20 +59,18 @@ fn promote(unit: &mut Unit<'_>, promotion: &Promotion) -> Result<Account, Failur
             users::role.eq(Role::Admin.as_str()),
             users::password_hash.eq(password_hash),
             users::generation.eq(users::generation + 1_i64),
+            users::signed_out_at.eq(now.micros()),
+            users::addresses_from.eq(users::generation + 1_i64 + everybody),
             users::updated_at.eq(now.micros()),
         ))
         .returning(users::all_columns)
         .get_result(unit.conn)
         .optional()?;
-    let account = promoted.ok_or_else(no_account)?.account()?;
+    let account = promoted.ok_or_else(no_account)?.account(everybody)?;
     if *proof == AddressProof::Verified && !account.is_verified {
         return Err(Error::Forbidden("nobody has shown that this address is theirs").into());
     }
     let user = account.id.to_string();
-    end_sessions(unit.conn, &user, *now)?;
-    diesel::update(sessions::table.filter(sessions::user_id.eq(&user)))
-        .set(sessions::address_digest.eq(None::<String>))
-        .execute(unit.conn)?;
     let keys =
         api_keys::table.filter(api_keys::user_id.eq(&user)).filter(api_keys::revoked_at.is_null());
     diesel::update(keys).set(api_keys::revoked_at.eq(now.micros())).execute(unit.conn)?;
@@ -103,7 +102,7 @@ impl AccountStore for Accounts {
                     ConflictKind::EmailTaken,
                     TAKEN,
                 )?;
-                Ok(row.account()?)
+                written(unit.conn, &row)
             })
             .await
     }
@@ -112,11 +111,14 @@ impl AccountStore for Accounts {
         let email = email.clone();
         self.0
             .read("account_credentials", move |conn| {
-                let row: Option<UserRow> =
-                    users::table.filter(users::email.eq(email.as_str())).first(conn).optional()?;
-                Ok(row
-                    .map(|row| row.account().map(|account| (account, row.password_hash)))
-                    .transpose()?)
+                let found: Option<(UserRow, i64)> = users::table
+                    .inner_join(database_identity::table.on(database_identity::is_only))
+                    .filter(users::email.eq(email.as_str()))
+                    .select((users::all_columns, database_identity::generation))
+                    .first(conn)
+                    .optional()?;
+                let Some((row, everybody)) = found else { return Ok(None) };
+                Ok(Some((row.account(everybody)?, row.password_hash)))
             })
             .await
     }
@@ -124,7 +126,8 @@ impl AccountStore for Accounts {
     async fn account(&self, id: UserId) -> Result<Option<Account>> {
         self.0
             .read("account_find", move |conn| {
-                Ok(user_row(conn, id)?.map(|row| row.account()).transpose()?)
+                let found = user_row(conn, id)?;
+                Ok(found.map(|(row, everybody)| row.account(everybody)).transpose()?)
             })
             .await
     }
@@ -132,9 +135,11 @@ impl AccountStore for Accounts {
     async fn state(&self, id: UserId) -> Result<Option<AccountState>> {
         self.0
             .read("account_state", move |conn| {
+                let generation = users::generation + database_identity::generation;
                 let row: Option<(String, String, bool, i64)> = users::table
-                    .find(id.to_string())
-                    .select((users::tier, users::role, users::is_active, users::generation))
+                    .inner_join(database_identity::table.on(database_identity::is_only))
+                    .filter(users::id.eq(id.to_string()))
+                    .select((users::tier, users::role, users::is_active, generation))
                     .first(conn)
                     .optional()?;
                 let Some((tier, role, is_active, generation)) = row else {
@@ -159,7 +164,7 @@ impl AccountStore for Accounts {
         self.0
             .write("account_update_profile", move |unit| {
                 let row = held_user(unit.conn, &id.to_string())?.ok_or_else(no_account)?;
-                let old = row.account()?;
+                let old = written(unit.conn, &row)?;
                 let full_name = change.full_name.as_ref().unwrap_or(&old.full_name);
                 let email = match &change.email {
                     Some(change) if change.proved_by != row.password_hash => {
@@ -182,7 +187,7 @@ impl AccountStore for Accounts {
                     TAKEN,
                 )?;
                 unit.log(now, Event::AccountChanged { user: id });
-                Ok(row.account()?)
+                written(unit.conn, &row)
             })
             .await
     }
@@ -220,7 +225,7 @@ impl AccountStore for Accounts {
                     .returning(users::all_columns)
                     .get_result(unit.conn)
                     .optional()?;
-                let account = row.ok_or_else(no_account)?.account()?;
+                let account = written(unit.conn, &row.ok_or_else(no_account)?)?;
                 unit.log(now, Event::AccountChanged { user: id });
                 Ok(account)
             })
@@ -248,7 +253,7 @@ impl AccountStore for Accounts {
             .write("session_open", move |unit| {
                 let id = session.id.to_string();
                 let user = held_user(unit.conn, &session.user.to_string())?;
-                let user = user.ok_or_else(no_account)?.account()?;
+                let user = written(unit.conn, &user.ok_or_else(no_account)?)?;
                 if !user.is_active || user.generation != session.generation {
                     return Err(Error::Unauthenticated("the account changed; sign in again").into());
                 }
@@ -260,6 +265,7 @@ impl AccountStore for Accounts {
                             .eq(session.address.as_ref().map(AddressDigest::as_str)),
                         sessions::created_at.eq(session.created_at.micros()),
                         sessions::expires_at.eq(session.expires_at.micros()),
+                        sessions::generation.eq(session.generation),
                     ))
                     .execute(unit.conn)?;
                 insert_refresh(unit.conn, &session.refresh_hash, &id, session.created_at)
@@ -274,7 +280,8 @@ impl AccountStore for Accounts {
                 let known = sessions::table
                     .inner_join(users::table)
                     .filter(users::email.eq(email.as_str()))
-                    .filter(sessions::address_digest.eq(address.as_str()));
+                    .filter(sessions::address_digest.eq(address.as_str()))
+                    .filter(sessions::generation.ge(users::addresses_from));
                 Ok(select(exists(known)).get_result(conn)?)
             })
             .await
@@ -313,33 +320,27 @@ impl AccountStore for Accounts {
                 let generation: Option<i64> = diesel::update(users::table.find(user.to_string()))
                     .set((
                         users::generation.eq(users::generation + 1_i64),
+                        users::signed_out_at.eq(now.micros()),
                         users::updated_at.eq(now.micros()),
                     ))
                     .returning(users::generation)
                     .get_result(unit.conn)
                     .optional()?;
                 let generation = generation.ok_or_else(no_account)?;
-                end_sessions(unit.conn, &user.to_string(), now)?;
                 unit.log(now, Event::AccountChanged { user });
-                Ok(generation)
+                Ok(generation + everybody(unit.conn)?)
             })
             .await
     }
 
-    async fn revoke_everybody(&self, now: Timestamp) -> Result<u64> {
+    async fn revoke_everybody(&self, now: Timestamp) -> Result<()> {
         self.0
             .write("session_revoke_everybody", move |unit| {
-                let users = diesel::update(users::table)
-                    .set((
-                        users::generation.eq(users::generation + 1_i64),
-                        users::updated_at.eq(now.micros()),
-                    ))
-                    .execute(unit.conn)?;
-                diesel::update(sessions::table.filter(sessions::revoked_at.is_null()))
-                    .set(sessions::revoked_at.eq(now.micros()))
+                diesel::update(database_identity::table)
+                    .set(database_identity::generation.eq(database_identity::generation + 1_i64))
                     .execute(unit.conn)?;
                 unit.log(now, Event::EverybodySignedOut);
-                Ok(users as u64)
+                Ok(())
             })
             .await
     }

@@ -13,7 +13,10 @@ use diesel::{
 };
 
 use crate::{
-    Database, accounts::user_rows::held_user, connection::MultiBackend, rows::ApiKeyRow,
+    Database,
+    accounts::user_rows::{held_everybody, held_user},
+    connection::MultiBackend,
+    rows::ApiKeyRow,
     schema::api_keys,
 };
 
@@ -43,9 +46,10 @@ impl ApiKeyStore for ApiKeys {
             .write("api_key_create", move |unit| {
                 let NewApiKey { key, key_hash, generation } = &key;
                 let owner = key.owner.to_string();
+                let everybody = held_everybody(unit.conn)?;
                 // Held until the commit: two creations cannot both count the same number of keys.
                 let user = held_user(unit.conn, &owner)?.ok_or(Error::NotFound("account"))?;
-                if user.generation != *generation {
+                if user.generation(everybody) != *generation {
                     return Err(Error::Unauthenticated("the account was signed out").into());
                 }
                 let count: i64 = live(key.created_at)

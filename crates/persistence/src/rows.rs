@@ -56,14 +56,30 @@ pub(crate) struct UserRow {
     role: String,
     is_active: bool,
     is_verified: bool,
-    pub(crate) generation: i64,
+    generation: i64,
     _stripe_customer_id: Option<String>,
     created_at: i64,
     updated_at: i64,
+    signed_out_at: Option<i64>,
+    _addresses_from: i64,
 }
 
 impl UserRow {
-    pub(crate) fn account(&self) -> Result<Account> {
+    /// The generation of the account's tokens and sessions; `everybody`: how often everybody was signed out.
+    /// Both only rise, so the sum changes with each, and never comes back.
+    pub(crate) const fn generation(&self, everybody: i64) -> i64 {
+        self.generation + everybody
+    }
+
+    /// Whether nobody signed this user out since the session was opened. Releases that kept no generation
+    /// left a 0; all that they opened is worth nothing after the first sign-out that came later.
+    pub(crate) const fn holds(&self, session: &SessionRow, everybody: i64) -> bool {
+        let was_never_signed_out = self.signed_out_at.is_none() && everybody == 0;
+        session.generation == self.generation(everybody)
+            || (session.generation == 0 && was_never_signed_out)
+    }
+
+    pub(crate) fn account(&self, everybody: i64) -> Result<Account> {
         Ok(Account {
             id: stored("users.id", &self.id)?,
             email: read_back("users.email", Email::from_stored(&self.email))?,
@@ -72,7 +88,7 @@ impl UserRow {
             role: stored("users.role", &self.role)?,
             is_active: self.is_active,
             is_verified: self.is_verified,
-            generation: self.generation,
+            generation: self.generation(everybody),
             created_at: instant("users.created_at", self.created_at)?,
             updated_at: instant("users.updated_at", self.updated_at)?,
         })
@@ -92,6 +108,7 @@ pub(crate) struct SessionRow {
     pub(crate) repeat_sealed: Option<String>,
     pub(crate) repeat_address: Option<String>,
     pub(crate) repeat_until: Option<i64>,
+    generation: i64,
 }
 
 impl SessionRow {

@@ -31,6 +31,8 @@ tables! {
         stripe_customer_id -> Nullable<Text>,
         created_at -> BigInt,
         updated_at -> BigInt,
+        signed_out_at -> Nullable<BigInt>,
+        addresses_from -> BigInt,
     }
     sessions (id) {
         id -> Text,
@@ -44,6 +46,7 @@ tables! {
         repeat_sealed -> Nullable<Text>,
         repeat_address -> Nullable<Text>,
         repeat_until -> Nullable<BigInt>,
+        generation -> BigInt,
     }
     refresh_tokens (token_hash) {
         token_hash -> Text,
@@ -137,6 +140,7 @@ tables! {
     database_identity (is_only) {
         is_only -> Bool,
         id -> Text,
+        generation -> BigInt,
     }
 }
 
@@ -146,3 +150,4 @@ diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(late_outcomes, outcomes, signals);
 diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users);
+diesel::allow_tables_to_appear_in_same_query!(database_identity, users);

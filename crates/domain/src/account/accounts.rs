@@ -218,12 +218,11 @@ impl Accounts {
     }
 
     /// Ends every session of everybody, as after a leak: no token that was issued before is accepted,
-    /// and whoever signs in again, in the same second even, is let in. API keys stay good. Says how
-    /// many users that concerns.
+    /// and whoever signs in again, in the same second even, is let in. API keys stay good.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn sign_out_everybody(&self) -> Result<u64> {
+    pub async fn sign_out_everybody(&self) -> Result<()> {
         self.ports.store.revoke_everybody(self.ports.clock.now()).await
     }
 

@@ -110,7 +110,8 @@ pub struct Account {
     pub is_active: bool,
     /// Whether the address was confirmed.
     pub is_verified: bool,
-    /// Tokens issued for an older generation are refused.
+    /// Tokens and sessions of an older generation are refused. Goes up when this user is signed out
+    /// everywhere, and when everybody is.
     pub generation: i64,
     /// When the account was made.
     pub created_at: Timestamp,

@@ -35,7 +35,7 @@ pub struct NewSession {
     pub id: SessionId,
     /// Whose it is.
     pub user: UserId,
-    /// The user's generation when the password was right.
+    /// [`Account::generation`] when the password was right.
     pub generation: i64,
     /// Where it was opened from; `None` when no client did, but a command.
     pub address: Option<AddressDigest>,
@@ -197,8 +197,8 @@ pub trait AccountStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Account>;
 
-    /// Makes an enabled account an administrator's, with another password; raises its generation, ends
-    /// its sessions, forgets their addresses, revokes its API keys; logs `AccountChanged` and
+    /// Makes an enabled account an administrator's, with another password; raises its generation, which
+    /// ends its sessions, forgets their addresses, revokes its API keys; logs `AccountChanged` and
     /// `ApiKeysChanged`.
     ///
     /// # Errors
@@ -216,14 +216,15 @@ pub trait AccountStore: Send + Sync {
     async fn open_session(&self, session: NewSession) -> Result<()>;
 
     /// Whether any session of the account with this e-mail address, also one that has ended, was opened
-    /// from `address`. One question, whether or not there is such an account: then it is `false`.
+    /// from `address` since the last promotion. One question, whether or not there is such an account: then it is `false`.
     async fn has_signed_in_from(&self, email: &Email, address: &AddressDigest) -> Result<bool>;
 
     /// The session that the refresh token with this digest was made for, also when it is used up.
     async fn session_of_refresh(&self, token_hash: &str) -> Result<Option<SessionId>>;
 
     /// Uses up the presented token and stores the next in its place. A token used before revokes its
-    /// family, and `SessionRevoked` is logged, unless it was the last one and its [`Repeat`] holds.
+    /// family, and `SessionRevoked` is logged, unless it was the last one and its [`Repeat`] holds. A
+    /// session of an older generation than the account's is over.
     async fn rotate_refresh(&self, rotation: Rotation) -> Result<Refreshed>;
 
     /// Ends a session and logs `SessionRevoked`; ending it twice changes nothing.
@@ -234,13 +235,12 @@ pub trait AccountStore: Send + Sync {
         denied_until: Timestamp,
     ) -> Result<()>;
 
-    /// Ends every session, raises the user's generation by one and logs `AccountChanged`; says the
-    /// new generation.
+    /// Raises the user's generation by one, which ends every session, and logs `AccountChanged`; says
+    /// the new generation. Costs the same however many sessions there are.
     async fn revoke_all(&self, user: UserId, now: Timestamp) -> Result<i64>;
 
-    /// The same for every user, in one transaction that logs `EverybodySignedOut`; says how many users
-    /// there are.
-    async fn revoke_everybody(&self, now: Timestamp) -> Result<u64>;
+    /// The same for every user, and as cheap; logs `EverybodySignedOut`.
+    async fn revoke_everybody(&self, now: Timestamp) -> Result<()>;
 
     /// Sessions whose denial has not run out at `now`: what the blacklist starts from. At most
     /// `limit`, those that run out last first.

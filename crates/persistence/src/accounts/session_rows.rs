@@ -84,6 +84,14 @@ pub(super) fn rotate(unit: &mut Unit<'_>, rotation: &Rotation) -> Result<Refresh
     let Some(session) = session else {
         return Ok(Refreshed::Refused);
     };
+    let Some((user, everybody)) =
+        user_row(unit.conn, stored("sessions.user_id", &session.user_id)?)?
+    else {
+        return Ok(Refreshed::Refused);
+    };
+    if !user.holds(&session, everybody) {
+        return Ok(Refreshed::Refused);
+    }
     let unused = refresh_tokens::table
         .filter(refresh_tokens::token_hash.eq(presented))
         .filter(refresh_tokens::used_at.is_null());
@@ -97,10 +105,7 @@ pub(super) fn rotate(unit: &mut Unit<'_>, rotation: &Rotation) -> Result<Refresh
         revoke(unit, session.session()?, now, denied_until)?;
         return Ok(Refreshed::Replayed { session: session.session()? });
     }
-    let user = user_row(unit.conn, stored("sessions.user_id", &session.user_id)?)?;
-    let Some(account) = user.map(|row| row.account()).transpose()? else {
-        return Ok(Refreshed::Refused);
-    };
+    let account = user.account(everybody)?;
     if !account.is_active {
         return Ok(Refreshed::Refused);
     }
@@ -115,6 +120,7 @@ pub(super) fn rotate(unit: &mut Unit<'_>, rotation: &Rotation) -> Result<Refresh
             sessions::repeat_sealed.eq(repeat.map(|repeat| &repeat.sealed_next)),
             sessions::repeat_address.eq(repeat.map(|repeat| repeat.address.as_str())),
             sessions::repeat_until.eq(repeat.map(|repeat| repeat.until.micros())),
+            sessions::generation.eq(account.generation),
         ))
         .execute(unit.conn)?;
     Ok(Refreshed::Rotated {
@@ -132,17 +138,4 @@ fn repeatable(session: &SessionRow, rotation: &Rotation) -> Option<String> {
         && session.repeat_address.as_deref() == Some(here)
         && session.repeat_until.is_some_and(|until| rotation.now.micros() < until);
     session.repeat_sealed.clone().filter(|_| holds)
-}
-
-/// Ends every live session of a user. The raised generation refuses their access tokens, so that
-/// sessions need no denial each.
-pub(super) fn end_sessions(
-    conn: &mut AnyConnection,
-    user: &str,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    let live =
-        sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::revoked_at.is_null());
-    diesel::update(live).set(sessions::revoked_at.eq(now.micros())).execute(conn)?;
-    Ok(())
 }

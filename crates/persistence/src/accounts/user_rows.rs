@@ -1,13 +1,46 @@
-//! Rows of users.
+//! Rows of users, and how often everybody was signed out: the two parts of an account's generation.
 
-use alpine_domain::account::UserId;
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
+use alpine_domain::account::{Account, UserId};
+use diesel::{
+    ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+};
 
-use crate::{AnyConnection, Failure, rows::UserRow, schema::users};
+use crate::{
+    AnyConnection, Failure,
+    rows::UserRow,
+    schema::{database_identity, users},
+};
 
-pub(super) fn user_row(conn: &mut AnyConnection, id: UserId) -> Result<Option<UserRow>, Failure> {
-    let row = users::table.find(id.to_string()).first::<UserRow>(conn);
+/// The account's row, and how often everybody was signed out, as of one instant.
+pub(super) fn user_row(
+    conn: &mut AnyConnection,
+    id: UserId,
+) -> Result<Option<(UserRow, i64)>, Failure> {
+    let row = users::table
+        .inner_join(database_identity::table.on(database_identity::is_only))
+        .filter(users::id.eq(id.to_string()))
+        .select((users::all_columns, database_identity::generation))
+        .first(conn);
     Ok(row.optional()?)
+}
+
+/// The account of a row that this transaction wrote.
+pub(super) fn written(conn: &mut AnyConnection, row: &UserRow) -> Result<Account, Failure> {
+    Ok(row.account(everybody(conn)?)?)
+}
+
+/// How often everybody was signed out.
+pub(super) fn everybody(conn: &mut AnyConnection) -> Result<i64, Failure> {
+    Ok(database_identity::table.select(database_identity::generation).first(conn)?)
+}
+
+/// The same, held until the transaction ends: nobody signs everybody out meanwhile. Whoever holds a user's
+/// row as well holds this one first.
+pub(crate) fn held_everybody(conn: &mut AnyConnection) -> Result<i64, Failure> {
+    let held = diesel::update(database_identity::table)
+        .set(database_identity::generation.eq(database_identity::generation))
+        .returning(database_identity::generation);
+    Ok(held.get_result(conn)?)
 }
 
 /// The account's row, held until the transaction ends: writing it, even as it was, does that.

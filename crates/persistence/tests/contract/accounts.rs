@@ -23,6 +23,7 @@ on_both!(
     ending_a_session_twice_changes_nothing,
     ending_all_sessions_raises_the_generation,
     revoking_everybodys_sessions_raises_every_generation,
+    sessions_of_a_release_without_generations_last_until_the_next_sign_out,
     an_account_knows_the_addresses_that_signed_in_to_it,
     the_last_used_token_may_be_sent_again_by_who_used_it_and_for_a_moment,
     many_tabs_that_refresh_at_once_hear_the_same,
@@ -200,7 +201,7 @@ async fn revoking_everybodys_sessions_raises_every_generation(bed: Bed) {
     bed.session(bob.id, "b1").await;
     bed.accounts.revoke_all(ada.id, at(1)).await.unwrap();
     let head = bed.events.head().await.unwrap();
-    assert_eq!(bed.accounts.revoke_everybody(at(2)).await.unwrap(), 2);
+    bed.accounts.revoke_everybody(at(2)).await.unwrap();
     for (user, generation) in [(ada.id, 2), (bob.id, 1)] {
         let state = bed.accounts.state(user).await.unwrap().unwrap();
         assert_eq!(state.generation, generation);
@@ -216,6 +217,37 @@ async fn revoking_everybodys_sessions_raises_every_generation(bed: Bed) {
     bed.session(ada.id, "a2").await;
     let answer = bed.rotate("a2", "a3", at(3), at(100)).await;
     assert!(matches!(answer, Refreshed::Rotated { .. }));
+}
+
+async fn sessions_of_a_release_without_generations_last_until_the_next_sign_out(bed: Bed) {
+    let ada = bed.user("ada@example.com").await;
+    let bob = bed.user("bob@example.com").await;
+    for token in ["a1", "a2", "a3"] {
+        bed.session(ada.id, token).await;
+    }
+    for token in ["b1", "b2"] {
+        bed.session(bob.id, token).await;
+    }
+    // Ada was signed out five times before the column came.
+    bed.execute("UPDATE users SET generation = 5; UPDATE sessions SET generation = 0")
+        .await
+        .unwrap();
+    let is_good = async |token: &str| {
+        let next = format!("{token} next");
+        matches!(bed.rotate(token, &next, at(3), at(100)).await, Refreshed::Rotated { .. })
+    };
+    assert!(is_good("a1").await);
+    assert!(is_good("a1 next").await, "it has the account's generation now");
+    assert!(is_good("b1").await);
+    bed.accounts.revoke_all(ada.id, at(4)).await.unwrap();
+    for token in ["a1 next next", "a2"] {
+        assert!(!is_good(token).await, "{token}");
+    }
+    assert!(is_good("b1 next").await, "nobody signed Bob out");
+    bed.accounts.revoke_everybody(at(5)).await.unwrap();
+    for token in ["a3", "b1 next next", "b2"] {
+        assert!(!is_good(token).await, "{token}");
+    }
 }
 
 async fn an_account_knows_the_addresses_that_signed_in_to_it(bed: Bed) {
@@ -418,6 +450,9 @@ async fn what_was_proved_before_a_promotion_is_worth_nothing_after_it(bed: Bed) 
     assert!(matches!(opened, Err(Error::Unauthenticated(_))), "{opened:?}");
     assert_eq!(bed.rotate("late", "x", at(6), at(100)).await, Refreshed::Refused);
     let key = bed.api_keys.create(key_of(eve.id, "late", eve.generation), 5).await;
+    assert!(matches!(key, Err(Error::Unauthenticated(_))), "{key:?}");
+    bed.accounts.revoke_everybody(at(5)).await.unwrap();
+    let key = bed.api_keys.create(key_of(eve.id, "later", 1), 5).await;
     assert!(matches!(key, Err(Error::Unauthenticated(_))), "{key:?}");
     let change = ProfileChange { full_name: None, email: Some(to("eve@example.com")) };
     let changed = bed.accounts.update_profile(eve.id, change, at(6)).await;

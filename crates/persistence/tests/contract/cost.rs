@@ -1,9 +1,14 @@
 //! What a task costs that comes again and again: rows read, as PostgreSQL counts them. Months of old
 //! rows add nothing to it.
 
+mod accounts;
+
 use alpine_domain::ports::events::EventLog;
 use alpine_persistence::{Database, Events};
-use diesel::{QueryableByName, RunQueryDsl as _, sql_types::BigInt};
+use diesel::{
+    QueryableByName, RunQueryDsl as _,
+    sql_types::{BigInt, Text},
+};
 
 use crate::support::{Bed, at};
 
@@ -31,20 +36,26 @@ async fn long_log() -> Option<(Bed, Database)> {
         .unwrap();
     }
     bed.execute("ANALYZE events").await.unwrap();
-    let database = bed.another(|settings| settings.pool_max = 1);
+    let database = one_connection(&bed);
     Some((bed, database))
 }
 
-/// Rows of `events` and of its indexes that were read so far.
-async fn rows_read(database: &Database) -> u64 {
-    let counted = |conn: &mut _| {
+/// A pool of one connection, whose reads [`rows_read`] counts.
+fn one_connection(bed: &Bed) -> Database {
+    bed.another(|settings| settings.pool_max = 1)
+}
+
+/// Rows of a table and of its indexes that were read so far.
+async fn rows_read(database: &Database, table: &'static str) -> u64 {
+    let counted = move |conn: &mut _| {
         // Counts are written when a transaction ends, which this one waits for.
         diesel::sql_query("SELECT pg_stat_force_next_flush()").execute(conn)?;
         let count: Count = diesel::sql_query(
             "SELECT (t.seq_tup_read + sum(i.idx_tup_read))::bigint AS count \
              FROM pg_stat_user_tables t JOIN pg_stat_user_indexes i USING (relid) \
-             WHERE t.relname = 'events' GROUP BY t.seq_tup_read",
+             WHERE t.relname = $1 GROUP BY t.seq_tup_read",
         )
+        .bind::<Text, _>(table)
         .get_result(conn)?;
         Ok(u64::try_from(count.count).unwrap())
     };
@@ -55,10 +66,10 @@ async fn rows_read(database: &Database) -> u64 {
 async fn a_start_reads_a_few_rows_of_a_log_of_any_length() {
     let Some((_bed, database)) = long_log().await else { return };
     let events = Events::new(database.clone());
-    let before = rows_read(&database).await;
+    let before = rows_read(&database, "events").await;
     assert_eq!(events.newest_of_each_kind().await.unwrap().len(), 3);
     assert_eq!(events.head().await.unwrap(), 24_000);
-    let read = rows_read(&database).await - before;
+    let read = rows_read(&database, "events").await - before;
     assert!((3..=20).contains(&read), "{read}");
 }
 
@@ -66,9 +77,9 @@ async fn a_start_reads_a_few_rows_of_a_log_of_any_length() {
 async fn pruning_reads_what_it_deletes_and_little_more() {
     let Some((_bed, database)) = long_log().await else { return };
     let events = Events::new(database.clone());
-    let before = rows_read(&database).await;
+    let before = rows_read(&database, "events").await;
     assert_eq!(events.prune(at(3_600)).await.unwrap(), OLD);
-    let read = rows_read(&database).await - before;
+    let read = rows_read(&database, "events").await - before;
     // Once to see how old a row is, once to delete it; the new rows of the last chunk are seen twice.
     assert!((OLD..=2 * (OLD + NEW) + 20).contains(&read), "{read}");
 }

@@ -9,7 +9,9 @@ use diesel::{
     connection::SimpleConnection as _, sql_types::Text,
 };
 
-use crate::support::{Bed, empty_postgres, empty_sqlite, postgres_url, signal};
+use crate::support::{Bed, empty_postgres, empty_sqlite, on_both, postgres_url, signal};
+
+on_both!(what_a_generation_ended_stays_so_when_the_column_goes);
 
 /// Three instances start at once on an empty database: each migration is applied by exactly one.
 fn three_migrators(settings: &DatabaseSettings) {
@@ -74,6 +76,38 @@ fn migrations_go_back_and_forth_on_postgresql() {
     if let Some((settings, _place)) = empty_postgres() {
         back_and_forth(&settings);
     }
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// A release from before the column looks at `revoked_at` alone.
+async fn what_a_generation_ended_stays_so_when_the_column_goes(bed: Bed) {
+    bed.execute(
+        "UPDATE database_identity SET generation = 2; \
+         INSERT INTO users (id, email, full_name, password_hash, tier, role, is_active, is_verified, \
+             generation, created_at, updated_at, signed_out_at, addresses_from) \
+         VALUES ('u', 'u', 'u', 'h', 'free', 'user', true, false, 3, 0, 0, 9, 4); \
+         INSERT INTO sessions (id, user_id, address_digest, created_at, expires_at, generation) \
+         VALUES ('s0', 'u', 'home', 1, 9, 0), ('s4', 'u', 'home', 1, 9, 4), ('s5', 'u', 'home', 1, 9, 5)",
+    )
+    .await
+    .unwrap();
+    let mut migrator = Migrator::connect(&bed.settings).unwrap();
+    let all = migrator.status().unwrap();
+    let from = all.iter().position(|migration| migration.name.starts_with("0012")).unwrap();
+    migrator.revert(all.len() - from).unwrap();
+    let lines = bed.database.read("test", |conn| {
+        let sessions = "SELECT id || ' ' || coalesce(address_digest, '-') || ' ' || \
+             coalesce(revoked_at, 0) || ' ' || (SELECT generation FROM users) AS line \
+             FROM sessions ORDER BY id";
+        Ok(diesel::sql_query(sessions).load::<Line>(conn)?)
+    });
+    let lines: Vec<_> = lines.await.unwrap().into_iter().map(|row| row.line).collect();
+    assert_eq!(lines, ["s0 - 1 5", "s4 home 1 5", "s5 home 0 5"]);
 }
 
 #[test]

@@ -285,7 +285,7 @@ async fn everybodys_sessions(app: &TestApp) {
     for _ in 0..ROUNDS {
         let client = user.client().await;
         client.get("auth/me").await.expect(200);
-        assert!(app.core.use_cases.accounts.sign_out_everybody().await.unwrap() > 1);
+        app.core.use_cases.accounts.sign_out_everybody().await.unwrap();
         assert_refused(&client.get("auth/me").await, 401, "/problems/unauthenticated");
     }
 }

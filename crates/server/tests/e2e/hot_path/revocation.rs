@@ -132,7 +132,7 @@ async fn invariant_05_signing_out_everywhere_spares_who_signs_in_again_in_the_sa
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_05_signing_everybody_out_spares_who_signs_in_again_in_the_same_second() {
     spares_who_signs_in_again("bob@example.com", async |app, _| {
-        assert_eq!(app.core.use_cases.accounts.sign_out_everybody().await.unwrap(), 2);
+        app.core.use_cases.accounts.sign_out_everybody().await.unwrap();
     })
     .await;
 }

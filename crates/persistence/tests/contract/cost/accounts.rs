@@ -1,0 +1,89 @@
+//! An account with years of sign-ins behind it costs what a new one does.
+
+use alpine_domain::{
+    account::{Account, AddressDigest, AddressProof, Promotion, Secret, UserId},
+    use_cases::Stores,
+};
+use alpine_persistence::{Database, stores};
+
+use super::{one_connection, rows_read};
+use crate::support::{Bed, at};
+
+/// Sessions of one account, each with a refresh token; every second one of them from [`home`], a third ended.
+const SESSIONS: u32 = 20_000;
+
+fn home() -> AddressDigest {
+    AddressDigest::of("192.0.2.7", &Secret::new("key")).unwrap()
+}
+
+/// The account, among a hundred others, and a database of one connection, whose reads are counted. What
+/// it took to make them is counted before.
+async fn old_account() -> Option<(Bed, Database, Stores, Account)> {
+    let bed = Bed::postgres()?;
+    let ada = bed.user("ada@example.com").await;
+    for n in 0..100 {
+        let other = bed.user(&format!("u{n}@example.com")).await;
+        bed.session(other.id, &format!("u{n}")).await;
+    }
+    sign_in_often(&bed, ada.id).await;
+    let database = one_connection(&bed);
+    let stores = stores(&database);
+    Some((bed, database, stores, ada))
+}
+
+async fn sign_in_often(bed: &Bed, user: UserId) {
+    let (home, opened, expires) = (home(), at(0).micros(), at(1_000).micros());
+    let home = home.as_str();
+    bed.execute(&format!(
+        "INSERT INTO sessions (id, user_id, address_digest, created_at, expires_at, revoked_at) \
+         SELECT gen_random_uuid()::text, '{user}', CASE n % 2 WHEN 0 THEN '{home}' END, \
+             {opened} + n, {expires} + n, CASE n % 3 WHEN 0 THEN {opened} + n END \
+         FROM generate_series(1, {SESSIONS}) n; \
+         INSERT INTO refresh_tokens (token_hash, session_id, created_at) \
+         SELECT 'r' || id, id, created_at FROM sessions WHERE user_id = '{user}'; \
+         ANALYZE; SELECT pg_stat_force_next_flush()"
+    ))
+    .await
+    .unwrap();
+}
+
+/// Rows of `sessions` that `work` reads.
+async fn sessions_read(database: &Database, work: impl Future<Output = ()>) -> u64 {
+    let before = rows_read(database, "sessions").await;
+    work.await;
+    rows_read(database, "sessions").await - before
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signing_out_of_everything_reads_no_session() {
+    let Some((_bed, database, stores, ada)) = old_account().await else { return };
+    let read = sessions_read(&database, async {
+        stores.accounts.revoke_all(ada.id, at(1)).await.unwrap();
+        stores.accounts.revoke_everybody(at(2)).await.unwrap();
+        let (email, password_hash) = (ada.email.clone(), "new".to_owned());
+        let proof = AddressProof::Operator;
+        stores
+            .accounts
+            .promote(Promotion { email, password_hash, proof, now: at(3) })
+            .await
+            .unwrap();
+    });
+    assert_eq!(read.await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_is_known_or_not_by_a_few_rows_of_an_index() {
+    let Some((bed, database, stores, ada)) = old_account().await else { return };
+    let elsewhere = AddressDigest::of("192.0.2.8", &Secret::new("key")).unwrap();
+    for (address, generation, is_known) in
+        [(home(), 0, true), (elsewhere, 0, false), (home(), 1, false)]
+    {
+        bed.execute(&format!("UPDATE users SET addresses_from = {generation}")).await.unwrap();
+        let read = sessions_read(&database, async {
+            let known = stores.accounts.has_signed_in_from(&ada.email, &address).await.unwrap();
+            assert_eq!(known, is_known);
+        });
+        let read = read.await;
+        assert!(read <= 10, "{read} of {SESSIONS}, from generation {generation}");
+    }
+}

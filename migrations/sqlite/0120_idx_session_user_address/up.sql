@@ -1,0 +1,2 @@
+-- Whether an account was signed in to from an address.
+CREATE INDEX IF NOT EXISTS idx_session_user_address ON sessions (user_id, address_digest, generation);

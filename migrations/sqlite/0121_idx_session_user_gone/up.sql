@@ -1,0 +1,2 @@
+-- idx_session_user_address begins with the same columns.
+DROP INDEX IF EXISTS idx_session_user;
