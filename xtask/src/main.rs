@@ -36,6 +36,8 @@ enum Chore {
     Feed(tools::Arguments),
     /// Measure what a request costs
     Bench(tools::Arguments),
+    /// Compare what operations cost after two years with what they cost in a young database
+    Age(tools::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Migrate(arguments) => tools::run("migrate", &arguments),
         Chore::Feed(arguments) => tools::run("feed", &arguments),
         Chore::Bench(arguments) => tools::run("bench", &arguments),
+        Chore::Age(arguments) => tools::run("age", &arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

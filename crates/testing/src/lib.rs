@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`servers`] | throw-away PostgreSQL and Redis, alone, behind a Sentinel and as a cluster: SIGKILL, SIGSTOP, restart, clean-up in any case |
 //! | [`proxy`] | a TCP proxy that delays, throttles, cuts, swallows and refuses on demand |
+//! | [`balancer`] | steady traffic to the instances that say that they are ready |
 //! | [`fixtures`] | the servers that tests share, and when a test may be skipped |
 //!
 //! ```no_run
@@ -24,6 +25,7 @@
 //! ```
 #![expect(clippy::expect_used, reason = "a test that cannot be set up must panic, saying why")]
 
+pub mod balancer;
 pub mod fixtures;
 pub mod proxy;
 pub mod servers;

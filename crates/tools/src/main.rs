@@ -1,9 +1,11 @@
 //! The chores of `cargo xtask` that need the application. They are a crate of their own, so that
 //! `cargo xtask test` and the checks of source text start without compiling it.
 
+mod age;
 mod bench;
 mod feed;
 mod migrate;
+mod uncached;
 mod workspace;
 
 use std::process::ExitCode;
@@ -30,6 +32,8 @@ enum Chore {
     Feed(feed::Arguments),
     /// Measure what a request costs
     Bench(bench::Arguments),
+    /// Compare what operations cost after two years with what they cost in a young database
+    Age(age::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
         Chore::Migrate(arguments) => migrate::run(&arguments),
         Chore::Feed(arguments) => feed::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Age(arguments) => age::run(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

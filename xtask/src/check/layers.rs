@@ -48,7 +48,8 @@ const OUTSIDE_THE_DOMAIN: &[&str] = &[
 
 /// Who alone may name what.
 const SOLE_USERS: &[(&str, &[&str])] = &[
-    ("diesel", &["alpine-persistence"]),
+    // `age` fills databases with millions of rows, which no store can write at once.
+    ("diesel", &["alpine-persistence", "alpine-tools"]),
     ("libsqlite3-sys", &["alpine-persistence"]),
     ("pq-sys", &["alpine-persistence"]),
     ("redis", &["alpine-infra", "alpine-tools"]),

@@ -189,7 +189,7 @@ impl TestApp {
 
     /// Runs SQL on the PostgreSQL database and returns its rows as text; `None` on SQLite.
     pub fn sql(&self, statement: &str) -> Option<String> {
-        self.deployment.database.as_ref().map(|database| database.execute(statement))
+        self.deployment.sql(statement)
     }
 
     /// What `alpine migrate` works with, on this application's database.
@@ -210,6 +210,11 @@ impl TestApp {
 }
 
 impl Deployment {
+    /// Runs SQL on the PostgreSQL database and returns its rows as text; `None` on SQLite.
+    pub fn sql(&self, statement: &str) -> Option<String> {
+        self.database.as_ref().map(|database| database.execute(statement))
+    }
+
     /// The same with one setting changed, by its environment variable.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));

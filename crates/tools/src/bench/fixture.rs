@@ -31,7 +31,7 @@ pub(super) fn folder(run: &Path, variant: &str) -> PathBuf {
 }
 
 /// Settings of the variants that run the application. Defaults, but for what says otherwise.
-pub(super) fn config(folder: &Path, workers: usize) -> Result<Config> {
+pub(crate) fn config(folder: &Path, workers: usize) -> Result<Config> {
     let text = |text: &str| toml::Value::from(text);
     let mut arguments = vec![
         ("profile", text("production")),
@@ -85,7 +85,7 @@ pub(super) fn prepare(folder: &Path, users: usize) -> Result<Fixture> {
 }
 
 /// The bodies of signals that there are to be stored, all of them.
-pub(super) fn signals() -> Result<Vec<String>> {
+pub(crate) fn signals() -> Result<Vec<String>> {
     let path = crate::workspace::root().join(SIGNALS);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("cannot read {}", path.display()))?;

@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
 /// Whether (b) keeps what is promised of it, where it was measured beside (a).
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     if cfg!(debug_assertions) {
-        return as_released();
+        return crate::workspace::built_as("dist");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run_folder = tempfile::tempdir()?;
@@ -94,19 +94,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         bench.sent
     );
     Ok(judge(&rounds))
-}
-
-/// The same command, built as releases are: nobody serves with a debug build.
-pub(super) fn as_released() -> Result<bool> {
-    eprintln!("building with the profile of releases, dist; the first time takes some minutes");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .current_dir(crate::workspace::root())
-        .args(["run", "--quiet", "--profile", "dist", "--package", "alpine-tools", "--"])
-        .args(std::env::args_os().skip(1))
-        .status()
-        .context("cannot start cargo")?;
-    Ok(status.success())
 }
 
 fn judge(rounds: &Rounds) -> bool {

@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, ensure};
 use prometheus::Registry;
 use tokio::runtime::Runtime;
 
-use super::{fixture, hot_path};
+use super::fixture;
 
 /// So many deviations from what chance gives happen to an honest server once in a million runs.
 const ALARM: f64 = 4.892;
@@ -73,7 +73,7 @@ struct Times {
 /// Whether no alarm was raised.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     if cfg!(debug_assertions) && !arguments.as_built {
-        return hot_path::as_released();
+        return crate::workspace::built_as("dist");
     }
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

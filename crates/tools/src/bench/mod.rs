@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what a request costs, measured against the least that it could cost.
 
-mod fixture;
+pub(crate) mod fixture;
 mod hot_path;
 mod leak;
 mod load;

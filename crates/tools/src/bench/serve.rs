@@ -11,16 +11,12 @@ use std::{
 };
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use alpine_domain::ports::cache::{
-    CacheKey, CacheOutcome, CachePolicy, CachedBody, Loader, ResponseCache, Tag,
-};
-use alpine_http::{AppState, Context, Handler, Route, Services, routes};
+use alpine_http::{Handler, Route, routes};
 use alpine_server::{
     application::{Application, Core, MoreRoutes, Ports},
     logging,
 };
 use anyhow::{Context as _, Result};
-use async_trait::async_trait;
 use bytes::Bytes;
 use prometheus::Registry;
 use redis::aio::ConnectionManager;
@@ -174,51 +170,5 @@ async fn ask_redis() -> Result<(), redis::RedisError> {
 }
 
 fn without_cache(_: &Arc<Core>) -> Vec<Route> {
-    let state: OnceLock<web::Data<AppState>> = OnceLock::new();
-    let state = Arc::new(state);
-    around(Variant::Uncached, |inner| {
-        let state = Arc::clone(&state);
-        Rc::new(move |mut context: Context| {
-            let uncached = state.get_or_init(|| uncached(&context.state));
-            context.state = Rc::new(uncached.clone());
-            inner(context)
-        })
-    })
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "a fresh registry has no metrics yet that could be in the way"
-)]
-fn uncached(state: &AppState) -> web::Data<AppState> {
-    let services = Services { cache: Arc::new(NoCache), ..(*state.services).clone() };
-    let state = AppState::new(services, state.settings.clone(), Registry::new());
-    web::Data::new(state.expect("a state"))
-}
-
-/// Loads each time.
-struct NoCache;
-
-#[async_trait]
-impl ResponseCache for NoCache {
-    async fn get_or_load(
-        &self,
-        _: CacheKey,
-        _: &CachePolicy,
-        load: Loader,
-    ) -> alpine_domain::Result<Arc<CachedBody>> {
-        let loaded = load().await?;
-        Ok(Arc::new(CachedBody {
-            etag: "\"uncached\"".to_owned(),
-            gzip: None,
-            body: loaded.body,
-            headers: loaded.headers,
-            outcome: CacheOutcome::Miss,
-            fresh_until: alpine_domain::Timestamp::from_micros(0),
-        }))
-    }
-
-    fn invalidate(&self, _: &[Tag], _: i64) {}
-
-    fn restart(&self, _: &[(Tag, i64)]) {}
+    around(Variant::Uncached, crate::uncached::uncached())
 }

@@ -14,5 +14,6 @@ mod leaks;
 mod limits;
 mod outage;
 mod revocation;
+mod rolling_start;
 mod twins;
 mod watch;

@@ -1,0 +1,99 @@
+//! The few words that the two back ends say differently, and a connection that loads much.
+
+use alpine_domain::signal::VerificationHash;
+use anyhow::{Context as _, Result};
+use diesel::{
+    Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection as _,
+    define_sql_function, sql_types::Text,
+};
+
+define_sql_function! {
+    /// SHA-256 in hexadecimal digits, which SQLite lacks.
+    fn sha256_hex(text: Text) -> Text;
+}
+
+/// A connection to a database that is being filled. Constraints and triggers are in force.
+pub(super) enum Loader {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Loader {
+    /// Connects to `sqlite:PATH` or a URL of PostgreSQL.
+    pub(super) fn connect(url: &str) -> Result<Self> {
+        let Some(path) = url.strip_prefix("sqlite:") else {
+            return Ok(Self::Postgres(PgConnection::establish(url)?));
+        };
+        let mut conn = SqliteConnection::establish(path)?;
+        let sha256 = |text: String| VerificationHash::of(&text).as_str().to_owned();
+        sha256_hex_utils::register_impl(&mut conn, sha256)?;
+        // What a crash loses here is made anew.
+        conn.batch_execute(
+            "PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1048576;",
+        )?;
+        Ok(Self::Sqlite(conn))
+    }
+
+    /// Runs statements in one transaction.
+    pub(super) fn run(&mut self, statements: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(conn) => conn.transaction(|conn| conn.batch_execute(statements)),
+            Self::Postgres(conn) => conn.transaction(|conn| conn.batch_execute(statements)),
+        }
+        .with_context(|| format!("in: {statements}"))
+    }
+
+    /// What each back end does by itself with a table that grew over months.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        match self {
+            Self::Sqlite(conn) => conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"),
+            Self::Postgres(conn) => conn
+                .batch_execute("VACUUM (ANALYZE)")
+                .and_then(|()| conn.batch_execute("CHECKPOINT")),
+        }
+        .context("settling the database")
+    }
+
+    /// A common table `g(n)` with the numbers after `from` up to `to`.
+    pub(super) fn numbers(&self, from: i64, to: i64) -> String {
+        match self {
+            Self::Sqlite(_) => format!(
+                "WITH RECURSIVE g(n) AS \
+                 (SELECT {from} + 1 UNION ALL SELECT n + 1 FROM g WHERE n < {to})"
+            ),
+            Self::Postgres(_) => {
+                format!("WITH g(n) AS (SELECT generate_series({from}::bigint + 1, {to}::bigint))")
+            }
+        }
+    }
+
+    /// A number in lower-case hexadecimal digits, with zeros in front.
+    pub(super) fn hex(&self, width: u8, number: &str) -> String {
+        match self {
+            Self::Sqlite(_) => format!("printf('%0{width}x', {number})"),
+            Self::Postgres(_) => format!("lpad(to_hex(({number})::bigint), {width}, '0')"),
+        }
+    }
+
+    /// SHA-256 of a text, in hexadecimal digits.
+    pub(super) fn sha256(&self, text: &str) -> String {
+        match self {
+            Self::Sqlite(_) => format!("sha256_hex({text})"),
+            Self::Postgres(_) => format!("encode(sha256(convert_to({text}, 'UTF8')), 'hex')"),
+        }
+    }
+
+    /// Microseconds since 1970 as RFC 3339, to the second.
+    pub(super) fn rfc3339(&self, micros: &str) -> String {
+        match self {
+            Self::Sqlite(_) => {
+                format!("strftime('%Y-%m-%dT%H:%M:%SZ', ({micros}) / 1000000, 'unixepoch')")
+            }
+            Self::Postgres(_) => format!(
+                "to_char(to_timestamp(({micros}) / 1000000) AT TIME ZONE 'UTC', \
+                 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+            ),
+        }
+    }
+}
