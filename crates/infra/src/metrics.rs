@@ -15,6 +15,7 @@ pub struct InfraMetrics {
     pub(crate) cache_hits: IntCounterVec,
     pub(crate) cache_misses: IntCounterVec,
     pub(crate) cache_operations: IntCounterVec,
+    pub(crate) redis_cache_bytes: IntCounterVec,
     pub(crate) cache_bytes: IntGauge,
     pub(crate) cache_entries: IntGauge,
     pub(crate) limit_requests: IntCounterVec,
@@ -62,6 +63,14 @@ impl InfraMetrics {
                 "redis_cache_operations_total",
                 "Cache operations by outcome.",
                 &["operation", "outcome"],
+                registry
+            )?,
+            redis_cache_bytes: counters!(
+                "redis_cache_bytes_total",
+                "Bytes of bodies for Redis, by outcome: written, or refused because the share of \
+                 cache.redis_bytes is used (full), or its part for what was asked for once \
+                 (asked_once), or because one body is too large for it (too_large).",
+                &["outcome"],
                 registry
             )?,
             cache_bytes: int_gauge!(

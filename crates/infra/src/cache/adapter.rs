@@ -1,6 +1,6 @@
 //! The adapter of the `ResponseCache` port.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use alpine_domain::{
     Clock, Result,
@@ -30,17 +30,18 @@ impl BodyCache {
     /// The cache of several instances: memory first, then Redis, then the source, which one instance
     /// at a time asks for a key. While Redis is away, and until
     /// [`restart`](ResponseCache::restart) has said which tags are shared, it works as
-    /// [`in_memory`](Self::in_memory) does.
+    /// [`in_memory`](Self::in_memory) does. `instances` is how many share the bytes in Redis.
     ///
     /// # Errors
     /// The same as for [`in_memory`](Self::in_memory).
     pub fn with_redis(
         settings: CacheSettings,
         redis: RedisHandle,
+        instances: NonZeroU32,
         clock: Arc<dyn Clock>,
         metrics: Arc<InfraMetrics>,
     ) -> Result<Self, SettingsError> {
-        let redis = RedisLevel::new(redis, Arc::clone(&metrics));
+        let redis = RedisLevel::new(redis, settings.redis_bytes, instances, Arc::clone(&metrics));
         Ok(Self(Arc::new(Engine::new(settings, clock, Some(redis), metrics)?)))
     }
 }

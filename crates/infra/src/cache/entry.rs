@@ -137,9 +137,9 @@ impl Entry {
         (self.body.body.len() + gzip + headers + OVERHEAD) as u64
     }
 
-    /// The time for which Redis may keep it.
-    pub(super) fn life(&self, now: Timestamp) -> Duration {
-        self.expires_at.since(now)
+    /// Until when it is served without a load.
+    pub(super) fn fresh_until(&self) -> Timestamp {
+        self.body.fresh_until.min(self.expires_at)
     }
 }
 

@@ -34,7 +34,11 @@ struct SharedEntry<'a> {
 enum SharedLookup {
     Found(Arc<Entry>),
     /// This instance loads. It holds the lease, unless Redis is away or waiting took too long.
-    Load(Option<Lease>),
+    Load {
+        lease: Option<Lease>,
+        /// Another instance was loading it.
+        was_held: bool,
+    },
 }
 
 impl Engine {
@@ -81,7 +85,7 @@ impl Engine {
             .redis
             .as_ref()
             .and_then(|redis| redis.shared_key(&key, &snapshot).map(|shared| (redis, shared)));
-        let mut lease = None;
+        let (mut lease, mut is_wanted) = (None, purpose == Purpose::Refresh);
         if let Some((redis, shared_key)) = &shared {
             let shared =
                 SharedEntry { redis, key: shared_key, policy: &policy, snapshot: &snapshot };
@@ -91,13 +95,16 @@ impl Engine {
                     let outcome = if is_stale { CacheOutcome::Stale } else { CacheOutcome::Hit };
                     let body = with_outcome(&entry.body, outcome);
                     self.store_if_current(&key, entry);
-                    leader.finish(Ok(body));
+                    let _ = leader.finish(Ok(body));
                     if is_stale {
                         drop(self.start_or_join_load(&key, &policy, load, Purpose::Refresh));
                     }
                     return;
                 }
-                SharedLookup::Load(taken) => lease = taken,
+                SharedLookup::Load { lease: taken, was_held } => {
+                    lease = taken;
+                    is_wanted |= redis.budget.was_loaded(&key) || was_held;
+                }
             }
         }
         let (result, entry) = match self.ask_source(load).await {
@@ -110,9 +117,9 @@ impl Engine {
                 (self.stale_or_error(&key, error), None)
             }
         };
-        leader.finish(result);
+        is_wanted |= leader.finish(result) > 1;
         if let (Some((redis, shared_key)), Some(entry)) = (&shared, entry) {
-            redis.put(shared_key, &entry, self.clock.now()).await;
+            redis.put(shared_key, &entry, is_wanted, self.clock.now()).await;
         }
         // Released after the entry was written: whoever takes the lease next finds the entry.
         drop(lease);
@@ -127,7 +134,7 @@ impl Engine {
         purpose: Purpose,
     ) -> SharedLookup {
         let deadline = Instant::now() + self.settings.load_deadline;
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut was_held) = (FIRST_PAUSE, false);
         loop {
             if let Some(entry) = self.fetch(shared, purpose).await {
                 return SharedLookup::Found(entry);
@@ -137,16 +144,18 @@ impl Engine {
                 .acquire_lease(shared.key, self.settings.load_deadline, self.clock.now())
                 .await
             {
-                LeaseAttempt::Unavailable => return SharedLookup::Load(None),
+                LeaseAttempt::Unavailable => {
+                    return SharedLookup::Load { lease: None, was_held };
+                }
                 LeaseAttempt::Acquired(lease) => {
                     // Another instance may have stored the entry and released the lease between the
                     // fetch and the lease.
                     return match self.fetch(shared, purpose).await {
                         Some(entry) => SharedLookup::Found(entry),
-                        None => SharedLookup::Load(Some(lease)),
+                        None => SharedLookup::Load { lease: Some(lease), was_held },
                     };
                 }
-                LeaseAttempt::HeldElsewhere => {}
+                LeaseAttempt::HeldElsewhere => was_held = true,
             }
             if purpose == Purpose::Refresh
                 && let Some((entry, _)) = self.look_up(key, self.clock.now())
@@ -156,7 +165,7 @@ impl Engine {
             }
             let is_outdated = !self.generations.is_current(shared.snapshot);
             if Instant::now() >= deadline || is_outdated {
-                return SharedLookup::Load(None);
+                return SharedLookup::Load { lease: None, was_held };
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

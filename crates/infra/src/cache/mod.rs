@@ -14,6 +14,9 @@
 //!   is current, so nothing that it forgets or brings back can;
 //! * where the generation of a tag is unknown, or about to change, Redis is not asked.
 //!
+//! What Redis keeps is bounded in bytes: each instance writes its share of `cache.redis_bytes` at most
+//! while what it wrote before has not expired.
+//!
 //! One load per key runs over all instances: an instance that finds no entry in Redis takes a lease
 //! there, which expires by itself. The others look again until they find the entry or get the lease,
 //! and load for themselves when neither happened within the deadline of a load.
@@ -25,6 +28,7 @@ mod entry;
 mod generations;
 mod loading;
 mod negative;
+mod redis_budget;
 mod redis_level;
 mod settings;
 mod single_flight;

@@ -1,6 +1,10 @@
 //! The second level: entries and leases in Redis, shared by all instances.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alpine_domain::{
     Timestamp,
@@ -11,7 +15,12 @@ use alpine_domain::{
 };
 use redis::Script;
 
-use super::{encoding, entry::Entry, generations::Snapshot};
+use super::{
+    encoding,
+    entry::Entry,
+    generations::Snapshot,
+    redis_budget::{RedisBudget, Refusal},
+};
 use crate::{
     InfraMetrics,
     redis::{CODE, Namespace, Purpose, RedisHandle, RedisUnavailable},
@@ -60,17 +69,24 @@ pub(super) struct Lease {
 pub(super) struct RedisLevel {
     redis: RedisHandle,
     release: Arc<Script>,
+    pub(super) budget: RedisBudget,
     metrics: Arc<InfraMetrics>,
 }
 
 impl RedisLevel {
-    pub(super) fn new(redis: RedisHandle, metrics: Arc<InfraMetrics>) -> Self {
+    pub(super) fn new(
+        redis: RedisHandle,
+        bytes: u64,
+        instances: NonZeroU32,
+        metrics: Arc<InfraMetrics>,
+    ) -> Self {
         // An instance whose lease has expired must not release the next holder's.
         let release = Script::new(
             "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
              return 0",
         );
-        Self { redis, release: Arc::new(release), metrics }
+        let budget = RedisBudget::new(bytes, instances);
+        Self { redis, release: Arc::new(release), budget, metrics }
     }
 
     /// The names for `key`, or `None` if it may not be shared: bodies of one principal never leave the
@@ -124,9 +140,17 @@ impl RedisLevel {
         entry
     }
 
-    /// Stores an entry for the other instances.
-    pub(super) async fn put(&self, key: &SharedKey, entry: &Entry, now: Timestamp) {
-        let life = entry.life(now).min(LONGEST_LIFE);
+    /// Stores an entry for the other instances, if there is room for it. `is_wanted` says that somebody
+    /// waits for it, or that its key was loaded before; what is not is kept while it is fresh.
+    pub(super) async fn put(
+        &self,
+        key: &SharedKey,
+        entry: &Entry,
+        is_wanted: bool,
+        now: Timestamp,
+    ) {
+        let end = if is_wanted { entry.expires_at } else { entry.fresh_until() };
+        let life = end.since(now).min(LONGEST_LIFE);
         let Ok(millis) = u64::try_from(life.as_millis()) else {
             return;
         };
@@ -134,8 +158,16 @@ impl RedisLevel {
             return;
         }
         let Some(namespace) = self.redis.namespace() else { return };
+        let value = encoding::encode(entry, namespace, &key.name, now.later(life));
+        let length = value.len() + key.entry.len();
+        let spent = self.budget.spend(length, life, is_wanted, Instant::now());
+        let outcome = spent.map_or_else(Refusal::name, |()| "written");
+        self.metrics.redis_cache_bytes.with_label_values(&[outcome]).inc_by(length as u64);
+        if spent.is_err() {
+            return;
+        }
         let mut set = redis::cmd("SET");
-        set.arg(&key.entry).arg(encoding::encode(entry, namespace, &key.name, now.later(life)));
+        set.arg(&key.entry).arg(value);
         set.arg("PX").arg(millis);
         let put = self.redis.run(|mut c| async move { set.query_async::<()>(&mut c).await }).await;
         self.count("set_redis", &put);

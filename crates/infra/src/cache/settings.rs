@@ -20,6 +20,9 @@ pub struct CacheSettings {
     /// Bodies of more bytes than this are passed through and not kept.
     #[serde(deserialize_with = "size")]
     pub max_body: usize,
+    /// Bytes that Redis keeps of bodies at most, those of all instances together.
+    #[serde(deserialize_with = "size")]
+    pub redis_bytes: u64,
     /// How long a load may take. A load that hangs frees its key then.
     #[serde(deserialize_with = "duration")]
     pub load_deadline: Duration,

@@ -78,9 +78,12 @@ impl SingleFlight {
 }
 
 impl Leader {
-    /// Gives the result to all who wait, and releases the key.
-    pub(super) fn finish(self, result: LoadResult) {
+    /// Gives the result to all who wait, and releases the key. Returns how many they were.
+    pub(super) fn finish(self, result: LoadResult) -> usize {
+        // Counted before: who has the result waits no longer.
+        let waiting = self.load.result.receiver_count();
         self.load.result.send_replace(Some(result));
+        waiting
     }
 }
 

@@ -14,8 +14,8 @@ use redis::RedisResult;
 use tokio::sync::{Notify, watch};
 
 use super::{
-    cause::Cause, connection::Connection, connector::Connector, namespace::Namespace,
-    settings::RedisSettings, write_check::WriteCheck,
+    cause::Cause, connection::Connection, connector::Connector, memory::Advice,
+    namespace::Namespace, settings::RedisSettings, write_check::WriteCheck,
 };
 use crate::{InfraMetrics, sync, throttle::Throttle};
 
@@ -65,6 +65,14 @@ pub(super) struct Shared {
     pub(super) recovery_hooks: Mutex<Vec<RecoveryHook>>,
     pub(super) probe_now: Notify,
     pub(super) last_probe: watch::Sender<ProbeResult>,
+    /// A write was refused for lack of memory, and there was not enough since.
+    pub(super) is_full: AtomicBool,
+    /// What its operator should change about its memory.
+    pub(super) advice: Mutex<Option<Advice>>,
+    /// Bytes that bodies may take, once it is known that its memory must have a limit above them.
+    pub(super) bodies: OnceLock<u64>,
+    /// The server was asked for its memory and does not say.
+    pub(super) hides_memory: AtomicBool,
     reminder: Throttle,
     pub(super) reply_warnings: Throttle,
     pub(super) metrics: Arc<InfraMetrics>,
@@ -92,6 +100,10 @@ impl Shared {
             recovery_hooks: Mutex::default(),
             probe_now: Notify::new(),
             last_probe: watch::Sender::new(ProbeResult::NotProbed),
+            is_full: AtomicBool::new(false),
+            advice: Mutex::default(),
+            bodies: OnceLock::new(),
+            hides_memory: AtomicBool::new(false),
             reminder: Throttle::after(START_PATIENCE, REMINDER),
             reply_warnings: Throttle::new(REMINDER),
             metrics,
@@ -100,6 +112,13 @@ impl Shared {
 
     pub(super) fn state(&self) -> State {
         *self.state.borrow()
+    }
+
+    /// Notes why a use of Redis failed.
+    pub(super) fn note(&self, cause: Cause) {
+        if cause == Cause::OutOfMemory {
+            self.is_full.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Takes Redis out of use until the probe has found out what is wrong.

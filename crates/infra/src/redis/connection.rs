@@ -12,6 +12,8 @@ use redis::{
     cmd,
 };
 
+use super::memory::Memory;
+
 /// A connection to whatever `redis.url` names. Cloning is cheap.
 ///
 /// On a cluster a pipeline must keep to one slot; commands on several go through
@@ -114,8 +116,8 @@ impl Connection {
         }
     }
 
-    /// Bytes in use, over all the masters.
-    pub(super) async fn memory_used(&mut self) -> RedisResult<Option<i64>> {
+    /// The memory of each of the masters; of those that say enough about it.
+    pub(super) async fn memory(&mut self) -> RedisResult<Vec<Memory>> {
         let mut info = cmd("INFO");
         info.arg("memory");
         let texts: Vec<String> = match self {
@@ -125,9 +127,6 @@ impl Connection {
                 by_node.into_values().collect()
             }
         };
-        let used = |text: &String| -> Option<i64> {
-            text.lines().find_map(|line| line.strip_prefix("used_memory:")?.trim().parse().ok())
-        };
-        Ok(texts.iter().map(used).sum())
+        Ok(texts.iter().filter_map(|text| Memory::parse(text)).collect())
     }
 }

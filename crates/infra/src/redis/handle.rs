@@ -107,6 +107,13 @@ impl RedisHandle {
         }
     }
 
+    /// Says that its memory must have a limit above the `bodies` bytes that cached bodies may take. From
+    /// then on a warning and [`RedisProbe`](super::RedisProbe) tell of limits that do not fit. Only the
+    /// first call counts.
+    pub fn expect_memory_limit(&self, bodies: u64) {
+        let _is_first = self.0.shared.bodies.set(bodies).is_ok();
+    }
+
     /// The keys and codes of this deployment. It is known whenever Redis is in use.
     pub(crate) fn namespace(&self) -> Option<&Namespace> {
         self.0.shared.namespace.get()
@@ -159,7 +166,10 @@ impl RedisHandle {
                     }
                     return Err(RedisUnavailable::Failed(error));
                 }
-                Some(_) => ("refused", RedisUnavailable::Failed(error)),
+                Some(cause) => {
+                    shared.note(cause);
+                    ("refused", RedisUnavailable::Failed(error))
+                }
             },
             Err(_) => ("deadline", RedisUnavailable::Deadline),
         };

@@ -7,6 +7,7 @@ use super::{
     circuit::{ProbeResult, State},
     handle::RedisHandle,
 };
+use crate::sync;
 
 /// Reports what the background probe found last; reading that never waits. Not essential: every use of
 /// Redis has a fallback.
@@ -35,7 +36,9 @@ impl Probe for RedisProbe {
             return Report { condition: Condition::NotConfigured, detail: None };
         };
         if redis.is_in_use() {
-            return Report { condition: Condition::Up, detail: None };
+            let advice = *sync::lock(&redis.shared().advice);
+            let detail = advice.map(|advice| advice.text().to_owned());
+            return Report { condition: Condition::Up, detail };
         }
         if *redis.shared().state.borrow() == State::Suspect {
             let detail = "a use failed and is being examined; local fallbacks are used";

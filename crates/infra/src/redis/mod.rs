@@ -29,6 +29,13 @@
 //! value back over a new connection: if that leads to another server, because a name was moved, the new
 //! server is used.
 //!
+//! What is kept, and for how long: bodies (a minute, or some while they are asked for; bounded by
+//! `cache.redis_bytes`), leases of loads (`cache.load_deadline`), counters of limits (their windows), revoked
+//! sessions (as long as their access tokens), the probe's own keys (a minute). Without an end are the stream
+//! of wake-ups (some 16 entries) and the loss markers (one, 32 on a cluster). What is evicted is never believed to
+//! be absent: bodies are loaded again, revocations are in the process and the database, and a caller whose
+//! counters have gone is charged by what the instances know.
+//!
 //! Redis 7.0 or newer is needed, or a compatible server. A user of an ACL needs `+ping +info +get +set
 //! +del +evalsha +script|load +time +hgetall +hlen +hdel +hset +hincrby +pexpire +pttl +xadd
 //! +xread +xrevrange` on the keys under the prefix, and `+select` for another
@@ -44,6 +51,7 @@ mod connection;
 mod connector;
 mod handle;
 mod health_probe;
+mod memory;
 mod namespace;
 mod probe;
 mod settings;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     cause::Cause,
     circuit::{ProbeResult, Shared, State},
+    memory::Memory,
     settings::PROBE_DEADLINE,
 };
 use crate::{random_text, sync};
@@ -49,7 +50,7 @@ async fn probe_closed(shared: &Shared) {
                 shared.suspect();
                 return;
             }
-            shared.poll_memory().await;
+            shared.check_memory().await;
             // Looking that up may take long; a use that fails meanwhile goes first.
             let has_moved = tokio::select! {
                 has_moved = shared.connector.has_moved(&shared.write_check, &value) => has_moved,
@@ -117,7 +118,8 @@ async fn probe_open(shared: &Shared) {
             match shared.recover().await {
                 Ok(()) => {
                     shared.was_used.store(true, Ordering::Relaxed);
-                    return shared.close();
+                    shared.close();
+                    return shared.check_memory().await;
                 }
                 Err(cause) => {
                     good = 0;
@@ -141,10 +143,13 @@ impl Shared {
             self.write_check.run(&mut connection, value).await
         };
         match timeout(limit, probe).await {
+            Ok(Ok(())) if self.is_full().await => Err(Cause::OutOfMemory),
             Ok(Ok(())) => Ok(started.elapsed()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a probe of Redis failed");
-                Err(Cause::of(&error).unwrap_or(Cause::UnexpectedReply))
+                let cause = Cause::of(&error).unwrap_or(Cause::UnexpectedReply);
+                self.note(cause);
+                Err(cause)
             }
             Err(_) => Err(Cause::Unreachable),
         }
@@ -179,11 +184,47 @@ impl Shared {
         }
     }
 
-    async fn poll_memory(&self) {
-        let Some(mut connection) = self.connection() else { return };
-        // A user without the right to INFO simply leaves the gauge where it was.
-        if let Ok(Ok(Some(bytes))) = timeout(PROBE_DEADLINE, connection.memory_used()).await {
-            self.metrics.redis_memory.set(bytes);
+    /// Whether writes were refused for lack of memory and there is too little of it still. A small write
+    /// that succeeds does not prove that larger ones do.
+    async fn is_full(&self) -> bool {
+        if !self.is_full.load(Ordering::Relaxed) {
+            return false;
+        }
+        let is_full = self.memory().await.is_some_and(|all| all.iter().any(Memory::is_nearly_full));
+        self.is_full.store(is_full, Ordering::Relaxed);
+        is_full
+    }
+
+    /// What the servers say of their memory; `None`, and a line in the log once, if they do not.
+    async fn memory(&self) -> Option<Vec<Memory>> {
+        let mut connection = self.connection()?;
+        match timeout(PROBE_DEADLINE, connection.memory()).await.ok()? {
+            Ok(all) if !all.is_empty() => Some(all),
+            Err(error) if Cause::of(&error).is_some_and(|cause| cause != Cause::LacksRights) => {
+                None
+            }
+            Ok(_) | Err(_) => {
+                if !self.hides_memory.swap(true, Ordering::Relaxed) {
+                    tracing::info!("Redis does not tell of its memory: its limit is not checked");
+                }
+                None
+            }
+        }
+    }
+
+    /// Measures the memory, and warns of limits that do not fit this use, when that changes.
+    async fn check_memory(&self) {
+        let Some(all) = self.memory().await else { return };
+        let used = all.iter().map(|memory| memory.used).sum::<u64>();
+        self.metrics.redis_memory.set(i64::try_from(used).unwrap_or(i64::MAX));
+        let Some(bodies) = self.bodies.get() else { return };
+        // Bodies are spread over the masters of a cluster.
+        let each = bodies / all.len() as u64;
+        let advice = all.iter().find_map(|memory| memory.advice(each));
+        if std::mem::replace(&mut *sync::lock(&self.advice), advice) != advice
+            && let Some(advice) = advice
+        {
+            tracing::warn!(address = self.settings.address(), "{}", advice.text());
         }
     }
 }

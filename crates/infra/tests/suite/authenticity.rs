@@ -33,7 +33,7 @@ use redis::{Commands as _, Connection};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{database_of, metrics, shared_limits};
+use crate::support::{ONE, database_of, metrics, shared_limits};
 
 const TAG: Tag = Tag::of("signals");
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,7 +63,8 @@ async fn cache_with(
     metrics: Arc<InfraMetrics>,
 ) -> BodyCache {
     let redis = handle(url, database).await;
-    let cache = BodyCache::with_redis(settings, redis, Arc::new(SystemClock), metrics).unwrap();
+    let cache =
+        BodyCache::with_redis(settings, redis, ONE, Arc::new(SystemClock), metrics).unwrap();
     cache.restart(&[(TAG, 7)]);
     cache
 }

@@ -19,7 +19,7 @@ use alpine_infra::cache::{BodyCache, CacheSettings};
 use bytes::Bytes;
 use tokio::{sync::Notify, time::timeout};
 
-use crate::support::{On, metrics, open, shared_settings};
+use crate::support::{ONE, On, metrics, open, shared_settings};
 
 /// A cache under test, and another instance beside it where there can be one.
 struct Subject {
@@ -46,7 +46,7 @@ async fn layered(on: On) -> Option<Subject> {
     let redis = open(on.settings()?).await;
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
     let cache =
-        BodyCache::with_redis(settings(), redis, Arc::<ManualClock>::clone(&clock), metrics())
+        BodyCache::with_redis(settings(), redis, ONE, Arc::<ManualClock>::clone(&clock), metrics())
             .unwrap();
     cache.restart(&SHARED);
     Some(Subject { cache: Arc::new(cache), clock })
@@ -437,6 +437,7 @@ async fn pair(on: On) -> Option<[Subject; 2]> {
         let cache = BodyCache::with_redis(
             self::settings(),
             redis,
+            ONE,
             Arc::<ManualClock>::clone(&clock),
             metrics(),
         );
@@ -507,6 +508,7 @@ async fn garbage_in_redis_is_a_miss() {
         let cache = BodyCache::with_redis(
             self::settings(),
             handle,
+            ONE,
             Arc::<ManualClock>::clone(&clock),
             metrics(),
         )

@@ -12,6 +12,7 @@ mod blacklist;
 mod cache;
 mod events;
 mod invariants;
+mod memory;
 mod rate_limit;
 mod redis_away;
 mod secrets;

@@ -23,7 +23,7 @@ use alpine_infra::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{OwnRedis, free_port, metrics, open, shared_limits};
+use crate::support::{ONE, OwnRedis, free_port, metrics, open, shared_limits};
 
 const TAG: Tag = Tag::of("t");
 /// The deadline of these tests is 100 ms; a busy machine may add as much again.
@@ -46,7 +46,8 @@ fn parts(redis: RedisHandle) -> Parts {
 fn parts_at(redis: RedisHandle, at: i64) -> Parts {
     let clock = || Arc::new(SystemClock);
     let cache =
-        BodyCache::with_redis(CacheSettings::default(), redis.clone(), clock(), metrics()).unwrap();
+        BodyCache::with_redis(CacheSettings::default(), redis.clone(), ONE, clock(), metrics())
+            .unwrap();
     cache.restart(&[(TAG, at)]);
     let limits = shared_limits(1);
     let steady = Arc::new(MonotonicClock::new());

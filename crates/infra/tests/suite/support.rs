@@ -1,6 +1,6 @@
 //! Servers, prefixes and metrics for tests.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{net::TcpListener, num::NonZeroU32, sync::Arc, time::Duration};
 
 use alpine_domain::ports::database_id::DatabaseId;
 use alpine_infra::{
@@ -14,6 +14,9 @@ use alpine_testing::{
 
 /// Callers that a limiter counts one by one.
 pub(crate) const MAX_CALLERS: usize = 100_000;
+
+/// An instance that has all of Redis for itself.
+pub(crate) const ONE: NonZeroU32 = NonZeroU32::MIN;
 
 pub(crate) fn metrics() -> Arc<InfraMetrics> {
     InfraMetrics::register(&prometheus::Registry::new()).unwrap()

@@ -60,9 +60,13 @@ impl Adapters {
         steady: &Arc<dyn Clock>,
         metrics: &Arc<InfraMetrics>,
     ) -> anyhow::Result<Self> {
+        if !config.is_development() {
+            redis.expect_memory_limit(config.cache.redis_bytes);
+        }
         let cache = BodyCache::with_redis(
             config.cache.clone(),
             redis.clone(),
+            settings::instances(config),
             Arc::clone(clock),
             Arc::clone(metrics),
         )?;

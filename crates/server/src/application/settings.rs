@@ -20,10 +20,12 @@ pub(crate) fn database(config: &Config) -> DatabaseSettings {
 }
 
 pub(super) fn limiter(config: &Config) -> SharedLimits {
-    SharedLimits {
-        max_callers: config.rate_limits.capacity,
-        instances: NonZeroU32::new(config.instances).unwrap_or(NonZeroU32::MIN),
-    }
+    SharedLimits { max_callers: config.rate_limits.capacity, instances: instances(config) }
+}
+
+/// How many instances share the database.
+pub(super) fn instances(config: &Config) -> NonZeroU32 {
+    NonZeroU32::new(config.instances).unwrap_or(NonZeroU32::MIN)
 }
 
 /// What the use cases are told. The digests of addresses are made with the secret of the tokens: a key of

@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use super::settings_for;
-use crate::support::{free_port, metrics, open};
+use crate::support::{ONE, free_port, metrics, open};
 
 const TAG: Tag = Tag::of("signals");
 const LOAD_DEADLINE: Duration = Duration::from_millis(700);
@@ -39,7 +39,7 @@ fn settings() -> CacheSettings {
 }
 
 fn instance(redis: RedisHandle, clock: Arc<dyn Clock>, newest: i64) -> Arc<BodyCache> {
-    let cache = BodyCache::with_redis(settings(), redis, clock, metrics()).unwrap();
+    let cache = BodyCache::with_redis(settings(), redis, ONE, clock, metrics()).unwrap();
     cache.restart(&[(TAG, newest)]);
     Arc::new(cache)
 }
