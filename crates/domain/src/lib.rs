@@ -22,6 +22,7 @@
 //! | [`account`] | users, tiers, sessions, access and refresh tokens |
 //! | [`plan`] | what can be subscribed to, and its price |
 //! | [`producer`] | who may push signals in |
+//! | [`retention`] | what is deleted when, and how much at once |
 //! | [`event`] | what one instance must tell the others |
 //! | [`text`] | why a text that people type is refused |
 //! | [`use_cases`] | every use case over every store, built in one place |
@@ -37,6 +38,7 @@ pub mod page;
 pub mod plan;
 pub mod ports;
 pub mod producer;
+pub mod retention;
 pub mod settings;
 pub mod signal;
 pub mod statistics;

@@ -19,6 +19,7 @@ use crate::{
         secrets::{AccessTokens, PasswordHasher, Randomness},
     },
     producer::{ProducerStore, Producers},
+    retention::{Retention, RetentionSettings, RetentionStore},
     signal::{
         Catalogue, Expiry, ExpirySettings, Intake, SignalReader, SignalStore, VisibilityPolicy,
     },
@@ -42,6 +43,8 @@ pub struct Stores {
     pub statistics: Arc<dyn StatisticsStore>,
     /// The event log.
     pub events: Arc<dyn EventLog>,
+    /// What deletes old rows.
+    pub retention: Arc<dyn RetentionStore>,
 }
 
 /// What the use cases need besides stores.
@@ -74,6 +77,8 @@ pub struct Settings {
     pub visibility: VisibilityPolicy,
     /// When signals expire.
     pub expiry: ExpirySettings,
+    /// How long what has ended is kept.
+    pub retention: RetentionSettings,
 }
 
 /// Every use case.
@@ -92,6 +97,8 @@ pub struct UseCases {
     pub performance: Performance,
     /// Closes what was open for too long.
     pub expiry: Expiry,
+    /// Deletes what ended long ago.
+    pub retention: Retention,
     /// What this instance holds in memory and events change.
     pub memory: Arc<InstanceMemory>,
 }
@@ -100,7 +107,8 @@ impl UseCases {
     /// The use cases over these stores and ports.
     pub fn new(stores: &Stores, ports: &Ports, settings: Settings) -> Self {
         let (stores, ports) = (stores.clone(), ports.clone());
-        let Settings { accounts: account_settings, address_key, visibility, expiry } = settings;
+        let Settings { accounts: account_settings, address_key, visibility, expiry, retention } =
+            settings;
         let (clock, randomness) = (ports.clock, ports.randomness);
         let states =
             Arc::new(AccountStates::new(stores.accounts.clone(), account_settings.state_cache));
@@ -137,7 +145,8 @@ impl UseCases {
             intake: Intake::new(stores.signals.clone(), clock.clone()),
             catalogue: Arc::new(catalogue),
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
-            expiry: Expiry::new(stores.signals, ports.agreed_time, expiry),
+            expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
+            retention: Retention::new(stores.retention, ports.agreed_time, retention),
             memory: Arc::new(memory),
         }
     }

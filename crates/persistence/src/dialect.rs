@@ -145,6 +145,15 @@ pub(crate) fn append_events(
     Ok(numbers)
 }
 
+/// From now on this transaction finds rows by indexes, also where PostgreSQL takes a table for smaller than
+/// it is: what deletes a part of the rows again and again would read all of them each time.
+pub(crate) fn avoid_table_scans(conn: &mut AnyConnection) -> Result<(), Failure> {
+    if let AnyConnection::Postgres(conn) = conn {
+        diesel::sql_query("SET LOCAL enable_seqscan = off").execute(conn)?;
+    }
+    Ok(())
+}
+
 #[derive(QueryableByName)]
 struct Numbered {
     #[diesel(sql_type = BigInt)]

@@ -57,6 +57,7 @@ mod permits;
 mod pool;
 mod probe;
 mod producers;
+mod retention;
 mod rows;
 mod schema;
 mod settings;
@@ -79,6 +80,7 @@ pub use failure::Failure;
 pub use migrations::Migrator;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
+pub use retention::OldRows;
 pub use settings::DatabaseSettings;
 pub use signals::Signals;
 
@@ -93,5 +95,6 @@ pub fn stores(database: &Database) -> Stores {
         signal_reader: signals.clone(),
         statistics: signals,
         events: Arc::new(Events::new(database.clone())),
+        retention: Arc::new(OldRows::new(database.clone())),
     }
 }

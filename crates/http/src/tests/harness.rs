@@ -25,6 +25,7 @@ use alpine_domain::{
     event::CommitHandler,
     ports::health::Condition,
     producer::ProducerId,
+    retention::RetentionSettings,
     signal::{
         Accepted, Action, ExpirySettings, NewSignal, SignalId, VerificationHash, VisibilityPolicy,
     },
@@ -119,6 +120,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         address_key: Secret::new("key of addresses"),
         visibility: VisibilityPolicy::default(),
         expiry: ExpirySettings::default(),
+        retention: RetentionSettings::default(),
     };
     let use_cases = Arc::new(UseCases::new(&stores, &ports, decided));
     let handler: Weak<dyn CommitHandler> = Arc::downgrade(&use_cases.memory) as _;

@@ -23,6 +23,7 @@ mod lists;
 mod migrations;
 mod pool;
 mod producers;
+mod retention;
 mod roles;
 mod statistics;
 mod support;

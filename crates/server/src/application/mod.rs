@@ -4,6 +4,7 @@ mod adapters;
 mod core;
 mod expiry;
 mod ports;
+mod retention;
 mod settings;
 mod tasks;
 
@@ -28,7 +29,7 @@ use tokio::sync::watch;
 pub(crate) use self::core::explain;
 pub(crate) use self::settings::database as database_settings;
 pub use self::{core::Core, ports::Ports};
-use self::{expiry::ExpiryMetrics, tasks::Tasks};
+use self::{expiry::ExpiryMetrics, retention::RetentionMetrics, tasks::Tasks};
 use crate::{
     config::Config,
     connections::{self, Counters, Port},
@@ -318,10 +319,15 @@ fn background(
         let (core, metrics) = (shared.clone(), expiry_metrics.clone());
         async move { expiry::run(&core.use_cases.expiry, &metrics).await }
     });
+    let (shared, counted) = (core.clone(), Arc::new(RetentionMetrics::register(registry)?));
+    tasks.every("retention", config.retention.interval, move || {
+        let (core, metrics) = (shared.clone(), counted.clone());
+        async move { retention::run(&core.use_cases.retention, &metrics).await }
+    });
     let (shared, retention) = (core.clone(), config.events.retention);
     // Rows live a little longer than promised, never shorter.
     let often = (retention / 24).min(Duration::from_hours(1));
-    tasks.every("retention", often, move || {
+    tasks.every("retention of events", often, move || {
         let core = shared.clone();
         async move {
             if let Some(now) = core.ports.agreed_time.agreed_now() {

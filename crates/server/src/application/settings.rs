@@ -36,6 +36,7 @@ pub(super) fn use_cases(config: &Config) -> use_cases::Settings {
         address_key: config.secrets.jwt.clone().unwrap_or_else(|| Secret::new("")),
         visibility: config.visibility.clone(),
         expiry: config.signals.clone(),
+        retention: config.retention.clone(),
     }
 }
 

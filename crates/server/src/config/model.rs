@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use alpine_domain::{
     account::{AccountSettings, Secret},
+    retention::RetentionSettings,
     signal::{ExpirySettings, VisibilityPolicy},
 };
 use alpine_http::{CacheTtl, CorsSettings, HealthSettings, HttpSection, LimitSettings};
@@ -48,6 +49,7 @@ pub struct Config {
     pub producers: Producers,
     pub visibility: VisibilityPolicy,
     pub signals: ExpirySettings,
+    pub retention: RetentionSettings,
     pub plans: Plans,
     pub cache: CacheSettings,
     pub cache_ttl: CacheTtl,

@@ -249,6 +249,11 @@ impl Rules {
             "events.retention",
             "must be at least 1h",
         );
+        self.demand(
+            config.retention.sessions_after > config.accounts.access_ttl,
+            "retention.sessions_after",
+            "must be longer than accounts.access_ttl: the session of a token that is good can be ended",
+        );
     }
 }
 

@@ -25,6 +25,7 @@ mod grants;
 mod hot_path;
 mod late_outcomes;
 mod original_clients;
+mod retention;
 mod rollback_plan;
 mod seed_checklist;
 mod smoke;

@@ -1,7 +1,9 @@
 //! An account with years of sign-ins behind it costs what a new one does.
 
 use alpine_domain::{
+    Timestamp,
     account::{Account, AddressDigest, AddressProof, Promotion, Secret, UserId},
+    retention::Due,
     use_cases::Stores,
 };
 use alpine_persistence::{Database, stores};
@@ -69,6 +71,58 @@ async fn signing_out_of_everything_reads_no_session() {
             .unwrap();
     });
     assert_eq!(read.await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_have_ended_are_not_read_with_the_others() {
+    let Some((bed, database, stores, ada)) = old_account().await else { return };
+    let (user, ended, ends) = (ada.id, at(0).micros(), at(1_000).micros());
+    bed.execute(&format!(
+        "INSERT INTO api_keys (id, user_id, name, prefix, scopes, key_hash, created_at, expires_at, revoked_at) \
+         SELECT gen_random_uuid()::text, '{user}', 'bot', 'p', '', 'k' || n, n, \
+             CASE WHEN n % 2 = 0 THEN {ended} WHEN n = 1 THEN {ends} END, \
+             CASE WHEN n % 2 = 1 AND n > 3 THEN {ended} END \
+         FROM generate_series(1, {SESSIONS}) n; ANALYZE api_keys; SELECT pg_stat_force_next_flush()"
+    ))
+    .await
+    .unwrap();
+    let before = rows_read(&database, "api_keys").await;
+    assert_eq!(stores.api_keys.list(ada.id, at(1)).await.unwrap().len(), 2);
+    let read = rows_read(&database, "api_keys").await - before;
+    assert!((2..=20).contains(&read), "{read} of {SESSIONS}");
+}
+
+/// Of a quarter of the sessions, which are due; the others and their tokens are not read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_old_sessions_reads_them_and_little_more() {
+    let Some((bed, database, stores, _)) = old_account().await else { return };
+    let due = u64::from(SESSIONS / 4);
+    let before = Timestamp::from_micros(at(1_000).micros() + i64::from(SESSIONS / 4) + 1);
+    // Statistics of a table that was small when they were made.
+    bed.execute(
+        "UPDATE pg_class SET reltuples = 10, relpages = 1 WHERE relname = 'refresh_tokens'",
+    )
+    .await
+    .unwrap();
+    let (sessions, tokens) =
+        (rows_read(&database, "sessions").await, rows_read(&database, "refresh_tokens").await);
+    let (mut deleted, mut sessions_from) = (0, Timestamp::MIN);
+    loop {
+        let due = Due { sessions: before, sessions_from, api_keys: before, now: before };
+        let (chunk, next) = stores.retention.delete_chunk(due).await.unwrap();
+        sessions_from = next;
+        if chunk.rows() == 0 {
+            break;
+        }
+        deleted += chunk.sessions;
+    }
+    // Those of the hundred other users expired at the same time.
+    assert_eq!(deleted, due + 100);
+    // Once to find the row, in the index and the table, once to delete it, once for its foreign key.
+    for (table, so_far) in [("sessions", sessions), ("refresh_tokens", tokens)] {
+        let read = rows_read(&database, table).await - so_far;
+        assert!((due..=4 * (due + 100)).contains(&read), "{read} of {table} for {due}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

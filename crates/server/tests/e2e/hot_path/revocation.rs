@@ -9,13 +9,18 @@ use super::{
     cluster::{Cluster, State},
     watch::last_without,
 };
-use crate::support::{Options, TestApp};
+use crate::support::{Options, SignedIn, TestApp};
 
 /// Δ.
 const PROMISED: Duration = Duration::from_secs(2);
 
 async fn status(app: &TestApp, token: &str) -> u16 {
     app.client().with_token(token).get("auth/me").await.status.as_u16()
+}
+
+async fn refresh(app: &TestApp, session: &SignedIn) -> u16 {
+    let body = json!({"refresh_token": session.refresh_token});
+    app.client().post("auth/refresh", &body).await.status.as_u16()
 }
 
 async fn sign_out(app: &TestApp, path: &str, token: &str) {
@@ -143,30 +148,34 @@ async fn spares_who_signs_in_again(other: &str, end: impl AsyncFn(&TestApp, &str
     let start = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap();
     let options = Options::default().clock_at(start);
     let Some(mut cluster) = Cluster::start(2, options).await else { return };
-    let mut before = cluster.account("ada@example.com", Tier::Pro).await.access_token;
+    let mut before = cluster.account("ada@example.com", Tier::Pro).await;
     cluster.account("bob@example.com", Tier::Free).await;
     for state in State::ALL {
         for app in &cluster.apps {
-            assert_eq!(status(app, &before).await, 200);
+            assert_eq!(status(app, &before.access_token).await, 200);
         }
         cluster.enter(state).await;
         let [a, b] = [&cluster.apps[0], &cluster.apps[1]];
-        let elsewhere = b.client().sign_in(other).await.access_token;
-        assert_eq!(status(b, &elsewhere).await, 200);
-        end(a, &before).await;
+        let elsewhere = b.client().sign_in(other).await;
+        assert_eq!(status(b, &elsewhere.access_token).await, 200);
+        end(a, &before.access_token).await;
         let committed = Instant::now();
-        let after = a.client().sign_in("ada@example.com").await.access_token;
-        assert_eq!(status(a, &before).await, 401, "on the instance that did it");
-        assert_eq!(status(a, &elsewhere).await, 401, "a session of another instance");
+        let after = a.client().sign_in("ada@example.com").await;
+        assert_eq!(status(a, &before.access_token).await, 401, "on the instance that did it");
+        assert_eq!(status(a, &elsewhere.access_token).await, 401, "a session of another instance");
         for app in [a, b] {
-            assert_eq!(status(app, &after).await, 200, "issued after it, in the same second");
+            for from_before in [&before, &elsewhere] {
+                assert_eq!(refresh(app, from_before).await, 401, "at once, on both");
+            }
+            let in_the_same_second = status(app, &after.access_token).await;
+            assert_eq!(in_the_same_second, 200, "issued after it, in the same second");
         }
         for from_before in [&before, &elsewhere] {
-            let ask = async || status(b, from_before).await;
+            let ask = async || status(b, &from_before.access_token).await;
             assert!(last_without(401, committed, ask).await <= PROMISED);
         }
         for app in [a, b] {
-            assert_eq!(status(app, &after).await, 200, "and still good");
+            assert_eq!(status(app, &after.access_token).await, 200, "and still good");
         }
         before = after;
     }

@@ -1,0 +1,99 @@
+//! Deleting what ended long ago, in short transactions that read little more than they delete.
+
+use alpine_domain::{
+    Result, Timestamp,
+    retention::{Deleted, Due, RetentionStore},
+};
+use async_trait::async_trait;
+use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
+
+use crate::{
+    AnyConnection, Database, Failure, dialect,
+    schema::{api_keys, refresh_tokens, sessions},
+};
+
+/// Sessions that one transaction deletes at most; twice as many API keys. On SQLite it holds the only writer.
+const CHUNK: i64 = 200;
+
+/// Refresh tokens that one transaction deletes at most: a session can have thousands.
+const TOKENS: usize = 1_000;
+
+/// Values in one statement.
+const VALUES: usize = 500;
+
+/// Deletes old rows of one database.
+#[derive(Clone)]
+pub struct OldRows(Database);
+
+impl OldRows {
+    /// Old rows kept in `database`.
+    pub const fn new(database: Database) -> Self {
+        Self(database)
+    }
+}
+
+#[async_trait]
+impl RetentionStore for OldRows {
+    async fn delete_chunk(&self, due: Due) -> Result<(Deleted, Timestamp)> {
+        self.0
+            .write("retention", move |unit| {
+                dialect::avoid_table_scans(unit.conn)?;
+                let (mut deleted, from) = delete_sessions(unit.conn, &due)?;
+                if deleted.rows() == 0 {
+                    deleted.api_keys = delete_api_keys(unit.conn, &due)?;
+                }
+                Ok((deleted, from))
+            })
+            .await
+    }
+}
+
+/// A session that expired before the instant takes no refresh token any more, so none is added meanwhile.
+fn delete_sessions(conn: &mut AnyConnection, due: &Due) -> Result<(Deleted, Timestamp), Failure> {
+    let is_denied_no_more =
+        sessions::denied_until.is_null().or(sessions::denied_until.le(due.now.micros()));
+    let over: Vec<(String, i64)> = sessions::table
+        .filter(sessions::expires_at.ge(due.sessions_from.micros()))
+        .filter(sessions::expires_at.lt(due.sessions.micros()).and(is_denied_no_more))
+        .order(sessions::expires_at.asc())
+        .limit(CHUNK)
+        .select((sessions::id, sessions::expires_at))
+        .load(conn)?;
+    let (mut deleted, mut from) = (Deleted::default(), due.sessions_from);
+    for some in over.chunks(VALUES / 10) {
+        let ids: Vec<&str> = some.iter().map(|(id, _)| id.as_str()).collect();
+        let room = TOKENS.saturating_sub(usize::try_from(deleted.refresh_tokens).unwrap_or(TOKENS));
+        let hashes: Vec<String> = refresh_tokens::table
+            .filter(refresh_tokens::session_id.eq_any(ids.iter().copied()))
+            .limit(i64::try_from(room).unwrap_or(i64::MAX))
+            .select(refresh_tokens::token_hash)
+            .load(conn)?;
+        for hashes in hashes.chunks(VALUES) {
+            let tokens = refresh_tokens::table.filter(refresh_tokens::token_hash.eq_any(hashes));
+            deleted.refresh_tokens += diesel::delete(tokens).execute(conn)? as u64;
+        }
+        if hashes.len() >= room {
+            // These may have more; they come first in the next chunk.
+            break;
+        }
+        let sessions = sessions::table.filter(sessions::id.eq_any(ids));
+        deleted.sessions += diesel::delete(sessions).execute(conn)? as u64;
+        from = some.last().map_or(from, |(_, expires)| Timestamp::from_micros(*expires));
+    }
+    Ok((deleted, from))
+}
+
+fn delete_api_keys(conn: &mut AnyConnection, due: &Due) -> Result<u64, Failure> {
+    let before = due.api_keys.micros();
+    let revoked = api_keys::table.filter(api_keys::revoked_at.lt(before));
+    let expired =
+        api_keys::table.filter(api_keys::revoked_at.is_null().and(api_keys::expires_at.lt(before)));
+    let mut over: Vec<String> = revoked.select(api_keys::id).limit(CHUNK).load(conn)?;
+    over.extend(expired.select(api_keys::id).limit(CHUNK).load::<String>(conn)?);
+    let mut deleted = 0;
+    for ids in over.chunks(VALUES) {
+        let keys = api_keys::table.filter(api_keys::id.eq_any(ids));
+        deleted += diesel::delete(keys).execute(conn)? as u64;
+    }
+    Ok(deleted)
+}

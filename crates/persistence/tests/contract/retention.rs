@@ -1,0 +1,200 @@
+//! What ended long ago is deleted, in chunks, and nothing else is.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use alpine_domain::{
+    AgreedTime, Timestamp,
+    retention::{Deleted, Due, Progress, Retention, RetentionSettings, RetentionStep},
+    time::ManualClock,
+};
+use diesel::{QueryableByName, RunQueryDsl as _, sql_types::Text};
+
+use crate::support::{Bed, at, on_both};
+
+on_both!(
+    what_ended_long_ago_is_deleted_and_nothing_else,
+    a_session_with_thousands_of_tokens_goes_in_pieces,
+    a_run_is_bounded_and_waits_for_clocks_that_agree,
+    two_instances_delete_each_row_once,
+);
+
+const DAY: i64 = 86_400;
+
+/// `n` rows of one table: each `x` from 1 on.
+fn rows(n: u32, insert: &str, select: &str) -> String {
+    format!(
+        "{insert} WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {n}) \
+         SELECT {select} FROM n;"
+    )
+}
+
+const SESSIONS: &str =
+    "INSERT INTO sessions (id, user_id, created_at, expires_at, revoked_at, denied_until)";
+const TOKENS: &str = "INSERT INTO refresh_tokens (token_hash, session_id, created_at, used_at)";
+const KEYS: &str = "INSERT INTO api_keys \
+    (id, user_id, name, prefix, scopes, key_hash, created_at, expires_at, revoked_at)";
+
+/// `n` sessions that ended at `expires`, each with two tokens, one of them used.
+async fn sessions(bed: &Bed, name: &str, n: u32, expires: Timestamp, denied: Option<Timestamp>) {
+    let user = bed.accounts.credentials(&"ada@example.com".parse().unwrap()).await.unwrap();
+    let (user, expires) = (user.unwrap().0.id, expires.micros());
+    let denied = denied.map_or("NULL".to_owned(), |until| until.micros().to_string());
+    let one = format!("'{name}' || x, '{user}', 0, {expires}, {denied}, {denied}");
+    let token = |n: u32| format!("'{name}' || x || '-{n}', '{name}' || x, 0, NULLIF({n}, 0)");
+    let sql = [rows(n, SESSIONS, &one), rows(n, TOKENS, &token(0)), rows(n, TOKENS, &token(1))];
+    bed.execute(&sql.concat()).await.unwrap();
+}
+
+async fn keys(bed: &Bed, name: &str, n: u32, expires: &str, revoked: &str) {
+    let values = format!(
+        "'{name}' || x, (SELECT id FROM users), 'bot', 'p', '', '{name}' || x, 0, {expires}, {revoked}"
+    );
+    bed.execute(&rows(n, KEYS, &values)).await.unwrap();
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    id: String,
+}
+
+async fn ids(bed: &Bed, column: &'static str, table: &'static str) -> Vec<String> {
+    let sql = format!("SELECT {column} AS id FROM {table} ORDER BY {column}");
+    let lines =
+        bed.database.read("test", move |conn| Ok(diesel::sql_query(&sql).load::<Line>(conn)?));
+    lines.await.unwrap().into_iter().map(|line| line.id).collect()
+}
+
+/// Retention a day after the end, on day 10.
+fn retention(bed: &Bed, time: Arc<dyn AgreedTime>, max_rows_per_run: u64) -> Retention {
+    let day = std::time::Duration::from_hours(24);
+    let settings = RetentionSettings {
+        sessions_after: day,
+        api_keys_after: day,
+        max_rows_per_run,
+        ..RetentionSettings::default()
+    };
+    Retention::new(bed.retention.clone(), time, settings)
+}
+
+fn day_10() -> Arc<ManualClock> {
+    Arc::new(ManualClock::starting_at(at(10 * DAY)))
+}
+
+/// Runs to the end; says what each transaction deleted, and why no more.
+async fn run(retention: &Retention) -> (Vec<Deleted>, RetentionStep) {
+    let (mut chunks, mut progress) = (Vec::new(), Progress::default());
+    loop {
+        match retention.step(&mut progress).await.unwrap() {
+            RetentionStep::Deleted(chunk) => {
+                assert!(chunk.rows() <= 2_000, "{chunk:?}");
+                chunks.push(chunk);
+            }
+            end => return (chunks, end),
+        }
+    }
+}
+
+fn total(chunks: &[Deleted]) -> Deleted {
+    chunks.iter().fold(Deleted::default(), |sum, chunk| Deleted {
+        sessions: sum.sessions + chunk.sessions,
+        refresh_tokens: sum.refresh_tokens + chunk.refresh_tokens,
+        api_keys: sum.api_keys + chunk.api_keys,
+    })
+}
+
+async fn what_ended_long_ago_is_deleted_and_nothing_else(bed: Bed) {
+    bed.user("ada@example.com").await;
+    let due = at(9 * DAY);
+    let micros = |instant: Timestamp| instant.micros().to_string();
+    let just = Timestamp::from_micros(due.micros() - 1);
+    sessions(&bed, "old", 2_500, at(0), None).await;
+    sessions(&bed, "just", 1, just, Some(at(10 * DAY))).await;
+    sessions(&bed, "before", 1, due, None).await;
+    sessions(&bed, "denied", 1, at(0), Some(at(10 * DAY + 1))).await;
+    sessions(&bed, "live", 1, at(11 * DAY), None).await;
+    keys(&bed, "revoked", 1_100, "NULL", &micros(just)).await;
+    keys(&bed, "expired", 3, &micros(just), "NULL").await;
+    keys(&bed, "both", 1, &micros(at(0)), &micros(due)).await;
+    keys(&bed, "ends", 1, &micros(due), "NULL").await;
+    keys(&bed, "good", 1, "NULL", "NULL").await;
+    let head = bed.events.head().await.unwrap();
+
+    let (chunks, end) = run(&retention(&bed, day_10(), 1_000_000)).await;
+    assert_eq!(end, RetentionStep::Done);
+    assert!(chunks.len() >= 13, "{chunks:?}");
+    let expected = Deleted { sessions: 2_501, refresh_tokens: 5_002, api_keys: 1_103 };
+    assert_eq!(total(&chunks), expected);
+    assert_eq!(ids(&bed, "id", "sessions").await, ["before1", "denied1", "live1"]);
+    assert_eq!(
+        ids(&bed, "token_hash", "refresh_tokens").await,
+        ["before1-0", "before1-1", "denied1-0", "denied1-1", "live1-0", "live1-1"]
+    );
+    assert_eq!(ids(&bed, "id", "api_keys").await, ["both1", "ends1", "good1"]);
+    assert_eq!(ids(&bed, "id", "users").await.len(), 1);
+    assert_eq!(bed.events.head().await.unwrap(), head, "nobody holds in memory what is deleted");
+}
+
+async fn a_session_with_thousands_of_tokens_goes_in_pieces(bed: Bed) {
+    bed.user("ada@example.com").await;
+    sessions(&bed, "s", 3, at(0), None).await;
+    bed.execute(&rows(9_000, TOKENS, "'t' || x, 's2', 0, 1")).await.unwrap();
+    let (chunks, end) = run(&retention(&bed, day_10(), 1_000_000)).await;
+    assert_eq!(end, RetentionStep::Done);
+    assert_eq!(chunks.len(), 10, "{chunks:?}");
+    assert!(chunks[..9].iter().all(|chunk| chunk.sessions == 0), "no token lacks its session");
+    assert_eq!(total(&chunks), Deleted { sessions: 3, refresh_tokens: 9_006, api_keys: 0 });
+}
+
+struct Differ(AtomicBool);
+
+impl AgreedTime for Differ {
+    fn agreed_now(&self) -> Option<Timestamp> {
+        (!self.0.load(Ordering::SeqCst)).then(|| at(10 * DAY))
+    }
+}
+
+async fn a_run_is_bounded_and_waits_for_clocks_that_agree(bed: Bed) {
+    bed.user("ada@example.com").await;
+    sessions(&bed, "s", 2_200, at(0), None).await;
+    let clocks = Arc::new(Differ(AtomicBool::new(true)));
+    let retention = retention(&bed, clocks.clone(), 3_100);
+    assert_eq!(run(&retention).await, (vec![], RetentionStep::ClocksDiffer));
+    clocks.0.store(false, Ordering::SeqCst);
+    let (chunks, end) = run(&retention).await;
+    assert_eq!((total(&chunks).sessions, end), (1_200, RetentionStep::Bound));
+    let (chunks, end) = run(&retention).await;
+    assert_eq!((total(&chunks).sessions, end), (1_000, RetentionStep::Done));
+}
+
+async fn two_instances_delete_each_row_once(bed: Bed) {
+    bed.user("ada@example.com").await;
+    sessions(&bed, "s", 3_000, at(0), None).await;
+    let due = Due {
+        sessions: at(9 * DAY),
+        sessions_from: at(0),
+        api_keys: at(9 * DAY),
+        now: at(10 * DAY),
+    };
+    let instances = (0..2).map(|_| {
+        let store = bed.retention.clone();
+        tokio::spawn(async move {
+            let mut deleted = Vec::new();
+            for _ in 0..3 {
+                deleted.push(store.delete_chunk(due).await.unwrap().0);
+            }
+            total(&deleted)
+        })
+    });
+    let mut sum = Deleted::default();
+    for instance in instances.collect::<Vec<_>>() {
+        sum = total(&[sum, instance.await.unwrap()]);
+    }
+    let (rest, end) = run(&retention(&bed, day_10(), 1_000_000)).await;
+    assert_eq!(end, RetentionStep::Done);
+    let expected = Deleted { sessions: 3_000, refresh_tokens: 6_000, api_keys: 0 };
+    assert_eq!(total(&[sum, total(&rest)]), expected);
+}

@@ -1,0 +1,76 @@
+//! The task that deletes what ended long ago, and what is counted of it.
+
+use std::time::{Duration, Instant};
+
+use alpine_domain::retention::{Deleted, Progress, Retention, RetentionStep};
+use prometheus::{IntCounterVec, Registry, register_int_counter_vec_with_registry};
+
+/// Between two transactions at least, and as long as the one before took: other writers have their turn, of whom
+/// SQLite has one at a time.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Counters of the runs of this instance.
+pub(super) struct RetentionMetrics(IntCounterVec);
+
+impl RetentionMetrics {
+    /// # Errors
+    /// When a metric is registered already.
+    pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let rows = register_int_counter_vec_with_registry!(
+            "retention_deleted_rows_total",
+            "Rows that this instance deleted because they had ended long enough ago, by table.",
+            &["table"],
+            registry
+        )?;
+        Ok(Self(rows))
+    }
+
+    fn count(&self, deleted: Deleted) {
+        let Deleted { sessions, refresh_tokens, api_keys } = deleted;
+        for (table, rows) in
+            [("sessions", sessions), ("refresh_tokens", refresh_tokens), ("api_keys", api_keys)]
+        {
+            self.0.with_label_values(&[table]).inc_by(rows);
+        }
+    }
+}
+
+/// One run, counted and logged.
+///
+/// # Errors
+/// When the database is away.
+pub(super) async fn run(
+    retention: &Retention,
+    metrics: &RetentionMetrics,
+) -> alpine_domain::Result<()> {
+    let mut progress = Progress::default();
+    loop {
+        let started = Instant::now();
+        let step = retention.step(&mut progress).await?;
+        let rows = progress.rows;
+        match step {
+            RetentionStep::Deleted(deleted) => metrics.count(deleted),
+            RetentionStep::Done if rows == 0 => return Ok(()),
+            RetentionStep::Done => {
+                tracing::info!(rows, "what ended long ago is deleted");
+                return Ok(());
+            }
+            RetentionStep::Bound => {
+                tracing::info!(
+                    rows,
+                    "as many rows are deleted as one run may (retention.max_rows_per_run); the rest \
+                     comes with the next run"
+                );
+                return Ok(());
+            }
+            RetentionStep::ClocksDiffer => {
+                tracing::warn!(
+                    rows,
+                    "nothing is deleted while the clocks do not agree on what time it is"
+                );
+                return Ok(());
+            }
+        }
+        tokio::time::sleep(PAUSE.max(started.elapsed())).await;
+    }
+}

@@ -1,0 +1,2 @@
+-- Keys that expired long ago.
+CREATE INDEX IF NOT EXISTS idx_api_key_expires_at ON api_keys (expires_at) WHERE revoked_at IS NULL AND expires_at IS NOT NULL;
