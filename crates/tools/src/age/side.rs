@@ -76,6 +76,7 @@ impl Side {
         config.database.url = url.unwrap_or_default();
         // Each operation is asked for often, and nothing runs beside it.
         config.rate_limits.enabled = false;
+        config.http.max_exports_per_account = 1_000;
         config.signals.expiry_interval = Duration::from_hours(24);
         let core = Core::wire(&config, &Ports::default(), &Registry::new())?;
         core.prepare_schema(&config).await?;
