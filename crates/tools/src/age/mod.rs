@@ -58,7 +58,7 @@ pub(crate) struct Arguments {
     /// Measure with this build, whatever its profile is; without it, with one of the profile release
     #[arg(long)]
     as_built: bool,
-    /// Print the page docs/aged.md
+    /// Print the tables as a page
     #[arg(long)]
     markdown: bool,
     /// Where the databases are made; a folder below it is removed at the end. PostgreSQL makes its own
@@ -105,6 +105,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         let folder = folder.path().join("postgres");
         page.add(runtime.block_on(compare(arguments, "PostgreSQL", &folder, urls))?);
     }
+    page.note_machine();
     runtime.shutdown_timeout(Duration::from_secs(5));
     if arguments.markdown {
         print!("{}", page.markdown());

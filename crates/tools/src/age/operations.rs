@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use alpine_domain::{Timestamp, retention::Due};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
-    seed::{BUSY_USER, log_pace},
+    seed::{BUSY_USER, expiry_of, log_pace},
     side::{Instance, Side, UNCACHED},
 };
 use crate::bench::fixture;
 
 /// Signals that one call expires.
 const EXPIRED: u32 = 20;
+/// Sessions that one call deletes.
+const DELETED: i64 = 10;
 /// Events that one call prunes.
 const PRUNED: i64 = 200;
 
@@ -38,6 +41,7 @@ pub(super) enum Operation {
     SignOutEverywhereBusy,
     SignOutEverybody,
     Prune,
+    Delete,
     Expire,
     Accept,
     Report,
@@ -89,6 +93,7 @@ pub(super) const ALL: &[Operation] = &[
     Operation::Report,
     Operation::Expire,
     Operation::Prune,
+    Operation::Delete,
     Operation::SignOutEverybody,
 ];
 
@@ -104,6 +109,7 @@ impl Operation {
             Self::SignOutEverywhereBusy => "logout-all, very many sessions".to_owned(),
             Self::SignOutEverybody => "`sessions revoke-all`".to_owned(),
             Self::Prune => "pruning, for each event".to_owned(),
+            Self::Delete => "retention, for each row".to_owned(),
             Self::Expire => "expiry, for each signal".to_owned(),
             Self::Accept => "a signal is stored".to_owned(),
             Self::Report => "an outcome is stored".to_owned(),
@@ -140,6 +146,7 @@ impl Operation {
                 timed(async { Ok(side.accounts.sign_out_everybody().await?) }).await
             }
             Self::Prune => prune(side).await,
+            Self::Delete => delete(side).await,
             Self::Expire => expire(side).await,
             Self::Accept => accept(side).await,
             Self::Report => report(side).await,
@@ -186,12 +193,31 @@ async fn prune(side: &Side) -> Result<Duration> {
     let (start, step) = log_pace(&side.sizes, side.seeded_at);
     let before = start + (side.pruned() + PRUNED) * step + 1;
     let started = Instant::now();
-    let pruned =
-        side.core.stores.events.prune(alpine_domain::Timestamp::from_micros(before)).await?;
+    let pruned = side.core.stores.events.prune(Timestamp::from_micros(before)).await?;
     let took = started.elapsed();
     ensure!(pruned == PRUNED.unsigned_abs(), "{pruned} events were pruned");
     side.note_pruned(PRUNED);
     Ok(took / u32::try_from(PRUNED)?)
+}
+
+/// The oldest sessions with their refresh tokens. Each call finds as many that are due.
+async fn delete(side: &Side) -> Result<Duration> {
+    let due = Due {
+        sessions: Timestamp::from_micros(expiry_of(
+            &side.sizes,
+            side.seeded_at,
+            side.sessions_deleted() + DELETED,
+        )),
+        sessions_from: Timestamp::MIN,
+        api_keys: Timestamp::MIN,
+        now: side.core.ports.clock.now(),
+    };
+    let started = Instant::now();
+    let (deleted, _) = side.core.stores.retention.delete_chunk(due).await?;
+    let took = started.elapsed();
+    ensure!(deleted.sessions == DELETED.unsigned_abs(), "{deleted:?}");
+    side.note_sessions_deleted(DELETED);
+    Ok(took / u32::try_from(deleted.rows())?)
 }
 
 /// The oldest open signals, by a horizon that all of them have passed.

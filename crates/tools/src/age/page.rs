@@ -1,4 +1,4 @@
-//! The table, for a terminal and as the page `docs/aged.md`.
+//! The table, for a terminal and as a page.
 
 use std::fmt::{self, Write as _};
 
@@ -123,12 +123,24 @@ impl BackEnd {
 /// What came out for each back end.
 pub(super) struct Page {
     scale: f64,
+    machine: String,
     back_ends: Vec<BackEnd>,
 }
 
 impl Page {
     pub(super) const fn new(scale: f64) -> Self {
-        Self { scale, back_ends: Vec::new() }
+        Self { scale, machine: String::new(), back_ends: Vec::new() }
+    }
+
+    /// Notes what else the machine did: a ratio is believed only where nothing else waited for a processor.
+    pub(super) fn note_machine(&mut self) {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').nth(2).unwrap_or("an unknown number of");
+        self.machine = format!(
+            "On {processors} processors, for which {load} processes waited or ran on average in the last quarter \
+             of an hour; where those are more, the figures are of the others as well."
+        );
     }
 
     pub(super) fn add(&mut self, back_end: BackEnd) {
@@ -155,6 +167,7 @@ impl Page {
                 let _ = writeln!(text, "{rolling}");
             }
         }
+        let _ = writeln!(text, "{}", self.machine);
         text
     }
 
@@ -169,6 +182,7 @@ impl Page {
         let mut text = format!(
             "# What two years cost\n\nPrinted by `cargo xtask age --markdown{scale}{build}.\n"
         );
+        let _ = writeln!(text, "{}", self.machine);
         text.push_str(EXPLANATION);
         for ((kind, young), (_, aged)) in young.into_iter().zip(aged) {
             let _ = writeln!(text, "| {kind} | {} | {} |", thousands(young), thousands(aged));

@@ -55,7 +55,7 @@ impl Sizes {
         Self {
             days: YOUNG_DAYS,
             users: 1_000,
-            sessions: 1_000,
+            sessions: 5_000,
             busy_sessions: 10,
             api_keys: 50,
             busy_keys: LIVE_KEYS,
@@ -104,6 +104,13 @@ pub(super) fn email(user: i64) -> String {
 /// When the oldest event was written, and after how many microseconds each next one.
 pub(super) fn log_pace(sizes: &Sizes, now: Timestamp) -> (i64, i64) {
     pace(now, LOG_SPAN, sizes.events)
+}
+
+/// An instant by which the first `sessions` sessions, and no others, have expired.
+pub(super) fn expiry_of(sizes: &Sizes, now: Timestamp, sessions: i64) -> i64 {
+    let (start, step) = pace(now, DAY * sizes.days, sizes.sessions);
+    let life = i64::try_from(SESSION_LIFE.as_micros()).unwrap_or(i64::MAX);
+    start + sessions * step + life + 1
 }
 
 /// The start, and the microseconds between each of `rows` rows that are spread evenly until `now`.

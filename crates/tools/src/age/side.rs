@@ -60,6 +60,7 @@ pub(super) struct Side {
     instance: Instance,
     turns: AtomicI64,
     pruned: AtomicI64,
+    sessions_deleted: AtomicI64,
     reported: AtomicI64,
 }
 
@@ -129,6 +130,7 @@ impl Side {
             instance,
             turns: AtomicI64::new(0),
             pruned: AtomicI64::new(0),
+            sessions_deleted: AtomicI64::new(0),
             reported: AtomicI64::new(0),
         };
         side.reader = String::from(side.sign_in(READER).await?.access_token.reveal());
@@ -156,6 +158,16 @@ impl Side {
     /// Counts events that were pruned.
     pub(super) fn note_pruned(&self, events: i64) {
         self.pruned.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// How many sessions were deleted before.
+    pub(super) fn sessions_deleted(&self) -> i64 {
+        self.sessions_deleted.load(Ordering::Relaxed)
+    }
+
+    /// Counts sessions that were deleted.
+    pub(super) fn note_sessions_deleted(&self, sessions: i64) {
+        self.sessions_deleted.fetch_add(sessions, Ordering::Relaxed);
     }
 
     /// How many outcomes were reported before; counts one more.
