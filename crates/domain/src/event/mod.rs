@@ -4,7 +4,7 @@
 //! told. After the commit the events are handed to one [`CommitHandler`], which applies them on this
 //! instance before the use case returns; the other instances read them in the log.
 //!
-//! A new kind is a variant of [`Event`]: [`Event::kind`], [`Event::tags`] and [`Event::forgets`] name
+//! A new kind is a variant of [`Event`]: [`Event::kind`], [`Event::tags`] and `Event::forgets` name
 //! every kind, so that it does not compile before each of them knows it.
 //!
 //! No personal data stands in an event, so that erasing an account stays possible.
