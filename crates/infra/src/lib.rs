@@ -37,12 +37,13 @@
 //! | [`rate_limit`] | `RateLimiter` | [`rate_limit::MemoryRateLimiter`], [`rate_limit::RedisRateLimiter`] |
 //! | [`blacklist`] | `TokenBlacklist` | [`blacklist::MemoryBlacklist`], [`blacklist::RedisBlacklist`], [`blacklist::MirroredBlacklist`] |
 //! | [`events`] | `EventBus` | [`events::NoWakeBus`], [`events::RedisWakeBus`]; [`events::Follower`] reads the log |
+//! | [`clock`] | `Clock`, `AgreedTime`, `Probe` | [`clock::DisciplinedClock`] over a [`clock::MonotonicClock`] |
 //! | [`secrets`] | `PasswordHasher`, `AccessTokens`, `Randomness` | [`secrets::Argon2Hasher`], [`secrets::SignedTokens`], [`secrets::OsRandomness`] |
 //! | [`redis`] | `Probe` | [`redis::RedisProbe`], over the one connection, [`redis::RedisHandle`] |
 
 pub mod blacklist;
 pub mod cache;
-mod clock;
+pub mod clock;
 pub mod events;
 mod metrics;
 pub mod rate_limit;
@@ -52,7 +53,7 @@ mod settings;
 mod sync;
 mod throttle;
 
-pub use clock::{MachineTime, MonotonicClock};
+pub use clock::MonotonicClock;
 pub use metrics::InfraMetrics;
 pub use settings::SettingsError;
 

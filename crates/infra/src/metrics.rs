@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use prometheus::{
-    Gauge, IntCounter, IntCounterVec, IntGauge, Registry, register_gauge_with_registry as gauge,
+    Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, Registry,
+    register_gauge_vec_with_registry as gauges, register_gauge_with_registry as gauge,
     register_int_counter_vec_with_registry as counters,
     register_int_counter_with_registry as counter, register_int_gauge_with_registry as int_gauge,
 };
@@ -37,6 +38,9 @@ pub struct InfraMetrics {
     pub(crate) limit_lease_waste: IntCounterVec,
     pub(crate) blacklist_age: Gauge,
     pub(crate) hashes_waiting: IntGauge,
+    pub(crate) clock_difference: GaugeVec,
+    pub(crate) clock_agreed: IntGauge,
+    pub(crate) clock_steps: IntCounter,
 }
 
 impl InfraMetrics {
@@ -181,6 +185,23 @@ impl InfraMetrics {
             hashes_waiting: int_gauge!(
                 "password_hashes_waiting",
                 "Password checks that wait for a processor.",
+                registry
+            )?,
+            clock_difference: gauges!(
+                "clock_difference_seconds",
+                "How far a clock is ahead of the time in use, by source: wall (the machine's) or database.",
+                &["source"],
+                registry
+            )?,
+            clock_agreed: int_gauge!(
+                "clock_agreed",
+                "1 while the clocks agree and have for long enough, so that signals expire; else 0.",
+                registry
+            )?,
+            clock_steps: counter!(
+                "clock_steps_total",
+                "Times that the time in use was set, because the clock that it goes by differed for long \
+                 enough.",
                 registry
             )?,
         }))

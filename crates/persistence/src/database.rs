@@ -41,6 +41,7 @@ struct Inner {
     permits: Permits,
     canceller: Arc<Canceller>,
     signal_ids: OnceLock<Arc<SignalIds>>,
+    has_clock: bool,
     settings: DatabaseSettings,
     durations: HistogramVec,
     on_commit: OnceLock<Weak<dyn CommitHandler>>,
@@ -104,6 +105,7 @@ impl Database {
             permits: Permits::new(&settings, is_sqlite),
             canceller,
             signal_ids: OnceLock::new(),
+            has_clock: !is_sqlite,
             settings,
             durations,
             on_commit: OnceLock::new(),
@@ -196,6 +198,11 @@ impl Database {
     /// Whether the database answers, and then whether it takes writes.
     pub(crate) async fn accepts_writes(&self) -> Result<bool> {
         self.hop(Class::Read, "probe", Inner::accepts_writes, |_, value| value).await
+    }
+
+    /// Whether the database has a clock that is not this machine's.
+    pub(crate) fn has_clock(&self) -> bool {
+        self.0.has_clock
     }
 
     /// Where rows go that cannot be read.

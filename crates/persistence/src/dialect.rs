@@ -1,6 +1,6 @@
 //! The few statements that the two back ends say differently. Nothing else asks which one it is.
 
-use alpine_domain::{Result, Timestamp, event::Event};
+use alpine_domain::{Clock as _, Result, Timestamp, event::Event, time::SystemClock};
 use diesel::{
     ExpressionMethods as _, QueryableByName, RunQueryDsl as _,
     dsl::insert_into,
@@ -152,6 +152,24 @@ pub(crate) fn avoid_table_scans(conn: &mut AnyConnection) -> Result<(), Failure>
         diesel::sql_query("SET LOCAL enable_seqscan = off").execute(conn)?;
     }
     Ok(())
+}
+
+/// What the server's clock shows; SQLite shows the machine's.
+pub(crate) fn server_time(conn: &mut AnyConnection) -> Result<Timestamp, Failure> {
+    let time: ServerTime = match conn {
+        AnyConnection::Postgres(conn) => diesel::sql_query(
+            "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros",
+        )
+        .get_result(conn)?,
+        AnyConnection::Sqlite(_) => return Ok(SystemClock.now()),
+    };
+    Ok(Timestamp::from_micros(time.micros))
+}
+
+#[derive(QueryableByName)]
+struct ServerTime {
+    #[diesel(sql_type = BigInt)]
+    micros: i64,
 }
 
 #[derive(QueryableByName)]

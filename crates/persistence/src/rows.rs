@@ -266,6 +266,11 @@ pub(crate) struct NewSignalRow<'a> {
 }
 
 impl<'a> NewSignalRow<'a> {
+    /// With this instant in the place of the signal's own.
+    pub(crate) const fn created_at(self, instant: Timestamp) -> Self {
+        Self { created_at: instant.micros(), ..self }
+    }
+
     /// The producer and its own id of the signal.
     pub(crate) const fn key(&self) -> (i64, &'a str) {
         (self.producer_id, self.external_id)

@@ -146,7 +146,8 @@ impl Catalogue {
             .ok_or(Error::NotFound("signal"))
     }
 
-    /// Starts an export of the last `days` days, as things stand now.
+    /// Starts an export of the last `days` days: as things stand when they are read, or for a late reader
+    /// as they stood at the instant that they may know of now.
     pub fn export(&self, viewer: Viewer, last_days: u32) -> Export {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
         let query =

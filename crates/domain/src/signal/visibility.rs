@@ -37,9 +37,10 @@ impl View {
         self.delay.is_zero() && self.below.is_none_or(is_in_range)
     }
 
-    /// The newest instant that this view knows of at `now`.
+    /// The newest instant that this view knows of at `now`. Without a delay that is all that there is,
+    /// whatever time it is: a clock that is behind hides nothing.
     pub fn as_of(&self, now: Timestamp) -> Timestamp {
-        now.earlier(self.delay)
+        known_after(self.delay, now)
     }
 
     /// The signal as this view knows it at `now`, if it knows it at all.
@@ -48,6 +49,11 @@ impl View {
         let in_range = self.below.is_none_or(|below| signal.content.confidence.percent() < below);
         (in_range && signal.content.created_at <= as_of).then(|| signal.as_of(as_of))
     }
+}
+
+/// The newest instant of which is known at `now` after this delay.
+fn known_after(delay: Duration, now: Timestamp) -> Timestamp {
+    if delay.is_zero() { Timestamp::MAX } else { now.earlier(delay) }
 }
 
 /// Which outcomes count in the statistics that one reader asks for. The record covers the signals of
@@ -140,7 +146,7 @@ impl VisibilityPolicy {
 
     /// What the record tells `viewer` at `now`.
     pub fn released(&self, viewer: Viewer, now: Timestamp) -> Released {
-        let (view, others) = (self.view(viewer), now.earlier(self.others_delay(viewer)));
+        let (view, others) = (self.view(viewer), known_after(self.others_delay(viewer), now));
         Released { as_of: view.as_of(now), below: view.below, others_as_of: others }
     }
 

@@ -1,6 +1,12 @@
 //! Reads the log in order, applies it, and knows how fresh this instance is.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use alpine_domain::{
     Error, Result,
@@ -74,6 +80,7 @@ pub struct Follower {
     settings: FollowerSettings,
     state: watch::Receiver<FollowState>,
     read_now: Arc<Notify>,
+    must_start_anew: Arc<AtomicBool>,
     metrics: Arc<InfraMetrics>,
     task: JoinHandle<()>,
 }
@@ -92,10 +99,24 @@ impl Follower {
     ) -> Self {
         let (sender, state) = watch::channel(FollowState { position: None, fresh_at: None });
         let read_now = Arc::new(Notify::new());
-        let reader =
-            Reader { settings, log, handler, state: sender, metrics: Arc::clone(&metrics) };
+        let must_start_anew = Arc::new(AtomicBool::new(false));
+        let reader = Reader {
+            settings,
+            log,
+            handler,
+            state: sender,
+            must_start_anew: Arc::clone(&must_start_anew),
+            metrics: Arc::clone(&metrics),
+        };
         let task = tokio::spawn(reader.follow(bus, Arc::clone(&read_now)));
-        Self { settings, state, read_now, metrics, task }
+        Self { settings, state, read_now, must_start_anew, metrics, task }
+    }
+
+    /// From now on this instance is not fresh, until what is stored has been loaded anew. For a clock that
+    /// is set back: revocations that had been forgotten, because their time was over, count again.
+    pub fn start_anew(&self) {
+        self.must_start_anew.store(true, Ordering::SeqCst);
+        self.read_now.notify_one();
     }
 
     /// Returns once this instance has applied every row that was visible some instant no longer ago
@@ -145,7 +166,8 @@ impl Follower {
     }
 
     fn is_fresh_in(&self, state: &FollowState) -> bool {
-        state.age().is_some_and(|age| age < self.settings.max_staleness)
+        !self.must_start_anew.load(Ordering::SeqCst)
+            && state.age().is_some_and(|age| age < self.settings.max_staleness)
     }
 }
 
@@ -184,6 +206,7 @@ struct Reader {
     log: Arc<dyn EventLog>,
     handler: Arc<dyn EventHandler>,
     state: watch::Sender<FollowState>,
+    must_start_anew: Arc<AtomicBool>,
     metrics: Arc<InfraMetrics>,
 }
 
@@ -215,6 +238,10 @@ impl Reader {
     /// Reads to the end of the log.
     async fn catch_up(&self) -> Result<()> {
         loop {
+            if self.must_start_anew.load(Ordering::SeqCst) {
+                self.forget("the clock was set back");
+                self.must_start_anew.store(false, Ordering::SeqCst);
+            }
             let Some(position) = self.state.borrow().position else {
                 self.start_anew().await?;
                 continue;

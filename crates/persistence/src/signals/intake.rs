@@ -16,6 +16,7 @@ use alpine_domain::{
 use diesel::{
     BoolExpressionMethods as _, Connection as _, ExpressionMethods as _,
     NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+    dsl::max,
 };
 
 use crate::{
@@ -130,13 +131,19 @@ fn accept_with(
     offered: &[NewSignal],
     insert: impl FnOnce(&mut AnyConnection, &[NewSignalRow<'_>]) -> Result<Inserted, Failure>,
 ) -> Result<Vec<Accepted>, Failure> {
+    // A clock that was set back, or another instance's that is behind, sorts nothing new below what is
+    // known. What others store at this moment may still be newer.
+    let newest: Option<i64> = signals::table.select(max(signals::created_at)).first(unit.conn)?;
+    let created_at = |signal: &NewSignal| {
+        signal.created_at.max(newest.map_or(Timestamp::MIN, Timestamp::from_micros))
+    };
     // The first of each key is offered to the database; the constraint there decides.
     let mut firsts: HashMap<Key, usize> = HashMap::with_capacity(offered.len());
     let mut rows = Vec::with_capacity(offered.len());
     for (index, signal) in offered.iter().enumerate() {
         if let Entry::Vacant(entry) = firsts.entry(key_of(signal)) {
             entry.insert(index);
-            rows.push(NewSignalRow::from(signal));
+            rows.push(NewSignalRow::from(signal).created_at(created_at(signal)));
         }
     }
     let (new, refused) = insert(unit.conn, &rows)?;
@@ -159,7 +166,7 @@ fn accept_with(
             (Some(id), _) if first == index => {
                 let id = ids.public(*id)?;
                 let confidence = Some(signal.confidence.percent());
-                unit.log(signal.created_at, Event::SignalPublished { signal: id, confidence });
+                unit.log(created_at(signal), Event::SignalPublished { signal: id, confidence });
                 Accepted::Stored(id)
             }
             (Some(id), _) => judge(*id, offered[first].content_hash == signal.content_hash)?,

@@ -3,14 +3,17 @@
 
 mod accounts;
 
-use alpine_domain::ports::events::EventLog;
-use alpine_persistence::{Database, Events};
+use alpine_domain::{
+    ports::events::EventLog,
+    signal::{Accepted, SignalStore as _},
+};
+use alpine_persistence::{Database, Events, Signals};
 use diesel::{
     QueryableByName, RunQueryDsl as _,
     sql_types::{BigInt, Text},
 };
 
-use crate::support::{Bed, at};
+use crate::support::{Bed, at, signal};
 
 /// Events that are a day old, and fewer that are new.
 const OLD: u64 = 23_000;
@@ -82,4 +85,19 @@ async fn pruning_reads_what_it_deletes_and_little_more() {
     let read = rows_read(&database, "events").await - before;
     // Once to see how old a row is, once to delete it; the new rows of the last chunk are seen twice.
     assert!((OLD..=2 * (OLD + NEW) + 20).contains(&read), "{read}");
+}
+
+/// The newest instant is read from the end of an index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn accepting_a_signal_reads_a_few_rows_of_those_that_are_there() {
+    let Some(bed) = Bed::postgres() else { return };
+    let argo = bed.producer().await;
+    bed.store((0..3_000).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect()).await;
+    bed.execute("ANALYZE; SELECT pg_stat_force_next_flush()").await.unwrap();
+    let database = one_connection(&bed);
+    let before = rows_read(&database, "signals").await;
+    let accepted = Signals::new(database.clone()).accept(vec![signal(&argo, "SIG-new", 0)]).await;
+    assert!(matches!(accepted.unwrap()[..], [Accepted::Stored(_)]));
+    let read = rows_read(&database, "signals").await - before;
+    assert!(read <= 5, "{read}");
 }

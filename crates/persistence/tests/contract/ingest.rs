@@ -77,11 +77,36 @@ on_both!(
     a_repeat_is_known_by_what_it_says_whatever_hash_an_older_release_stored,
     a_signal_that_the_database_refuses_leaves_the_others_alone,
     ids_are_unique_for_each_producer,
+    nothing_new_sorts_below_what_is_known,
     concurrent_batches_store_each_signal_once,
     ten_thousand_signals_take_seconds_not_minutes,
     what_was_published_never_changes,
     numbers_of_signals_tell_nothing_of_others,
 );
+
+/// Whatever the clock of the instance that takes it in says.
+async fn nothing_new_sorts_below_what_is_known(bed: Bed) {
+    let argo = bed.producer().await;
+    let mut ids = Vec::new();
+    for (name, seconds) in [("SIG-1", 500), ("SIG-2", 200), ("SIG-3", 600), ("SIG-4", 599)] {
+        ids.extend(bed.store(vec![signal(&argo, name, seconds)]).await);
+    }
+    // Alone with its savepoint, too.
+    bed.refuse_signals_named("refused").await;
+    let batch = vec![signal(&argo, "SIG-5", 0), signal(&argo, "refused", 0)];
+    let Accepted::Stored(last) = bed.signals.accept(batch).await.unwrap()[0] else { panic!() };
+    ids.push(last);
+    let slice = Slice::first(10);
+    let mut listed = bed.signals.list(&SignalQuery::all(at(9_999)), slice).await.unwrap();
+    listed.reverse();
+    let order: Vec<_> = listed.iter().map(|signal| signal.id).collect();
+    assert_eq!(order, ids);
+    let instants: Vec<_> = listed.iter().map(|signal| signal.content.created_at).collect();
+    assert_eq!(instants, [at(500), at(500), at(600), at(600), at(600)]);
+    let logged = bed.events.read_after(0, 10).await.unwrap();
+    let logged: Vec<_> = logged.iter().map(|row| row.recorded_at).collect();
+    assert!(logged.ends_with(&instants), "{logged:?}");
+}
 
 async fn a_signal_comes_back_to_the_letter(bed: Bed) {
     let argo = bed.producer().await;

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod api_keys;
+mod clock;
 mod closing;
 mod cost;
 mod crowding;

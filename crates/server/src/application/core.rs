@@ -9,6 +9,7 @@ use alpine_domain::{
 };
 use alpine_infra::{
     InfraMetrics,
+    clock::DisciplinedClock,
     redis::RedisHandle,
     secrets::{Argon2Hasher, SignedTokens, SigningKey},
 };
@@ -16,7 +17,11 @@ use alpine_persistence::{self as persistence, Database, Migrator};
 use anyhow::Context as _;
 use prometheus::Registry;
 
-use super::{adapters::Adapters, ports::Ports, settings};
+use super::{
+    adapters::Adapters,
+    ports::{Clocks, Ports},
+    settings,
+};
 use crate::config::Config;
 
 /// Every use case, and what the surface needs besides.
@@ -36,6 +41,8 @@ pub struct Core {
     pub limiter: Arc<dyn RateLimiter>,
     /// The database, for migrations, backups and its probe.
     pub database: Database,
+    /// The clock of the ports, if others keep it right.
+    pub(super) disciplined: Option<Arc<DisciplinedClock>>,
     pub(crate) redis: Option<RedisHandle>,
     pub(crate) infra_metrics: Arc<InfraMetrics>,
 }
@@ -46,9 +53,11 @@ impl Core {
     /// # Errors
     /// A setting that an adapter refuses, or a registry that has such metrics already.
     pub fn wire(config: &Config, ports: &Ports, registry: &Registry) -> anyhow::Result<Self> {
-        let Ports { clock, agreed_time, steady, randomness } = ports.clone();
+        let Ports { time, randomness } = ports.clone();
         let infra_metrics = InfraMetrics::register(registry)?;
         let database = Database::open(settings::database(config), registry).map_err(explain)?;
+        let Clocks { clock, agreed_time, steady, disciplined } =
+            Clocks::new(&time, config.clock, &database, &infra_metrics);
         let Adapters { cache, limiter, blacklist, bus, redis } =
             Adapters::choose(config, &clock, &steady, &infra_metrics)?;
 
@@ -75,13 +84,14 @@ impl Core {
             ports,
             limiter,
             database,
+            disciplined,
             redis,
             infra_metrics,
         })
     }
 
     /// Brings the schema up to date, or refuses an old one, as the operator wishes. Redis is used after
-    /// that.
+    /// that, and the time is the database's.
     ///
     /// # Errors
     /// When migrating fails, the schema is old and `database.migrate_on_start` is off, or the role of the
@@ -102,6 +112,9 @@ impl Core {
         })
         .await?
         .context("preparing the database")?;
+        if let Some(clock) = &self.disciplined {
+            clock.compare(|| ()).await;
+        }
         self.identify_redis(config).await
     }
 

@@ -18,6 +18,7 @@ use actix_web::{
     dev::{Server, ServerHandle},
     web,
 };
+use alpine_domain::ports::health::Probe;
 use alpine_http::{AppState, Freshness, Route, Services, routes};
 use alpine_infra::{events::Follower, redis::RedisProbe};
 use alpine_persistence::DatabaseProbe;
@@ -28,7 +29,10 @@ use tokio::sync::watch;
 
 pub(crate) use self::core::explain;
 pub(crate) use self::settings::database as database_settings;
-pub use self::{core::Core, ports::Ports};
+pub use self::{
+    core::Core,
+    ports::{Ports, TimeSource},
+};
 use self::{expiry::ExpiryMetrics, retention::RetentionMetrics, tasks::Tasks};
 use crate::{
     config::Config,
@@ -261,6 +265,12 @@ fn bind(address: SocketAddr, backlog: u32, key: &str) -> anyhow::Result<TcpListe
 }
 
 fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
+    let mut probes: Vec<Arc<dyn Probe>> = vec![
+        Arc::new(DatabaseProbe::new(core.database.clone())),
+        follower.clone(),
+        Arc::new(RedisProbe::new(core.redis.clone())),
+    ];
+    probes.extend(core.disciplined.clone().map(|clock| clock as Arc<dyn Probe>));
     Services {
         use_cases: core.use_cases.clone(),
         limiter: core.limiter.clone(),
@@ -268,11 +278,7 @@ fn services(core: &Arc<Core>, follower: &Arc<Follower>) -> Services {
         freshness: Arc::new(LogFreshness(follower.clone())),
         clock: core.ports.clock.clone(),
         randomness: core.ports.randomness.clone(),
-        probes: vec![
-            Arc::new(DatabaseProbe::new(core.database.clone())),
-            follower.clone(),
-            Arc::new(RedisProbe::new(core.redis.clone())),
-        ],
+        probes,
     }
 }
 
@@ -337,6 +343,16 @@ fn background(
             Ok::<_, alpine_domain::Error>(())
         }
     });
+    if let Some(clock) = core.disciplined.clone() {
+        let follower = follower.clone();
+        tasks.every("clock", Duration::from_secs(1), move || {
+            let (clock, follower) = (clock.clone(), follower.clone());
+            async move {
+                clock.compare(|| follower.start_anew()).await;
+                Ok::<_, std::convert::Infallible>(())
+            }
+        });
+    }
     let follower = follower.clone();
     tasks.every("freshness gauge", Duration::from_secs(5), move || {
         follower.measure();

@@ -12,6 +12,7 @@ use alpine_http::{CacheTtl, CorsSettings, HealthSettings, HttpSection, LimitSett
 use alpine_infra::{
     blacklist::BlacklistSettings,
     cache::CacheSettings,
+    clock::ClockSettings,
     events::FollowerSettings,
     redis::RedisSettings,
     secrets::{HashSettings, TokenSettings},
@@ -50,6 +51,7 @@ pub struct Config {
     pub visibility: VisibilityPolicy,
     pub signals: ExpirySettings,
     pub retention: RetentionSettings,
+    pub clock: ClockSettings,
     pub plans: Plans,
     pub cache: CacheSettings,
     pub cache_ttl: CacheTtl,

@@ -16,6 +16,7 @@ mod support;
 mod accounts;
 mod alpine;
 mod bookmarks;
+mod clock;
 mod connections;
 mod exports;
 mod faults;

@@ -18,7 +18,7 @@ use alpine_domain::{
 };
 use alpine_infra::MonotonicClock;
 use alpine_server::{
-    application::{Application, Core, MoreRoutes, Ports, StopHandle},
+    application::{Application, Core, MoreRoutes, Ports, StopHandle, TimeSource},
     config::{Config, Sources, keep_generated_secrets, load},
 };
 use prometheus::Registry;
@@ -62,6 +62,8 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// A clock that stands still until the test moves it.
     pub clock: Option<Arc<ManualClock>>,
+    /// Clocks of the test's own, if it asks for no clock that stands still.
+    pub time: Option<TimeSource>,
     /// By how many seconds the host's clocks are wrong.
     pub skew: i64,
     /// Routes besides those of the table, of every instance.
@@ -100,6 +102,7 @@ pub struct Deployment {
     database: Option<Arc<TestDatabase>>,
     settings: Vec<(String, String)>,
     clock: Option<Arc<ManualClock>>,
+    time: Option<TimeSource>,
     more_routes: Option<MoreRoutes>,
 }
 
@@ -150,9 +153,9 @@ impl TestApp {
             let prefix = redis_prefix().trim_end_matches(':').to_owned();
             settings.push(("ALPINE__REDIS__KEY_PREFIX".to_owned(), prefix));
         }
-        let Options { settings: changed, clock, skew, more_routes } = options;
+        let Options { settings: changed, clock, time, skew, more_routes } = options;
         settings.extend(changed);
-        let deployment = Deployment { folder, database, settings, clock, more_routes };
+        let deployment = Deployment { folder, database, settings, clock, time, more_routes };
         deployment.start(skew).await
     }
 
@@ -255,12 +258,13 @@ impl Deployment {
         keep_generated_secrets(&mut loaded.config, &mut loaded.layers).expect("secrets");
         let mut ports = Ports::default();
         if let Some(clock) = &self.clock {
-            ports.clock = clock.clone();
-            ports.agreed_time = clock.clone();
-            ports.steady = clock.clone();
+            ports.time = TimeSource::Manual(clock.clone());
+        } else if let Some(time) = &self.time {
+            ports.time = time.clone();
         } else if skew != 0 {
-            ports.clock = Arc::new(Skewed(SystemClock, skew));
-            ports.steady = Arc::new(Skewed(MonotonicClock::new(), skew));
+            let wall = Arc::new(Skewed(SystemClock, skew));
+            let steady = Arc::new(Skewed(MonotonicClock::new(), skew));
+            ports.time = TimeSource::Compared { wall, steady, database: None };
         }
         let more_routes = self.more_routes.unwrap_or(|_| Vec::new());
         let application =
