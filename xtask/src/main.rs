@@ -38,6 +38,8 @@ enum Chore {
     Bench(tools::Arguments),
     /// Compare what operations cost after two years with what they cost in a young database
     Age(tools::Arguments),
+    /// Mixed traffic with clients that break off, and a look at what is left
+    Soak(tools::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Chore::Feed(arguments) => tools::run("feed", &arguments),
         Chore::Bench(arguments) => tools::run("bench", &arguments),
         Chore::Age(arguments) => tools::run("age", &arguments),
+        Chore::Soak(arguments) => tools::run("soak", &arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ mod age;
 mod bench;
 mod feed;
 mod migrate;
+mod soak;
 mod uncached;
 mod workspace;
 
@@ -34,6 +35,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Compare what operations cost after two years with what they cost in a young database
     Age(age::Arguments),
+    /// Mixed traffic with clients that break off, and a look at what is left
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Chore::Feed(arguments) => feed::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Age(arguments) => age::run(&arguments),
+        Chore::Soak(arguments) => soak::run(&arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

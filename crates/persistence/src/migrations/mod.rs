@@ -6,7 +6,10 @@ mod lock;
 mod rights;
 mod roles;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    time::Duration,
+};
 
 use alpine_domain::{Error, Result};
 use diesel::{
@@ -15,7 +18,7 @@ use diesel::{
     connection::SimpleConnection as _,
     migration::{Migration, MigrationSource as _},
     pg::Pg,
-    sql_types::Text,
+    sql_types::{BigInt, Text},
     sqlite::Sqlite,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -162,6 +165,26 @@ impl Migrator {
     /// [`Error::Internal`] with the database's words.
     pub fn schema_fingerprint(&mut self) -> Result<SchemaFingerprint> {
         SchemaFingerprint::of(&mut self.conn).map_err(Error::internal)
+    }
+
+    /// The rows of each table of the schema, counted; that reads all of them.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] with the database's words.
+    pub fn count_rows(&mut self) -> Result<BTreeMap<String, i64>> {
+        #[derive(QueryableByName)]
+        struct Rows {
+            #[diesel(sql_type = BigInt)]
+            rows: i64,
+        }
+        let columns = self.schema_fingerprint()?.columns;
+        let tables = columns.iter().filter_map(|line| Some(line.split_once('.')?.0.to_owned()));
+        let count = |table: String| {
+            let query = diesel::sql_query(format!("SELECT COUNT(*) AS rows FROM \"{table}\""));
+            let found: Rows = query.get_result(&mut self.conn).map_err(Error::internal)?;
+            Ok((table, found.rows))
+        };
+        tables.collect::<BTreeSet<_>>().into_iter().map(count).collect()
     }
 
     /// Works while no other instance migrates.
