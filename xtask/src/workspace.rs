@@ -8,8 +8,14 @@ pub(crate) fn cargo() -> std::process::Command {
     command
 }
 
-/// The workspace's root.
+/// The workspace's root: where cargo runs us, not where we were compiled, which may be another copy.
 pub(crate) fn root() -> &'static std::path::Path {
-    let own = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own)
+    static ROOT: std::sync::LazyLock<std::path::PathBuf> = std::sync::LazyLock::new(|| {
+        let own = std::env::var_os("CARGO_MANIFEST_DIR");
+        let mut own =
+            own.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), std::path::PathBuf::from);
+        own.pop();
+        own
+    });
+    &ROOT
 }

@@ -101,7 +101,7 @@ mod persistence {
     pub(super) struct StoredBookmarks(pub(super) Database);
 
     /// Writes the owner's row as it is, and so holds it until the commit: of two requests at once the
-    /// second one counts what the first one added.
+    /// second one counts what the first one added. In the project, `accounts::user_rows::held_user` does.
     fn lock_owner(unit: &mut Unit<'_>, owner: &str) -> Result<(), Failure> {
         let locked = diesel::update(users::table.find(owner))
             .set(users::generation.eq(users::generation))
@@ -159,6 +159,7 @@ mod persistence {
                 let of_owner = bookmarks::table.filter(bookmarks::user_id.eq(user.to_string()));
                 Ok(of_owner.select(bookmarks::symbol).load(conn)?)
             };
+            // In the project, `unreadable().leave_out` keeps a row that cannot be read from failing the list.
             let symbols: Vec<String> = self.0.read("bookmarks_list", list).await?;
             let mut symbols = symbols
                 .iter()
