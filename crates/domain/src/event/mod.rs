@@ -186,7 +186,9 @@ mod digits {
         deserializer: D,
     ) -> Result<Option<f64>, D::Error> {
         let text = Option::<Cow<'_, str>>::deserialize(deserializer)?;
-        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+        let number = text.map(|text| text.parse().map_err(D::Error::custom)).transpose()?;
+        // What cannot be compared is unknown, and concerns everybody.
+        Ok(number.filter(|number: &f64| number.is_finite()))
     }
 }
 
@@ -266,7 +268,11 @@ mod tests {
         let older = r#"{"kind":"signal_published","signal":SIGNAL}"#
             .replace("SIGNAL", &serde_json::to_string(&SignalId::new(7)).unwrap());
         let unknown = Event::SignalPublished { signal: SignalId::new(7), confidence: None };
-        assert_eq!(Event::from_payload(&older), Some(unknown));
+        assert_eq!(Event::from_payload(&older), Some(unknown.clone()));
+        for text in ["NaN", "inf"] {
+            let payload = payload.replace("84.99999999999999", text).replace("closed", "published");
+            assert_eq!(Event::from_payload(&payload), Some(unknown.clone()), "{payload}");
+        }
         assert_eq!(Event::from_payload(r#"{"kind":"from_the_future"}"#), None);
     }
 

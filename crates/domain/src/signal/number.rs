@@ -37,6 +37,8 @@ fn parse_literal(text: &str) -> Result<(BigDecimal, f64), InvalidNumber> {
     if !double.is_finite() || (double == 0.0) != exact.is_zero() {
         return Err(InvalidNumber::NotANumber);
     }
+    // A zero may be written with an exponent of any size, to which every sum with it would be extended.
+    let exact = if exact.is_zero() { BigDecimal::zero() } else { exact };
     Ok((exact, double))
 }
 
@@ -162,7 +164,8 @@ impl FromStr for Confidence {
 
     fn from_str(text: &str) -> Result<Self, InvalidNumber> {
         let (_, double) = parse_literal(text)?;
-        if !(0.0..=100.0).contains(&double) {
+        // A negative zero lies within the range, and shows as one.
+        if double.is_sign_negative() || !(0.0..=100.0).contains(&double) {
             return Err(InvalidNumber::NotPercent);
         }
         Ok(Self { literal: text.into(), double })
@@ -293,6 +296,16 @@ mod tests {
         }
     }
 
+    /// Sums with such a zero would otherwise have as many digits as it has places.
+    #[test]
+    fn a_zero_has_no_places_however_it_is_written() {
+        for text in ["0e-777111150177700", "-0.0e99999999999", "0e5", "0.000"] {
+            let exit: ExitPrice = text.parse().unwrap();
+            assert_eq!(exit.exact().fractional_digit_count(), 0, "{text}");
+            assert_eq!(exit.as_str(), text);
+        }
+    }
+
     #[test]
     fn steps_print_as_the_decimal_that_they_are() {
         for (steps, text) in [
@@ -313,7 +326,7 @@ mod tests {
     #[test]
     fn confidence_is_a_percentage() {
         assert!("0".parse::<Confidence>().is_ok() && "100.0".parse::<Confidence>().is_ok());
-        for text in ["-0.1", "100.1", "1000000000.0"] {
+        for text in ["-0.1", "100.1", "1000000000.0", "-0", "-0.0", "-0e5"] {
             assert_eq!(text.parse::<Confidence>(), Err(InvalidNumber::NotPercent), "{text}");
         }
     }

@@ -220,6 +220,8 @@ impl Param<f64> {
         Self::new(name, meaning, Rule::Number { min: 0.0, max: 100.0 }, |rule, text| {
             let Rule::Number { min, max } = rule else { return Err(MISMATCH) };
             let number = text.parse::<f64>().ok().filter(|number| (min..=max).contains(number));
+            // A negative zero is zero, also in the cache's key.
+            let number = number.map(|number| number + 0.0);
             number.ok_or_else(|| format!("must be a number from {min} to {max}").into())
         })
     }
@@ -429,6 +431,8 @@ mod tests {
         let form = |text: &str| read(&(LIMIT, PREMIUM, SYMBOL), text).unwrap().1;
         assert_eq!(form(""), form("limit=10&premium_only=FALSE&utm=1"));
         assert_eq!(form("symbol=aapl&limit=010"), form("limit=10&symbol=AAPL"));
+        let confidence = |text: &str| read(&CONFIDENCE, text).unwrap().1;
+        assert_eq!(confidence("min_confidence=-0"), confidence("min_confidence=0"));
         assert_ne!(form("symbol=A"), form(""));
         assert_ne!(form("premium_only=1"), form(""));
     }

@@ -249,3 +249,19 @@ async fn a_signal_is_stored_once_and_named() {
     assert_eq!(result["results"][1]["line"], 2);
     assert_eq!(result["results"][1]["errors"][0]["field"], "symbol");
 }
+
+/// A body of 30 kB, in which every line has seven errors.
+#[actix_web::test]
+async fn refused_lines_are_told_within_a_bound_and_counted_beyond() {
+    let world = world();
+    let batch = post("/api/v1/external-signals/sync/batch", &"{}\n".repeat(10_000))
+        .insert_header(("content-type", "application/x-ndjson"))
+        .insert_header(("x-api-key", PRODUCER_KEY));
+    let answer = world.send(batch).await;
+    assert!(answer.body.len() < 100_000, "{}", answer.body.len());
+    let result = answer.json();
+    assert_eq!((&result["refused"], &result["refused_untold"]), (&10_000.into(), &9_858.into()));
+    let told = result["results"].as_array().unwrap();
+    assert!(told.iter().all(|line| line["errors"].as_array().unwrap().len() == 7));
+    assert_eq!((told.len(), &told[141]["line"]), (142, &142.into()));
+}

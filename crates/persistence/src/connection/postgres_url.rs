@@ -55,8 +55,9 @@ impl PostgresUrl {
     /// [`Error::Invalid`] naming `database.url`; no part of the URL is repeated.
     pub(super) fn parse(url: &str) -> Result<Self> {
         let rest = without_scheme(url).ok_or_else(|| wrong("the scheme is not postgres://"))?;
-        if rest.contains(|c: char| c.is_control()) {
-            return Err(wrong("it holds a control character"));
+        // libpq passes over spaces around a part, and refuses those inside, repeating the part.
+        if rest.contains(|c: char| c.is_control() || c == ' ') {
+            return Err(wrong("it holds a control character, or a space that is not written %20"));
         }
         let (credentials, rest) = match rest.find(['@', '/']) {
             Some(at) if rest[at..].starts_with('@') => (Some(&rest[..at]), &rest[at + 1..]),

@@ -83,7 +83,13 @@ impl Layers {
                     self.set(key, value, Origin::File(path.to_owned()));
                 }
             }
-            Err(error) => self.problems.push(format!("{} is not TOML: {error}", path.display())),
+            // The error's own text repeats the line, which may hold a secret.
+            Err(error) => {
+                let before = error.span().and_then(|span| text.get(..span.start));
+                let line = before.map_or(1, |before| before.split('\n').count());
+                let (path, reason) = (path.display(), error.message());
+                self.problems.push(format!("{path} is not TOML: line {line}: {reason}"));
+            }
         }
     }
 
@@ -119,15 +125,20 @@ impl Layers {
                     .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                 self.problems.push(format!("unknown key `{key}` ({origin}){hint}"));
             }
-            Some(default) if !same_type(default, &value) => self.problems.push(format!(
-                "`{key}` must be {}, not {} ({origin})",
-                type_name(default),
-                type_name(&value)
-            )),
+            Some(default) if !same_type(default, &value) => {
+                self.refuse_type(&key, type_name(default), &value, &origin);
+            }
+            // Whoever reads it later would repeat it, and it may be a secret.
+            None if !value.is_str() => self.refuse_type(&key, "a text", &value, &origin),
             _ => {
                 self.settings.insert(key, Setting { value, origin });
             }
         }
+    }
+
+    fn refuse_type(&mut self, key: &str, wanted: &str, value: &Value, origin: &Origin) {
+        let given = type_name(value);
+        self.problems.push(format!("`{key}` must be {wanted}, not {given} ({origin})"));
     }
 
     /// The settings as one table again.

@@ -289,6 +289,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_cannot_be_read_is_told_of_without_its_secrets() {
+        for (text, told) in [
+            ("profile = \"development\"\n[secrets]\njwt = \"hunter2\n", "is not TOML: line 3: "),
+            ("[secrets]\njwt = hunter2\n", "is not TOML: line 2: "),
+            (
+                "[producers.keys]\nargo = 6700417\n",
+                "`producers.keys.argo` must be a text, not a whole number",
+            ),
+            (
+                "[producers.keys]\nargo = [\"hunter2\"]\n",
+                "`producers.keys.argo` must be a text, not a list",
+            ),
+        ] {
+            let error = with_file(text).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+            assert!(!error.contains("hunter2") && !error.contains("6700417"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_price_that_cannot_be_charged_is_refused() {
         for price in ["0", "49", "100000000"] {
             let error = with_environment(&[("ALPINE__PLANS__PRO", price)]).unwrap_err().to_string();

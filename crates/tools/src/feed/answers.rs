@@ -14,6 +14,8 @@ pub(super) struct Answer {
 /// The answer to a batch.
 #[derive(Deserialize)]
 pub(super) struct BatchAnswer {
+    /// Refused lines without a result.
+    pub(super) refused_untold: usize,
     pub(super) results: Vec<BatchLine>,
 }
 

@@ -70,8 +70,9 @@ impl Client {
         }
         let answer: BatchAnswer =
             serde_json::from_value(answer).context("the answer to a batch")?;
-        if answer.results.len() != lines.len() {
-            bail!("{} lines were sent, {} answered", lines.len(), answer.results.len());
+        let answered = answer.results.len() + answer.refused_untold;
+        if answered != lines.len() {
+            bail!("{} lines were sent, {answered} answered", lines.len());
         }
         for result in &answer.results {
             let line = result
@@ -81,6 +82,7 @@ impl Client {
                 .with_context(|| format!("an answer names line {}", result.line))?;
             summary.judge_batch_line(line, result);
         }
+        summary.judge_untold(answer.refused_untold);
         Ok(())
     }
 

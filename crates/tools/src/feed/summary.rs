@@ -72,6 +72,11 @@ impl Summary {
         }
     }
 
+    /// Notes lines that were refused and of which no more was said.
+    pub(super) fn judge_untold(&mut self, count: usize) {
+        self.unexpected += count as u64;
+    }
+
     fn judge_malformed(&mut self, line: &Line, field: &str, status: StatusCode, answer: &Answer) {
         let names_field = answer.body["errors"]
             .as_array()

@@ -92,6 +92,9 @@ impl<'a> OutcomeView<'a> {
     }
 }
 
+/// Errors told in one answer at most: a line of two bytes has seven of them.
+const MAX_TOLD_ERRORS: usize = 1_000;
+
 /// What became of a batch.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = BatchResult)]
@@ -100,7 +103,9 @@ pub(crate) struct BatchView<'a> {
     pub duplicates: usize,
     pub conflicts: usize,
     pub refused: usize,
-    /// One for each line, in order.
+    /// How many of the refused lines stand in no result.
+    pub refused_untold: usize,
+    /// One for each line, in order; of refused lines as many as have 1,000 errors together.
     pub results: Vec<LineView<'a>>,
 }
 
@@ -139,6 +144,7 @@ impl<'a> From<&'a FieldError> for LineErrorView<'a> {
 impl<'a> BatchView<'a> {
     pub(crate) fn new(results: &'a [LineResult]) -> Self {
         let mut batch = Self::default();
+        let mut told = 0;
         for result in results {
             let (count, status, id, errors): (_, _, _, &[FieldError]) = match &result.outcome {
                 LineOutcome::Stored(id) => (&mut batch.stored, "stored", Some(*id), &[]),
@@ -147,6 +153,11 @@ impl<'a> BatchView<'a> {
                 LineOutcome::Refused(errors) => (&mut batch.refused, "refused", None, errors),
             };
             *count += 1;
+            told += errors.len();
+            if told > MAX_TOLD_ERRORS && !errors.is_empty() {
+                batch.refused_untold += 1;
+                continue;
+            }
             batch.results.push(LineView {
                 line: result.line,
                 status,

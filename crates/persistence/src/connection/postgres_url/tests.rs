@@ -64,6 +64,9 @@ fn what_libpq_would_read_as_something_else_is_refused_without_repeating_it() {
         "postgres://[::1]hunt/x",
         "postgres://[]/hunt",
         "postgres://me:hunt\n@db/x",
+        "postgres://me: hunt@db/x",
+        "postgres://me:a hunt@db/x",
+        "postgres://h, /hunt",
     ] {
         let Err(Error::Invalid(fields)) = PostgresUrl::parse(url).map(|_| ()) else {
             panic!("accepted: {url}");
