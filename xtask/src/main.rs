@@ -4,6 +4,7 @@
 //! needs it is the crate `alpine-tools`, which the chores call through cargo, or is a test.
 
 mod check;
+mod fuzz;
 mod mutants;
 mod servers;
 mod test;
@@ -30,6 +31,8 @@ enum Chore {
     Check(check::Arguments),
     /// Switch one mechanism off at a time and show that the tests named after it notice
     Mutants(mutants::Arguments),
+    /// Run what parses against laws, with inputs made for it
+    Fuzz(fuzz::Arguments),
     /// Move the database's schema forward or back
     Migrate(tools::Arguments),
     /// Replay a file of signals or outcomes through the API of a running server
@@ -43,10 +46,14 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::rustc::stand_in() {
+        return code;
+    }
     let result = match Arguments::parse().chore {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Check(arguments) => Ok(check::run(&arguments)),
         Chore::Mutants(arguments) => mutants::run(&arguments),
+        Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Migrate(arguments) => tools::run("migrate", &arguments),
         Chore::Feed(arguments) => tools::run("feed", &arguments),
         Chore::Bench(arguments) => tools::run("bench", &arguments),

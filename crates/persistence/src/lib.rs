@@ -75,6 +75,8 @@ pub use accounts::Accounts;
 pub use api_keys::ApiKeys;
 pub use backup::backup;
 pub use clock::ServerClock;
+#[cfg(fuzzing)]
+pub use connection::fuzzing;
 pub use connection::{AnyConnection, shown_url};
 pub use database::{Database, Unit};
 pub use events::Events;

@@ -1,4 +1,5 @@
-//! Texts and numbers as Python's `json.dumps` writes them, since producers hash that text.
+//! Texts and numbers as Python's `json.dumps` writes them, since producers hash that text. The fuzz target `oracle`
+//! compares both with a running interpreter.
 
 /// A string with `ensure_ascii`, Python's default: everything beyond printable ASCII as `\uXXXX`, in UTF-16.
 pub(super) fn push_string(text: &mut String, value: &str) {
@@ -105,11 +106,6 @@ fn decimal(written: &str) -> (String, i32) {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::{BufRead as _, BufReader, BufWriter, Write as _},
-        process::{Command, Stdio},
-    };
-
     use super::*;
 
     fn float(value: f64) -> String {
@@ -171,62 +167,5 @@ mod tests {
         let mut text = String::new();
         push_string(&mut text, "naïve \"μ\" \\ \t🚀\u{7f}");
         assert_eq!(text, r#""na\u00efve \"\u03bc\" \\ \t\ud83d\ude80\u007f""#);
-    }
-
-    /// Compares `value`s with what a running `python3` prints for them; says how many there were.
-    fn compare(values: impl Iterator<Item = f64> + Send + 'static) -> u64 {
-        let script = "import sys, array\nwhile chunk := sys.stdin.buffer.read(1 << 16):\n    \
-                      sys.stdout.write('\\n'.join(map(repr, array.array('d', chunk))) + '\\n')";
-        let mut python = Command::new("python3")
-            .args(["-c", script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (mut to, answers) = (python.stdin.take().unwrap(), python.stdout.take().unwrap());
-        let (sender, sent) = std::sync::mpsc::sync_channel::<Vec<f64>>(16);
-        let writer = std::thread::spawn(move || {
-            let mut to = BufWriter::with_capacity(1 << 16, &mut to);
-            let mut values = values.peekable();
-            while values.peek().is_some() {
-                let chunk: Vec<f64> = values.by_ref().take(8_192).collect();
-                for value in &chunk {
-                    to.write_all(&value.to_ne_bytes()).unwrap();
-                }
-                sender.send(chunk).unwrap();
-            }
-        });
-        let mut answers = BufReader::new(answers).lines();
-        let mut compared = 0;
-        for value in sent.into_iter().flatten() {
-            let theirs = answers.next().unwrap().unwrap();
-            assert_eq!(float(value), theirs, "{:016x}", value.to_bits());
-            compared += 1;
-        }
-        writer.join().unwrap();
-        assert!(answers.next().is_none() && python.wait().unwrap().success());
-        compared
-    }
-
-    /// Run by hand, a few minutes with `--release`, and it needs `python3`:
-    /// `cargo test --release -p alpine-domain --lib -- --ignored --nocapture python`.
-    #[test]
-    #[ignore = "compares some sixty million numbers with a running CPython"]
-    fn every_float_prints_as_cpython_prints_it() {
-        // SplitMix64: every magnitude, sign and subnormal is as likely as its bit patterns.
-        let mut state = 1_u64;
-        let mut random = move || {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mixed ^ (mixed >> 31)
-        };
-        let doubles = std::iter::from_fn(move || Some(f64::from_bits(random())));
-        let compared = compare(doubles.filter(|value| value.is_finite()).take(10_000_000));
-        println!("{compared} doubles of all magnitudes are equal");
-        for (from, to) in [(10.0_f32, 100.0_f32), (100.0, 256.0), (512.0, 1_024.0)] {
-            let values = (from.to_bits()..to.to_bits()).map(|bits| f64::from(f32::from_bits(bits)));
-            println!("{} float32 from {from} to {to} are equal", compare(values));
-        }
     }
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::redis::{CODE, Namespace, Purpose};
 
 /// Names the version of the format.
-const MAGIC: &[u8; 8] = b"alpine-4";
+pub(super) const MAGIC: &[u8; 8] = b"alpine-4";
 const HEADER: usize = MAGIC.len() + 4 * 8 + 3 * 4;
 
 /// A decoded entry. Its times are by the clock of the instance that wrote it.

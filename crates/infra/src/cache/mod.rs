@@ -25,6 +25,8 @@ mod adapter;
 mod encoding;
 mod engine;
 mod entry;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod generations;
 mod loading;
 mod negative;

@@ -12,6 +12,8 @@
 mod caller_id;
 mod caller_table;
 mod debit_script;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod memory_limiter;
 mod pending_debit;
 mod policy_counts;

@@ -66,7 +66,7 @@ impl Namespace {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn of_test(database: u128) -> Self {
         Self::new("alpine", b"a secret of the tests", DatabaseId::new(database))
     }

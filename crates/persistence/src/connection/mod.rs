@@ -1,6 +1,8 @@
 //! Opening a connection: the URL's scheme decides, and every connection is set up the same way.
 
 mod any;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod postgres_url;
 mod url;
 

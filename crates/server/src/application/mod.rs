@@ -165,6 +165,12 @@ impl Application {
         self.metrics_address
     }
 
+    /// What the surface is built from, for fuzz targets that send requests without sockets.
+    #[cfg(fuzzing)]
+    pub fn state(&self) -> web::Data<AppState> {
+        self.state.clone()
+    }
+
     /// The use cases behind the surface.
     pub const fn core(&self) -> &Arc<Core> {
         &self.core

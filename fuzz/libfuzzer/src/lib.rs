@@ -1,0 +1,1 @@
+//! Nothing of its own: what is used is the dependency, as compiled.
