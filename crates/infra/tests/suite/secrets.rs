@@ -64,8 +64,8 @@ fn what_was_issued_is_verified_until_it_ends() {
     }
     assert!(tokens.verify(&token, at(1_899)).is_ok());
     assert!(tokens.verify(&token, at(1_900)).is_err());
-    assert!(tokens.verify(&token, at(900)).is_err());
-    assert!(tokens.verify(&token, at(1_500)).is_ok());
+    // Issued in the future, by a clock that was set back since, or by another instance's.
+    assert!(tokens.verify(&token, at(900)).is_ok());
     let never = TokenSettings { verified_cache: 0, ..TokenSettings::default() };
     let forgetful = SignedTokens::new(SigningKey::new(SECRET).unwrap(), never);
     assert!(forgetful.verify(&token, at(1_500)).is_ok());
@@ -110,7 +110,6 @@ fn odd_payloads_are_refused_even_with_our_signature() {
         (r#""exp":1900"#, r#""exp":9223372036854775807"#),
         (r#""exp":1900"#, r#""exp":999999999999999999999999"#),
         (r#""exp":1900"#, r#""exp":1400"#),
-        (r#""iat":1000"#, r#""iat":1800"#),
         (r#""iss":"alpine""#, r#""iss":"other""#),
         (r#""aud":"alpine-api""#, r#""aud":"other""#),
         (r#""aud":"alpine-api""#, r#""aud":["alpine-api","other"]"#),
