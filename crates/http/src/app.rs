@@ -54,9 +54,8 @@ struct Mounted {
     handler: Handler,
 }
 
-/// An application: the routes of `table` behind every layer. [`routes::table`](crate::routes::table) has all
-/// of them, [`routes::metrics_table`](crate::routes::metrics_table) those for a port of their own that the
-/// outside does not reach.
+/// An application: the routes of `table` behind every layer. [`routes::table`] has all of them,
+/// [`routes::metrics_table`] those for a port of their own that the outside does not reach.
 ///
 /// Call it once per worker with clones of one state.
 #[expect(clippy::needless_pass_by_value, reason = "an application is made from its own handle")]

@@ -23,7 +23,7 @@ pub struct HttpSettings {
     /// Which pages of other origins may call.
     pub cors: CorsSettings,
     /// Whether `/metrics` is served here, beside the API; otherwise only by
-    /// [`routes::metrics_table`](crate::routes::metrics_table).
+    /// [`metrics_table`](crate::routes::metrics_table).
     pub serve_metrics: bool,
     /// Who may ask how often.
     pub limits: LimitSettings,

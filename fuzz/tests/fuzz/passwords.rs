@@ -106,9 +106,11 @@ fn is_read_as_libpq_reads_it(url: &str) {
     }
 }
 
-/// The value without zeros before a port.
+/// The value; ports as numbers, since a sign and zeros may stand before them.
 fn plain(name: &str, value: &[u8]) -> Vec<Vec<u8>> {
-    let digits = |port: &[u8]| port.iter().copied().skip_while(|byte| *byte == b'0').collect();
+    let number = |port: &[u8]| -> Option<u32> { str::from_utf8(port).ok()?.parse().ok() };
+    let digits =
+        |port: &[u8]| number(port).map_or(port.to_vec(), |port| port.to_string().into_bytes());
     if name == "port" {
         value.split(|byte| *byte == b',').map(digits).collect()
     } else {
@@ -137,6 +139,10 @@ fn with_other_secrets(url: &str, digits: bool) -> String {
 /// Where secrets stand: from the first colon behind the scheme to the last `@`, as people see it, which
 /// covers what libpq (to the first `@`) and the client of Redis take; and in parameters.
 fn secrets(url: &str) -> Vec<Range<usize>> {
+    // Parsers pass over controls and blanks, and over the case of a scheme.
+    let read: String = url.chars().filter(|c| *c > ' ').take("redis+unix:".len()).collect();
+    let read = read.to_ascii_lowercase();
+    let is_unix = read.starts_with("unix:") || read == "redis+unix:";
     let start = url.find("://").map_or(0, |at| at + 3);
     // A question mark before the first `@` belongs to the password.
     let behind = url.find('@').unwrap_or(0);
@@ -144,14 +150,14 @@ fn secrets(url: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for pair in url[query..].split('&') {
         let (name, value) = pair.split_once('=').unwrap_or(("", ""));
-        let is_ours = name == "pass" && url.contains("unix:");
+        let is_ours = name == "pass" && is_unix;
         if is_ours || ["password", "secret", "scram"].iter().any(|part| name.contains(part)) {
             let at = value.as_ptr() as usize - url.as_ptr() as usize;
             found.push(at..at + value.len());
         }
     }
     // Before its parameters, the address of a Unix socket is a file's.
-    if url.starts_with("unix:") || url.starts_with("redis+unix:") {
+    if is_unix {
         return found;
     }
     let is_in_value = |at: &usize| found.iter().any(|range| range.contains(at));
