@@ -29,7 +29,7 @@ const LONGEST_ROUND_TRIP: i64 = TOLERANCE;
 const WARN_EVERY: Duration = Duration::from_mins(1);
 
 /// Shows a steady clock plus an offset, which [`compare`](Self::compare) keeps right by the rules of
-/// [`Discipline`]: a step of the machine's wall clock changes nothing by itself.
+/// `Discipline`: a step of the machine's wall clock changes nothing by itself.
 pub struct DisciplinedClock {
     steady: Arc<dyn Clock>,
     wall: Arc<dyn Clock>,
