@@ -339,18 +339,7 @@ async fn a_port_for_operators_serves_nothing_else() {
 #[actix_web::test]
 async fn head_answers_like_get_without_a_body() {
     use std::io::{Read as _, Write as _};
-    let state = world().state;
-    let server = actix_web::HttpServer::new(move || {
-        crate::build(state.clone(), crate::routes::table(&state.settings))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(("127.0.0.1", 0))
-    .unwrap();
-    let address = server.addrs()[0];
-    let running = server.run();
-    let handle = running.handle();
-    actix_web::rt::spawn(running);
+    let (address, handle) = world().listen();
     let talk = move |method: &str| {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         let head =

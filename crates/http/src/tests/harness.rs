@@ -160,6 +160,20 @@ fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
 }
 
 impl World {
+    /// Serves every route on a port of loopback until the handle stops it.
+    pub(super) fn listen(&self) -> (std::net::SocketAddr, actix_web::dev::ServerHandle) {
+        let state = self.state.clone();
+        let server = actix_web::HttpServer::new(move || {
+            crate::build(state.clone(), crate::routes::table(&state.settings))
+        });
+        let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+        let address = server.addrs()[0];
+        let running = server.run();
+        let handle = running.handle();
+        actix_web::rt::spawn(running);
+        (address, handle)
+    }
+
     /// A producer with [`PRODUCER_KEY`] and a user with [`USER_KEY`].
     fn prepare(&self) {
         let at = self.clock.now();

@@ -130,18 +130,7 @@ async fn files_are_streamed_in_three_forms() {
 /// What arrives of a file whose rest cannot be read, over a real connection: its whole chunks.
 async fn broken_export(world: &World, token: &str, format: &str) -> String {
     use std::io::{Read as _, Write as _};
-    let state = world.state.clone();
-    let server = actix_web::HttpServer::new(move || {
-        crate::build(state.clone(), crate::routes::table(&state.settings))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(("127.0.0.1", 0))
-    .unwrap();
-    let address = server.addrs()[0];
-    let running = server.run();
-    let handle = running.handle();
-    actix_web::rt::spawn(running);
+    let (address, handle) = world.listen();
     let head = format!(
         "GET /api/v1/signals/export?format={format} HTTP/1.1\r\nHost: x\r\n\
          Authorization: Bearer {token}\r\nX-Request-Id: req-{format}\r\n\r\n"
