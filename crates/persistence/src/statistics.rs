@@ -257,6 +257,8 @@ fn symbols(
 ) -> Result<Vec<SymbolCounts>, Failure> {
     let rows: Vec<(String, i64, i64)> =
         released!(outcomes, outcomes::table.inner_join(signals::table), known, Awaited::on(conn))
+            // A signal that expired has no profit or loss, and proves nothing of its instrument.
+            .filter(outcomes::pnl_steps.is_not_null())
             .group_by(signals::symbol)
             .order(signals::symbol.asc())
             .limit(limit.into())

@@ -149,6 +149,11 @@ impl Follower {
         *self.state.borrow()
     }
 
+    /// Tells how far this instance has come, each time that this changes.
+    pub fn watch(&self) -> watch::Receiver<FollowState> {
+        self.state.clone()
+    }
+
     /// Brings the gauge of the age up to date; call it before metrics are read.
     pub fn measure(&self) {
         if let Some(age) = self.state().age() {

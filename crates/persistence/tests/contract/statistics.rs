@@ -1,7 +1,9 @@
 //! Statistics over closed signals.
 
+use std::time::Duration;
+
 use alpine_domain::{
-    signal::{PnlPercent, Released, SignalStore as _},
+    signal::{NewSignal, PnlPercent, Released, SignalStore as _},
     statistics::{Aggregates, LateOutcomes, PerformanceFilter, StatisticsStore as _, SymbolCounts},
 };
 
@@ -100,7 +102,10 @@ async fn symbols_are_counted(bed: Bed) {
     closed(&bed, "2", "AAPL", "101", 10).await;
     closed(&bed, "3", "AAPL", "101", 10).await;
     let argo = bed.producer().await;
-    bed.store(vec![signal(&argo, "open", 0)]).await;
+    let open = NewSignal { symbol: "TSLA".parse().unwrap(), ..signal(&argo, "open", 0) };
+    bed.store(vec![open]).await;
+    let day = Duration::from_hours(24);
+    assert_eq!(bed.signals.expire(at(100_000), day, &[], 10).await.unwrap().len(), 1);
     let symbols = bed.signals.symbols(late(), 10).await.unwrap();
     let record = |symbol: &str, closed_signals| SymbolCounts {
         symbol: symbol.parse().unwrap(),

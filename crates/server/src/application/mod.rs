@@ -20,7 +20,10 @@ use actix_web::{
 };
 use alpine_domain::ports::health::Probe;
 use alpine_http::{AppState, Freshness, Route, Services, routes};
-use alpine_infra::{events::Follower, redis::RedisProbe};
+use alpine_infra::{
+    events::{FollowState, Follower},
+    redis::RedisProbe,
+};
 use alpine_persistence::DatabaseProbe;
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -174,6 +177,11 @@ impl Application {
     /// The use cases behind the surface.
     pub const fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+
+    /// How far this instance has come in the event log.
+    pub fn follow_state(&self) -> watch::Receiver<FollowState> {
+        self.follower.watch()
     }
 
     /// Asks this application to end, once it runs.

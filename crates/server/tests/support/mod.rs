@@ -16,13 +16,13 @@ use alpine_domain::{
     Clock, Timestamp,
     time::{ManualClock, SystemClock},
 };
-use alpine_infra::MonotonicClock;
+use alpine_infra::{MonotonicClock, events::FollowState};
 use alpine_server::{
     application::{Application, Core, MoreRoutes, Ports, StopHandle, TimeSource},
     config::{Config, Sources, keep_generated_secrets, load},
 };
 use prometheus::Registry;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 #[allow(unused_imports, reason = "each test binary uses a part of the harness")]
 pub use client::{Answer, Client, SignedIn};
@@ -114,6 +114,8 @@ pub struct TestApp {
     pub core: Arc<Core>,
     /// The settings in force.
     pub config: Config,
+    /// How far this instance has come in the event log.
+    pub follow_state: watch::Receiver<FollowState>,
     /// The clock, if the test asked for one.
     pub clock: Option<Arc<ManualClock>>,
     stop: StopHandle,
@@ -275,6 +277,7 @@ impl Deployment {
             base: format!("http://{}", application.address()),
             core: application.core().clone(),
             config: loaded.config,
+            follow_state: application.follow_state(),
             clock: self.clock.clone(),
             stop: application.stop_handle(),
             running: Some(tokio::spawn(application.run())),
