@@ -31,6 +31,8 @@ use crate::{
 const OPERATIONS: usize = 400;
 /// Cases of each test, unless the environment says otherwise: 300 operations each on average.
 const CASES: u32 = 36;
+/// Attempts to make a failing case shorter, at most; `PROPTEST_MAX_SHRINK_ITERS` asks for fewer.
+const ATTEMPTS: u32 = 1_000;
 
 #[test]
 fn on_sqlite() {
@@ -55,12 +57,14 @@ fn run(backend: &Backend, instances: usize, cases: u32) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let failures = FileFailurePersistence::Direct("tests/model/regressions.txt");
+    let defaults = Config::default();
+    let attempts = defaults.max_shrink_iters.min(ATTEMPTS);
     let mut runner = TestRunner::new(Config {
         cases: asked.unwrap_or(cases),
         failure_persistence: Some(Box::new(failures)),
         // `shortest` does it in fewer attempts: it knows where a case failed.
         max_shrink_iters: 0,
-        ..Config::default()
+        ..defaults
     });
     let fails =
         |operations: &[Operation]| runtime.block_on(failure(backend, instances, operations));
@@ -70,7 +74,7 @@ fn run(backend: &Backend, instances: usize, cases: u32) {
     match result {
         Ok(()) => {}
         Err(TestError::Fail(_, operations)) => {
-            let (operations, why) = shortest(operations, fails);
+            let (operations, why) = shortest(operations, attempts, fails);
             let lines: Vec<String> = operations.iter().map(|one| format!("{one:?}")).collect();
             panic!("{why}\nafter these:\n{}", lines.join("\n"));
         }
@@ -93,9 +97,11 @@ async fn failure(
     None
 }
 
-/// As few operations as still fail: takes out ever smaller pieces of what comes before the failure.
+/// As few operations as still fail: takes out ever smaller pieces of what comes before the failure, in so
+/// many attempts at most.
 fn shortest(
     mut operations: Vec<Operation>,
+    mut attempts: u32,
     fails: impl Fn(&[Operation]) -> Option<(usize, String)>,
 ) -> (Vec<Operation>, String) {
     let Some((n, mut why)) = fails(&operations) else {
@@ -105,7 +111,8 @@ fn shortest(
     let mut piece = operations.len() / 2;
     while piece > 0 {
         let mut start = 0;
-        while start < operations.len() {
+        while start < operations.len() && attempts > 0 {
+            attempts -= 1;
             let end = (start + piece).min(operations.len());
             let mut fewer = operations.clone();
             fewer.drain(start..end);
