@@ -195,6 +195,11 @@ impl ManualClock {
     pub fn advance(&self, span: Duration) {
         self.0.fetch_add(micros_of(span), std::sync::atomic::Ordering::SeqCst);
     }
+
+    /// Sets the clock back by `span`.
+    pub fn set_back(&self, span: Duration) {
+        self.0.fetch_sub(micros_of(span), std::sync::atomic::Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {

@@ -162,3 +162,22 @@ impl VisibilityPolicy {
         signal.content.confidence.percent() >= self.premium_from
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sees_everything_at_once_asks_at_no_instant() {
+        let (policy, now) = (VisibilityPolicy::default(), Timestamp::from_seconds(1_000_000));
+        let elite = Viewer::Subscriber(Tier::Elite);
+        for viewer in [elite, Viewer::Admin] {
+            assert_eq!(policy.view(viewer).as_of(now), Timestamp::MAX);
+            assert_eq!(policy.released(viewer, now), Released::all(Timestamp::MAX));
+        }
+        let late = now.earlier(policy.anonymous.delay);
+        assert!(late < now);
+        assert_eq!(policy.view(Viewer::Anonymous).as_of(now), late);
+        assert_eq!(policy.released(Viewer::Anonymous, now).others_as_of, late);
+    }
+}

@@ -379,6 +379,30 @@ mod tests {
         assert_eq!(bench.shown(), 1_007);
     }
 
+    /// By the settings of the default file: a minute until it is followed, ten more until it is believed.
+    #[tokio::test]
+    async fn five_minutes_either_way_are_followed_after_a_minute() {
+        for step in [300, -300] {
+            let settings = ClockSettings::default();
+            assert_eq!(settings.hold, Duration::from_mins(1));
+            assert_eq!(settings.settle, Duration::from_mins(10));
+            let bench = Bench::new(settings.hold.as_secs(), settings.settle.as_secs());
+            bench.compare().await;
+            let at = async |passed: i64| {
+                bench.set(1_000 + passed, 1_000 + step + passed, 1_000 + step + passed);
+                bench.compare().await;
+                (bench.shown() - 1_000 - passed, bench.clock.agreed_now().is_some())
+            };
+            for passed in 1..=60 {
+                assert_eq!(at(passed).await, (0, false), "{step}, {passed}");
+            }
+            for passed in 61..=660 {
+                assert_eq!(at(passed).await, (step, false), "{step}, {passed}");
+            }
+            assert_eq!(at(661).await, (step, true), "{step}");
+        }
+    }
+
     #[tokio::test]
     async fn comparisons_that_stopped_agree_on_nothing() {
         let bench = Bench::new(60, 1);

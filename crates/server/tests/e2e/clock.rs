@@ -29,7 +29,10 @@ use tracing::{
 };
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-use crate::support::{Backend, Client, Options, SignalBody, SignedIn, TestApp, backends};
+use crate::{
+    alpine::Alpine,
+    support::{Backend, Client, Options, SignalBody, SignedIn, TestApp, backends},
+};
 
 const MINUTE: i64 = 60;
 const DAY: i64 = 86_400;
@@ -143,7 +146,8 @@ impl Load {
             )),
             tokio::spawn(read(stop.clone(), bases.clone(), app.client())),
         ];
-        let producer = tokio::spawn(push(stop.clone(), bases, producer, id));
+        let reader = app.client().with_token(&signed_in.access_token);
+        let producer = tokio::spawn(push(stop.clone(), bases, producer, reader, id));
         Self { stop, producer, others }
     }
 
@@ -169,19 +173,23 @@ async fn pushed(producer: &Client, body: String) -> String {
     stored["alpine_signal_id"].to_string().trim_matches('"').to_owned()
 }
 
-/// Pushes one signal after the other; says their ids.
+/// Pushes one signal after the other, each of which a reader without delay sees at once; says their ids.
 async fn push(
     stop: Arc<AtomicBool>,
     bases: Vec<String>,
     producer: Client,
+    reader: Client,
     first: String,
 ) -> Vec<String> {
     let mut ids = vec![first];
     while !stop.load(Ordering::SeqCst) {
         let number = ids.len();
-        let producer = producer.at(&bases[number % bases.len()]);
+        let base = &bases[number % bases.len()];
         let body = SignalBody::new(&format!("SIG-{number}"), "72.5").to_json();
-        ids.push(pushed(&producer, body).await);
+        let id = pushed(&producer.at(base), body).await;
+        let latest = reader.at(base).get("signals/latest?limit=1").await.expect(200);
+        assert_eq!(latest[0]["id"], id.as_str(), "it is not in sight: {latest}");
+        ids.push(id);
         sleep(Duration::from_millis(20)).await;
     }
     ids
@@ -311,6 +319,7 @@ async fn differs_for_long(host: Host) {
     let app = host.start("2s").await;
     let load = Load::start(&[&app]).await;
     until_agreed(&app).await;
+    let mut tokens = Vec::new();
     for step in [5 * MINUTE, 0, -5 * MINUTE, 0] {
         host.wall.step_to(step);
         if host.is_reference() {
@@ -321,6 +330,11 @@ async fn differs_for_long(host: Host) {
             assert_eq!(wrong_by(&app), 0);
             let agreed = app.core.ports.agreed_time.agreed_now();
             assert_eq!(agreed.is_some(), step == 0);
+        }
+        // Those that were issued before a step are good after it, in their future or not.
+        tokens.push(app.client().sign_in("elite@example.com").await.access_token);
+        for token in &tokens {
+            app.client().with_token(token).get("auth/me").await.expect(200);
         }
     }
     let steps = if host.is_reference() { 4 } else { 0 };
@@ -357,6 +371,24 @@ async fn who_signed_out_stays_out_when_the_clock_is_set_back() {
         // 503: there is one more revocation than the list holds, and unknown ones may be that one.
         assert!(seen.iter().all(|status| matches!(status, 401 | 503)), "{host:?}: {seen:?}");
     }
+}
+
+/// Signed out where the time in use is a second behind that of the instance that issued the token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_outlives_a_token_that_another_clock_issued() {
+    Alpine::on_every_back_end(async |alpine| {
+        let ada = alpine.app.client().sign_up("ada@example.com").await;
+        let client = alpine.app.client().with_token(&ada.access_token);
+        let second = Duration::from_secs(1);
+        alpine.clock.set_back(second);
+        client.post("auth/logout", &json!({})).await.expect(200);
+        let life = alpine.app.config.accounts.access_ttl;
+        alpine.clock.advance(life + second / 2);
+        assert_eq!(client.get("auth/me").await.status, 401);
+        let last = alpine.app.core.stores.events.read_after(0, 100).await.unwrap();
+        assert!(last.iter().any(|event| event.kind == "session_revoked"), "{last:?}");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
