@@ -153,7 +153,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
 }
 
 /// Waits where a test cannot: on a thread with a runtime of its own.
-fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
+pub(super) fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
     thread::scope(|scope| {
         scope.spawn(|| actix_web::rt::System::new().block_on(work)).join().unwrap()
     })
@@ -294,7 +294,7 @@ pub(super) fn assert_problem(answer: &Answer, status: StatusCode, slug: &str) {
     assert!(document["errors"].is_array());
 }
 
-fn signal(number: usize, at: Timestamp) -> NewSignal {
+pub(super) fn signal(number: usize, at: Timestamp) -> NewSignal {
     let hash: VerificationHash = "a".repeat(64).parse().unwrap();
     NewSignal {
         producer: ProducerId::new(1),

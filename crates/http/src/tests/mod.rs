@@ -9,3 +9,4 @@ mod parameters;
 mod problems;
 mod routes;
 mod signals;
+mod two_questions;

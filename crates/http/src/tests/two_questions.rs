@@ -1,0 +1,391 @@
+//! Two questions, two answers: every parameter of every GET route, and everybody who may ask, over records
+//! in which each makes a difference. What is asked for second is not answered with what the cache holds
+//! of the first.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use actix_web::http::Method;
+use alpine_domain::{
+    account::{Role, Tier},
+    ports::cache::ResponseCache as _,
+    signal::{NewOutcome, SignalId, SignalReader as _},
+};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::harness::{Answer, World, bearer, get, post, signal, wait, world};
+use crate::{
+    HttpSettings,
+    doc::Extra,
+    endpoint::{Access, Endpoint},
+    routes,
+};
+
+/// What happened, oldest first: the name, minutes before the question, instrument, direction, confidence in
+/// percent, strategy, and how it ended: minutes before the question, profit in percent of the entry. Profits
+/// are powers of two, so that a sum names its parts. E expired and is reported on afterwards.
+type Record =
+    (char, i64, &'static str, &'static str, &'static str, &'static str, Option<(i64, i64)>);
+
+const DAY: i64 = 24 * 60;
+#[rustfmt::skip]
+const RECORDS: &[Record] = &[
+    ('A', 40 * DAY, "MSFT", "SELL", "96", "momentum", Some((39 * DAY, 1))),
+    ('B',  5 * DAY, "AAPL", "BUY",  "70", "momentum", None),
+    ('C',  4 * DAY, "MSFT", "SELL", "97", "momentum", None),
+    ('D',  3 * DAY, "AAPL", "BUY",  "80", "breakout", Some((2 * DAY, 2))),
+    ('E', 46 * 60,  "AAPL", "BUY",  "82", "scalping", Some((12 * 60, 4))),
+    ('F', 20 * 60,  "AAPL", "BUY",  "90", "momentum", None),
+    ('H', 18 * 60,  "MSFT", "BUY",  "70", "momentum", Some((5, 8))),
+    ('I', 17 * 60,  "MSFT", "BUY",  "90", "momentum", Some((5, 16))),
+    ('J', 16 * 60,  "MSFT", "BUY",  "97", "momentum", Some((5, 32))),
+    ('G', 1,        "AAPL", "SELL", "60", "momentum", None),
+];
+
+/// A route, a parameter of it, and what is answered to some of its values; an empty one is not sent. `@F`
+/// stands for the id of F, `@@F` for the cursor behind it. Who asks is an administrator.
+type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    ("latest_signals", "limit", &[("", "GFCB"), ("1", "G"), ("2", "GF")]),
+    ("latest_signals", "premium_only", &[("false", "GFCB"), ("true", "FC")]),
+    ("latest_signals", "symbol", &[("", "GFCB"), ("AAPL", "GFB"), ("MSFT", "C")]),
+
+    ("subscribed_signals", "limit", &[("", "GFCB"), ("1", "G"), ("2", "GF")]),
+    ("subscribed_signals", "offset", &[("", "GFCB"), ("1", "FCB"), ("2", "CB")]),
+    ("subscribed_signals", "cursor", &[("", "GFCB"), ("@@F", "CB"), ("@@C", "B")]),
+    ("subscribed_signals", "premium_only", &[("false", "GFCB"), ("true", "FC")]),
+    ("subscribed_signals", "symbol", &[("", "GFCB"), ("AAPL", "GFB"), ("MSFT", "C")]),
+    ("subscribed_signals", "action", &[("", "GFCB"), ("BUY", "FB"), ("SELL", "GC")]),
+    ("subscribed_signals", "min_confidence", &[("", "GFCB"), ("65", "FCB"), ("95", "C")]),
+
+    ("live_signals", "limit", &[("", "GFCB"), ("1", "G"), ("2", "GF")]),
+
+    ("signal_history", "limit", &[("", "GJIHFEDCB"), ("1", "G"), ("3", "GJI")]),
+    ("signal_history", "days", &[("", "GJIHFEDCB"), ("1", "GJIHF"), ("2", "GJIHFE"), ("365", "GJIHFEDCBA")]),
+    ("signal_history", "period", &[("", "GJIHFEDCB"), ("1d", "GJIHF"), ("2d", "GJIHFE"), ("365d", "GJIHFEDCBA")]),
+    ("signal_history", "symbol", &[("", "GJIHFEDCB"), ("AAPL", "GFEDB"), ("MSFT", "JIHC")]),
+    ("signal_history", "status", &[("", "GJIHFEDCB"), ("open", "GFCB"), ("closed", "JIHD"), ("expired", "E")]),
+
+    ("export_signals", "format", &[("csv", "text/csv GJIHFEDCB"), ("json", "application/json GJIHFEDCB"), ("ndjson", "application/x-ndjson GJIHFEDCB")]),
+    ("export_signals", "days", &[("", "text/csv GJIHFEDCB"), ("1", "text/csv GJIHF"), ("365", "text/csv GJIHFEDCBA")]),
+    ("export_signals", "period", &[("", "text/csv GJIHFEDCB"), ("1d", "text/csv GJIHF"), ("365d", "text/csv GJIHFEDCBA")]),
+
+    ("find_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
+
+    ("performance_stats", "symbol", &[("", "5: 59"), ("AAPL", "1: 2"), ("MSFT", "4: 57")]),
+    ("performance_stats", "strategy", &[("", "5: 59"), ("momentum", "4: 57"), ("breakout", "1: 2")]),
+    ("performance_stats", "days", &[("", "5: 59"), ("30", "4: 58"), ("1", "3: 56")]),
+    ("performance_stats", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
+    ("performance_stats", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
+
+    ("equity_curve", "symbol", &[("", "5: 59"), ("AAPL", "1: 2"), ("MSFT", "4: 57")]),
+    ("equity_curve", "strategy", &[("", "5: 59"), ("momentum", "4: 57"), ("breakout", "1: 2")]),
+    ("equity_curve", "days", &[("", "5: 59"), ("30", "4: 58"), ("1", "3: 56")]),
+    ("equity_curve", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
+    ("equity_curve", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
+
+    ("docs_file", "{file:.*}", &[("index.html", "text/html"), ("swagger-ui.css", "text/css")]),
+    ("problem_kind", "{kind}", &[("not-found", "not-found"), ("invalid", "invalid"), ("x", "404")]),
+];
+
+/// Who asks. Ada and Bob are two users of one tier; Bob has an API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    Free,
+    Starter,
+    Pro,
+    Ada,
+    Bob,
+    Admin,
+}
+use Who::{Ada, Admin, Bob, Free, Nobody, Pro, Starter};
+
+/// A route, the part of its path that is a parameter, and what each caller is told.
+type CallerRow = (&'static str, &'static str, &'static [(Who, &'static str)]);
+
+#[rustfmt::skip]
+const CALLERS: &[CallerRow] = &[
+    ("latest_signals", "", &[(Nobody, "HB"), (Free, "HB"), (Starter, "GB"), (Pro, "GFB"), (Ada, "GFCB"), (Bob, "GFCB"), (Admin, "GFCB")]),
+    ("subscribed_signals", "", &[(Nobody, "401"), (Free, "HB"), (Starter, "GB"), (Pro, "GFB"), (Ada, "GFCB"), (Admin, "GFCB")]),
+    ("live_signals", "", &[(Nobody, "401"), (Free, "HB"), (Starter, "GB"), (Pro, "GFB"), (Ada, "GFCB"), (Admin, "GFCB")]),
+    ("signal_history", "", &[(Nobody, "401"), (Free, "HEDB"), (Starter, "GHEDB"), (Pro, "GIHFEDB"), (Ada, "GJIHFEDCB")]),
+    ("export_signals", "", &[(Nobody, "401"), (Free, "text/csv HEDB"), (Starter, "text/csv GHEDB"), (Pro, "text/csv GIHFEDB"), (Ada, "text/csv GJIHFEDCB")]),
+    ("find_signal", "@G", &[(Nobody, "401"), (Free, "404"), (Starter, "G")]),
+    ("find_signal", "@F", &[(Free, "404"), (Starter, "404"), (Pro, "F"), (Admin, "F")]),
+    ("find_signal", "@C", &[(Pro, "404"), (Ada, "C"), (Admin, "C")]),
+    ("performance_stats", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
+    ("equity_curve", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
+    ("symbols", "", &[(Nobody, "AAPL 1 MSFT 1"), (Starter, "AAPL 1 MSFT 2"), (Pro, "AAPL 1 MSFT 3"), (Ada, "AAPL 1 MSFT 4")]),
+    ("me", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
+    ("profile", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
+    ("list_api_keys", "", &[(Nobody, "401"), (Pro, "403"), (Ada, ""), (Bob, "a script of Bob"), (Admin, "")]),
+];
+
+struct Scene {
+    world: World,
+    tokens: Vec<(Who, String)>,
+    ids: Vec<(char, SignalId)>,
+}
+
+async fn scene() -> Scene {
+    let world = world();
+    let tiers = [
+        (Free, Tier::Free),
+        (Starter, Tier::Starter),
+        (Pro, Tier::Pro),
+        (Ada, Tier::Elite),
+        (Bob, Tier::Elite),
+    ];
+    let mut tokens: Vec<_> =
+        tiers.into_iter().map(|(who, tier)| (who, world.token(tier, Role::User))).collect();
+    tokens.push((Admin, world.token(Tier::Free, Role::Admin)));
+    let ids = RECORDS.iter().map(|record| (record.0, happened(&world, record))).collect();
+    let scene = Scene { world, tokens, ids };
+    let key = post("/api/v1/users/api-keys", r#"{"name": "a script of Bob"}"#);
+    let bob = scene.token(Bob).unwrap();
+    assert_eq!(scene.world.send(key.insert_header(bearer(bob))).await.status, 201);
+    scene
+}
+
+/// Stores one record in its own time, so that the next one can be newer.
+fn happened(world: &World, record: &Record) -> SignalId {
+    let (name, minutes, symbol, action, confidence, strategy, end) = *record;
+    let ago = |minutes: i64| {
+        let span = Duration::from_secs(60 * u64::try_from(minutes).unwrap());
+        alpine_domain::Clock::now(&*world.clock).earlier(span)
+    };
+    let mut content = signal(u8::try_from(name).unwrap().into(), ago(minutes));
+    content.symbol = symbol.parse().unwrap();
+    content.action = action.parse().unwrap();
+    content.entry_price = "100".parse().unwrap();
+    content.target_price = None;
+    content.confidence = confidence.parse().unwrap();
+    content.strategy = Some(strategy.parse().unwrap());
+    let rise = if action == "BUY" { 1 } else { -1 };
+    let outcome = end.map(|(minutes, profit)| NewOutcome {
+        producer: content.producer,
+        external_id: content.external_id.clone(),
+        exit_price: (100 + rise * profit).to_string().parse().unwrap(),
+        exit_timestamp: ago(minutes).to_string(),
+        exited_at: ago(minutes),
+        status: None,
+        recorded_at: ago(minutes),
+    });
+    wait(async {
+        world.stores.signals.accept(vec![content]).await.unwrap();
+        if name == 'E' {
+            let horizons = [(strategy.parse().unwrap(), Duration::from_hours(1))];
+            let never = Duration::from_hours(24 * 3_650);
+            world.stores.signals.expire(ago(DAY), never, &horizons, 10).await.unwrap();
+        }
+        if let Some(outcome) = outcome {
+            world.stores.signals.record_outcome(outcome).await.unwrap();
+        }
+        let external = format!("SIG-{}", u32::from(name)).parse().unwrap();
+        let producer = alpine_domain::producer::ProducerId::new(1);
+        world.reader.find_external(producer, &external).await.unwrap().unwrap().id
+    })
+}
+
+impl Scene {
+    fn token(&self, who: Who) -> Option<&String> {
+        self.tokens.iter().find(|(other, _)| *other == who).map(|(_, token)| token)
+    }
+
+    /// A value with the ids in it.
+    fn value(&self, text: &str) -> String {
+        let Some(name) = text.chars().last().filter(|_| text.starts_with('@')) else {
+            return text.to_owned();
+        };
+        let (_, id) = self.ids.iter().find(|(other, _)| *other == name).unwrap();
+        if !text.starts_with("@@") {
+            return id.to_string();
+        }
+        let found = wait(self.world.reader.find(*id)).unwrap().unwrap();
+        alpine_domain::page::Cursor { created_at: found.content.created_at, id: *id }.to_string()
+    }
+
+    async fn ask(&self, who: Who, path: &str) -> Answer {
+        let request = get(path);
+        let request = match self.token(who) {
+            Some(token) => request.insert_header(bearer(token)),
+            None => request,
+        };
+        self.world.send(request).await
+    }
+
+    /// What the answer says, in short: names of signals, sums of profits, or the status of a problem.
+    fn told(&self, route: &str, answer: &Answer) -> String {
+        if answer.status != 200 {
+            return answer.status.to_string();
+        }
+        let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+        match route {
+            "docs_file" => media_type.to_owned(),
+            "export_signals" => {
+                let text = String::from_utf8_lossy(&answer.body).into_owned();
+                let mut found: Vec<_> = self
+                    .ids
+                    .iter()
+                    .filter_map(|(name, id)| Some((text.find(&id.to_string())?, *name)))
+                    .collect();
+                found.sort_unstable();
+                let names: String = found.into_iter().map(|(_, name)| name).collect();
+                format!("{media_type} {names}")
+            }
+            _ => self.told_in_json(route, &answer.json()),
+        }
+    }
+
+    fn told_in_json(&self, route: &str, json: &Value) -> String {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let name = |value: &Value| {
+            let id = text(value.get("id").or_else(|| value.get("signal_id")).unwrap());
+            self.ids.iter().find(|(_, other)| other.to_string() == id).unwrap().0
+        };
+        match route {
+            "performance_stats" => {
+                let trades = json["total_trades"].as_u64().unwrap();
+                let mean = json["mean_return_pct"].as_f64().unwrap();
+                let trades_in_sum = f64::from(u32::try_from(trades).unwrap());
+                format!("{trades}: {}", (mean * trades_in_sum).round())
+            }
+            "equity_curve" => {
+                let last = json["points"].as_array().unwrap().last().unwrap();
+                format!("{}: {}", json["total_points"], last["cumulative_pct"].as_f64().unwrap())
+            }
+            "symbols" => {
+                let counts = json["items"].as_array().unwrap().iter();
+                let counts =
+                    counts.map(|one| format!("{} {}", text(&one["symbol"]), one["closed_signals"]));
+                counts.collect::<Vec<_>>().join(" ")
+            }
+            "problem_kind" => text(&json["slug"]),
+            "me" | "profile" => text(&json["email"]),
+            "list_api_keys" => {
+                json["items"].as_array().unwrap().iter().map(|key| text(&key["name"])).collect()
+            }
+            "find_signal" => name(json).to_string(),
+            _ => {
+                let list = json.get("items").or_else(|| json.get("signals")).unwrap_or(json);
+                list.as_array().unwrap().iter().map(name).collect()
+            }
+        }
+    }
+
+    /// Empties the cache, and the counts of requests, of which there are more than any limit admits.
+    fn forget(&self) {
+        self.world.cache.restart(&[]);
+        self.world.limiter.0.lock().unwrap().clear();
+    }
+}
+
+fn reads() -> Vec<Endpoint> {
+    let table = routes::table(&HttpSettings::default()).into_iter().map(|route| route.endpoint);
+    table.filter(|endpoint| endpoint.method == Method::GET).collect()
+}
+
+fn is_in_path(parameter: &str) -> bool {
+    parameter.starts_with('{')
+}
+
+/// Every parameter of the route: those of its path, in braces, and those of its query.
+fn parameters(endpoint: &Endpoint) -> Vec<String> {
+    let path = endpoint.path.split('/').filter(|part| is_in_path(part)).map(ToOwned::to_owned);
+    let query = endpoint.doc.map_or_else(Vec::new, |doc| doc().parameters);
+    path.chain(query.into_iter().map(|parameter| parameter.name.to_owned())).collect()
+}
+
+fn path(endpoint: &Endpoint, parameter: &str, value: &str) -> String {
+    let path = endpoint.canonical_path();
+    match (is_in_path(parameter), value) {
+        (true, _) => path.replace(parameter, value),
+        (false, "") => path,
+        (false, _) => format!("{path}?{parameter}={value}"),
+    }
+}
+
+fn endpoint(name: &str) -> Endpoint {
+    let found = reads().into_iter().find(|endpoint| endpoint.name == name);
+    found.unwrap_or_else(|| panic!("{name}: there is no such GET route"))
+}
+
+#[test]
+fn every_parameter_and_every_restricted_route_has_its_row() {
+    let known: BTreeSet<_> =
+        ROWS.iter().map(|(route, name, _)| format!("{route} {name}")).collect();
+    let described: BTreeSet<_> = reads()
+        .iter()
+        .flat_map(|endpoint| {
+            parameters(endpoint).into_iter().map(|name| format!("{} {name}", endpoint.name))
+        })
+        .collect();
+    assert_eq!(known, described, "ROWS are on the left, the route table is on the right");
+
+    let known: BTreeSet<_> = CALLERS.iter().map(|(route, ..)| *route).collect();
+    let restricted: BTreeSet<_> = reads()
+        .iter()
+        .filter(|endpoint| endpoint.access != Access::Public)
+        .map(|endpoint| endpoint.name)
+        .collect();
+    assert_eq!(known, restricted, "CALLERS are on the left, the route table is on the right");
+}
+
+#[actix_web::test]
+async fn another_value_gets_another_answer_from_the_cache_too() {
+    let scene = scene().await;
+    for (route, parameter, cases) in ROWS {
+        let endpoint = endpoint(route);
+        let is_cached = endpoint.doc.is_some_and(|doc| doc().extras.contains(&Extra::Validator));
+        let answers: BTreeSet<_> = cases.iter().map(|(_, expected)| expected).collect();
+        assert!(answers.len() > 1, "{route} {parameter}: all values get the same answer");
+        let mut bodies = Vec::new();
+        scene.forget();
+        for round in ["MISS", "HIT"] {
+            for (value, expected) in *cases {
+                let path = path(&endpoint, parameter, &scene.value(value));
+                let answer = scene.ask(Admin, &path).await;
+                assert_eq!(scene.told(route, &answer), *expected, "{round} of {path}");
+                if is_cached {
+                    assert_eq!(answer.header("x-cache"), round, "{path}");
+                }
+                // A problem names its request, so no two are equal.
+                bodies.push(if answer.status == 200 { answer.body } else { Bytes::new() });
+            }
+        }
+        let (loaded, cached) = bodies.split_at(cases.len());
+        assert_eq!(loaded, cached, "{route} {parameter}");
+        for ((value, _), body) in cases.iter().zip(loaded).filter(|(_, body)| !body.is_empty()) {
+            scene.forget();
+            let path = path(&endpoint, parameter, &scene.value(value));
+            assert_eq!(scene.ask(Admin, &path).await.body, *body, "{path} with an empty cache");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn another_caller_gets_their_own_answer_from_the_cache_too() {
+    let scene = scene().await;
+    for (route, value, cases) in CALLERS {
+        let endpoint = endpoint(route);
+        let parameter = if value.is_empty() { "" } else { "{id}" };
+        let path = path(&endpoint, parameter, &scene.value(value));
+        let answers: BTreeSet<_> = cases.iter().map(|(_, expected)| expected).collect();
+        assert!(answers.len() > 1, "{path}: all callers get the same answer");
+        scene.forget();
+        for round in ["first", "second"] {
+            for (who, expected) in *cases {
+                let answer = scene.ask(*who, &path).await;
+                assert_eq!(scene.told(route, &answer), *expected, "{round} {who:?} {path}");
+            }
+        }
+        for (who, expected) in cases.iter().rev() {
+            scene.forget();
+            let answer = scene.ask(*who, &path).await;
+            assert_eq!(scene.told(route, &answer), *expected, "{who:?} {path}, empty cache");
+        }
+    }
+}
