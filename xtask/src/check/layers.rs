@@ -7,12 +7,15 @@ use cargo_metadata::{DependencyKind, Metadata, PackageId};
 
 /// Which of our crates each of ours may name, in code or in tests.
 const TESTING: &str = "alpine-testing";
+const MEMORY: &str = "alpine-memory";
 const ALLOWED: &[(&str, &[&str])] = &[
     ("alpine-domain", &[]),
     ("alpine-http", &["alpine-domain"]),
     ("alpine-infra", &["alpine-domain"]),
     ("alpine-persistence", &["alpine-domain"]),
     ("alpine-server", &["alpine-domain", "alpine-http", "alpine-infra", "alpine-persistence"]),
+    // Every store over plain vectors: for tests, and never in what is shipped.
+    (MEMORY, &["alpine-domain"]),
     // The fault harness: below everything, and never in what is shipped.
     (TESTING, &[]),
     // The benchmark puts routes of its own beside the application's.
@@ -30,8 +33,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Which of our crates each of ours may name in tests besides. The surface is tested over the real stores:
-/// fakes of them would know nothing of filters, pages, transactions and events. Nothing of it is shipped.
-const IN_TESTS: &[(&str, &str)] = &[("alpine-http", "alpine-persistence")];
+/// fakes of them would know nothing of filters, pages, transactions and events. The use cases are tested over
+/// the stores in memory, which the contract suite of the databases holds to the same. Nothing of it is shipped.
+const IN_TESTS: &[(&str, &str)] = &[
+    ("alpine-http", "alpine-persistence"),
+    ("alpine-domain", MEMORY),
+    ("alpine-persistence", MEMORY),
+];
 
 /// What the domain must not reach, not even through something else.
 const OUTSIDE_THE_DOMAIN: &[&str] = &[

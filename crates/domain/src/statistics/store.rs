@@ -122,7 +122,7 @@ pub trait StatisticsStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<ClosedPoint>>;
 
-    /// Every instrument that has a closed signal, by name; at most `limit`.
+    /// Every instrument that has a closed signal with a profit or loss, by name; at most `limit`.
     async fn symbols(&self, released: Released, limit: u32) -> Result<Vec<SymbolCounts>>;
 
     /// When the first outcome after `after` was recorded, of the signals with at least this confidence

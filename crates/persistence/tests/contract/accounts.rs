@@ -11,9 +11,9 @@ use alpine_domain::{
     event::Event,
 };
 
-use crate::support::{Bed, at, new_account, on_both, random, rotation};
+use crate::support::{Bed, DatabaseBed, at, new_account, on_every, random, rotation};
 
-on_both!(
+on_every!(
     accounts_read_back_and_addresses_are_unique,
     profiles_change_and_an_address_starts_unverified,
     changes_of_tier_and_role_are_logged_and_admins_counted,
@@ -23,13 +23,15 @@ on_both!(
     ending_a_session_twice_changes_nothing,
     ending_all_sessions_raises_the_generation,
     revoking_everybodys_sessions_raises_every_generation,
-    sessions_of_a_release_without_generations_last_until_the_next_sign_out,
     an_account_knows_the_addresses_that_signed_in_to_it,
     the_last_used_token_may_be_sent_again_by_who_used_it_and_for_a_moment,
     many_tabs_that_refresh_at_once_hear_the_same,
     a_promotion_leaves_nothing_to_who_held_the_account_before,
     a_promotion_needs_a_proved_address,
-    what_was_proved_before_a_promotion_is_worth_nothing_after_it,
+    what_was_proved_before_a_promotion_is_worth_nothing_after_it;
+    databases:
+    there_are_no_other_tiers,
+    sessions_of_a_release_without_generations_last_until_the_next_sign_out,
 );
 
 /// A change to an address, proved by the password that every account of these tests has.
@@ -62,7 +64,7 @@ async fn accounts_read_back_and_addresses_are_unique(bed: Bed) {
 async fn profiles_change_and_an_address_starts_unverified(bed: Bed) {
     let ada = bed.user("ada@example.com").await;
     bed.user("bob@example.com").await;
-    bed.execute("UPDATE users SET is_verified = true").await.unwrap();
+    bed.verify(ada.id).await;
     let same = ProfileChange {
         full_name: Some("Ada King".parse().unwrap()),
         email: Some(to("ada@example.com")),
@@ -91,13 +93,17 @@ async fn changes_of_tier_and_role_are_logged_and_admins_counted(bed: Bed) {
     let account = account.unwrap();
     assert_eq!((account.tier, account.role), (Tier::Elite, Role::Admin));
     assert_eq!(bed.accounts.count_admins().await.unwrap(), 1);
-    bed.execute("UPDATE users SET is_active = false").await.unwrap();
+    bed.disable(ada.id).await;
     assert_eq!(bed.accounts.count_admins().await.unwrap(), 0);
     let rows = bed.events.read_after(0, 10).await.unwrap();
     assert_eq!(rows.len(), 1);
     let event = Event::from_payload(&rows[0].payload);
     assert_eq!(event, Some(Event::AccountChanged { user: ada.id }));
     assert_eq!((rows[0].recorded_at, rows[0].kind.as_str()), (at(1), "account_changed"));
+}
+
+async fn there_are_no_other_tiers(bed: DatabaseBed) {
+    bed.user("ada@example.com").await;
     assert!(bed.execute("UPDATE users SET tier = 'gold'").await.is_err());
 }
 
@@ -151,7 +157,7 @@ async fn expired_revoked_and_disabled_are_refused(bed: Bed) {
     let answer = bed.rotate("ended", "x", at(2), at(100)).await;
     assert_eq!(answer, Refreshed::Refused);
     bed.session(ada.id, "disabled").await;
-    bed.execute("UPDATE users SET is_active = false").await.unwrap();
+    bed.disable(ada.id).await;
     let answer = bed.rotate("disabled", "x", at(2), at(100)).await;
     assert_eq!(answer, Refreshed::Refused);
 }
@@ -219,7 +225,7 @@ async fn revoking_everybodys_sessions_raises_every_generation(bed: Bed) {
     assert!(matches!(answer, Refreshed::Rotated { .. }));
 }
 
-async fn sessions_of_a_release_without_generations_last_until_the_next_sign_out(bed: Bed) {
+async fn sessions_of_a_release_without_generations_last_until_the_next_sign_out(bed: DatabaseBed) {
     let ada = bed.user("ada@example.com").await;
     let bob = bed.user("bob@example.com").await;
     for token in ["a1", "a2", "a3"] {
@@ -327,16 +333,18 @@ async fn the_last_used_token_may_be_sent_again_by_who_used_it_and_for_a_moment(b
         }
     }
     // A session that ended, or a disabled account, repeats nothing.
-    for (token, end) in
-        [("s1", "UPDATE sessions SET revoked_at = 1"), ("t1", "UPDATE users SET is_active = false")]
-    {
-        bed.session(ada.id, token).await;
+    for (token, is_disabled) in [("s1", false), ("t1", true)] {
+        let session = bed.session(ada.id, token).await;
         let answer =
             bed.accounts.rotate_refresh(repeatable(token, &format!("{token}2"), 1, &home())).await;
         assert!(matches!(answer, Ok(Refreshed::Rotated { .. })), "{answer:?}");
-        bed.execute(end).await.unwrap();
+        if is_disabled {
+            bed.disable(ada.id).await;
+        } else {
+            bed.accounts.revoke_session(session, at(1), at(100)).await.unwrap();
+        }
         let answer = bed.accounts.rotate_refresh(repeatable(token, "z", 2, &home())).await.unwrap();
-        assert_eq!(answer, Refreshed::Refused, "{end}");
+        assert_eq!(answer, Refreshed::Refused, "{token}");
     }
 }
 
@@ -426,10 +434,10 @@ async fn a_promotion_needs_a_proved_address(bed: Bed) {
     let kept = bed.accounts.credentials(&eve.email).await.unwrap();
     assert_eq!(kept, Some((eve.clone(), "hash".to_owned())), "nothing happened");
     assert!(bed.kinds().await.is_empty());
-    bed.execute("UPDATE users SET is_verified = true").await.unwrap();
+    bed.verify(eve.id).await;
     let promoted = bed.accounts.promote(promotion("ops@example.com", AddressProof::Verified)).await;
     assert_eq!(promoted.unwrap().role, Role::Admin);
-    bed.execute("UPDATE users SET is_active = false").await.unwrap();
+    bed.disable(eve.id).await;
     let disabled = bed.accounts.promote(promotion("ops@example.com", AddressProof::Operator)).await;
     assert!(matches!(disabled, Err(Error::NotFound("account"))), "{disabled:?}");
 }

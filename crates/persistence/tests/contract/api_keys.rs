@@ -6,9 +6,9 @@ use alpine_domain::{
     error::ConflictKind,
 };
 
-use crate::support::{Bed, at, on_both, random};
+use crate::support::{Bed, at, on_every, random};
 
-on_both!(
+on_every!(
     keys_read_back_until_they_end,
     the_limit_holds_under_concurrent_creation,
     a_key_is_revoked_by_its_owner_only,

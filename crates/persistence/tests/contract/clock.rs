@@ -9,12 +9,12 @@ use alpine_domain::{
 };
 use alpine_persistence::ServerClock;
 
-use crate::support::{Bed, on_both};
+use crate::support::{DatabaseBed, on_both};
 
 on_both!(a_server_tells_its_time_and_a_file_has_none,);
 
 /// The server of the tests runs on this machine.
-async fn a_server_tells_its_time_and_a_file_has_none(bed: Bed) {
+async fn a_server_tells_its_time_and_a_file_has_none(bed: DatabaseBed) {
     let clock = ServerClock::of(&bed.database);
     assert_eq!(clock.is_some(), bed.is_postgres());
     let Some(clock) = clock else { return };

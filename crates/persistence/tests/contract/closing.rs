@@ -10,15 +10,12 @@ use std::{
 
 use alpine_domain::{
     AgreedTime, Error, Timestamp,
-    signal::{
-        Expiry, ExpiryEnd, ExpirySettings, Outcome, OutcomeRecorded, SignalReader as _,
-        SignalStatus, SignalStore as _, Strategy,
-    },
+    signal::{Expiry, ExpiryEnd, ExpirySettings, Outcome, OutcomeRecorded, SignalStatus, Strategy},
 };
 
-use crate::support::{Bed, at, on_both, outcome, signal};
+use crate::support::{Bed, at, on_every, outcome, signal};
 
-on_both!(
+on_every!(
     an_outcome_is_recorded_once,
     an_outcome_that_breaks_a_rule_leaves_no_trace,
     one_of_many_concurrent_outcomes_counts,
@@ -43,7 +40,7 @@ impl AgreedTime for AgreeTimes {
 fn expiry(bed: &Bed, max_expired_per_run: u32, agree: usize) -> Expiry {
     let time = Arc::new(AgreeTimes(AtomicUsize::new(agree)));
     let settings = ExpirySettings { max_expired_per_run, ..ExpirySettings::default() };
-    Expiry::new(Arc::new(bed.signals.clone()), time, settings)
+    Expiry::new(bed.signals.clone(), time, settings)
 }
 
 async fn a_run_of_expiry_is_bounded_and_the_next_one_goes_on(bed: Bed) {

@@ -13,7 +13,7 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 
-use crate::support::{Bed, at, signal};
+use crate::support::{DatabaseBed, at, signal};
 
 /// Events that are a day old, and fewer that are new.
 const OLD: u64 = 23_000;
@@ -26,8 +26,8 @@ struct Count {
 }
 
 /// A log with [`OLD`] and [`NEW`] rows, and a database of one connection, whose reads are counted.
-async fn long_log() -> Option<(Bed, Database)> {
-    let bed = Bed::postgres()?;
+async fn long_log() -> Option<(DatabaseBed, Database)> {
+    let bed = DatabaseBed::postgres()?;
     for (rows, seconds) in [(OLD, 0), (NEW, 86_400)] {
         let recorded_at = at(seconds).micros();
         let kinds = "(ARRAY['signal_published', 'signal_closed', 'session_revoked'])[1 + n % 3]";
@@ -44,7 +44,7 @@ async fn long_log() -> Option<(Bed, Database)> {
 }
 
 /// A pool of one connection, whose reads [`rows_read`] counts.
-fn one_connection(bed: &Bed) -> Database {
+fn one_connection(bed: &DatabaseBed) -> Database {
     bed.another(|settings| settings.pool_max = 1)
 }
 
@@ -90,7 +90,7 @@ async fn pruning_reads_what_it_deletes_and_little_more() {
 /// The newest instant is read from the end of an index.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepting_a_signal_reads_a_few_rows_of_those_that_are_there() {
-    let Some(bed) = Bed::postgres() else { return };
+    let Some(bed) = DatabaseBed::postgres() else { return };
     let argo = bed.producer().await;
     bed.store((0..3_000).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect()).await;
     bed.execute("ANALYZE; SELECT pg_stat_force_next_flush()").await.unwrap();

@@ -18,14 +18,14 @@ use diesel::{
     QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_types::BigInt,
 };
 
-use crate::support::{Bed, at, dawdle, on_both};
+use crate::support::{DatabaseBed, at, dawdle, on_both};
 
 on_both!(
     costly_reads_leave_connections_for_cheap_ones,
     a_list_without_an_index_waits_with_the_costly_ones,
 );
 
-async fn costly_reads_leave_connections_for_cheap_ones(bed: Bed) {
+async fn costly_reads_leave_connections_for_cheap_ones(bed: DatabaseBed) {
     let database = bed.another(|settings| {
         (settings.pool_max, settings.pool_costly) = (4, 2);
         settings.costly_timeout = Duration::from_millis(500);
@@ -77,7 +77,7 @@ struct Count {
 }
 
 /// Statements of this database that run and sleep.
-async fn sleeping(bed: &Bed) -> i64 {
+async fn sleeping(bed: &DatabaseBed) -> i64 {
     bed.database
         .read("test", |conn| {
             let AnyConnection::Postgres(conn) = conn else { panic!("not PostgreSQL") };
@@ -93,7 +93,7 @@ async fn sleeping(bed: &Bed) -> i64 {
 /// Ten callers hang up at once; their statements end at the server, and nobody else's does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn abandoned_statements_are_cancelled() {
-    let Some(bed) = Bed::postgres() else { return };
+    let Some(bed) = DatabaseBed::postgres() else { return };
     let patient = tokio::spawn({
         let database = bed.database.clone();
         async move { database.read("test", |conn| Ok(conn.batch_execute("SELECT pg_sleep(3)")?)).await }
@@ -137,7 +137,7 @@ async fn abandoned_statements_are_cancelled() {
 }
 
 /// Lists by what no index leads to take their turn with statistics; all others never wait for these.
-async fn a_list_without_an_index_waits_with_the_costly_ones(bed: Bed) {
+async fn a_list_without_an_index_waits_with_the_costly_ones(bed: DatabaseBed) {
     let database = bed.another(|settings| {
         (settings.pool_max, settings.pool_costly) = (4, 1);
         settings.costly_timeout = Duration::from_millis(50);
@@ -188,7 +188,7 @@ async fn a_list_without_an_index_waits_with_the_costly_ones(bed: Bed) {
 /// A statement that would run for minutes ends soon after its caller has gone, and the connection is good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abandoned_statement_ends_on_sqlite() {
-    let bed = Bed::sqlite();
+    let bed = DatabaseBed::sqlite();
     let database = bed.another(|settings| {
         (settings.pool_kept, settings.pool_max, settings.pool_costly) = (1, 1, 1);
         settings.costly_timeout = Duration::from_secs(10);

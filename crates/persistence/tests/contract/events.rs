@@ -10,24 +10,26 @@ use std::{
 
 use alpine_domain::{
     event::{CommitHandler, CommittedEvent, Event},
-    signal::{SignalId, SignalStore as _},
+    signal::SignalId,
 };
 
 use diesel::connection::SimpleConnection as _;
 
-use crate::support::{Bed, at, dawdle, on_both, outcome, signal};
+use crate::support::{Bed, DatabaseBed, at, dawdle, on_every, outcome, signal};
 
-on_both!(
+on_every!(
+    the_log_of_real_changes_is_read_and_pruned_like_any_other,
+    a_repetition_is_told_here_and_adds_nothing_to_the_log;
+    databases:
     rows_are_appended_with_their_change_or_not_at_all,
     a_follower_sees_every_row_once_and_in_order,
     pruning_takes_the_old_end_and_head_never_goes_back,
     the_newest_row_of_each_kind_is_found,
     the_handler_is_told_what_was_committed_with_its_numbers,
     the_handler_is_told_also_when_the_writer_has_gone_away,
-    a_repetition_is_told_here_and_adds_nothing_to_the_log,
 );
 
-async fn log(bed: &Bed, number: i64, seconds: i64) {
+async fn log(bed: &DatabaseBed, number: i64, seconds: i64) {
     let event = Event::SignalClosed { signal: SignalId::new(number), confidence: None };
     bed.database
         .write("test", move |unit| {
@@ -38,7 +40,7 @@ async fn log(bed: &Bed, number: i64, seconds: i64) {
         .unwrap();
 }
 
-async fn rows_are_appended_with_their_change_or_not_at_all(bed: Bed) {
+async fn rows_are_appended_with_their_change_or_not_at_all(bed: DatabaseBed) {
     assert_eq!(bed.events.head().await.unwrap(), 0);
     log(&bed, 1, 0).await;
     let failed = bed
@@ -54,7 +56,7 @@ async fn rows_are_appended_with_their_change_or_not_at_all(bed: Bed) {
     assert!(bed.events.read_after(head, 10).await.unwrap().is_empty());
 }
 
-async fn a_follower_sees_every_row_once_and_in_order(bed: Bed) {
+async fn a_follower_sees_every_row_once_and_in_order(bed: DatabaseBed) {
     const WRITERS: i64 = 8;
     const EACH: i64 = 25;
     let is_done = Arc::new(AtomicBool::new(false));
@@ -137,7 +139,7 @@ impl Notes {
     fn of(bed: &Bed) -> Arc<Self> {
         let notes = Arc::new(Self::default());
         let handler: Weak<dyn CommitHandler> = Arc::<Self>::downgrade(&notes);
-        bed.database.tell(handler);
+        bed.tell(handler);
         notes
     }
 
@@ -159,7 +161,7 @@ async fn logged(bed: &Bed, seq: i64) -> Vec<CommittedEvent> {
     rows.iter().map(|row| CommittedEvent { seq: row.seq, event: event(&row.payload) }).collect()
 }
 
-async fn the_handler_is_told_what_was_committed_with_its_numbers(bed: Bed) {
+async fn the_handler_is_told_what_was_committed_with_its_numbers(bed: DatabaseBed) {
     log(&bed, 1, 0).await;
     let before = bed.events.head().await.unwrap();
     let notes = Notes::of(&bed);
@@ -192,7 +194,7 @@ async fn the_handler_is_told_what_was_committed_with_its_numbers(bed: Bed) {
     assert!(told == logged(&bed, before).await, "other numbers than in the log");
 }
 
-async fn the_handler_is_told_also_when_the_writer_has_gone_away(bed: Bed) {
+async fn the_handler_is_told_also_when_the_writer_has_gone_away(bed: DatabaseBed) {
     let notes = Notes::of(&bed);
     let (begun, has_begun) = tokio::sync::oneshot::channel();
     let begun = Mutex::new(Some(begun));
@@ -267,7 +269,7 @@ async fn a_repetition_is_told_here_and_adds_nothing_to_the_log(bed: Bed) {
     assert_eq!(notes.take(), []);
 }
 
-async fn pruning_takes_the_old_end_and_head_never_goes_back(bed: Bed) {
+async fn pruning_takes_the_old_end_and_head_never_goes_back(bed: DatabaseBed) {
     for n in 0..10 {
         log(&bed, n, n * 10).await;
     }
@@ -281,7 +283,39 @@ async fn pruning_takes_the_old_end_and_head_never_goes_back(bed: Bed) {
     assert!(bed.events.head().await.unwrap() > head);
 }
 
-async fn the_newest_row_of_each_kind_is_found(bed: Bed) {
+/// The same, told by the stores' own changes.
+async fn the_log_of_real_changes_is_read_and_pruned_like_any_other(bed: Bed) {
+    assert_eq!((bed.events.head().await.unwrap(), bed.events.prune(at(9)).await.unwrap()), (0, 0));
+    let (argo, ada) = (bed.producer().await, bed.user("ada@example.com").await);
+    for seconds in [10, 20, 30] {
+        bed.accounts.revoke_all(ada.id, at(seconds)).await.unwrap();
+    }
+    bed.producers.disable(argo.id, at(25)).await.unwrap();
+    let rows = bed.events.read_after(0, 10).await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.kind.as_str(), row.recorded_at)).collect();
+    let (account, producers) = ("account_changed", "producers_changed");
+    let expected = [
+        (producers, at(0)),
+        (account, at(10)),
+        (account, at(20)),
+        (account, at(30)),
+        (producers, at(25)),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(bed.events.head().await.unwrap(), rows[4].seq);
+    assert_eq!(bed.events.read_after(rows[1].seq, 2).await.unwrap(), rows[2..4]);
+    let mut newest = bed.events.newest_of_each_kind().await.unwrap();
+    newest.sort_by_key(|row| row.seq);
+    assert_eq!(newest, rows[3..]);
+    // The last one is older than the one before it, which bounds what goes.
+    assert_eq!(bed.events.prune(at(20)).await.unwrap(), 2);
+    assert_eq!(bed.events.read_after(0, 10).await.unwrap(), rows[2..]);
+    assert_eq!(bed.events.prune(at(30)).await.unwrap(), 1);
+    assert_eq!(bed.events.prune(at(99)).await.unwrap(), 1, "the newest row stays");
+    assert_eq!(bed.events.read_after(0, 10).await.unwrap(), rows[4..]);
+}
+
+async fn the_newest_row_of_each_kind_is_found(bed: DatabaseBed) {
     assert!(bed.events.newest_of_each_kind().await.unwrap().is_empty());
     log(&bed, 1, 0).await;
     bed.database

@@ -11,7 +11,7 @@ use alpine_persistence::{Accounts, Database, DatabaseProbe, DatabaseSettings, Mi
 use alpine_testing::own_postgres;
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 
-use crate::support::{Bed, at, dawdle, new_account};
+use crate::support::{DatabaseBed, at, dawdle, new_account};
 
 /// A host that takes writes is looked for once a second; the rest is a busy machine's.
 const SOON: Duration = Duration::from_secs(10);
@@ -77,7 +77,7 @@ async fn fill(database: &Database) {
 /// read-only for as long as they live.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_opened_in_a_read_only_spell_do_not_outlive_it() {
-    let Some(bed) = Bed::postgres() else { return };
+    let Some(bed) = DatabaseBed::postgres() else { return };
     let user = bed.user("ada@example.com").await.id;
     let set = |state: &str| {
         let mut admin = PgConnection::establish(&bed.settings.url).unwrap();

@@ -11,7 +11,7 @@ use std::{
 use alpine_domain::Error;
 use alpine_persistence::{DatabaseSettings, Migrator, backup};
 
-use crate::support::Bed;
+use crate::support::DatabaseBed;
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -19,7 +19,7 @@ fn mode(path: &Path) -> u32 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_database_and_what_sqlite_puts_beside_it_are_private() {
-    let bed = Bed::sqlite();
+    let bed = DatabaseBed::sqlite();
     bed.user("ada@example.com").await;
     let file = bed.settings.url.strip_prefix("sqlite:").unwrap();
     for suffix in ["", "-wal", "-shm"] {
@@ -44,7 +44,7 @@ fn a_database_that_others_may_read_becomes_private() {
 
 #[test]
 fn a_copy_is_private_and_never_follows_a_link() {
-    let bed = Bed::sqlite();
+    let bed = DatabaseBed::sqlite();
     let folder = tempfile::tempdir().unwrap();
     let (copy, elsewhere) = (folder.path().join("copy.db"), folder.path().join("elsewhere"));
     symlink(&elsewhere, &copy).unwrap();

@@ -7,7 +7,7 @@ use alpine_domain::{
     page::{Cursor, Slice},
     signal::{
         Accepted, ExternalId, NewOutcome, OutcomeRecorded, Released, Signal, SignalId, SignalQuery,
-        SignalReader as _, SignalState, SignalStatus, SignalStore as _,
+        SignalReader as _, SignalState, SignalStatus,
     },
     statistics::{PerformanceFilter, StatisticsStore as _},
 };
@@ -15,13 +15,14 @@ use alpine_domain::{
 use alpine_persistence::{AnyConnection, Signals};
 use diesel::connection::{Connection as _, InstrumentationEvent};
 
-use crate::support::{Bed, at, on_both, outcome, signal};
+use crate::support::{Bed, DatabaseBed, at, on_every, outcome, signal};
 
-on_both!(
+on_every!(
     every_condition_filters,
     what_was_open_is_told_as_it_was,
     pages_follow_each_other_without_gap_or_overlap,
-    the_next_change_is_foreseen,
+    the_next_change_is_foreseen;
+    databases:
     a_row_that_cannot_be_read_is_left_out_and_counted,
     what_is_hidden_costs_a_late_reader_no_statement,
 );
@@ -156,7 +157,7 @@ async fn the_next_change_is_foreseen(bed: Bed) {
 const YEAR_0: i64 = -62_167_222_800_000_000;
 
 /// Plants a copy of `SIG-0` under another id, with one column set to what no signal can hold.
-async fn plant(bed: &Bed, id: &str, created_at: i64, column: &str, value: &str) {
+async fn plant(bed: &DatabaseBed, id: &str, created_at: i64, column: &str, value: &str) {
     let columns = "producer_id, symbol, action, entry_price, confidence, confidence_text, asset_type, \
                    signal_timestamp, signalled_at, hash, content_hash, is_simulated";
     let values = columns.replace(column, value);
@@ -168,7 +169,7 @@ async fn plant(bed: &Bed, id: &str, created_at: i64, column: &str, value: &str) 
     .unwrap();
 }
 
-async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
+async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: DatabaseBed) {
     let argo = bed.producer().await;
     let news: Vec<_> = (0..6).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect();
     let stored = bed.store(news.clone()).await;
@@ -256,7 +257,7 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: Bed) {
 }
 
 /// A pool of one connection, and the statements that ran on it since they were taken last.
-async fn watched(bed: &Bed) -> (Signals, Arc<Mutex<Vec<String>>>) {
+async fn watched(bed: &DatabaseBed) -> (Signals, Arc<Mutex<Vec<String>>>) {
     let database = bed.another(|settings| (settings.pool_kept, settings.pool_max) = (1, 1));
     let statements = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&statements);
@@ -291,7 +292,7 @@ async fn ask_everything(signals: &Signals, as_of: Timestamp, is_late: bool) {
 
 /// A reader who is late makes the same statements run, in the same order, whether something happened
 /// meanwhile or not: one more would show in the time of the answer.
-async fn what_is_hidden_costs_a_late_reader_no_statement(bed: Bed) {
+async fn what_is_hidden_costs_a_late_reader_no_statement(bed: DatabaseBed) {
     let argo = bed.producer().await;
     let with_confidence = |id: &str, seconds, confidence: &str| {
         let mut signal = signal(&argo, id, seconds);
@@ -326,7 +327,7 @@ async fn what_is_hidden_costs_a_late_reader_no_statement(bed: Bed) {
 /// More closed signals than are named one by one are found all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_many_closed_meanwhile_they_are_told_as_open() {
-    let bed = Bed::sqlite();
+    let bed = DatabaseBed::sqlite();
     let argo = bed.producer().await;
     let news: Vec<_> = (0..510).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect();
     bed.store(news.clone()).await;
@@ -344,7 +345,7 @@ async fn however_many_closed_meanwhile_they_are_told_as_open() {
 /// they read or take the end of an index.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statements_that_may_read_much_ask_whether_they_are_awaited() {
-    let bed = Bed::sqlite();
+    let bed = DatabaseBed::sqlite();
     let argo = bed.producer().await;
     bed.store(vec![signal(&argo, "one", 0)]).await;
     let (signals, statements) = watched(&bed).await;

@@ -1,5 +1,5 @@
-//! One contract, two back ends: every test here runs on a SQLite file and on a PostgreSQL database of
-//! its own. PostgreSQL's server comes from `ALPINE_TEST_POSTGRES_URL`.
+//! One contract: what the stores promise is tried on a SQLite file, on a PostgreSQL database and in memory, what
+//! is about databases on the first two; each test has its own. PostgreSQL's server comes from `ALPINE_TEST_POSTGRES_URL`.
 
 #![allow(
     clippy::unwrap_used,

@@ -9,7 +9,7 @@ use diesel::{
     connection::SimpleConnection as _, sql_types::Text,
 };
 
-use crate::support::{Bed, empty_postgres, empty_sqlite, on_both, postgres_url, signal};
+use crate::support::{DatabaseBed, empty_postgres, empty_sqlite, on_both, postgres_url, signal};
 
 on_both!(what_a_generation_ended_stays_so_when_the_column_goes);
 
@@ -85,7 +85,7 @@ struct Line {
 }
 
 /// A release from before the column looks at `revoked_at` alone.
-async fn what_a_generation_ended_stays_so_when_the_column_goes(bed: Bed) {
+async fn what_a_generation_ended_stays_so_when_the_column_goes(bed: DatabaseBed) {
     bed.execute(
         "UPDATE database_identity SET generation = 2; \
          INSERT INTO users (id, email, full_name, password_hash, tier, role, is_active, is_verified, \
@@ -168,7 +168,7 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
         page::{Cursor, Slice},
         signal::{SignalQuery, SignalState},
     };
-    let Some(bed) = Bed::postgres() else { return };
+    let Some(bed) = DatabaseBed::postgres() else { return };
     let argo = bed.producer().await;
     bed.store(vec![signal(&argo, "SIG-0", 0)]).await;
     bed.execute(
@@ -207,7 +207,7 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
 
 /// Lets the server write down the plan of the store's statement.
 async fn plan_of(
-    bed: &Bed,
+    bed: &DatabaseBed,
     query: alpine_domain::signal::SignalQuery,
     slice: alpine_domain::page::Slice,
 ) -> String {
@@ -250,7 +250,7 @@ async fn plan_of(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_of_sqlite_is_whole_and_taken_while_it_serves() {
-    let bed = Bed::sqlite();
+    let bed = DatabaseBed::sqlite();
     let argo = bed.producer().await;
     let ids = bed.store((0..50).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect()).await;
     let folder = tempfile::tempdir().unwrap();

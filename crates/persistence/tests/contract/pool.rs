@@ -13,7 +13,7 @@ use diesel::{
     connection::SimpleConnection as _, sql_types::Integer,
 };
 
-use crate::support::{Bed, dawdle, on_both};
+use crate::support::{DatabaseBed, dawdle, on_both};
 
 on_both!(
     an_exhausted_pool_answers_in_time,
@@ -22,7 +22,7 @@ on_both!(
     connections_above_those_kept_are_not_opened_for_nothing,
 );
 
-async fn an_exhausted_pool_answers_in_time(bed: Bed) {
+async fn an_exhausted_pool_answers_in_time(bed: DatabaseBed) {
     let database = bed.another(|settings| {
         settings.pool_max = 2;
         settings.checkout_timeout = Duration::from_millis(300);
@@ -61,7 +61,7 @@ fn value(registry: &prometheus::Registry, name: &str) -> f64 {
     family.get_metric()[0].get_gauge().get_value()
 }
 
-async fn usage_and_durations_are_measured(bed: Bed) {
+async fn usage_and_durations_are_measured(bed: DatabaseBed) {
     bed.user("ada@example.com").await;
     assert!(value(&bed.registry, "db_connections_idle") >= 1.0);
     assert!(value(&bed.registry, "db_connections_active").abs() < 0.5);
@@ -88,7 +88,7 @@ async fn usage_and_durations_are_measured(bed: Bed) {
     assert!(operations.contains(&"account_create".to_owned()), "{operations:?}");
 }
 
-async fn a_panic_takes_one_connection_with_it_and_nothing_else(bed: Bed) {
+async fn a_panic_takes_one_connection_with_it_and_nothing_else(bed: DatabaseBed) {
     let panicked = bed
         .database
         .write("test", |unit| -> Result<(), _> {
@@ -100,7 +100,7 @@ async fn a_panic_takes_one_connection_with_it_and_nothing_else(bed: Bed) {
     bed.user("ada@example.com").await;
 }
 
-async fn connections_above_those_kept_are_not_opened_for_nothing(bed: Bed) {
+async fn connections_above_those_kept_are_not_opened_for_nothing(bed: DatabaseBed) {
     let registry = prometheus::Registry::new();
     let database = Database::open(bed.settings.clone(), &registry).unwrap();
     assert!(value(&registry, "db_connections_idle").abs() < 0.5, "nothing is opened at the start");
@@ -115,7 +115,7 @@ async fn connections_above_those_kept_are_not_opened_for_nothing(bed: Bed) {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_opens_its_file_eight_times_at_most() {
-    let bed = Bed::sqlite();
+    let bed = DatabaseBed::sqlite();
     assert!(bed.settings.pool_max > 8);
     let path = bed.settings.url.strip_prefix("sqlite:").unwrap();
     let handles = || {
@@ -162,7 +162,7 @@ fn backend(conn: &mut AnyConnection) -> i32 {
     query.get_result::<Backend>(conn).unwrap().pid
 }
 
-fn terminate_all(bed: &Bed) {
+fn terminate_all(bed: &DatabaseBed) {
     let mut admin = PgConnection::establish(&bed.settings.url).unwrap();
     admin
         .batch_execute(
@@ -176,7 +176,7 @@ fn terminate_all(bed: &Bed) {
 /// anything was done, and every other connection of that time is closed unasked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn terminated_backends_are_replaced_without_an_error() {
-    let Some(bed) = Bed::postgres() else { return };
+    let Some(bed) = DatabaseBed::postgres() else { return };
     for round in 0..3 {
         let holders: Vec<_> = (0..10)
             .map(|_| {
@@ -207,7 +207,7 @@ async fn terminated_backends_are_replaced_without_an_error() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_was_cut_is_reported_and_not_repeated() {
-    let Some(bed) = Bed::postgres() else { return };
+    let Some(bed) = DatabaseBed::postgres() else { return };
     let settings = bed.settings.clone();
     let cut = bed
         .database
@@ -224,7 +224,7 @@ async fn a_commit_that_was_cut_is_reported_and_not_repeated() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn read_only_servers_answer_reads_and_refuse_writes_as_unavailable() {
-    let Some(bed) = Bed::postgres() else { return };
+    let Some(bed) = DatabaseBed::postgres() else { return };
     let user = bed.user("ada@example.com").await;
     let read_only = bed.another(|settings| {
         settings.url.push_str("?options=-c%20default_transaction_read_only%3Don");
@@ -249,7 +249,7 @@ async fn an_absent_server_is_unavailable_and_down_within_the_bound() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_foreign_writer_on_sqlite_is_waited_for_and_then_reported() {
-    let bed = Bed::sqlite();
+    let bed = DatabaseBed::sqlite();
     assert_eq!(DatabaseProbe::new(bed.database.clone()).probe().await.condition, Condition::Up);
     let other = bed.another(|settings| settings.busy_timeout = Duration::from_millis(200));
     let accounts = Accounts::new(other);

@@ -10,13 +10,14 @@ use alpine_domain::{
 use alpine_persistence::Producers;
 use tokio::sync::Barrier;
 
-use crate::support::{Bed, at, on_both};
+use crate::support::{Bed, DatabaseBed, at, on_every};
 
-on_both!(
+on_every!(
     producers_are_made_once_and_found_by_key,
     a_configured_key_takes_effect_once,
+    a_key_belongs_to_one_producer;
+    databases:
     many_instances_ensure_the_same_producers,
-    a_key_belongs_to_one_producer,
 );
 
 async fn producers_are_made_once_and_found_by_key(bed: Bed) {
@@ -54,7 +55,7 @@ async fn a_configured_key_takes_effect_once(bed: Bed) {
 
 /// Each instance has a pool of its own, and all start at the same moment, many times: none may fail,
 /// whichever unique column its insert collides on.
-async fn many_instances_ensure_the_same_producers(bed: Bed) {
+async fn many_instances_ensure_the_same_producers(bed: DatabaseBed) {
     const INSTANCES: usize = 6;
     const ROUNDS: usize = 25;
     let instances: Vec<_> = (0..INSTANCES).map(|_| Producers::new(bed.another(|_| ()))).collect();

@@ -7,14 +7,17 @@ use std::sync::{
 
 use alpine_domain::{
     AgreedTime, Timestamp,
+    account::{ApiKey, ApiKeyId, NewApiKey, Refreshed},
     retention::{Deleted, Due, Progress, Retention, RetentionSettings, RetentionStep},
     time::ManualClock,
 };
 use diesel::{QueryableByName, RunQueryDsl as _, sql_types::Text};
 
-use crate::support::{Bed, at, on_both};
+use crate::support::{Bed, DatabaseBed, at, on_every, random};
 
-on_both!(
+on_every!(
+    a_row_goes_by_the_instant_at_which_it_ended;
+    databases:
     what_ended_long_ago_is_deleted_and_nothing_else,
     a_session_with_thousands_of_tokens_goes_in_pieces,
     a_run_is_bounded_and_waits_for_clocks_that_agree,
@@ -38,7 +41,13 @@ const KEYS: &str = "INSERT INTO api_keys \
     (id, user_id, name, prefix, scopes, key_hash, created_at, expires_at, revoked_at)";
 
 /// `n` sessions that ended at `expires`, each with two tokens, one of them used.
-async fn sessions(bed: &Bed, name: &str, n: u32, expires: Timestamp, denied: Option<Timestamp>) {
+async fn sessions(
+    bed: &DatabaseBed,
+    name: &str,
+    n: u32,
+    expires: Timestamp,
+    denied: Option<Timestamp>,
+) {
     let user = bed.accounts.credentials(&"ada@example.com".parse().unwrap()).await.unwrap();
     let (user, expires) = (user.unwrap().0.id, expires.micros());
     let denied = denied.map_or("NULL".to_owned(), |until| until.micros().to_string());
@@ -48,7 +57,7 @@ async fn sessions(bed: &Bed, name: &str, n: u32, expires: Timestamp, denied: Opt
     bed.execute(&sql.concat()).await.unwrap();
 }
 
-async fn keys(bed: &Bed, name: &str, n: u32, expires: &str, revoked: &str) {
+async fn keys(bed: &DatabaseBed, name: &str, n: u32, expires: &str, revoked: &str) {
     let values = format!(
         "'{name}' || x, (SELECT id FROM users), 'bot', 'p', '', '{name}' || x, 0, {expires}, {revoked}"
     );
@@ -61,7 +70,7 @@ struct Line {
     id: String,
 }
 
-async fn ids(bed: &Bed, column: &'static str, table: &'static str) -> Vec<String> {
+async fn ids(bed: &DatabaseBed, column: &'static str, table: &'static str) -> Vec<String> {
     let sql = format!("SELECT {column} AS id FROM {table} ORDER BY {column}");
     let lines =
         bed.database.read("test", move |conn| Ok(diesel::sql_query(&sql).load::<Line>(conn)?));
@@ -106,7 +115,7 @@ fn total(chunks: &[Deleted]) -> Deleted {
     })
 }
 
-async fn what_ended_long_ago_is_deleted_and_nothing_else(bed: Bed) {
+async fn what_ended_long_ago_is_deleted_and_nothing_else(bed: DatabaseBed) {
     bed.user("ada@example.com").await;
     let due = at(9 * DAY);
     let micros = |instant: Timestamp| instant.micros().to_string();
@@ -138,7 +147,53 @@ async fn what_ended_long_ago_is_deleted_and_nothing_else(bed: Bed) {
     assert_eq!(bed.events.head().await.unwrap(), head, "nobody holds in memory what is deleted");
 }
 
-async fn a_session_with_thousands_of_tokens_goes_in_pieces(bed: Bed) {
+/// One before, one at, one after the bound, made by the stores themselves.
+async fn a_row_goes_by_the_instant_at_which_it_ended(bed: Bed) {
+    let ada = bed.user("ada@example.com").await;
+    let key = |seconds, ends| {
+        let id = ApiKeyId::generate(at(seconds), random());
+        let key = ApiKey {
+            id,
+            owner: ada.id,
+            name: "bot".parse().unwrap(),
+            prefix: "alp_1234".to_owned(),
+            scopes: vec!["signals:read".to_owned()],
+            created_at: at(seconds),
+            expires_at: ends,
+        };
+        NewApiKey { key, key_hash: id.to_string(), generation: 0 }
+    };
+    for ends in [None, Some(at(999)), Some(at(1_000)), Some(at(2_000))] {
+        bed.api_keys.create(key(0, ends), 9).await.unwrap();
+    }
+    let revoked = key(1, Some(at(2_000)));
+    bed.api_keys.create(revoked.clone(), 9).await.unwrap();
+    bed.api_keys.revoke(ada.id, revoked.key.id, at(999)).await.unwrap();
+    // Both expire at 1,000; the tokens of one are denied until 5,000.
+    let ended = bed.session(ada.id, "ended").await;
+    assert!(matches!(bed.rotate("ended", "again", at(1), at(9)).await, Refreshed::Rotated { .. }));
+    let denied = bed.session(ada.id, "denied").await;
+    bed.accounts.revoke_session(denied, at(1), at(5_000)).await.unwrap();
+    let delete = async |sessions: Timestamp, now: Timestamp| {
+        let from = Timestamp::MIN;
+        let due = Due { sessions, sessions_from: from, api_keys: at(1_000), now };
+        bed.retention.delete_chunk(due).await.unwrap().0
+    };
+    let (next, just) = (Timestamp::from_micros, at(5_000).micros() - 1);
+    let after = next(at(1_000).micros() + 1);
+    let gone = |sessions, refresh_tokens, api_keys| Deleted { sessions, refresh_tokens, api_keys };
+    assert_eq!(delete(at(1_000), next(just)).await, gone(0, 0, 2));
+    assert_eq!(delete(at(1_000), next(just)).await, gone(0, 0, 0));
+    assert_eq!(bed.accounts.session_of_refresh("ended").await.unwrap(), Some(ended));
+    assert_eq!(delete(after, next(just)).await, gone(1, 2, 0));
+    assert_eq!(bed.accounts.session_of_refresh("again").await.unwrap(), None);
+    assert_eq!(bed.accounts.session_of_refresh("denied").await.unwrap(), Some(denied));
+    assert_eq!(delete(after, at(5_000)).await, gone(1, 1, 0));
+    assert_eq!(bed.accounts.session_of_refresh("denied").await.unwrap(), None);
+    assert_eq!(bed.api_keys.list(ada.id, at(999)).await.unwrap().len(), 3);
+}
+
+async fn a_session_with_thousands_of_tokens_goes_in_pieces(bed: DatabaseBed) {
     bed.user("ada@example.com").await;
     sessions(&bed, "s", 3, at(0), None).await;
     bed.execute(&rows(9_000, TOKENS, "'t' || x, 's2', 0, 1")).await.unwrap();
@@ -157,7 +212,7 @@ impl AgreedTime for Differ {
     }
 }
 
-async fn a_run_is_bounded_and_waits_for_clocks_that_agree(bed: Bed) {
+async fn a_run_is_bounded_and_waits_for_clocks_that_agree(bed: DatabaseBed) {
     bed.user("ada@example.com").await;
     sessions(&bed, "s", 2_200, at(0), None).await;
     let clocks = Arc::new(Differ(AtomicBool::new(true)));
@@ -170,7 +225,7 @@ async fn a_run_is_bounded_and_waits_for_clocks_that_agree(bed: Bed) {
     assert_eq!((total(&chunks).sessions, end), (1_000, RetentionStep::Done));
 }
 
-async fn two_instances_delete_each_row_once(bed: Bed) {
+async fn two_instances_delete_each_row_once(bed: DatabaseBed) {
     bed.user("ada@example.com").await;
     sessions(&bed, "s", 3_000, at(0), None).await;
     let due = Due {

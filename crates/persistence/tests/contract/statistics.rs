@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use alpine_domain::{
-    signal::{NewSignal, PnlPercent, Released, SignalStore as _},
-    statistics::{Aggregates, LateOutcomes, PerformanceFilter, StatisticsStore as _, SymbolCounts},
+    signal::{NewSignal, PnlPercent, Released},
+    statistics::{Aggregates, LateOutcomes, PerformanceFilter, SymbolCounts},
 };
 
-use crate::support::{Bed, at, on_both, outcome, signal};
+use crate::support::{Bed, at, on_every, outcome, signal};
 
-on_both!(
+on_every!(
     sums_are_exact_and_filtered,
     sums_do_not_overflow,
     points_come_in_order_of_closing,

@@ -3,7 +3,10 @@
 use std::{
     ops::Deref,
     process,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,43 +16,73 @@ use alpine_domain::{
         Account, AddressDigest, NewAccount, NewSession, Refreshed, Role, Rotation, SessionId, Tier,
         UserId,
     },
+    event::CommitHandler,
     producer::Producer,
-    signal::{Accepted, NewOutcome, NewSignal, SignalId, SignalStore as _, VerificationHash},
+    signal::{
+        Accepted, NewOutcome, NewSignal, SignalId, SignalReader, SignalStore, VerificationHash,
+    },
+    statistics::StatisticsStore,
     use_cases::Stores,
 };
+use alpine_memory::Memory;
 use alpine_persistence::{Database, DatabaseSettings, Migrator, Signals};
 use diesel::{Connection as _, PgConnection, connection::SimpleConnection as _};
 
-/// Runs each named test on both back ends.
+/// One test on one back end.
+macro_rules! tests_on {
+    ($bed:expr; $($name:ident),*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            if let Some(bed) = $bed {
+                super::$name(bed.into()).await;
+            }
+        })*
+    };
+}
+pub(crate) use tests_on;
+
+/// Runs each named test on both databases.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(crate::support::Bed::sqlite()).await;
-            })+
+            crate::support::tests_on!(Some(crate::support::DatabaseBed::sqlite()); $($name),+);
         }
         mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                if let Some(bed) = crate::support::Bed::postgres() {
-                    super::$name(bed).await;
-                }
-            })+
+            crate::support::tests_on!(crate::support::DatabaseBed::postgres(); $($name),+);
         }
     };
 }
 pub(crate) use on_both;
 
-/// A migrated database and everything that works on it.
+/// Runs each named test on both databases and in memory; those after `databases` on the databases alone.
+macro_rules! on_every {
+    ($($name:ident),+ $(,)? $(; databases: $($own:ident),+ $(,)?)?) => {
+        crate::support::on_both!($($name,)+ $($($own),+)?);
+        mod memory {
+            crate::support::tests_on!(Some(crate::support::Bed::memory()); $($name),+);
+        }
+    };
+}
+pub(crate) use on_every;
+
+/// Takes signals in, reads them and sums them up.
+pub(crate) trait SignalStores: SignalStore + SignalReader + StatisticsStore {}
+
+impl<T: SignalStore + SignalReader + StatisticsStore> SignalStores for T {}
+
+/// What only the operator of a store can do.
+enum Operator {
+    Database(Database),
+    Memory(Memory),
+}
+
+/// Every store of an empty back end.
 pub(crate) struct Bed {
-    pub(crate) settings: DatabaseSettings,
-    pub(crate) database: Database,
-    pub(crate) registry: prometheus::Registry,
-    /// Writes, reads and sums: it stands behind three of the stores.
-    pub(crate) signals: Signals,
+    /// Stands behind three of the stores.
+    pub(crate) signals: Arc<dyn SignalStores>,
     stores: Stores,
-    _place: TestDatabase,
+    operator: Operator,
+    _place: Option<TestDatabase>,
 }
 
 /// Each store under its own name: `bed.accounts`.
@@ -58,6 +91,28 @@ impl Deref for Bed {
 
     fn deref(&self) -> &Stores {
         &self.stores
+    }
+}
+
+/// A migrated database and every store on it.
+pub(crate) struct DatabaseBed {
+    pub(crate) settings: DatabaseSettings,
+    pub(crate) database: Database,
+    pub(crate) registry: prometheus::Registry,
+    bed: Bed,
+}
+
+impl Deref for DatabaseBed {
+    type Target = Bed;
+
+    fn deref(&self) -> &Bed {
+        &self.bed
+    }
+}
+
+impl From<DatabaseBed> for Bed {
+    fn from(bed: DatabaseBed) -> Self {
+        bed.bed
     }
 }
 
@@ -118,7 +173,7 @@ pub(crate) fn empty_postgres() -> Option<(DatabaseSettings, TestDatabase)> {
     Some((settings, TestDatabase::Server { admin_url, name }))
 }
 
-impl Bed {
+impl DatabaseBed {
     pub(crate) fn sqlite() -> Self {
         let (settings, place) = empty_sqlite();
         Self::on(settings, place)
@@ -132,14 +187,13 @@ impl Bed {
         Migrator::connect(&settings).unwrap().run().unwrap();
         let registry = prometheus::Registry::new();
         let database = Database::open(settings.clone(), &registry).unwrap();
-        Self {
-            settings,
-            signals: Signals::new(database.clone()),
+        let bed = Bed {
+            signals: Arc::new(Signals::new(database.clone())),
             stores: alpine_persistence::stores(&database),
-            database,
-            registry,
-            _place: place,
-        }
+            operator: Operator::Database(database.clone()),
+            _place: Some(place),
+        };
+        Self { settings, database, registry, bed }
     }
 
     pub(crate) fn is_postgres(&self) -> bool {
@@ -156,10 +210,8 @@ impl Bed {
     /// Runs a statement as an operator with a shell would.
     pub(crate) async fn execute(&self, sql: &str) -> Result<(), String> {
         let sql = sql.to_owned();
-        self.database
-            .write("test", move |unit| Ok(unit.conn.batch_execute(&sql)?))
-            .await
-            .map_err(|error| format!("{error:?}"))
+        let done = self.database.write("test", move |unit| Ok(unit.conn.batch_execute(&sql)?));
+        done.await.map_err(|error| format!("{error:?}"))
     }
 
     /// From now on the database refuses signals with this id.
@@ -173,6 +225,42 @@ impl Bed {
             )
         };
         self.execute(&sql).await.unwrap();
+    }
+}
+
+impl Bed {
+    pub(crate) fn memory() -> Self {
+        let memory = Memory::new();
+        Self {
+            signals: Arc::new(memory.clone()),
+            stores: memory.stores(),
+            operator: Operator::Memory(memory),
+            _place: None,
+        }
+    }
+
+    /// Disables an account.
+    pub(crate) async fn disable(&self, user: UserId) {
+        match &self.operator {
+            Operator::Database(database) => change_user(database, user, "is_active = false").await,
+            Operator::Memory(memory) => memory.set_active(user, false),
+        }
+    }
+
+    /// Takes the address of an account for confirmed.
+    pub(crate) async fn verify(&self, user: UserId) {
+        match &self.operator {
+            Operator::Database(database) => change_user(database, user, "is_verified = true").await,
+            Operator::Memory(memory) => memory.set_verified(user, true),
+        }
+    }
+
+    /// From now on the handler is told of what is committed.
+    pub(crate) fn tell(&self, handler: Weak<dyn CommitHandler>) {
+        match &self.operator {
+            Operator::Database(database) => database.tell(handler),
+            Operator::Memory(memory) => memory.tell(handler),
+        }
     }
 
     pub(crate) async fn producer(&self) -> Producer {
@@ -238,6 +326,11 @@ impl Bed {
         let rows = self.events.read_after(0, 100_000).await.unwrap();
         rows.into_iter().map(|row| row.kind).collect()
     }
+}
+
+async fn change_user(database: &Database, user: UserId, change: &str) {
+    let sql = format!("UPDATE users SET {change} WHERE id = '{user}'");
+    database.write("test", move |unit| Ok(unit.conn.batch_execute(&sql)?)).await.unwrap();
 }
 
 /// Ten bytes that differ from call to call.

@@ -9,7 +9,7 @@ use alpine_domain::{
 use alpine_persistence::{Database, stores};
 
 use super::{one_connection, rows_read};
-use crate::support::{Bed, at};
+use crate::support::{DatabaseBed, at};
 
 /// Sessions of one account, each with a refresh token; every second one of them from [`home`], a third ended.
 const SESSIONS: u32 = 20_000;
@@ -20,8 +20,8 @@ fn home() -> AddressDigest {
 
 /// The account, among a hundred others, and a database of one connection, whose reads are counted. What
 /// it took to make them is counted before.
-async fn old_account() -> Option<(Bed, Database, Stores, Account)> {
-    let bed = Bed::postgres()?;
+async fn old_account() -> Option<(DatabaseBed, Database, Stores, Account)> {
+    let bed = DatabaseBed::postgres()?;
     let ada = bed.user("ada@example.com").await;
     for n in 0..100 {
         let other = bed.user(&format!("u{n}@example.com")).await;
@@ -33,7 +33,7 @@ async fn old_account() -> Option<(Bed, Database, Stores, Account)> {
     Some((bed, database, stores, ada))
 }
 
-async fn sign_in_often(bed: &Bed, user: UserId) {
+async fn sign_in_often(bed: &DatabaseBed, user: UserId) {
     let (home, opened, expires) = (home(), at(0).micros(), at(1_000).micros());
     let home = home.as_str();
     bed.execute(&format!(

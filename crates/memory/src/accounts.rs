@@ -1,0 +1,296 @@
+//! Users, their sign-ins and their refresh tokens.
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    account::{
+        Account, AccountState, AccountStore, AddressDigest, AddressProof, Email, NewAccount,
+        NewSession, ProfileChange, Promotion, Refreshed, RevokedSession, Role, Rotation, SessionId,
+        Tier, UserId,
+    },
+    error::ConflictKind,
+    event::Event,
+};
+use async_trait::async_trait;
+
+use crate::{
+    Memory, Unit,
+    tables::{RefreshToken, SessionRow, Tables, UserRow},
+};
+
+const NO_ACCOUNT: Error = Error::NotFound("account");
+
+fn by_email<'a>(tables: &'a Tables, email: &Email) -> Option<&'a UserRow> {
+    tables.users.iter().find(|user| user.account.email == *email)
+}
+
+fn taken() -> Error {
+    Error::conflict(ConflictKind::EmailTaken, "an account with this e-mail address exists")
+}
+
+fn revoke(unit: &mut Unit, id: SessionId, now: Timestamp, denied_until: Timestamp) -> Result<()> {
+    let event = Event::SessionRevoked { session: id, until: denied_until };
+    let live = unit.tables.session_mut(id).filter(|session| session.revoked_at.is_none());
+    let Some(session) = live else {
+        unit.confirm(event);
+        return Ok(());
+    };
+    (session.revoked_at, session.denied_until) = (Some(now), Some(denied_until));
+    unit.log(now, event)
+}
+
+/// Whether the presented token is the last one that was used, and this the client that used it, in time.
+fn sealed_next(session: &SessionRow, rotation: &Rotation) -> Option<String> {
+    let (token, repeat) = session.repeat.as_ref()?;
+    let holds = *token == rotation.presented
+        && repeat.address == rotation.repeat.as_ref()?.address
+        && rotation.now < repeat.until;
+    holds.then(|| repeat.sealed_next.clone())
+}
+
+fn rotate(unit: &mut Unit, rotation: Rotation) -> Result<Refreshed> {
+    let Rotation { presented, now, .. } = &rotation;
+    let tables = &unit.tables;
+    let Some(token) = tables.refresh_tokens.iter().position(|token| token.hash == *presented)
+    else {
+        return Ok(Refreshed::Refused);
+    };
+    let (id, is_used) =
+        (tables.refresh_tokens[token].session, tables.refresh_tokens[token].is_used);
+    let session = tables.sessions.iter().find(|session| {
+        session.opened.id == id && session.revoked_at.is_none() && session.opened.expires_at > *now
+    });
+    let Some(session) = session else { return Ok(Refreshed::Refused) };
+    let user = tables.user(session.opened.user).map(|user| tables.account(user));
+    let Some(account) = user.filter(|user| user.generation == session.opened.generation) else {
+        return Ok(Refreshed::Refused);
+    };
+    let expires_at = session.opened.expires_at;
+    if is_used {
+        let Some(sealed_next) = sealed_next(session, &rotation) else {
+            revoke(unit, id, *now, rotation.denied_until)?;
+            return Ok(Refreshed::Replayed { session: id });
+        };
+        if !account.is_active {
+            return Ok(Refreshed::Refused);
+        }
+        return Ok(Refreshed::Repeated { session: id, account, sealed_next });
+    }
+    unit.tables.refresh_tokens[token].is_used = true;
+    if !account.is_active {
+        return Ok(Refreshed::Refused);
+    }
+    let next = RefreshToken { hash: rotation.next, session: id, is_used: false };
+    unit.tables.refresh_tokens.push(next);
+    if let Some(session) = unit.tables.session_mut(id) {
+        session.repeat = rotation.repeat.map(|repeat| (rotation.presented, repeat));
+    }
+    Ok(Refreshed::Rotated { session: id, account, expires_at })
+}
+
+#[async_trait]
+impl AccountStore for Memory {
+    async fn create(&self, new: NewAccount) -> Result<Account> {
+        self.write(|unit| {
+            if by_email(&unit.tables, &new.email).is_some() {
+                return Err(taken());
+            }
+            let account = Account {
+                id: new.id,
+                email: new.email,
+                full_name: new.full_name,
+                tier: new.tier,
+                role: new.role,
+                is_active: true,
+                is_verified: false,
+                generation: 0,
+                created_at: new.created_at,
+                updated_at: new.created_at,
+            };
+            let row = UserRow { account, password_hash: new.password_hash, addresses_from: 0 };
+            let account = unit.tables.account(&row);
+            unit.tables.users.push(row);
+            Ok(account)
+        })
+    }
+
+    async fn credentials(&self, email: &Email) -> Result<Option<(Account, String)>> {
+        let tables = self.read();
+        let user = by_email(&tables, email);
+        Ok(user.map(|user| (tables.account(user), user.password_hash.clone())))
+    }
+
+    async fn account(&self, id: UserId) -> Result<Option<Account>> {
+        let tables = self.read();
+        Ok(tables.user(id).map(|user| tables.account(user)))
+    }
+
+    async fn state(&self, id: UserId) -> Result<Option<AccountState>> {
+        Ok(self.read().state(id))
+    }
+
+    async fn update_profile(
+        &self,
+        id: UserId,
+        change: ProfileChange,
+        now: Timestamp,
+    ) -> Result<Account> {
+        self.write(|unit| {
+            let holder = change.email.as_ref().and_then(|to| by_email(&unit.tables, &to.email));
+            let is_taken = holder.is_some_and(|holder| holder.account.id != id);
+            let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            if let Some(change) = change.email {
+                if change.proved_by != user.password_hash {
+                    return Err(Error::Forbidden("the current password is wrong"));
+                }
+                if is_taken {
+                    return Err(taken());
+                }
+                // The same address again is no other address: it stays verified.
+                user.account.is_verified &= change.email == user.account.email;
+                user.account.email = change.email;
+            }
+            if let Some(full_name) = change.full_name {
+                user.account.full_name = full_name;
+            }
+            user.account.updated_at = now;
+            unit.log(now, Event::AccountChanged { user: id })?;
+            unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
+        })
+    }
+
+    async fn upgrade_hash(&self, id: UserId, old_hash: &str, new_hash: &str) -> Result<()> {
+        self.write(|unit| {
+            let user = unit.tables.user_mut(id).filter(|user| user.password_hash == old_hash);
+            if let Some(user) = user {
+                new_hash.clone_into(&mut user.password_hash);
+            }
+            Ok(())
+        })
+    }
+
+    async fn set_tier_and_role(
+        &self,
+        id: UserId,
+        tier: Tier,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<Account> {
+        self.write(|unit| {
+            let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            (user.account.tier, user.account.role, user.account.updated_at) = (tier, role, now);
+            unit.log(now, Event::AccountChanged { user: id })?;
+            unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
+        })
+    }
+
+    async fn promote(&self, promotion: Promotion) -> Result<Account> {
+        let Promotion { email, password_hash, proof, now } = promotion;
+        self.write(|unit| {
+            let everybody = unit.tables.everybody;
+            let is_meant = |user: &&mut UserRow| user.account.email == email;
+            let user = unit.tables.users.iter_mut().find(is_meant);
+            let user = user.filter(|user| user.account.is_active).ok_or(NO_ACCOUNT)?;
+            if proof == AddressProof::Verified && !user.account.is_verified {
+                return Err(Error::Forbidden("nobody has shown that this address is theirs"));
+            }
+            user.account.role = Role::Admin;
+            user.account.generation += 1;
+            user.account.updated_at = now;
+            user.password_hash = password_hash;
+            user.addresses_from = user.account.generation + everybody;
+            let id = user.account.id;
+            for key in unit.tables.api_keys.iter_mut().filter(|key| key.made.key.owner == id) {
+                key.revoked_at = key.revoked_at.or(Some(now));
+            }
+            unit.log(now, Event::AccountChanged { user: id })?;
+            unit.log(now, Event::ApiKeysChanged)?;
+            unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
+        })
+    }
+
+    async fn count_admins(&self) -> Result<u32> {
+        let is_admin = |user: &&UserRow| user.account.role == Role::Admin && user.account.is_active;
+        let count = self.read().users.iter().filter(is_admin).count();
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    async fn open_session(&self, session: NewSession) -> Result<()> {
+        self.write(|unit| {
+            let state = unit.tables.state(session.user).ok_or(NO_ACCOUNT)?;
+            if !state.is_active || state.generation != session.generation {
+                return Err(Error::Unauthenticated("the account changed; sign in again"));
+            }
+            unit.tables.refresh_tokens.push(RefreshToken {
+                hash: session.refresh_hash.clone(),
+                session: session.id,
+                is_used: false,
+            });
+            unit.tables.sessions.push(SessionRow {
+                opened: session,
+                revoked_at: None,
+                denied_until: None,
+                repeat: None,
+            });
+            Ok(())
+        })
+    }
+
+    async fn has_signed_in_from(&self, email: &Email, address: &AddressDigest) -> Result<bool> {
+        let tables = self.read();
+        let Some(user) = by_email(&tables, email) else { return Ok(false) };
+        Ok(tables.sessions.iter().any(|session| {
+            session.opened.user == user.account.id
+                && session.opened.address.as_ref() == Some(address)
+                && session.opened.generation >= user.addresses_from
+        }))
+    }
+
+    async fn session_of_refresh(&self, token_hash: &str) -> Result<Option<SessionId>> {
+        let tables = self.read();
+        let token = tables.refresh_tokens.iter().find(|token| token.hash == token_hash);
+        Ok(token.map(|token| token.session))
+    }
+
+    async fn rotate_refresh(&self, rotation: Rotation) -> Result<Refreshed> {
+        self.write(|unit| rotate(unit, rotation))
+    }
+
+    async fn revoke_session(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+        denied_until: Timestamp,
+    ) -> Result<()> {
+        self.write(|unit| revoke(unit, session, now, denied_until))
+    }
+
+    async fn revoke_all(&self, id: UserId, now: Timestamp) -> Result<i64> {
+        self.write(|unit| {
+            let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            user.account.generation += 1;
+            user.account.updated_at = now;
+            let generation = user.account.generation;
+            unit.log(now, Event::AccountChanged { user: id })?;
+            Ok(generation + unit.tables.everybody)
+        })
+    }
+
+    async fn revoke_everybody(&self, now: Timestamp) -> Result<()> {
+        self.write(|unit| {
+            unit.tables.everybody += 1;
+            unit.log(now, Event::EverybodySignedOut)
+        })
+    }
+
+    async fn revoked_sessions(&self, now: Timestamp, limit: u32) -> Result<Vec<RevokedSession>> {
+        let tables = self.read();
+        let denied = |session: &SessionRow| {
+            let until = session.denied_until.filter(|until| *until > now)?;
+            Some(RevokedSession { session: session.opened.id, until })
+        };
+        let mut revoked: Vec<_> = tables.sessions.iter().filter_map(denied).collect();
+        revoked.sort_by_key(|revoked| (std::cmp::Reverse(revoked.until), revoked.session));
+        revoked.truncate(limit as usize);
+        Ok(revoked)
+    }
+}

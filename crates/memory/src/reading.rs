@@ -1,0 +1,102 @@
+//! Lists of signals, as things were known at an instant.
+
+use std::cmp::Reverse;
+
+use alpine_domain::{
+    Result, Timestamp,
+    page::Slice,
+    producer::ProducerId,
+    signal::{
+        ExternalId, Outcome, Signal, SignalId, SignalQuery, SignalReader, SignalState, SignalStatus,
+    },
+};
+use async_trait::async_trait;
+
+use crate::{Memory, signals::position, tables::Tables};
+
+/// Where a signal stands in a list.
+const fn place(signal: &Signal) -> (Timestamp, SignalId) {
+    (signal.content.created_at, signal.id)
+}
+
+/// Whether the query is about the signal, however it ends and whenever it was accepted.
+fn is_asked(query: &SignalQuery, signal: &Signal) -> bool {
+    let content = &signal.content;
+    let confidence = content.confidence.percent();
+    let SignalQuery { below, min_confidence, since, symbol, action, .. } = query;
+    below.is_none_or(|below| confidence < below)
+        && min_confidence.is_none_or(|least| confidence >= least)
+        && since.is_none_or(|since| content.created_at >= since)
+        && symbol.as_ref().is_none_or(|symbol| content.symbol == *symbol)
+        && action.is_none_or(|action| content.action == action)
+}
+
+/// The whole list, newest first.
+fn whole(tables: &Tables, query: &SignalQuery) -> Vec<Signal> {
+    let status = match query.state {
+        SignalState::Any => None,
+        SignalState::Open => Some(SignalStatus::Open),
+        SignalState::Status(status) => Some(status),
+    };
+    let accepted = tables.signals.iter().filter(|signal| signal.content.created_at <= query.as_of);
+    let mut list: Vec<Signal> = accepted
+        .filter(|signal| is_asked(query, signal))
+        .map(|signal| signal.clone().as_of(query.as_of))
+        .filter(|signal| status.is_none_or(|status| signal.status() == status))
+        .collect();
+    list.sort_by_key(|signal| Reverse(place(signal)));
+    list
+}
+
+#[async_trait]
+impl SignalReader for Memory {
+    async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
+        let whole = whole(&self.read(), query).into_iter();
+        let limit = slice.limit as usize;
+        Ok(match slice.after {
+            Some(after) => {
+                let after = (after.created_at, after.id);
+                whole.filter(|signal| place(signal) < after).take(limit).collect()
+            }
+            None => whole.skip(slice.offset as usize).take(limit).collect(),
+        })
+    }
+
+    async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
+        Ok(u32::try_from(whole(&self.read(), query).len()).unwrap_or(u32::MAX).min(cap))
+    }
+
+    async fn find(&self, id: SignalId) -> Result<Option<Signal>> {
+        Ok(self.read().signals.iter().find(|signal| signal.id == id).cloned())
+    }
+
+    async fn find_external(
+        &self,
+        producer: ProducerId,
+        external_id: &ExternalId,
+    ) -> Result<Option<Signal>> {
+        let signals = &self.read().signals;
+        Ok(position(signals, producer, external_id).map(|row| signals[row].clone()))
+    }
+
+    async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>> {
+        let expired = SignalState::Status(SignalStatus::Expired);
+        let shows_late = query.state == SignalState::Any || query.state == expired;
+        let recorded = |outcome: &Option<Outcome>| outcome.as_ref().map(|it| it.recorded_at);
+        let next = |signal: &Signal| {
+            let accepted = signal.content.created_at;
+            if accepted > query.as_of {
+                return Some(accepted);
+            }
+            let late = recorded(&signal.late_outcome).filter(|_| shows_late);
+            let ends = [recorded(&signal.outcome), late].into_iter().flatten();
+            ends.filter(|end| *end > query.as_of).min()
+        };
+        let tables = self.read();
+        Ok(tables.signals.iter().filter(|signal| is_asked(query, signal)).filter_map(next).min())
+    }
+
+    async fn has_simulations(&self) -> Result<bool> {
+        Ok(self.read().producers.iter().any(|row| row.producer.is_simulated))
+    }
+}

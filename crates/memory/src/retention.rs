@@ -1,0 +1,69 @@
+//! Deleting what ended long ago.
+
+use alpine_domain::{
+    Result, Timestamp,
+    retention::{Deleted, Due, RetentionStore},
+};
+use async_trait::async_trait;
+
+use crate::{
+    Memory,
+    tables::{KeyRow, Tables},
+};
+
+/// Rows that one transaction deletes at most.
+const CHUNK: usize = 2_000;
+
+/// Keeps the rows for which `is_over` does not hold, and those beyond the first `most`; says how many went.
+fn delete<T>(rows: &mut Vec<T>, most: usize, is_over: impl Fn(&T) -> bool) -> usize {
+    let mut deleted = 0;
+    rows.retain(|row| {
+        let goes = deleted < most && is_over(row);
+        deleted += usize::from(goes);
+        !goes
+    });
+    deleted
+}
+
+/// The oldest sessions first, each after its tokens: a token never lacks its session.
+fn delete_sessions(tables: &mut Tables, due: &Due) -> (Deleted, Timestamp) {
+    let over = tables.sessions.iter().filter(|session| {
+        let ends = session.opened.expires_at;
+        let is_denied = session.denied_until.is_some_and(|until| until > due.now);
+        (due.sessions_from..due.sessions).contains(&ends) && !is_denied
+    });
+    let mut over: Vec<_> =
+        over.map(|session| (session.opened.expires_at, session.opened.id)).collect();
+    over.sort_unstable();
+    let (mut deleted, mut from, mut room) = (Deleted::default(), due.sessions_from, CHUNK);
+    for (ends, id) in over {
+        let tokens = delete(&mut tables.refresh_tokens, room, |token| token.session == id);
+        room -= tokens;
+        let session = delete(&mut tables.sessions, room.min(1), |row| row.opened.id == id);
+        room -= session;
+        deleted.refresh_tokens += tokens as u64;
+        deleted.sessions += session as u64;
+        if room == 0 {
+            break;
+        }
+        from = ends;
+    }
+    (deleted, from)
+}
+
+#[async_trait]
+impl RetentionStore for Memory {
+    async fn delete_chunk(&self, due: Due) -> Result<(Deleted, Timestamp)> {
+        self.write(|unit| {
+            let (mut deleted, from) = delete_sessions(&mut unit.tables, &due);
+            if deleted.rows() == 0 {
+                let is_over = |key: &KeyRow| {
+                    let ended = key.revoked_at.or(key.made.key.expires_at);
+                    ended.is_some_and(|ended| ended < due.api_keys)
+                };
+                deleted.api_keys = delete(&mut unit.tables.api_keys, CHUNK, is_over) as u64;
+            }
+            Ok((deleted, from))
+        })
+    }
+}
