@@ -1,0 +1,204 @@
+//! What the record tells whom.
+
+use std::time::Duration;
+
+use alpine_domain::{
+    account::{Tier, Viewer},
+    statistics::{
+        EquityCurve, EquityPoint, LateOutcomes, PerformanceRequest, Statistics, SymbolCounts, Told,
+    },
+};
+
+use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now};
+
+const ADMIN: Viewer = Viewer::Admin;
+
+fn all() -> PerformanceRequest {
+    PerformanceRequest { symbol: None, strategy: None, days: None, late: LateOutcomes::Exclude }
+}
+
+/// Five trades of whole percents, a day between each: +10, -5 (simulated), 0, +20, and late -50.
+fn record() -> World {
+    let world = World::new();
+    let (argo, made_up) = (world.producer("argo", false), world.producer("made-up", true));
+    let closed = [
+        ("one", "AAPL", Some("momentum"), "110.0", &argo),
+        ("two", "AAPL", None, "95.0", &made_up),
+        ("three", "MSFT", Some("momentum"), "100.0", &argo),
+        ("four", "MSFT", Some("value"), "120.0", &argo),
+    ];
+    world.submit(&argo, &Offer { symbol: "TSLA", ..Offer::named("late") }).unwrap();
+    for ((id, symbol, strategy, price, producer), days) in closed.into_iter().zip(1..) {
+        world.at(days * DAY);
+        let exited_at = START.later(days * DAY);
+        world.submit(producer, &Offer { symbol, strategy, ..Offer::named(id) }).unwrap();
+        world.report(producer, &Report { exited_at, ..Report::of(id, price) }).unwrap();
+    }
+    world.at(30 * DAY + MICROSECOND);
+    assert_eq!(now(world.cases.expiry.run_once()).unwrap().0, 1);
+    world.report(&argo, &Report::of("late", "50.0")).unwrap();
+    world
+}
+
+fn statistics(world: &World, viewer: Viewer, request: &PerformanceRequest) -> Told<Statistics> {
+    now(world.cases.performance.statistics(viewer, request)).unwrap()
+}
+
+#[test]
+fn the_figures_are_those_of_the_trades() {
+    let world = record();
+    let expected = Statistics {
+        total_trades: 4,
+        winning_trades: 2,
+        losing_trades: 2,
+        win_rate: 50.0,
+        avg_win_pct: 15.0,
+        avg_loss_pct: -2.5,
+        profit_factor: Some(6.0),
+        largest_win_pct: 20.0,
+        largest_loss_pct: -5.0,
+        mean_return_pct: 6.25,
+        simulated_trades: 1,
+        late_trades: None,
+    };
+    let told = statistics(&world, ADMIN, &all());
+    assert_eq!(told, Told { answer: expected, expires_at: None });
+    let with_late = Statistics {
+        total_trades: 5,
+        losing_trades: 3,
+        win_rate: 40.0,
+        avg_loss_pct: -55.0 / 3.0,
+        profit_factor: Some(30.0 / 55.0),
+        largest_loss_pct: -50.0,
+        mean_return_pct: -5.0,
+        late_trades: Some(1),
+        ..expected
+    };
+    let request = PerformanceRequest { late: LateOutcomes::Include, ..all() };
+    let found = statistics(&world, ADMIN, &request).answer;
+    assert!((found.avg_loss_pct - with_late.avg_loss_pct).abs() < 1e-12, "{found:?}");
+    assert_eq!(Statistics { avg_loss_pct: with_late.avg_loss_pct, ..found }, with_late);
+}
+
+/// Each field changed alone: how many trades, of them made up, of them late; and their sum in percent.
+#[test]
+fn every_field_of_a_request_chooses_among_the_trades() {
+    let world = record();
+    let symbol =
+        |symbol: &str| PerformanceRequest { symbol: Some(symbol.parse().unwrap()), ..all() };
+    let strategy =
+        |name: &str| PerformanceRequest { strategy: Some(name.parse().unwrap()), ..all() };
+    let days = |days| PerformanceRequest { days: Some(days), ..all() };
+    let late = |request| PerformanceRequest { late: LateOutcomes::Include, ..request };
+    for (request, expected) in [
+        (all(), (4, 1, None, 25.0)),
+        (late(all()), (5, 1, Some(1), -25.0)),
+        (symbol("AAPL"), (2, 1, None, 5.0)),
+        (symbol("MSFT"), (2, 0, None, 20.0)),
+        (symbol("TSLA"), (0, 0, None, 0.0)),
+        (late(symbol("TSLA")), (1, 0, Some(1), -50.0)),
+        (late(symbol("AAPL")), (2, 1, Some(0), 5.0)),
+        (strategy("momentum"), (2, 0, None, 10.0)),
+        (strategy("value"), (1, 0, None, 20.0)),
+        (late(strategy("value")), (1, 0, Some(0), 20.0)),
+        (days(26), (0, 0, None, 0.0)),
+        (days(27), (1, 0, None, 20.0)),
+        (days(28), (2, 0, None, 20.0)),
+        (days(30), (4, 1, None, 25.0)),
+        (late(days(30)), (4, 1, Some(0), 25.0)),
+        (late(days(31)), (5, 1, Some(1), -25.0)),
+    ] {
+        let found = statistics(&world, ADMIN, &request).answer;
+        let curve = now(world.cases.performance.equity_curve(ADMIN, &request)).unwrap().answer;
+        let sum = curve.points.last().map_or(0.0, |point| point.cumulative_pct);
+        let figures = (found.total_trades, found.simulated_trades, found.late_trades, sum);
+        assert_eq!(figures, expected, "{request:?}");
+        let points = (curve.total_points, curve.simulated_points, curve.late_points);
+        assert_eq!(points, (expected.0, expected.1, expected.2), "{request:?}");
+    }
+}
+
+#[test]
+fn the_curve_adds_up_in_order_of_closing() {
+    let world = record();
+    let point = |days: u32, cumulative_pct| EquityPoint {
+        closed_at: START.later(days * DAY),
+        cumulative_pct,
+    };
+    let in_time = EquityCurve {
+        points: vec![point(1, 10.0), point(2, 5.0), point(3, 5.0), point(4, 25.0)],
+        total_points: 4,
+        simulated_points: 1,
+        late_points: None,
+    };
+    let found = now(world.cases.performance.equity_curve(ADMIN, &all())).unwrap();
+    assert_eq!(found, Told { answer: in_time, expires_at: None });
+    // The late one closed first.
+    let with_late = EquityCurve {
+        points: [(0, -50.0), (1, -40.0), (2, -45.0), (3, -45.0), (4, -25.0)]
+            .map(|(days, sum)| point(days, sum))
+            .to_vec(),
+        total_points: 5,
+        simulated_points: 1,
+        late_points: Some(1),
+    };
+    let request = PerformanceRequest { late: LateOutcomes::Include, ..all() };
+    let found = now(world.cases.performance.equity_curve(ADMIN, &request)).unwrap();
+    assert_eq!(found.answer, with_late);
+}
+
+#[test]
+fn instruments_are_told_with_their_trades() {
+    let world = record();
+    let counts = |symbol: &str, closed_signals, simulated_signals| SymbolCounts {
+        symbol: symbol.parse().unwrap(),
+        closed_signals,
+        simulated_signals,
+    };
+    let expected = vec![counts("AAPL", 2, 1), counts("MSFT", 2, 0)];
+    let found = now(world.cases.performance.symbols(ADMIN)).unwrap();
+    assert_eq!(found, Told { answer: expected, expires_at: None });
+}
+
+/// A plain and a premium trade, closed at the beginning: when each reader's record counts them, and when
+/// it changes next by the mere passing of time.
+#[test]
+fn a_trade_counts_once_it_is_released_to_the_reader() {
+    const DELAY: Duration = Duration::from_mins(15);
+    let free = Viewer::Subscriber(Tier::Free);
+    let (starter, pro) = (Viewer::Subscriber(Tier::Starter), Viewer::Subscriber(Tier::Pro));
+    for (viewer, at_once, is_late) in [
+        (Viewer::Anonymous, 0, true),
+        (free, 0, true),
+        (starter, 1, false),
+        (pro, 2, false),
+        (Viewer::Subscriber(Tier::Elite), 3, false),
+        (ADMIN, 3, false),
+    ] {
+        let world = World::new();
+        let argo = world.producer("argo", false);
+        for (id, confidence) in [("plain", "70.0"), ("premium", "85.0"), ("top", "95.0")] {
+            world.submit(&argo, &Offer { confidence, ..Offer::named(id) }).unwrap();
+            world.report(&argo, &Report::of(id, "101.0")).unwrap();
+        }
+        for (span, expected) in
+            [(Duration::ZERO, at_once), (DELAY - MICROSECOND, at_once), (DELAY, 3)]
+        {
+            world.at(span);
+            let case = format!("{viewer:?} after {span:?}");
+            let told = statistics(&world, viewer, &all());
+            assert_eq!(told.answer.total_trades, expected, "{case}");
+            let curve = now(world.cases.performance.equity_curve(viewer, &all())).unwrap();
+            assert_eq!(curve.answer.total_points, expected, "{case}");
+            let symbols = now(world.cases.performance.symbols(viewer)).unwrap();
+            let closed: u64 = symbols.answer.iter().map(|row| row.closed_signals).sum();
+            assert_eq!(closed, expected, "{case}");
+            // Who sees all at once waits for nothing; others for what is hidden, or could come now.
+            let waits = is_late || viewer == starter || viewer == pro;
+            let next = if expected == 3 { START.later(span + DELAY) } else { START.later(DELAY) };
+            let next = waits.then_some(next);
+            let found = [told.expires_at, curve.expires_at, symbols.expires_at];
+            assert_eq!(found, [next; 3], "{case}");
+        }
+    }
+}
