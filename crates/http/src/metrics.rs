@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramVec, IntCounter, IntCounterVec, Registry,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry,
     register_histogram_vec_with_registry, register_int_counter_vec_with_registry,
-    register_int_counter_with_registry,
+    register_int_counter_with_registry, register_int_gauge_with_registry,
 };
 
 /// Upper bounds of the duration's buckets, in seconds.
@@ -22,8 +22,18 @@ pub(crate) struct Metrics {
     durations: HistogramVec,
     /// Files that ended in the middle.
     pub(crate) broken_exports: IntCounter,
+    open_exports: IntGauge,
     /// Of answers that no route gave: preflights.
     pub(crate) unrouted: RouteMetrics,
+}
+
+/// An export under way.
+pub(crate) struct OpenExport(IntGauge);
+
+impl Drop for OpenExport {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// The metrics of one route, resolved once: a request looks nothing up.
@@ -52,8 +62,19 @@ impl Metrics {
             "Exports that ended in the middle, because the rest could not be read.",
             registry
         )?;
+        let open_exports = register_int_gauge_with_registry!(
+            "http_exports_open",
+            "Exports under way: begun, and neither ended nor given up.",
+            registry
+        )?;
         let unrouted = resolve(&requests, &durations, "none", "OTHER");
-        Ok(Self { requests, durations, broken_exports, unrouted })
+        Ok(Self { requests, durations, broken_exports, open_exports, unrouted })
+    }
+
+    /// Counts an export as under way for as long as what is returned lives.
+    pub(crate) fn open_export(&self) -> OpenExport {
+        self.open_exports.inc();
+        OpenExport(self.open_exports.clone())
     }
 
     pub(crate) fn route(&self, route: &str, method: &str) -> RouteMetrics {

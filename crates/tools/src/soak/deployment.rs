@@ -139,7 +139,8 @@ impl Deployment {
     /// Waits for the clients, and finds out what became of the signals of which that is unknown.
     pub(super) async fn settle(&mut self, verdict: &mut Verdict) -> Result<()> {
         for client in std::mem::take(&mut self.running) {
-            client.await?;
+            // With the connection on which it does not read.
+            self.clients.push(client.await?);
         }
         let unknown = std::mem::take(&mut self.tally().unknown_signals);
         for body in unknown {
@@ -152,11 +153,12 @@ impl Deployment {
         let few = tally.requests / 100;
         verdict.at_most(&format!("{}: answers 503", self.name), tally.status(503), few);
         verdict.at_most(&format!("{}: answers missing", self.name), tally.missing, few);
+        verdict.at_most(&format!("{}: untrue answers", self.name), tally.untrue, 0);
         Ok(())
     }
 
     /// Compares what is left with what should be.
-    pub(super) fn judge(&mut self, verdict: &mut Verdict) -> Result<()> {
+    pub(super) async fn judge(&mut self, verdict: &mut Verdict) -> Result<()> {
         println!("      {}", self.sample()?);
         let now = self.usage()?;
         for (n, ((start, most), now)) in self.start.iter().zip(&self.most).zip(&now).enumerate() {
@@ -165,8 +167,24 @@ impl Deployment {
             verdict.at_most(&what("descriptors"), now.descriptors, start.descriptors + GROWTH);
             verdict.at_most(&what("threads"), now.threads, start.threads + GROWTH);
         }
+        self.judge_exports(verdict).await?;
         let rows = Migrator::connect(&self.database)?.count_rows()?;
         self.judge_rows(&rows, verdict);
+        Ok(())
+    }
+
+    /// Who stopped reading was disconnected, and nothing of it is under way.
+    async fn judge_exports(&self, verdict: &mut Verdict) -> Result<()> {
+        let (mut open, mut disconnected) = (0, 0);
+        for instance in &self.instances {
+            open += self.api.metric(instance.address, "http_exports_open").await?;
+            let name = "http_slow_readers_disconnected_total";
+            disconnected += self.api.metric(instance.address, name).await?;
+        }
+        verdict.at_most(&format!("{}: exports under way", self.name), open, 0);
+        // The clients still hold their connections. Early files fit into buffers, and end.
+        let (what, most) = (format!("{}: stopped readers", self.name), self.tally().stopped);
+        verdict.at_most(&what, disconnected, most);
         Ok(())
     }
 

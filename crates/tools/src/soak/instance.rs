@@ -49,6 +49,8 @@ impl Instance {
             .env("ALPINE__DATA_DIR", folder)
             .env("ALPINE__LOGGING__FORMAT", "json")
             .env("ALPINE__ACCOUNTS__SIGNUP_TIER", "elite")
+            // Who stops reading is disconnected within the soak.
+            .env("ALPINE__HTTP__SEND_WINDOW", "3s")
             .env("JWT_SECRET", SECRET)
             .env("ARGO_API_KEY", PRODUCER_KEY);
         for policy in

@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     }
     std::thread::sleep(QUIET);
     for deployment in &mut deployments {
-        deployment.judge(&mut verdict)?;
+        runtime.block_on(deployment.judge(&mut verdict))?;
     }
     deployment::judge_postgres(&postgres, &mut verdict)?;
     runtime.block_on(deployment::judge_redis(&redis, &mut verdict))?;

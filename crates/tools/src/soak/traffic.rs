@@ -16,7 +16,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 
@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a client pauses between two requests at most, milliseconds.
 const PAUSE: u64 = 60;
 const PASSWORD: &str = "a quiet river at dawn";
+/// How long a client that stopped reading keeps its connection: longer than instances wait for it.
+const STOPPED: Duration = Duration::from_secs(10);
 /// Signals of its own that a client remembers, to close them.
 const OPEN: usize = 1_000;
 
@@ -35,6 +37,10 @@ const OPEN: usize = 1_000;
 pub(super) struct Tally {
     pub(super) requests: u64,
     pub(super) broken_off: u64,
+    /// Exports that were begun and not read on.
+    pub(super) stopped: u64,
+    /// Batches whose answer told another number of stored signals than were good.
+    pub(super) untrue: u64,
     /// Requests that got no answer, although it was waited for.
     pub(super) missing: u64,
     pub(super) statuses: BTreeMap<u16, u64>,
@@ -42,7 +48,7 @@ pub(super) struct Tally {
     pub(super) sessions: u64,
     pub(super) signals: u64,
     pub(super) outcomes: u64,
-    /// Sign-ins that may have opened a session.
+    /// Sign-ins that may have opened a session, and were told of none.
     pub(super) unknown_sessions: u64,
     /// Bodies of signals that may have been stored.
     pub(super) unknown_signals: Vec<String>,
@@ -92,6 +98,17 @@ impl Api {
         ensure!(is_stored, "{body} is refused: {status} {text}");
         Ok(())
     }
+
+    /// A whole number among the metrics of an instance.
+    ///
+    /// # Errors
+    /// When it does not answer, or with no such metric.
+    pub(super) async fn metric(&self, address: SocketAddr, name: &str) -> Result<u64> {
+        let answer = self.http.get(format!("http://{address}/metrics")).send().await?;
+        let text = answer.text().await?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("no {name}"))?.parse()?)
+    }
 }
 
 fn as_producer(request: RequestBuilder, body: String) -> RequestBuilder {
@@ -130,6 +147,8 @@ pub(super) struct Client {
     refresh: String,
     pushed: u64,
     open: Vec<String>,
+    /// An export that is not read on, and since when.
+    stopped: Option<(Instant, TcpStream)>,
 }
 
 impl Client {
@@ -150,6 +169,7 @@ impl Client {
             refresh: String::new(),
             pushed: 0,
             open: Vec::new(),
+            stopped: None,
         };
         client.keep_tokens(&serde_json::from_str(&text)?).context("no tokens")?;
         client.tally().users += 1;
@@ -187,14 +207,16 @@ impl Client {
                 ]);
                 self.get(path).await;
             }
-            550..670 => self.push().await,
+            550..650 => self.push().await,
+            650..670 => self.push_batch().await,
             670..700 => self.report().await,
             700..730 => self.refresh().await,
             730..740 => {
                 self.send(self.bearer(self.post("auth/logout"))).await;
                 self.sign_in().await;
             }
-            740..850 => self.send_nonsense().await,
+            740..840 => self.send_nonsense().await,
+            840..850 => self.stop_reading().await,
             _ => self.break_off().await,
         }
     }
@@ -356,37 +378,47 @@ impl Client {
         self.send(request).await;
     }
 
+    async fn push_batch(&mut self) {
+        let (text, good) = self.batch();
+        let request = as_producer(self.post("external-signals/sync/batch"), text);
+        match self.send(request).await {
+            Some((status, body)) if status.is_success() => {
+                let stored = good.len() as u64;
+                let mut tally = self.tally();
+                tally.signals += stored;
+                tally.untrue += u64::from(body["stored"] != stored);
+            }
+            _ => self.tally().unknown_signals.extend(good),
+        }
+    }
+
+    /// Some signals in one body, every other time with lines between them that are refused; the good ones.
+    fn batch(&mut self) -> (String, Vec<String>) {
+        let good: Vec<String> = (0..=self.random.below(20)).map(|_| self.signal().1).collect();
+        if self.random.below(2) == 0 {
+            return (good.join("\n"), good);
+        }
+        let wrong = good[0].replace("\"action\": \"", "\"action\": \"NO ");
+        let spoiled = good.iter().map(|line| format!("{line}\n{{}}\n{wrong}\nno JSON\n"));
+        (spoiled.collect(), good)
+    }
+
     /// Goes away in the middle of a head, a body, the wait for an answer, or an answer.
     async fn break_off(&mut self) {
         let address = self.api.address(self.random.next());
-        let kind = self.random.below(4);
-        let (head, body) = if kind == 1 || kind == 2 {
-            let (_, body) = self.signal();
-            let head = format!(
-                "POST /api/v1/external-signals/sync/signal HTTP/1.1\r\nHost: soak\r\nX-API-Key: {PRODUCER_KEY}\r\n\
-                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-                body.len()
-            );
-            (head, body)
-        } else {
-            let path = if self.random.below(2) == 0 { self.export() } else { self.list() };
-            let head = format!(
-                "GET /api/v1/{path} HTTP/1.1\r\nHost: soak\r\nAuthorization: Bearer {}\r\n\r\n",
-                self.access
-            );
-            (head, String::new())
-        };
+        let Raw { head, body, signals, sessions } = self.raw();
+        let end = self.random.below(4);
         let whole = format!("{head}{body}");
-        let sent = match kind {
-            0 => &whole[..head.len() / 2],
-            1 => &whole[..head.len() + body.len() / 2],
-            _ => &whole[..],
+        let sent = match end {
+            0 => head.len() / 2,
+            1 => head.len() + body.len() / 2,
+            _ => whole.len(),
         };
         let read = usize::try_from(self.random.below(4_000)).unwrap_or(0);
         let answer = async {
             let mut stream = TcpStream::connect(address).await?;
-            stream.write_all(sent.as_bytes()).await?;
-            if kind == 3 {
+            stream.write_all(&whole.as_bytes()[..sent]).await?;
+            if end == 3 {
                 return stream.read_exact(&mut vec![0; read]).await.map(|_| ());
             }
             sleep(Duration::from_millis(read as u64 / 200)).await;
@@ -396,8 +428,90 @@ impl Client {
         let _ = timeout(Duration::from_secs(2), answer).await;
         let mut tally = self.tally();
         tally.broken_off += 1;
-        if kind == 2 {
-            tally.unknown_signals.push(body);
+        // Of a body that did not come whole nothing may be kept.
+        if sent == whole.len() {
+            tally.unknown_signals.extend(signals);
+            tally.unknown_sessions += sessions;
         }
     }
+
+    /// A request to be broken off.
+    fn raw(&mut self) -> Raw {
+        match self.random.below(10) {
+            0..3 => {
+                let (_, body) = self.signal();
+                Raw::signals("signal", body.clone(), vec![body])
+            }
+            3..5 => {
+                let (body, good) = self.batch();
+                Raw::signals("batch", body, good)
+            }
+            5 => {
+                let body = json!({ "email": self.email, "password": PASSWORD }).to_string();
+                let head = head_of_post("auth/login", "", body.len());
+                Raw { head, body, signals: Vec::new(), sessions: 1 }
+            }
+            kind => {
+                let path = if kind < 8 { self.export() } else { self.list() };
+                let head = self.head_of_get(&path);
+                Raw { head, body: String::new(), signals: Vec::new(), sessions: 0 }
+            }
+        }
+    }
+
+    fn head_of_get(&self, path: &str) -> String {
+        format!(
+            "GET /api/v1/{path} HTTP/1.1\r\nHost: soak\r\nAuthorization: Bearer {}\r\n\r\n",
+            self.access
+        )
+    }
+
+    /// Begins an export and reads no further, every other time a compressed one. The connection is kept, so
+    /// it is the instance that has to end it.
+    async fn stop_reading(&mut self) {
+        if self.stopped.as_ref().is_some_and(|(since, _)| since.elapsed() < STOPPED) {
+            return;
+        }
+        let address = self.api.address(self.random.next());
+        let mut head = self.head_of_get("signals/export?format=ndjson&days=30");
+        if self.random.below(2) == 0 {
+            head = head.replacen("\r\n", "\r\nAccept-Encoding: gzip\r\n", 1);
+        }
+        let begun = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_recv_buffer_size(8 * 1024)?;
+            let mut stream = socket.connect(address).await?;
+            stream.write_all(head.as_bytes()).await?;
+            stream.read_u8().await?;
+            std::io::Result::Ok(stream)
+        };
+        let begun = timeout(PATIENCE, begun).await;
+        self.stopped = begun.ok().and_then(Result::ok).map(|stream| (Instant::now(), stream));
+        self.tally().stopped += 1;
+    }
+}
+
+/// A request, as it is sent.
+struct Raw {
+    head: String,
+    body: String,
+    /// What it may store, each by itself.
+    signals: Vec<String>,
+    /// How many sessions it may open.
+    sessions: u64,
+}
+
+impl Raw {
+    fn signals(route: &str, body: String, signals: Vec<String>) -> Self {
+        let key = format!("X-API-Key: {PRODUCER_KEY}\r\n");
+        let head = head_of_post(&format!("external-signals/sync/{route}"), &key, body.len());
+        Self { head, body, signals, sessions: 0 }
+    }
+}
+
+fn head_of_post(path: &str, headers: &str, length: usize) -> String {
+    format!(
+        "POST /api/v1/{path} HTTP/1.1\r\nHost: soak\r\n{headers}Content-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n"
+    )
 }

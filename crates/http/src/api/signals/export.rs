@@ -20,6 +20,7 @@ use crate::{
     concurrency::{ConcurrencyPermit, Holder},
     context::Context,
     extract::accept::accepts_media,
+    metrics::OpenExport,
     problem::{self, Problem},
     request_info::RequestInfo,
     state::AppState,
@@ -57,6 +58,7 @@ pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
             path: context.request.path().to_owned(),
         },
         _permit: permit,
+        _open: context.state.metrics.open_export(),
     };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
@@ -96,6 +98,7 @@ struct File {
     request: Request,
     /// Given back when the file ends or its client goes away: both drop this.
     _permit: ConcurrencyPermit<Holder>,
+    _open: OpenExport,
 }
 
 /// What the end of a broken file tells of.
