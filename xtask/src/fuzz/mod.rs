@@ -76,27 +76,30 @@ pub(crate) fn check() -> Result<String> {
     if size > LARGEST_CORPUS {
         bail!("fuzz/corpus holds {size} bytes, more than {LARGEST_CORPUS}");
     }
-    let (mut chosen, mut seconds) = (Vec::new(), 0);
     let has_python = has_python();
-    for target in program.targets()? {
-        if target == "oracle" && !has_python {
-            if std::env::var("CI").is_ok_and(|value| value == "true") {
-                bail!("the target oracle compares with python3, which is missing");
-            }
-            continue;
-        }
-        let own = CHECKED_LONG.iter().find(|(name, _)| *name == target);
-        let own = own.map_or(CHECKED, |(_, seconds)| *seconds);
-        seconds += own;
-        chosen.push((target, own));
+    if !has_python && std::env::var("CI").is_ok_and(|value| value == "true") {
+        bail!("the target oracle compares with python3, which is missing");
     }
-    // The longest first, so that processors are done at about the same time.
-    chosen.sort_by_key(|(_, seconds)| std::cmp::Reverse(*seconds));
+    let chosen = chosen(program.targets()?, has_python);
+    let seconds: u64 = chosen.iter().map(|(_, seconds)| seconds).sum();
     if !program.run(&chosen, &[CHECKED_SEED])? {
         bail!("a law does not hold, see above");
     }
     let without = if has_python { "" } else { "; without oracle, since there is no python3" };
     Ok(format!("{} targets, {seconds} s of inputs{without}", chosen.len()))
+}
+
+/// The targets that a check runs, and for how many seconds each: the longest first, so that processors are
+/// done at about the same time.
+fn chosen(targets: Vec<String>, has_python: bool) -> Vec<(String, u64)> {
+    let able = targets.into_iter().filter(|target| has_python || target != "oracle");
+    let timed = able.map(|target| {
+        let own = CHECKED_LONG.iter().find(|(name, _)| *name == target);
+        (target, own.map_or(CHECKED, |(_, seconds)| *seconds))
+    });
+    let mut chosen: Vec<_> = timed.collect();
+    chosen.sort_by_key(|(_, seconds)| std::cmp::Reverse(*seconds));
+    chosen
 }
 
 fn has_python() -> bool {
@@ -224,17 +227,69 @@ impl Running {
     /// Says how it went. What it wrote is shown from the panic on, if it found something.
     fn report(&self, is_well: bool) -> Result<bool> {
         let log = String::from_utf8_lossy(&std::fs::read(&self.log)?).into_owned();
-        let runs =
-            log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-        let runs = runs.map_or("?", str::trim);
-        let seconds = self.started.elapsed().as_secs();
+        let (runs, seconds) = (runs(&log), self.started.elapsed().as_secs());
         println!("{:<14} {runs:>12} inputs in {seconds:>4} s", self.target);
         if !is_well {
-            let at = log.find("panicked at").or_else(|| log.find("==")).unwrap_or(0);
-            let start = log[..at].rfind('\n').map_or(0, |line| line + 1);
-            println!("{}", log[start..].lines().take(60).collect::<Vec<_>>().join("\n"));
+            println!("{}", find(&log));
             println!("the whole output is in {}", self.log.display());
         }
         Ok(is_well)
+    }
+}
+
+/// How many inputs were tried, by what libFuzzer wrote; `?` when it did not get that far.
+fn runs(log: &str) -> &str {
+    let mut lines = log.lines();
+    let found = lines.find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    found.map_or("?", str::trim)
+}
+
+/// What tells of the find: 60 lines from the panic on, or from libFuzzer's own words.
+fn find(log: &str) -> String {
+    let at = log.find("panicked at").or_else(|| log.find("==")).unwrap_or(0);
+    let start = log[..at].rfind('\n').map_or(0, |line| line + 1);
+    log[start..].lines().take(60).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_takes_the_longest_first_and_leaves_out_what_it_cannot_run() {
+        let targets = || ["events", "oracle", "passwords", "numbers"].map(str::to_owned).to_vec();
+        let named = |chosen: Vec<(String, u64)>| {
+            chosen
+                .into_iter()
+                .map(|(name, seconds)| format!("{name} {seconds}"))
+                .collect::<Vec<_>>()
+        };
+        let all = ["oracle 25", "passwords 10", "events 4", "numbers 4"];
+        assert_eq!(named(chosen(targets(), true)), all);
+        assert_eq!(named(chosen(targets(), false)), all[1..]);
+    }
+
+    #[test]
+    fn what_libfuzzer_wrote_is_told_in_short() {
+        let well = "INFO: Seed: 1\n#2 INITED\nstat::number_of_executed_units: 12345\nstat::x: 1\n";
+        assert_eq!(runs(well), "12345");
+        assert_eq!(runs("INFO: Seed: 1\n"), "?");
+        let panic = "INFO: Seed: 1\n\nthread '<unnamed>' panicked at a.rs:1:\nno\n==7== ERROR\n";
+        assert_eq!(find(panic), "thread '<unnamed>' panicked at a.rs:1:\nno\n==7== ERROR");
+        let timeout = "INFO: Seed: 1\n==7== ERROR: libFuzzer: timeout\n";
+        assert_eq!(find(timeout), "==7== ERROR: libFuzzer: timeout");
+        let long = "x\n".repeat(100);
+        assert_eq!(find(&long).lines().count(), 60);
+        assert_eq!(find(""), "");
+    }
+
+    #[test]
+    fn sizes_of_folders_add_up() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        std::fs::write(folder.path().join("a/one"), "123").unwrap();
+        std::fs::write(folder.path().join("a/b/two"), "4567").unwrap();
+        assert_eq!(size_of(folder.path()).unwrap(), 7);
+        assert!(size_of(&folder.path().join("missing")).is_err());
     }
 }

@@ -58,3 +58,20 @@ fn crate_name(arguments: &[OsString]) -> Option<&OsStr> {
     let at = arguments.iter().position(|argument| argument == "--crate-name")?;
     arguments.get(at + 1).map(OsString::as_os_str)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_cargo_names_its_crate_or_none() {
+        let name = |call: &str| {
+            let arguments: Vec<OsString> = call.split(' ').map(OsString::from).collect();
+            crate_name(&arguments).and_then(OsStr::to_str).map(str::to_owned)
+        };
+        let call = "--crate-name alpine_domain --edition=2024 crates/domain/src/lib.rs";
+        assert_eq!(name(call).as_deref(), Some("alpine_domain"));
+        assert_eq!(name("-vV"), None);
+        assert_eq!(name("--edition=2024 --crate-name"), None);
+    }
+}

@@ -22,6 +22,7 @@ mod exports;
 mod faults;
 mod feed;
 mod field_reports;
+mod full_redis;
 mod grants;
 mod hot_path;
 mod late_outcomes;
