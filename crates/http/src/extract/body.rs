@@ -129,8 +129,12 @@ fn broken(error: &PayloadError) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use actix_web::test::TestRequest;
+    use futures_util::stream::LocalBoxStream;
+
+    use super::*;
+
+    type BoxedPayloadStream = LocalBoxStream<'static, Result<Bytes, PayloadError>>;
 
     #[test]
     fn media_types_are_compared_by_their_essence() {
@@ -143,6 +147,51 @@ mod tests {
         assert_eq!(kind("application/x-www-form-urlencoded"), Some(MediaType::Form));
         for other in ["text/plain", "application/json; charset=utf-16", "", "application/xml"] {
             assert_eq!(kind(other), None, "{other}");
+        }
+    }
+
+    /// The body in these pieces, with nothing announced; then it goes on without end, if `is_endless`.
+    fn streamed(pieces: &[&'static str], is_endless: bool) -> Payload {
+        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from(*piece))).collect();
+        let pieces = futures_util::stream::iter(pieces);
+        let stream: BoxedPayloadStream = if is_endless {
+            Box::pin(pieces.chain(futures_util::stream::pending()))
+        } else {
+            Box::pin(pieces)
+        };
+        Payload::Stream { payload: stream }
+    }
+
+    #[actix_web::test]
+    async fn a_streamed_body_has_exactly_the_limit_at_most() {
+        let whole = read(streamed(&["1234", "5678"], false), 8, Duration::from_mins(1)).await;
+        assert_eq!(whole.unwrap(), "12345678");
+        for pieces in [&["1234", "56789"][..], &["123456789"], &["1234", "5678", "9"]] {
+            // Refused without waiting for the rest.
+            for is_endless in [false, true] {
+                let refused = read(streamed(pieces, is_endless), 8, Duration::from_mins(1)).await;
+                let refused = refused.unwrap_err().respond("/", "id").status();
+                assert_eq!(refused, problem::TOO_LARGE.status, "{pieces:?}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_does_not_end_in_time_is_a_timeout() {
+        let read = read(streamed(&["1234"], true), 8, Duration::from_millis(20));
+        // However late this task runs, the shorter time is looked at first.
+        let refused = timeout(Duration::from_secs(2), read).await.expect("its own time");
+        let refused = refused.unwrap_err().respond("/", "id").status();
+        assert_eq!(refused, problem::TIMEOUT.status);
+    }
+
+    #[test]
+    fn an_announced_body_has_exactly_the_limit_at_most() {
+        for (length, is_taken) in [("7", true), ("8", true), ("9", false)] {
+            let request = TestRequest::post()
+                .insert_header((header::CONTENT_LENGTH, length))
+                .to_http_request();
+            assert_eq!(check_announced(&request, 8).is_ok(), is_taken, "{length}");
         }
     }
 }

@@ -39,13 +39,15 @@ async fn requests_are_named() {
 async fn every_answer_carries_the_security_headers() {
     let mut settings = HttpSettings::default();
     settings.http.hsts = Duration::from_hours(8_760);
-    let world = world_with(settings);
+    let (world, plain) = (world_with(settings), self::world());
     for path in ["/health", "/nowhere", "/api/v1/auth/me", "/api/v1/signals/latest"] {
         let answer = world.get(path).await;
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("x-frame-options"), "DENY");
         assert!(answer.header("content-security-policy").contains("default-src 'none'"));
         assert!(answer.header("strict-transport-security").starts_with("max-age=31536000"));
+        let answer = plain.get(path).await;
+        assert_eq!(answer.header("strict-transport-security"), "", "hsts = 0s says nothing");
         assert!(answer.all("vary").contains("Accept-Encoding"));
         assert!(!answer.headers.contains_key("server"));
         assert!(!answer.header("cache-control").is_empty());
@@ -143,13 +145,34 @@ async fn loopback_pages_of_any_port_are_admitted_where_that_is_set() {
 
 #[actix_web::test]
 async fn open_to_all_origins_is_never_with_credentials() {
-    let cors = CorsSettings { origins: vec!["*".to_owned()], ..CorsSettings::default() };
-    let settings = HttpSettings { cors, ..HttpSettings::default() };
-    let world = world_with(settings);
-    let asked = get("/api/v1/symbols").insert_header(("origin", "https://any.example"));
-    let answer = world.send(asked).await;
-    assert_eq!(answer.header("access-control-allow-origin"), "*");
-    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    for origins in [&["*"][..], &["https://app.example.com", "*"]] {
+        let origins = origins.iter().map(ToString::to_string).collect();
+        let cors = CorsSettings { origins, allow_loopback: true, ..CorsSettings::default() };
+        let world = world_with(HttpSettings { cors, ..HttpSettings::default() });
+        for origin in ["https://any.example", "https://app.example.com", "http://localhost:3000"] {
+            let preflight = request(&Method::OPTIONS, "/api/v1/symbols")
+                .insert_header(("access-control-request-method", "GET"));
+            for asked in [get("/api/v1/symbols"), preflight] {
+                let answer = world.send(asked.insert_header(("origin", origin))).await;
+                assert_eq!(answer.status, 200, "{origin}");
+                assert_eq!(answer.header("access-control-allow-origin"), "*", "{origin}");
+                assert_eq!(answer.header("access-control-allow-credentials"), "", "{origin}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn bodies_below_the_configured_size_are_not_compressed() {
+    let ask = async |compress_from| {
+        let mut settings = HttpSettings::default();
+        settings.http.compress_from = compress_from;
+        let asked = get("/health/liveness").insert_header(("accept-encoding", "gzip"));
+        world_with(settings).send(asked).await
+    };
+    let length = ask(usize::MAX).await.body.len();
+    assert_eq!(ask(length + 1).await.header("content-encoding"), "");
+    assert_eq!(ask(length).await.header("content-encoding"), "gzip");
 }
 
 #[actix_web::test]

@@ -148,6 +148,28 @@ async fn bodies_have_a_size_and_a_type() {
 }
 
 #[actix_web::test]
+async fn a_body_that_stops_coming_is_refused_after_the_configured_time() {
+    use std::io::{Read as _, Write as _};
+    let mut settings = HttpSettings::default();
+    settings.http.body_timeout = std::time::Duration::from_millis(50);
+    let (address, handle) = world_with(settings).listen();
+    let answer = actix_web::web::block(move || {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        // Less than the default of 30 s, more than a busy machine needs for one answer.
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        let head = "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\
+                    Content-Type: application/json\r\n\r\n{";
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = vec![0; 64];
+        let length = stream.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    });
+    let answer = answer.await.unwrap();
+    handle.stop(false).await;
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+}
+
+#[actix_web::test]
 async fn batches_have_a_limit_of_their_own() {
     let world = world();
     let large = format!("[1{}]", " ".repeat(100 * 1024));

@@ -276,9 +276,13 @@ impl Scene {
         }
     }
 
-    /// Empties the cache, and the counts of requests, of which there are more than any limit admits.
+    /// Empties the cache, and the counts of requests, which are more than the limits admit.
     fn forget(&self) {
         self.world.cache.restart(&[]);
+        self.uncount();
+    }
+
+    fn uncount(&self) {
         self.world.limiter.0.lock().unwrap().clear();
     }
 }
@@ -386,6 +390,23 @@ async fn another_caller_gets_their_own_answer_from_the_cache_too() {
             scene.forget();
             let answer = scene.ask(*who, &path).await;
             assert_eq!(scene.told(route, &answer), *expected, "{who:?} {path}, empty cache");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn another_route_gets_its_own_answer_from_the_cache_too() {
+    let scene = scene().await;
+    for _round in ["loaded", "cached"] {
+        for (route, value, cases) in CALLERS {
+            let endpoint = endpoint(route);
+            let parameter = if value.is_empty() { "" } else { "{id}" };
+            let path = path(&endpoint, parameter, &scene.value(value));
+            scene.uncount();
+            for (who, expected) in *cases {
+                let answer = scene.ask(*who, &path).await;
+                assert_eq!(scene.told(route, &answer), *expected, "{who:?} {path}");
+            }
         }
     }
 }

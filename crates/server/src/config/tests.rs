@@ -303,3 +303,87 @@ fn the_documented_production_file_passes_with_its_secrets() {
     .unwrap();
     assert_eq!(loaded.config.allowed_origins(), ["https://www.example.com", "https://example.com"]);
 }
+
+/// A setting, one value that is refused under its key and one beside it that is taken, each with what must
+/// be given besides. No value is refused by two rules.
+type Edge = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+#[rustfmt::skip]
+const EDGES: &[Edge] = &[
+    ("accounts.access_ttl", "999ms", "1s", &[]),
+    ("accounts.access_ttl", "30d", "2591999s", &[]),
+    ("cors.origins", "https://a.example/", "https://a.example", &[]),
+    ("cors.origins", "*.a.example", "*", &[]),
+    ("database.pool_kept", "6", "5", &[("database.pool_max", "5")]),
+    ("database.url", "mysql://u@db/alpine", "sqlite:/tmp/a", &[]),
+    ("database.url", "sqlite:", "sqlite:/tmp/a", &[]),
+    ("database.url", "sqlite:/tmp/a", "postgres://u@db/a", &[("instances", "2"), ("allow_without_redis", "true"), ("secrets.jwt", GOOD_SECRET)]),
+    ("events.max_staleness", "1s", "1001ms", &[]),
+    ("events.retention", "3599s", "1h", &[]),
+    ("http.batch_body_limit", "1048577KiB", "1GiB", &[]),
+    ("http.bind", "0.0.0.0:8000", "127.0.0.1:8000", &[]),
+    ("http.bind", "192.0.2.1:8000", "[::1]:8000", &[]),
+    ("http.body_limit", "1023B", "1KiB", &[]),
+    ("http.body_limit", "65KiB", "64KiB", &[("http.batch_body_limit", "64KiB")]),
+    ("http.domain", "https://a.example", "a.example", &[]),
+    ("http.frontend_url", "ftp://a.example", "https://a.example", &[]),
+    ("http.send_window", "999ms", "1s", &[]),
+    ("logging.filter", "info,=", "info,alpine_http=debug", &[]),
+    ("metrics.bind", "127.0.0.1:8000", "127.0.0.1:8001", &[("http.bind", "127.0.0.1:8000")]),
+    ("metrics.bind", "192.0.2.1:9464", "127.0.0.1:9464", &[]),
+    ("rate_limits.capacity", "0", "1", &[]),
+    ("rate_limits.ipv6_48", "65537", "65536", &[]),
+    ("rate_limits.ipv6_56", "0", "1", &[]),
+    ("rate_limits.ipv6_56", "9", "8", &[("rate_limits.ipv6_48", "8")]),
+    ("rate_limits.minute", "99ms", "100ms", &[]),
+    ("rate_limits.minute", "1h", "3599s", &[]),
+    ("rate_limits.pro.per_minute", "0", "1", &[("rate_limits.pro.per_hour", "0")]),
+    ("rate_limits.pro.per_minute", "11", "10", &[("rate_limits.pro.per_hour", "10")]),
+    ("redis.key_prefix", "", "a", &[]),
+    ("redis.key_prefix", "a{b}", "a-b_c.d:e", &[]),
+    ("redis.url", "", "redis://:pw@cache/0", &[("instances", "2"), ("database.url", "postgres://u@db/a"), ("secrets.jwt", GOOD_SECRET)]),
+    ("retention.sessions_after", "15m", "901s", &[]),
+    ("secrets.jwt", "3f1b0c9d7e5a4f2688b1d0c3e7a95f4", "3f1b0c9d7e5a4f2688b1d0c3e7a95f42", &[]),
+    ("secrets.jwt", "", GOOD_SECRET, &[("profile", "production")]),
+    ("tokens.audience", " ", "a", &[]),
+    ("tokens.issuer", " ", "a", &[]),
+];
+
+/// The key under which some settings are told of.
+fn told_as(key: &str) -> &str {
+    match key {
+        "rate_limits.ipv6_48" => "rate_limits.ipv6_56",
+        "rate_limits.pro.per_minute" => "rate_limits.pro",
+        key => key,
+    }
+}
+
+#[test]
+fn every_rule_has_an_edge_and_every_edge_is_where_the_rule_says() {
+    let rules = include_str!("rules.rs").split("#[cfg(test)]").next().unwrap();
+    let keys = Layers::defaults().settings;
+    let ruled = rules.split('"').filter(|text| keys.contains_key(*text));
+    for key in ruled {
+        let has_edge = EDGES.iter().any(|(edge, ..)| told_as(edge) == key);
+        assert!(has_edge, "`{key}`: rules.rs has a rule of which EDGES shows no edge");
+    }
+    for (key, refused, taken, besides) in EDGES {
+        let with = |value: &str| {
+            let mut settings = vec![(*key, value)];
+            settings.extend_from_slice(besides);
+            let named: Vec<_> = settings
+                .into_iter()
+                .map(|(key, value)| {
+                    (format!("ALPINE__{}", key.to_uppercase().replace('.', "__")), value)
+                })
+                .collect();
+            let named: Vec<_> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+            with_environment(&named).map_err(|error| error.to_string())
+        };
+        let error = with(refused).map(|_| ()).expect_err(&format!("{key} = {refused} is taken"));
+        assert!(error.contains(&format!("`{}`", told_as(key))), "{key} = {refused}: {error}");
+        if let Err(error) = with(taken) {
+            panic!("{key} = {taken}: {error}");
+        }
+    }
+}
