@@ -140,9 +140,14 @@ impl Side {
 
     /// Signs a user in as `POST auth/login` does, but for the hashing.
     pub(super) async fn sign_in(&self, user: i64) -> Result<SignedIn> {
+        self.sign_in_by(&self.accounts, user).await
+    }
+
+    /// Signs a user in with these use cases, and their hasher.
+    pub(super) async fn sign_in_by(&self, accounts: &Accounts, user: i64) -> Result<SignedIn> {
         let email = seed::email(user);
-        let priority = self.accounts.knows(&self.address, &email).await?;
-        Ok(self.accounts.sign_in(Some(&self.address), priority, &email, PASSWORD).await?)
+        let priority = accounts.knows(&self.address, &email).await?;
+        Ok(accounts.sign_in(Some(&self.address), priority, &email, PASSWORD).await?)
     }
 
     /// Another number each time, from 1.

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -27,8 +27,11 @@ use super::{
 };
 use crate::support::{Answer, Backend, Client, Options, SignalBody, TestApp};
 
-/// Changes of each kind on each back end.
-const ROUNDS: usize = 100;
+/// Changes of each kind on each back end; `ALPINE_TEST_ROUNDS=1000` makes more of them.
+static ROUNDS: LazyLock<usize> = LazyLock::new(|| {
+    let asked = std::env::var("ALPINE_TEST_ROUNDS").ok();
+    asked.map_or(100, |rounds| rounds.parse().expect("ALPINE_TEST_ROUNDS is a number"))
+});
 /// Δ.
 const PROMISED: Duration = Duration::from_secs(2);
 
@@ -188,7 +191,8 @@ async fn every_change(app: &TestApp) {
     everybodys_sessions(app).await;
     every_event_has_its_case(app).await;
     eprintln!(
-        "{ROUNDS} changes of each kind and {} reads in {:?}",
+        "{} changes of each kind and {} reads in {:?}",
+        *ROUNDS,
         readers.stop().await,
         started.elapsed()
     );
@@ -239,7 +243,7 @@ fn assert_refused(answer: &Answer, status: u16, problem: &str) {
 
 async fn api_keys(app: &TestApp) {
     let client = User::create(app, "keys@example.com", Tier::Elite).await.client().await;
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         let made = client.post("users/api-keys", &json!({"name": "bot"})).await.expect(201);
         let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
         let program = app.client().with_key(key);
@@ -253,7 +257,7 @@ async fn api_keys(app: &TestApp) {
 async fn sessions(app: &TestApp) {
     let user = User::create(app, "sessions@example.com", Tier::Pro).await;
     let kept = user.client().await;
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         let ended = user.client().await;
         ended.get("auth/me").await.expect(200);
         ended.post("auth/logout", &json!({})).await.expect(200);
@@ -265,7 +269,7 @@ async fn sessions(app: &TestApp) {
 async fn all_sessions_of_a_user(app: &TestApp) {
     let user = User::create(app, "all-sessions@example.com", Tier::Pro).await;
     let mut next = user.client().await;
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         let (one, other) = (next, user.client().await);
         for session in [&one, &other] {
             session.get("auth/me").await.expect(200);
@@ -282,7 +286,7 @@ async fn all_sessions_of_a_user(app: &TestApp) {
 /// No route does this: the use case returns instead of a 2xx.
 async fn everybodys_sessions(app: &TestApp) {
     let user = User::create(app, "everybody@example.com", Tier::Pro).await;
-    for _ in 0..ROUNDS {
+    for _ in 0..*ROUNDS {
         let client = user.client().await;
         client.get("auth/me").await.expect(200);
         app.core.use_cases.accounts.sign_out_everybody().await.unwrap();
@@ -300,7 +304,7 @@ async fn tiers_and_roles(app: &TestApp) {
         (Tier::Pro, Role::Admin, 200),
         (Tier::Free, Role::User, 403),
     ];
-    for (tier, role, keys) in standings.into_iter().cycle().take(ROUNDS) {
+    for (tier, role, keys) in standings.into_iter().cycle().take(*ROUNDS) {
         app.core.use_cases.accounts.set_tier_and_role(&user.account, tier, role).await.unwrap();
         let me = client.get("auth/me").await.expect(200);
         assert_eq!((&me["tier"], &me["role"]), (&json!(tier.as_str()), &json!(role.as_str())));
@@ -310,7 +314,7 @@ async fn tiers_and_roles(app: &TestApp) {
 
 async fn profiles(app: &TestApp) {
     let client = User::create(app, "profiles@example.com", Tier::Pro).await.client().await;
-    for n in 0..ROUNDS {
+    for n in 0..*ROUNDS {
         let name = format!("Ada {n}");
         client.put("users/profile", &json!({"full_name": name})).await.expect(200);
         for path in ["users/profile", "auth/me"] {
@@ -328,7 +332,7 @@ async fn producers(app: &TestApp) {
     let key = |n: usize| format!("a key of a producer, number {n:08}");
     ensure(&key(0)).await;
     let mut old = app.client().with_key(&key(0));
-    for n in 1..=ROUNDS {
+    for n in 1..=*ROUNDS {
         old.post(PATH, &json!({})).await.expect(422);
         let id = ensure(&key(n)).await;
         let new = app.client().with_key(&key(n));
@@ -337,9 +341,9 @@ async fn producers(app: &TestApp) {
         if n % 2 == 0 {
             app.core.use_cases.producers.disable(id).await.unwrap();
             assert_refused(&new.post(PATH, &json!({})).await, 401, "/problems/unauthenticated");
-            ensure(&key(n + ROUNDS)).await;
+            ensure(&key(n + *ROUNDS)).await;
         }
-        old = app.client().with_key(&key(if n % 2 == 0 { n + ROUNDS } else { n }));
+        old = app.client().with_key(&key(if n % 2 == 0 { n + *ROUNDS } else { n }));
     }
 }
 
@@ -355,7 +359,7 @@ async fn signals(app: &TestApp, reader: Client) {
         SignalBody { entry_price: n.to_string(), ..SignalBody::new(&format!("S-{n}"), "80") }
             .to_json()
     };
-    for n in 1..=ROUNDS {
+    for n in 1..=*ROUNDS {
         let [one, two, three] = [n * 3, n * 3 + 1, n * 3 + 2];
         let posted =
             producer.post_text("external-signals/sync/signal", signal(one)).await.expect(201);
@@ -388,7 +392,7 @@ async fn late_outcomes(app: &TestApp, reader: Client) {
     let horizons = [(fleeting, Duration::ZERO)];
     let stats = async |path: &str| reader.get(path).await.expect(200);
     let in_time = stats("performance/stats").await;
-    for n in 1..=ROUNDS {
+    for n in 1..=*ROUNDS {
         let id = format!("F-{n}");
         let body = SignalBody::new(&id, "80");
         let body = SignalBody { strategy: "fleeting".to_owned(), ..body }.to_json();
