@@ -66,13 +66,19 @@ struct Sent {
     confidence: f64,
 }
 
-/// The producers' ids that the reader may see once everything sent is `age` old, newest first.
-fn expected(reader: &Reader, sent: &[Sent], age: Duration) -> Vec<String> {
+/// The producers' ids that the reader may see once everything sent is `age` old, newest first: those with at
+/// least the confidence `from`, in percent.
+fn expected_from(from: f64, reader: &Reader, sent: &[Sent], age: Duration) -> Vec<String> {
     if age < reader.delay {
         return Vec::new();
     }
-    let visible = sent.iter().rev().filter(|signal| signal.confidence < reader.below);
+    let range = from..reader.below;
+    let visible = sent.iter().rev().filter(|signal| range.contains(&signal.confidence));
     visible.take(reader.rows).map(|signal| signal.id.clone()).collect()
+}
+
+fn expected(reader: &Reader, sent: &[Sent], age: Duration) -> Vec<String> {
+    expected_from(0.0, reader, sent, age)
 }
 
 async fn publish_edge_cases(alpine: &Alpine) -> Vec<Sent> {
@@ -111,10 +117,9 @@ async fn check(alpine: &Alpine, reader: &Reader, sent: &[Sent], age: Duration) {
     assert_eq!(ids(&latest, "id"), visible, "latest of {context}");
 
     let premium = alpine.json("/api/v1/signals/latest?limit=100&premium_only=true", token).await;
-    for row in premium.as_array().unwrap() {
-        assert_eq!(row["type"], "PREMIUM");
-        assert!(row["confidence"].as_f64().unwrap() >= 85.0 && reader.below > 85.0, "{context}");
-    }
+    let only_premium = expected_from(85.0, reader, sent, age);
+    assert_eq!(ids(&premium, "id"), only_premium, "premium of {context}");
+    assert!(premium.as_array().unwrap().iter().all(|row| row["type"] == "PREMIUM"), "{context}");
 
     if token.is_some() {
         let page = alpine.json("/api/v1/signals/subscribed?limit=100", token).await;
