@@ -146,7 +146,7 @@ impl UseCases {
             catalogue: Arc::new(catalogue),
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
-            retention: Retention::new(stores.retention, ports.agreed_time, retention),
+            retention: Retention::new(stores.retention, ports.agreed_time, &retention),
             memory: Arc::new(memory),
         }
     }

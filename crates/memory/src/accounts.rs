@@ -14,7 +14,7 @@ use async_trait::async_trait;
 
 use crate::{
     Memory, Unit,
-    tables::{RefreshToken, SessionRow, Tables, UserRow},
+    tables::{KeyRow, RefreshToken, SessionRow, Tables, UserRow},
 };
 
 const NO_ACCOUNT: Error = Error::NotFound("account");
@@ -199,8 +199,9 @@ impl AccountStore for Memory {
             user.password_hash = password_hash;
             user.addresses_from = user.account.generation + everybody;
             let id = user.account.id;
-            for key in unit.tables.api_keys.iter_mut().filter(|key| key.made.key.owner == id) {
-                key.revoked_at = key.revoked_at.or(Some(now));
+            let is_theirs = |key: &&mut KeyRow| key.made.key.owner == id && key.is_live(now);
+            for key in unit.tables.api_keys.iter_mut().filter(is_theirs) {
+                key.revoked_at = Some(now);
             }
             unit.log(now, Event::AccountChanged { user: id })?;
             unit.log(now, Event::ApiKeysChanged)?;

@@ -19,7 +19,8 @@ impl ApiKeyStore for Memory {
             if state.generation != new.generation {
                 return Err(Error::Unauthenticated("the account was signed out"));
             }
-            let is_counted = |key: &&KeyRow| key.made.key.owner == owner && key.is_live(now);
+            let is_counted =
+                |key: &&KeyRow| key.made.key.owner == owner && unit.tables.is_good(key, now);
             if unit.tables.api_keys.iter().filter(is_counted).count() >= max as usize {
                 let detail = format!("at most {max} API keys at a time; revoke one first");
                 return Err(Error::conflict(ConflictKind::LimitReached, detail));
@@ -33,7 +34,7 @@ impl ApiKeyStore for Memory {
         let tables = self.read();
         let theirs = tables.api_keys.iter().filter(|key| key.made.key.owner == owner);
         let mut keys: Vec<ApiKey> =
-            theirs.filter(|key| key.is_live(now)).map(|key| key.made.key.clone()).collect();
+            theirs.filter(|key| tables.is_good(key, now)).map(|key| key.made.key.clone()).collect();
         keys.sort_by_key(|key| std::cmp::Reverse((key.created_at, key.id)));
         Ok(keys)
     }
@@ -51,6 +52,6 @@ impl ApiKeyStore for Memory {
     async fn by_hash(&self, key_hash: &str, now: Timestamp) -> Result<Option<ApiKey>> {
         let tables = self.read();
         let key = tables.api_keys.iter().find(|key| key.made.key_hash == key_hash);
-        Ok(key.filter(|key| key.is_live(now)).map(|key| key.made.key.clone()))
+        Ok(key.filter(|key| tables.is_good(key, now)).map(|key| key.made.key.clone()))
     }
 }

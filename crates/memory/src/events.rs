@@ -10,6 +10,9 @@ use async_trait::async_trait;
 
 use crate::Memory;
 
+/// Rows that one transaction deletes at most.
+const CHUNK: usize = 2_000;
+
 #[async_trait]
 impl EventLog for Memory {
     async fn head(&self) -> Result<i64> {
@@ -29,14 +32,14 @@ impl EventLog for Memory {
         Ok(by_kind.into_values().cloned().collect())
     }
 
-    /// Only ever takes rows off the old end, and leaves the newest one.
-    async fn prune(&self, before: Timestamp) -> Result<u64> {
+    /// What was deleted is not passed again, so `from` is not needed.
+    async fn prune_chunk(&self, before: Timestamp, from: i64) -> Result<(u64, i64)> {
         self.write(|unit| {
             let events = &mut unit.tables.events;
             let older = events.iter().take_while(|event| event.recorded_at < before).count();
-            let pruned = older.min(events.len().saturating_sub(1));
+            let pruned = older.min(events.len().saturating_sub(1)).min(CHUNK);
             events.drain(..pruned);
-            Ok(pruned as u64)
+            Ok((pruned as u64, from))
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     Result, Timestamp,
-    retention::{Deleted, Due, RetentionStore},
+    retention::{Deleted, Due, Positions, RetentionStore},
 };
 use async_trait::async_trait;
 
@@ -30,12 +30,12 @@ fn delete_sessions(tables: &mut Tables, due: &Due) -> (Deleted, Timestamp) {
     let over = tables.sessions.iter().filter(|session| {
         let ends = session.opened.expires_at;
         let is_denied = session.denied_until.is_some_and(|until| until > due.now);
-        (due.sessions_from..due.sessions).contains(&ends) && !is_denied
+        (due.from.sessions..due.sessions).contains(&ends) && !is_denied
     });
     let mut over: Vec<_> =
         over.map(|session| (session.opened.expires_at, session.opened.id)).collect();
     over.sort_unstable();
-    let (mut deleted, mut from, mut room) = (Deleted::default(), due.sessions_from, CHUNK);
+    let (mut deleted, mut from, mut room) = (Deleted::default(), due.from.sessions, CHUNK);
     for (ends, id) in over {
         let tokens = delete(&mut tables.refresh_tokens, room, |token| token.session == id);
         room -= tokens;
@@ -53,9 +53,9 @@ fn delete_sessions(tables: &mut Tables, due: &Due) -> (Deleted, Timestamp) {
 
 #[async_trait]
 impl RetentionStore for Memory {
-    async fn delete_chunk(&self, due: Due) -> Result<(Deleted, Timestamp)> {
+    async fn delete_chunk(&self, due: Due) -> Result<(Deleted, Positions)> {
         self.write(|unit| {
-            let (mut deleted, from) = delete_sessions(&mut unit.tables, &due);
+            let (mut deleted, sessions) = delete_sessions(&mut unit.tables, &due);
             if deleted.rows() == 0 {
                 let is_over = |key: &KeyRow| {
                     let ended = key.revoked_at.or(key.made.key.expires_at);
@@ -63,7 +63,7 @@ impl RetentionStore for Memory {
                 };
                 deleted.api_keys = delete(&mut unit.tables.api_keys, CHUNK, is_over) as u64;
             }
-            Ok((deleted, from))
+            Ok((deleted, Positions { sessions, ..due.from }))
         })
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct UserRow {
     /// Its generation is the user's own part.
     pub(crate) account: Account,
     pub(crate) password_hash: String,
-    /// Sessions of an older generation make no address known.
+    /// Sessions of an older generation make no address known, and keys of one are over.
     pub(crate) addresses_from: i64,
 }
 
@@ -77,6 +77,12 @@ impl Tables {
 
     pub(crate) fn state(&self, id: UserId) -> Option<AccountState> {
         self.user(id).map(|user| AccountState::from(&self.account(user)))
+    }
+
+    /// Whether the key is live, and no promotion ended it.
+    pub(crate) fn is_good(&self, key: &KeyRow, now: Timestamp) -> bool {
+        let owner = self.user(key.made.key.owner);
+        key.is_live(now) && owner.is_some_and(|user| key.made.generation >= user.addresses_from)
     }
 
     pub(crate) fn session_mut(&mut self, id: SessionId) -> Option<&mut SessionRow> {

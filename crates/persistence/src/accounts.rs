@@ -22,11 +22,13 @@ use diesel::{
 
 use self::{
     session_rows::{insert_refresh, revoke, rotate},
-    user_rows::{everybody, held_everybody, held_user, user_row, written},
+    user_rows::{everybody, held_user, user_row, written},
 };
 use crate::{
     Database, Failure,
+    api_keys::not_ended,
     database::Unit,
+    dialect::held_everybody,
     failure::unique_as,
     rows::{UserRow, stored},
     schema::{api_keys, database_identity, refresh_tokens, sessions, users},
@@ -71,8 +73,9 @@ fn promote(unit: &mut Unit<'_>, promotion: &Promotion) -> Result<Account, Failur
         return Err(Error::Forbidden("nobody has shown that this address is theirs").into());
     }
     let user = account.id.to_string();
-    let keys =
-        api_keys::table.filter(api_keys::user_id.eq(&user)).filter(api_keys::revoked_at.is_null());
+    // As many as a user may have. Those that have expired are over by their generation, also if the clock
+    // goes back.
+    let keys = api_keys::table.filter(api_keys::user_id.eq(&user)).filter(not_ended(*now));
     diesel::update(keys).set(api_keys::revoked_at.eq(now.micros())).execute(unit.conn)?;
     unit.log(*now, Event::AccountChanged { user: account.id });
     unit.log(*now, Event::ApiKeysChanged);

@@ -8,16 +8,18 @@ use alpine_domain::{
 };
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    RunQueryDsl as _, dsl::insert_into,
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+    dsl::{exists, insert_into},
 };
 
 use crate::{
     Database,
-    accounts::user_rows::{held_everybody, held_user},
+    accounts::user_rows::held_user,
     connection::MultiBackend,
+    dialect::held_everybody,
     rows::ApiKeyRow,
-    schema::api_keys,
+    schema::{api_keys, users},
 };
 
 /// The API keys of one database.
@@ -31,12 +33,21 @@ impl ApiKeys {
     }
 }
 
-/// Keys that are neither revoked nor expired.
+/// Whether a key is neither revoked nor expired.
+#[diesel::dsl::auto_type]
+pub(crate) fn not_ended(now: Timestamp) -> _ {
+    let expires_later: diesel::dsl::Gt<api_keys::expires_at, i64> =
+        api_keys::expires_at.gt(now.micros());
+    api_keys::revoked_at.is_null().and(api_keys::expires_at.is_null().or(expires_later))
+}
+
+/// Keys that are neither revoked nor expired, and were not ended by a promotion.
 fn live(now: Timestamp) -> api_keys::BoxedQuery<'static, MultiBackend> {
-    api_keys::table
-        .filter(api_keys::revoked_at.is_null())
-        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.micros())))
-        .into_boxed()
+    let is_of_now = api_keys::generation
+        .is_null()
+        .or(api_keys::generation.ge(users::addresses_from.nullable()));
+    let owner = users::table.filter(users::id.eq(api_keys::user_id)).filter(is_of_now);
+    api_keys::table.filter(not_ended(now)).filter(exists(owner)).into_boxed()
 }
 
 #[async_trait]
@@ -70,6 +81,7 @@ impl ApiKeyStore for ApiKeys {
                         api_keys::key_hash.eq(key_hash),
                         api_keys::created_at.eq(key.created_at.micros()),
                         api_keys::expires_at.eq(key.expires_at.map(Timestamp::micros)),
+                        api_keys::generation.eq(*generation),
                     ))
                     .execute(unit.conn)?;
                 unit.log(key.created_at, Event::ApiKeysChanged);
@@ -100,10 +112,7 @@ impl ApiKeyStore for ApiKeys {
                 let live = api_keys::table
                     .filter(api_keys::id.eq(key.to_string()))
                     .filter(api_keys::user_id.eq(owner.to_string()))
-                    .filter(api_keys::revoked_at.is_null())
-                    .filter(
-                        api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now.micros())),
-                    );
+                    .filter(not_ended(now));
                 let revoked = diesel::update(live)
                     .set(api_keys::revoked_at.eq(now.micros()))
                     .execute(unit.conn)?;

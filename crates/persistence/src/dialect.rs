@@ -2,7 +2,7 @@
 
 use alpine_domain::{Clock as _, Result, Timestamp, event::Event, time::SystemClock};
 use diesel::{
-    ExpressionMethods as _, QueryableByName, RunQueryDsl as _,
+    ExpressionMethods as _, QueryDsl as _, QueryableByName, RunQueryDsl as _,
     dsl::insert_into,
     sql_types::{Array, BigInt, Text},
 };
@@ -10,7 +10,7 @@ use diesel::{
 use crate::{
     AnyConnection, Failure,
     rows::{LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
-    schema::{events, late_outcomes, outcomes, producers, signals},
+    schema::{database_identity, events, late_outcomes, outcomes, producers, signals},
 };
 
 /// Rows for each statement: PostgreSQL takes at most 65,535 parameters, a signal has 22.
@@ -152,6 +152,16 @@ pub(crate) fn avoid_table_scans(conn: &mut AnyConnection) -> Result<(), Failure>
         diesel::sql_query("SET LOCAL enable_seqscan = off").execute(conn)?;
     }
     Ok(())
+}
+
+/// How often everybody was signed out. That stays so until the transaction ends; others may hold it at the
+/// same time. On SQLite a transaction that writes is alone.
+pub(crate) fn held_everybody(conn: &mut AnyConnection) -> Result<i64, Failure> {
+    let generation = database_identity::table.select(database_identity::generation);
+    Ok(match conn {
+        AnyConnection::Postgres(conn) => generation.for_share().get_result(conn)?,
+        AnyConnection::Sqlite(conn) => generation.get_result(conn)?,
+    })
 }
 
 /// What the server's clock shows; SQLite shows the machine's.

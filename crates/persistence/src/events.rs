@@ -14,7 +14,7 @@ use diesel::{
 use crate::{AnyConnection, Database, Failure, database::Unit, schema::events};
 
 /// Rows deleted in one transaction, so that no writer waits long.
-const PRUNE_CHUNK: i64 = 5_000;
+const PRUNE_CHUNK: i64 = 2_000;
 
 /// The event log of one database.
 #[derive(Clone)]
@@ -51,12 +51,7 @@ impl EventLog for Events {
     /// The newest number that is committed. Not the sequence's: that one may belong to a row which
     /// is not visible yet, and a follower that started there would pass over it.
     async fn head(&self) -> Result<i64> {
-        self.0
-            .read("event_head", |conn| {
-                let newest: Option<i64> = events::table.select(max(events::seq)).first(conn)?;
-                Ok(newest.unwrap_or(0))
-            })
-            .await
+        self.0.read("event_head", newest).await
     }
 
     async fn read_after(&self, seq: i64, limit: u32) -> Result<Vec<LoggedEvent>> {
@@ -92,39 +87,33 @@ impl EventLog for Events {
             .await
     }
 
-    /// Only ever takes rows off the old end, and leaves the newest one, so that [`head`](Self::head)
-    /// never goes back. Reads each row that it deletes, and one more, once: what a chunk deleted is
-    /// not passed again.
-    async fn prune(&self, before: Timestamp) -> Result<u64> {
-        let head = self.head().await?;
-        let (mut pruned, mut from) = (0, 0);
-        loop {
-            let work = move |unit: &mut Unit<'_>| prune_chunk(unit.conn, from, head, before);
-            let Some((deleted, end)) = self.0.write("event_prune", work).await? else {
-                return Ok(pruned);
-            };
-            pruned += u64::try_from(deleted).unwrap_or(u64::MAX);
-            from = end;
-        }
+    /// The newest row stays, so that [`head`](Self::head) never goes back. Reads each row that it deletes,
+    /// and one more, once: what a chunk before deleted is not passed again.
+    async fn prune_chunk(&self, before: Timestamp, from: i64) -> Result<(u64, i64)> {
+        let work = move |unit: &mut Unit<'_>| prune_chunk(unit.conn, before, from);
+        self.0.write("event_prune", work).await
     }
 }
 
-/// Deletes rows from number `from` on that are below `head` and older than `before`, up to
-/// [`PRUNE_CHUNK`]; says how many, and the last one's number.
 fn prune_chunk(
     conn: &mut AnyConnection,
-    from: i64,
-    head: i64,
     before: Timestamp,
-) -> Result<Option<(usize, i64)>, Failure> {
+    from: i64,
+) -> Result<(u64, i64), Failure> {
     let rows: Vec<(i64, i64)> = events::table
-        .filter(events::seq.ge(from).and(events::seq.lt(head)))
+        .filter(events::seq.ge(from).and(events::seq.lt(newest(conn)?)))
         .order(events::seq.asc())
         .limit(PRUNE_CHUNK)
         .select((events::seq, events::recorded_at))
         .load(conn)?;
     let old = rows.iter().take_while(|(_, recorded_at)| *recorded_at < before.micros());
-    let Some((last, _)) = old.last() else { return Ok(None) };
+    let Some((last, _)) = old.last() else { return Ok((0, from)) };
     let chunk = events::table.filter(events::seq.ge(from).and(events::seq.le(*last)));
-    Ok(Some((diesel::delete(chunk).execute(conn)?, *last)))
+    Ok((diesel::delete(chunk).execute(conn)? as u64, *last))
+}
+
+/// The newest number that is committed, 0 if there is none.
+fn newest(conn: &mut AnyConnection) -> Result<i64, Failure> {
+    let newest: Option<i64> = events::table.select(max(events::seq)).first(conn)?;
+    Ok(newest.unwrap_or(0))
 }

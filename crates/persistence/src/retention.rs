@@ -2,10 +2,13 @@
 
 use alpine_domain::{
     Result, Timestamp,
-    retention::{Deleted, Due, RetentionStore},
+    retention::{Deleted, Due, Positions, RetentionStore},
 };
 use async_trait::async_trait;
-use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    QueryDsl as _, RunQueryDsl as _,
+};
 
 use crate::{
     AnyConnection, Database, Failure, dialect,
@@ -34,13 +37,14 @@ impl OldRows {
 
 #[async_trait]
 impl RetentionStore for OldRows {
-    async fn delete_chunk(&self, due: Due) -> Result<(Deleted, Timestamp)> {
+    async fn delete_chunk(&self, due: Due) -> Result<(Deleted, Positions)> {
         self.0
             .write("retention", move |unit| {
                 dialect::avoid_table_scans(unit.conn)?;
-                let (mut deleted, from) = delete_sessions(unit.conn, &due)?;
+                let mut from = due.from;
+                let mut deleted = delete_sessions(unit.conn, &due, &mut from.sessions)?;
                 if deleted.rows() == 0 {
-                    deleted.api_keys = delete_api_keys(unit.conn, &due)?;
+                    deleted.api_keys = delete_api_keys(unit.conn, &due, &mut from)?;
                 }
                 Ok((deleted, from))
             })
@@ -49,17 +53,21 @@ impl RetentionStore for OldRows {
 }
 
 /// A session that expired before the instant takes no refresh token any more, so none is added meanwhile.
-fn delete_sessions(conn: &mut AnyConnection, due: &Due) -> Result<(Deleted, Timestamp), Failure> {
+fn delete_sessions(
+    conn: &mut AnyConnection,
+    due: &Due,
+    from: &mut Timestamp,
+) -> Result<Deleted, Failure> {
     let is_denied_no_more =
         sessions::denied_until.is_null().or(sessions::denied_until.le(due.now.micros()));
     let over: Vec<(String, i64)> = sessions::table
-        .filter(sessions::expires_at.ge(due.sessions_from.micros()))
+        .filter(sessions::expires_at.ge(from.micros()))
         .filter(sessions::expires_at.lt(due.sessions.micros()).and(is_denied_no_more))
         .order(sessions::expires_at.asc())
         .limit(CHUNK)
         .select((sessions::id, sessions::expires_at))
         .load(conn)?;
-    let (mut deleted, mut from) = (Deleted::default(), due.sessions_from);
+    let mut deleted = Deleted::default();
     for some in over.chunks(VALUES / 10) {
         let ids: Vec<&str> = some.iter().map(|(id, _)| id.as_str()).collect();
         let room = TOKENS.saturating_sub(usize::try_from(deleted.refresh_tokens).unwrap_or(TOKENS));
@@ -78,22 +86,40 @@ fn delete_sessions(conn: &mut AnyConnection, due: &Due) -> Result<(Deleted, Time
         }
         let sessions = sessions::table.filter(sessions::id.eq_any(ids));
         deleted.sessions += diesel::delete(sessions).execute(conn)? as u64;
-        from = some.last().map_or(from, |(_, expires)| Timestamp::from_micros(*expires));
+        *from = some.last().map_or(*from, |(_, expires)| Timestamp::from_micros(*expires));
     }
-    Ok((deleted, from))
+    Ok(deleted)
 }
 
-fn delete_api_keys(conn: &mut AnyConnection, due: &Due) -> Result<u64, Failure> {
+fn delete_api_keys(
+    conn: &mut AnyConnection,
+    due: &Due,
+    from: &mut Positions,
+) -> Result<u64, Failure> {
     let before = due.api_keys.micros();
-    let revoked = api_keys::table.filter(api_keys::revoked_at.lt(before));
-    let expired =
-        api_keys::table.filter(api_keys::revoked_at.is_null().and(api_keys::expires_at.lt(before)));
-    let mut over: Vec<String> = revoked.select(api_keys::id).limit(CHUNK).load(conn)?;
-    over.extend(expired.select(api_keys::id).limit(CHUNK).load::<String>(conn)?);
+    let (revoked_at, expires_at) =
+        (api_keys::revoked_at.assume_not_null(), api_keys::expires_at.assume_not_null());
+    let revoked: Vec<(String, i64)> = api_keys::table
+        .filter(api_keys::revoked_at.ge(from.revoked_keys.micros()))
+        .filter(api_keys::revoked_at.lt(before))
+        .order(api_keys::revoked_at.asc())
+        .limit(CHUNK)
+        .select((api_keys::id, revoked_at))
+        .load(conn)?;
+    let expired: Vec<(String, i64)> = api_keys::table
+        .filter(api_keys::revoked_at.is_null())
+        .filter(api_keys::expires_at.ge(from.expired_keys.micros()))
+        .filter(api_keys::expires_at.lt(before))
+        .order(api_keys::expires_at.asc())
+        .limit(CHUNK)
+        .select((api_keys::id, expires_at))
+        .load(conn)?;
     let mut deleted = 0;
-    for ids in over.chunks(VALUES) {
+    for (over, from) in [(revoked, &mut from.revoked_keys), (expired, &mut from.expired_keys)] {
+        let ids = over.iter().map(|(id, _)| id.as_str());
         let keys = api_keys::table.filter(api_keys::id.eq_any(ids));
         deleted += diesel::delete(keys).execute(conn)? as u64;
+        *from = over.last().map_or(*from, |(_, ended)| Timestamp::from_micros(*ended));
     }
     Ok(deleted)
 }

@@ -128,6 +128,7 @@ pub(crate) struct ApiKeyRow {
     created_at: i64,
     expires_at: Option<i64>,
     _revoked_at: Option<i64>,
+    _generation: Option<i64>,
 }
 
 impl ApiKeyRow {

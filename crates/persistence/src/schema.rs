@@ -64,6 +64,7 @@ tables! {
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        generation -> Nullable<BigInt>,
     }
     producers (id) {
         id -> BigInt,
@@ -151,3 +152,4 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(late_outcomes, outcomes, signals);
 diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users);
 diesel::allow_tables_to_appear_in_same_query!(database_identity, users);
+diesel::allow_tables_to_appear_in_same_query!(api_keys, users);

@@ -32,8 +32,10 @@ pub trait EventLog: Send + Sync {
     /// missing.
     async fn newest_of_each_kind(&self) -> Result<Vec<LoggedEvent>>;
 
-    /// Deletes rows older than `before`; says how many.
-    async fn prune(&self, before: Timestamp) -> Result<u64>;
+    /// Deletes rows older than `before` off the old end of the log, 2,000 at most, in one transaction, and
+    /// never the newest row. `from` is what the chunk before said, 0 for the first. Says how many, none of
+    /// which means that no more are that old, and `from` for the next chunk.
+    async fn prune_chunk(&self, before: Timestamp, from: i64) -> Result<(u64, i64)>;
 }
 
 /// Applies rows on this instance. Rows may come twice; applying is idempotent.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 
 use alpine_domain::{
     account::{Role, Tier, Viewer},
-    retention::{Deleted, Progress, RetentionSettings, RetentionStep},
+    retention::{Deleted, Progress, RetentionRun as _, RetentionSettings, RetentionStep},
     signal::{ExpiryEnd, ExpirySettings, Outcome, Signal},
     use_cases::Settings,
 };
@@ -124,7 +124,7 @@ fn run(world: &World) -> (Vec<Deleted>, RetentionStep) {
 }
 
 const fn deleted(sessions: u64, refresh_tokens: u64, api_keys: u64) -> Deleted {
-    Deleted { sessions, refresh_tokens, api_keys }
+    Deleted { sessions, refresh_tokens, api_keys, events: 0 }
 }
 
 #[test]

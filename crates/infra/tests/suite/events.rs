@@ -162,11 +162,11 @@ impl EventLog for Fake {
         Ok(self.rows.lock().unwrap().last().cloned().into_iter().collect())
     }
 
-    async fn prune(&self, before: Timestamp) -> Result<u64> {
+    async fn prune_chunk(&self, before: Timestamp, from: i64) -> Result<(u64, i64)> {
         let mut rows = self.rows.lock().unwrap();
         let all = rows.len();
         rows.retain(|row| row.recorded_at >= before);
-        Ok((all - rows.len()) as u64)
+        Ok(((all - rows.len()) as u64, from))
     }
 }
 
@@ -269,7 +269,7 @@ async fn a_gap_left_by_retention_loads_everything_anew() {
     let (follower, _bus) = follow(&fake, FollowerSettings::default());
     follower.ensure_fresh().await.unwrap();
     fake.append(6..=9);
-    fake.prune(Timestamp::from_seconds(8)).await.unwrap();
+    fake.prune_chunk(Timestamp::from_seconds(8), 0).await.unwrap();
     until(|| fake.resets.load(Ordering::SeqCst) == 2).await;
     until(|| follower.state().position == Some(9)).await;
     // A restored database ends before where we stood.

@@ -34,16 +34,8 @@ pub(super) fn everybody(conn: &mut AnyConnection) -> Result<i64, Failure> {
     Ok(database_identity::table.select(database_identity::generation).first(conn)?)
 }
 
-/// The same, held until the transaction ends: nobody signs everybody out meanwhile. Whoever holds a user's
-/// row as well holds this one first.
-pub(crate) fn held_everybody(conn: &mut AnyConnection) -> Result<i64, Failure> {
-    let held = diesel::update(database_identity::table)
-        .set(database_identity::generation.eq(database_identity::generation))
-        .returning(database_identity::generation);
-    Ok(held.get_result(conn)?)
-}
-
-/// The account's row, held until the transaction ends: writing it, even as it was, does that.
+/// The account's row, held until the transaction ends: writing it, even as it was, does that. Whoever also
+/// holds how often everybody was signed out holds that first.
 pub(crate) fn held_user(conn: &mut AnyConnection, id: &str) -> Result<Option<UserRow>, Failure> {
     let row = diesel::update(users::table.find(id))
         .set(users::generation.eq(users::generation))

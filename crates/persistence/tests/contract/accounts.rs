@@ -9,6 +9,7 @@ use alpine_domain::{
     },
     error::ConflictKind,
     event::Event,
+    retention::{Due, Positions},
 };
 
 use crate::support::{Bed, DatabaseBed, at, new_account, on_every, random, rotation};
@@ -397,6 +398,9 @@ async fn a_promotion_leaves_nothing_to_who_held_the_account_before(bed: Bed) {
     bed.session_from(bob.id, "b1", Some(home())).await;
     bed.api_keys.create(key_of(eve.id, "eve's", 0), 5).await.unwrap();
     bed.api_keys.create(key_of(bob.id, "bob's", 0), 5).await.unwrap();
+    let mut over = key_of(eve.id, "over", 0);
+    over.key.expires_at = Some(at(4));
+    bed.api_keys.create(over, 5).await.unwrap();
     let head = bed.events.head().await.unwrap();
 
     let promoted = bed.accounts.promote(promotion("ops@example.com", AddressProof::Operator)).await;
@@ -412,12 +416,23 @@ async fn a_promotion_leaves_nothing_to_who_held_the_account_before(bed: Bed) {
     let kept = bed.accounts.credentials(&email).await.unwrap();
     assert_eq!(kept, Some((expected, "the operator's".to_owned())));
     assert_eq!(bed.rotate("e1", "e2", at(6), at(100)).await, Refreshed::Refused);
-    assert_eq!(bed.api_keys.by_hash("eve's", at(6)).await.unwrap(), None);
+    // Nor if the clock was wrong and goes back to where the other one had not expired.
+    for (hash, seconds) in [("eve's", 6), ("over", 3)] {
+        assert_eq!(bed.api_keys.by_hash(hash, at(seconds)).await.unwrap(), None, "{hash}");
+    }
+    assert_eq!(bed.api_keys.list(eve.id, at(3)).await.unwrap(), []);
+    let hers = key_of(eve.id, "the operator's", 1);
+    bed.api_keys.create(hers.clone(), 5).await.unwrap();
+    assert_eq!(bed.api_keys.list(eve.id, at(3)).await.unwrap(), [hers.key]);
+    let (due, from) = (at(6), Positions::default());
+    let due = Due { sessions: at(0), api_keys: due, now: due, from };
+    let (deleted, _) = bed.retention.delete_chunk(due).await.unwrap();
+    assert_eq!(deleted.api_keys, 2, "one is revoked and one has expired");
     assert!(!bed.accounts.has_signed_in_from(&email, &home()).await.unwrap());
     let logged = bed.events.read_after(head, 10).await.unwrap();
     assert_eq!(
         logged.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(),
-        ["account_changed", "api_keys_changed"]
+        ["account_changed", "api_keys_changed", "api_keys_changed"]
     );
     // Nobody else lost anything.
     assert!(matches!(bed.rotate("b1", "b2", at(6), at(100)).await, Refreshed::Rotated { .. }));

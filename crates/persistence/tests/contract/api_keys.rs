@@ -1,17 +1,24 @@
 //! Users' API keys.
 
+use std::{sync::mpsc, time::Duration};
+
 use alpine_domain::{
     Error, Timestamp,
     account::{ApiKey, ApiKeyId, NewApiKey, UserId},
     error::ConflictKind,
 };
 
-use crate::support::{Bed, at, on_every, random};
+use alpine_persistence::Unit;
+use diesel::connection::SimpleConnection as _;
+
+use crate::support::{Bed, DatabaseBed, at, dawdle, on_every, random};
 
 on_every!(
     keys_read_back_until_they_end,
     the_limit_holds_under_concurrent_creation,
-    a_key_is_revoked_by_its_owner_only,
+    a_key_is_revoked_by_its_owner_only;
+    databases:
+    who_is_signed_out_with_everybody_makes_no_key_meanwhile,
 );
 
 fn new_key(owner: UserId, hash: &str, seconds: i64, expires_at: Option<Timestamp>) -> NewApiKey {
@@ -81,4 +88,60 @@ async fn a_key_is_revoked_by_its_owner_only(bed: Bed) {
     assert_eq!(bed.api_keys.by_hash("h", at(2)).await.unwrap(), None);
     // A revoked key makes room.
     bed.api_keys.create(new_key(ada.id, "h2", 3, None), 1).await.unwrap();
+}
+
+/// The key's transaction comes while the other is under way, and must not go by what was before it.
+async fn who_is_signed_out_with_everybody_makes_no_key_meanwhile(bed: DatabaseBed) {
+    let ada = bed.user("ada@example.com").await;
+    let (began, has_begun) = mpsc::channel();
+    let database = bed.database.clone();
+    let sign_out = tokio::spawn(async move {
+        let work = move |unit: &mut Unit<'_>| {
+            unit.conn.batch_execute("UPDATE database_identity SET generation = generation + 1")?;
+            began.send(()).unwrap();
+            dawdle(Duration::from_millis(300));
+            Ok(())
+        };
+        database.write("test", work).await.unwrap();
+    });
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    let made = bed.api_keys.create(new_key(ada.id, "h", 0, None), 5).await;
+    sign_out.await.unwrap();
+    assert!(matches!(made, Err(Error::Unauthenticated(_))), "{made:?}");
+    assert_eq!(bed.api_keys.list(ada.id, at(1)).await.unwrap(), []);
+}
+
+/// One account's key waits for that account's row; nobody else's waits with it. SQLite has one writer anyway.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_different_accounts_are_made_at_the_same_time() {
+    let Some(bed) = DatabaseBed::postgres() else { return };
+    let (ada, bob) = (bed.user("ada@example.com").await, bed.user("bob@example.com").await);
+    let (began, has_begun) = mpsc::channel();
+    let (let_go, is_let_go) = mpsc::channel::<()>();
+    let is_let_go = std::sync::Mutex::new(is_let_go);
+    let database = bed.database.clone();
+    let holder = tokio::spawn(async move {
+        let work = move |unit: &mut Unit<'_>| {
+            let hold = format!("UPDATE users SET generation = generation WHERE id = '{}'", ada.id);
+            unit.conn.batch_execute(&hold)?;
+            began.send(()).unwrap();
+            is_let_go.lock().unwrap().recv().unwrap();
+            Ok(())
+        };
+        database.write("test", work).await.unwrap();
+    });
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    let (keys, key) = (bed.api_keys.clone(), new_key(ada.id, "ada's", 0, None));
+    let waiting = tokio::spawn(async move { keys.create(key, 5).await });
+    let waits = "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted) \
+                 LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
+    bed.execute(waits).await.unwrap();
+    let bobs = bed.api_keys.create(new_key(bob.id, "bob's", 0, None), 5);
+    // Waiting would last until the statement's deadline; a busy machine is forgiven some seconds.
+    let made = tokio::time::timeout(Duration::from_secs(10), bobs).await;
+    assert!(matches!(made, Ok(Ok(()))), "{made:?}");
+    assert!(!waiting.is_finished());
+    let_go.send(()).unwrap();
+    waiting.await.unwrap().unwrap();
+    holder.await.unwrap();
 }

@@ -274,10 +274,12 @@ async fn pruning_takes_the_old_end_and_head_never_goes_back(bed: DatabaseBed) {
         log(&bed, n, n * 10).await;
     }
     let head = bed.events.head().await.unwrap();
-    assert_eq!(bed.events.prune(at(45)).await.unwrap(), 5);
+    let (pruned, from) = bed.events.prune_chunk(at(45), 0).await.unwrap();
+    assert_eq!(pruned, 5);
     assert_eq!(bed.kinds().await.len(), 5);
-    assert_eq!(bed.events.prune(at(45)).await.unwrap(), 0);
-    assert_eq!(bed.events.prune(at(1_000)).await.unwrap(), 4, "the newest row stays");
+    assert_eq!(bed.events.prune_chunk(at(45), from).await.unwrap(), (0, from));
+    let (pruned, _) = bed.events.prune_chunk(at(1_000), 0).await.unwrap();
+    assert_eq!(pruned, 4, "the newest row stays");
     assert_eq!(bed.events.head().await.unwrap(), head);
     log(&bed, 11, 110).await;
     assert!(bed.events.head().await.unwrap() > head);
@@ -285,7 +287,10 @@ async fn pruning_takes_the_old_end_and_head_never_goes_back(bed: DatabaseBed) {
 
 /// The same, told by the stores' own changes.
 async fn the_log_of_real_changes_is_read_and_pruned_like_any_other(bed: Bed) {
-    assert_eq!((bed.events.head().await.unwrap(), bed.events.prune(at(9)).await.unwrap()), (0, 0));
+    assert_eq!(
+        (bed.events.head().await.unwrap(), bed.events.prune_chunk(at(9), 0).await.unwrap().0),
+        (0, 0)
+    );
     let (argo, ada) = (bed.producer().await, bed.user("ada@example.com").await);
     for seconds in [10, 20, 30] {
         bed.accounts.revoke_all(ada.id, at(seconds)).await.unwrap();
@@ -308,10 +313,10 @@ async fn the_log_of_real_changes_is_read_and_pruned_like_any_other(bed: Bed) {
     newest.sort_by_key(|row| row.seq);
     assert_eq!(newest, rows[3..]);
     // The last one is older than the one before it, which bounds what goes.
-    assert_eq!(bed.events.prune(at(20)).await.unwrap(), 2);
+    assert_eq!(bed.events.prune_chunk(at(20), 0).await.unwrap().0, 2);
     assert_eq!(bed.events.read_after(0, 10).await.unwrap(), rows[2..]);
-    assert_eq!(bed.events.prune(at(30)).await.unwrap(), 1);
-    assert_eq!(bed.events.prune(at(99)).await.unwrap(), 1, "the newest row stays");
+    assert_eq!(bed.events.prune_chunk(at(30), 0).await.unwrap().0, 1);
+    assert_eq!(bed.events.prune_chunk(at(99), 0).await.unwrap().0, 1, "the newest row stays");
     assert_eq!(bed.events.read_after(0, 10).await.unwrap(), rows[4..]);
 }
 

@@ -11,7 +11,35 @@ use diesel::{
 
 use crate::support::{DatabaseBed, empty_postgres, empty_sqlite, on_both, postgres_url, signal};
 
-on_both!(what_a_generation_ended_stays_so_when_the_column_goes);
+on_both!(what_a_generation_ended_stays_so_when_the_column_goes, the_rows_of_each_table_are_counted,);
+
+async fn the_rows_of_each_table_are_counted(bed: DatabaseBed) {
+    let argo = bed.producer().await;
+    bed.store((0..3).map(|n| signal(&argo, &format!("SIG-{n}"), n)).collect()).await;
+    let user = bed.user("ada@example.com").await;
+    bed.session(user.id, "r1").await;
+    bed.session(user.id, "r2").await;
+    let rows = Migrator::connect(&bed.settings).unwrap().count_rows().unwrap();
+    let counted: Vec<_> = rows
+        .iter()
+        .map(|(table, rows)| (table.as_str(), *rows))
+        .filter(|(_, rows)| *rows > 0)
+        .collect();
+    let expected = [
+        ("database_identity", 1),
+        ("events", 4),
+        ("producers", 1),
+        ("refresh_tokens", 2),
+        ("sessions", 2),
+        ("signal_id_key", 1),
+        ("signals", 3),
+        ("users", 1),
+    ];
+    assert_eq!(counted, expected);
+    for empty in ["api_keys", "late_outcomes", "notifications", "outcomes"] {
+        assert_eq!(rows.get(empty), Some(&0), "{empty}");
+    }
+}
 
 /// Three instances start at once on an empty database: each migration is applied by exactly one.
 fn three_migrators(settings: &DatabaseSettings) {
@@ -92,7 +120,10 @@ async fn what_a_generation_ended_stays_so_when_the_column_goes(bed: DatabaseBed)
              generation, created_at, updated_at, signed_out_at, addresses_from) \
          VALUES ('u', 'u', 'u', 'h', 'free', 'user', true, false, 3, 0, 0, 9, 4); \
          INSERT INTO sessions (id, user_id, address_digest, created_at, expires_at, generation) \
-         VALUES ('s0', 'u', 'home', 1, 9, 0), ('s4', 'u', 'home', 1, 9, 4), ('s5', 'u', 'home', 1, 9, 5)",
+         VALUES ('s0', 'u', 'home', 1, 9, 0), ('s4', 'u', 'home', 1, 9, 4), ('s5', 'u', 'home', 1, 9, 5); \
+         INSERT INTO api_keys (id, user_id, name, prefix, scopes, key_hash, created_at, generation) \
+         VALUES ('k', 'u', 'k', 'k', '', 'k', 1, NULL), ('k3', 'u', 'k', 'k', '', 'k3', 1, 3), \
+             ('k4', 'u', 'k', 'k', '', 'k4', 1, 4)",
     )
     .await
     .unwrap();
@@ -104,10 +135,13 @@ async fn what_a_generation_ended_stays_so_when_the_column_goes(bed: DatabaseBed)
         let sessions = "SELECT id || ' ' || coalesce(address_digest, '-') || ' ' || \
              coalesce(revoked_at, 0) || ' ' || (SELECT generation FROM users) AS line \
              FROM sessions ORDER BY id";
-        Ok(diesel::sql_query(sessions).load::<Line>(conn)?)
+        let keys = "SELECT id || ' ' || coalesce(revoked_at, 0) AS line FROM api_keys ORDER BY id";
+        let mut lines = diesel::sql_query(sessions).load::<Line>(conn)?;
+        lines.extend(diesel::sql_query(keys).load::<Line>(conn)?);
+        Ok(lines)
     });
     let lines: Vec<_> = lines.await.unwrap().into_iter().map(|row| row.line).collect();
-    assert_eq!(lines, ["s0 - 1 5", "s4 home 1 5", "s5 home 0 5"]);
+    assert_eq!(lines, ["s0 - 1 5", "s4 home 1 5", "s5 home 0 5", "k 0", "k3 1", "k4 0"]);
 }
 
 #[test]

@@ -2,13 +2,16 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use alpine_domain::{
     AgreedTime, Timestamp,
     account::{ApiKey, ApiKeyId, NewApiKey, Refreshed},
-    retention::{Deleted, Due, Progress, Retention, RetentionSettings, RetentionStep},
+    retention::{
+        Deleted, Due, LogRetention, Positions, Progress, Retention, RetentionRun,
+        RetentionSettings, RetentionStep,
+    },
     time::ManualClock,
 };
 use diesel::{QueryableByName, RunQueryDsl as _, sql_types::Text};
@@ -22,6 +25,7 @@ on_every!(
     a_session_with_thousands_of_tokens_goes_in_pieces,
     a_run_is_bounded_and_waits_for_clocks_that_agree,
     two_instances_delete_each_row_once,
+    a_run_over_the_log_is_bounded_and_asks_the_clocks_before_each_step,
 );
 
 const DAY: i64 = 86_400;
@@ -86,7 +90,7 @@ fn retention(bed: &Bed, time: Arc<dyn AgreedTime>, max_rows_per_run: u64) -> Ret
         max_rows_per_run,
         ..RetentionSettings::default()
     };
-    Retention::new(bed.retention.clone(), time, settings)
+    Retention::new(bed.retention.clone(), time, &settings)
 }
 
 fn day_10() -> Arc<ManualClock> {
@@ -94,7 +98,7 @@ fn day_10() -> Arc<ManualClock> {
 }
 
 /// Runs to the end; says what each transaction deleted, and why no more.
-async fn run(retention: &Retention) -> (Vec<Deleted>, RetentionStep) {
+async fn run(retention: &dyn RetentionRun) -> (Vec<Deleted>, RetentionStep) {
     let (mut chunks, mut progress) = (Vec::new(), Progress::default());
     loop {
         match retention.step(&mut progress).await.unwrap() {
@@ -112,6 +116,7 @@ fn total(chunks: &[Deleted]) -> Deleted {
         sessions: sum.sessions + chunk.sessions,
         refresh_tokens: sum.refresh_tokens + chunk.refresh_tokens,
         api_keys: sum.api_keys + chunk.api_keys,
+        events: sum.events + chunk.events,
     })
 }
 
@@ -135,7 +140,7 @@ async fn what_ended_long_ago_is_deleted_and_nothing_else(bed: DatabaseBed) {
     let (chunks, end) = run(&retention(&bed, day_10(), 1_000_000)).await;
     assert_eq!(end, RetentionStep::Done);
     assert!(chunks.len() >= 13, "{chunks:?}");
-    let expected = Deleted { sessions: 2_501, refresh_tokens: 5_002, api_keys: 1_103 };
+    let expected = Deleted { sessions: 2_501, refresh_tokens: 5_002, api_keys: 1_103, events: 0 };
     assert_eq!(total(&chunks), expected);
     assert_eq!(ids(&bed, "id", "sessions").await, ["before1", "denied1", "live1"]);
     assert_eq!(
@@ -175,13 +180,17 @@ async fn a_row_goes_by_the_instant_at_which_it_ended(bed: Bed) {
     let denied = bed.session(ada.id, "denied").await;
     bed.accounts.revoke_session(denied, at(1), at(5_000)).await.unwrap();
     let delete = async |sessions: Timestamp, now: Timestamp| {
-        let from = Timestamp::MIN;
-        let due = Due { sessions, sessions_from: from, api_keys: at(1_000), now };
+        let due = Due { sessions, api_keys: at(1_000), now, from: Positions::default() };
         bed.retention.delete_chunk(due).await.unwrap().0
     };
     let (next, just) = (Timestamp::from_micros, at(5_000).micros() - 1);
     let after = next(at(1_000).micros() + 1);
-    let gone = |sessions, refresh_tokens, api_keys| Deleted { sessions, refresh_tokens, api_keys };
+    let gone = |sessions, refresh_tokens, api_keys| Deleted {
+        sessions,
+        refresh_tokens,
+        api_keys,
+        events: 0,
+    };
     assert_eq!(delete(at(1_000), next(just)).await, gone(0, 0, 2));
     assert_eq!(delete(at(1_000), next(just)).await, gone(0, 0, 0));
     assert_eq!(bed.accounts.session_of_refresh("ended").await.unwrap(), Some(ended));
@@ -201,7 +210,46 @@ async fn a_session_with_thousands_of_tokens_goes_in_pieces(bed: DatabaseBed) {
     assert_eq!(end, RetentionStep::Done);
     assert_eq!(chunks.len(), 10, "{chunks:?}");
     assert!(chunks[..9].iter().all(|chunk| chunk.sessions == 0), "no token lacks its session");
-    assert_eq!(total(&chunks), Deleted { sessions: 3, refresh_tokens: 9_006, api_keys: 0 });
+    assert_eq!(
+        total(&chunks),
+        Deleted { sessions: 3, refresh_tokens: 9_006, ..Deleted::default() }
+    );
+}
+
+/// Clocks that agree on day 10 so many times, and differ then.
+struct AgreeTimes(AtomicUsize);
+
+impl AgreedTime for AgreeTimes {
+    fn agreed_now(&self) -> Option<Timestamp> {
+        let less = |times: usize| times.checked_sub(1);
+        let agree = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+        agree.then(|| at(10 * DAY))
+    }
+}
+
+async fn a_run_over_the_log_is_bounded_and_asks_the_clocks_before_each_step(bed: DatabaseBed) {
+    let (old, new) = (at(9 * DAY).micros() - 1, at(9 * DAY).micros());
+    for (n, recorded_at) in [(7_500, old), (10, new)] {
+        let insert = "INSERT INTO events (recorded_at, kind, payload)";
+        let values = format!("{recorded_at}, 'signal_closed', '{{}}'");
+        bed.execute(&rows(n, insert, &values)).await.unwrap();
+    }
+    let head = bed.events.head().await.unwrap();
+    let retention = |agree: usize, max_rows: u64| {
+        let time = Arc::new(AgreeTimes(AtomicUsize::new(agree)));
+        let day = std::time::Duration::from_hours(24);
+        LogRetention::new(bed.events.clone(), time, day, max_rows)
+    };
+    let deleted = async |agree, max_rows| {
+        let (chunks, end) = run(&retention(agree, max_rows)).await;
+        (total(&chunks).events, end)
+    };
+    assert_eq!(deleted(0, 10_000).await, (0, RetentionStep::ClocksDiffer));
+    assert_eq!(deleted(1, 10_000).await, (2_000, RetentionStep::ClocksDiffer));
+    assert_eq!(deleted(99, 2_001).await, (4_000, RetentionStep::Bound));
+    assert_eq!(deleted(99, 10_000).await, (1_500, RetentionStep::Done));
+    assert_eq!(bed.kinds().await.len(), 10);
+    assert_eq!(bed.events.head().await.unwrap(), head);
 }
 
 struct Differ(AtomicBool);
@@ -230,9 +278,9 @@ async fn two_instances_delete_each_row_once(bed: DatabaseBed) {
     sessions(&bed, "s", 3_000, at(0), None).await;
     let due = Due {
         sessions: at(9 * DAY),
-        sessions_from: at(0),
         api_keys: at(9 * DAY),
         now: at(10 * DAY),
+        from: Positions::default(),
     };
     let instances = (0..2).map(|_| {
         let store = bed.retention.clone();
@@ -250,6 +298,6 @@ async fn two_instances_delete_each_row_once(bed: DatabaseBed) {
     }
     let (rest, end) = run(&retention(&bed, day_10(), 1_000_000)).await;
     assert_eq!(end, RetentionStep::Done);
-    let expected = Deleted { sessions: 3_000, refresh_tokens: 6_000, api_keys: 0 };
+    let expected = Deleted { sessions: 3_000, refresh_tokens: 6_000, ..Deleted::default() };
     assert_eq!(total(&[sum, total(&rest)]), expected);
 }

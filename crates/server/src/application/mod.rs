@@ -18,7 +18,7 @@ use actix_web::{
     dev::{Server, ServerHandle},
     web,
 };
-use alpine_domain::ports::health::Probe;
+use alpine_domain::{ports::health::Probe, retention::LogRetention};
 use alpine_http::{AppState, Freshness, Route, Services, routes};
 use alpine_infra::{
     events::{FollowState, Follower},
@@ -340,22 +340,19 @@ fn background(
         async move { expiry::run(&core.use_cases.expiry, &metrics).await }
     });
     let (shared, counted) = (core.clone(), Arc::new(RetentionMetrics::register(registry)?));
+    let metrics = counted.clone();
     tasks.every("retention", config.retention.interval, move || {
-        let (core, metrics) = (shared.clone(), counted.clone());
+        let (core, metrics) = (shared.clone(), metrics.clone());
         async move { retention::run(&core.use_cases.retention, &metrics).await }
     });
-    let (shared, retention) = (core.clone(), config.events.retention);
+    let (kept, max_rows) = (config.events.retention, config.retention.max_rows_per_run);
+    let (log, time) = (core.stores.events.clone(), core.ports.agreed_time.clone());
+    let log = Arc::new(LogRetention::new(log, time, kept, max_rows));
     // Rows live a little longer than promised, never shorter.
-    let often = (retention / 24).min(Duration::from_hours(1));
+    let often = (kept / 24).min(Duration::from_hours(1));
     tasks.every("retention of events", often, move || {
-        let core = shared.clone();
-        async move {
-            if let Some(now) = core.ports.agreed_time.agreed_now() {
-                let pruned = core.stores.events.prune(now.earlier(retention)).await?;
-                tracing::debug!(pruned, "events pruned");
-            }
-            Ok::<_, alpine_domain::Error>(())
-        }
+        let (log, metrics) = (log.clone(), counted.clone());
+        async move { retention::run(&*log, &metrics).await }
     });
     if let Some(clock) = core.disciplined.clone() {
         let follower = follower.clone();

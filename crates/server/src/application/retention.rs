@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use alpine_domain::retention::{Deleted, Progress, Retention, RetentionStep};
+use alpine_domain::retention::{Deleted, Progress, RetentionRun, RetentionStep};
 use prometheus::{IntCounterVec, Registry, register_int_counter_vec_with_registry};
 
 /// Between two transactions at least, and as long as the one before took: other writers have their turn, of whom
@@ -26,10 +26,13 @@ impl RetentionMetrics {
     }
 
     fn count(&self, deleted: Deleted) {
-        let Deleted { sessions, refresh_tokens, api_keys } = deleted;
-        for (table, rows) in
-            [("sessions", sessions), ("refresh_tokens", refresh_tokens), ("api_keys", api_keys)]
-        {
+        let Deleted { sessions, refresh_tokens, api_keys, events } = deleted;
+        for (table, rows) in [
+            ("sessions", sessions),
+            ("refresh_tokens", refresh_tokens),
+            ("api_keys", api_keys),
+            ("events", events),
+        ] {
             self.0.with_label_values(&[table]).inc_by(rows);
         }
     }
@@ -40,7 +43,7 @@ impl RetentionMetrics {
 /// # Errors
 /// When the database is away.
 pub(super) async fn run(
-    retention: &Retention,
+    retention: &dyn RetentionRun,
     metrics: &RetentionMetrics,
 ) -> alpine_domain::Result<()> {
     let mut progress = Progress::default();

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use alpine_domain::{Timestamp, retention::Due};
+use alpine_domain::{
+    Timestamp,
+    retention::{Due, Positions},
+};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
@@ -201,7 +204,8 @@ async fn prune(side: &Side) -> Result<Duration> {
     let (start, step) = log_pace(&side.sizes, side.seeded_at);
     let before = start + (side.pruned() + PRUNED) * step + 1;
     let started = Instant::now();
-    let pruned = side.core.stores.events.prune(Timestamp::from_micros(before)).await?;
+    let before = Timestamp::from_micros(before);
+    let (pruned, _) = side.core.stores.events.prune_chunk(before, 0).await?;
     let took = started.elapsed();
     ensure!(pruned == PRUNED.unsigned_abs(), "{pruned} events were pruned");
     side.note_pruned(PRUNED);
@@ -216,9 +220,9 @@ async fn delete(side: &Side) -> Result<Duration> {
             side.seeded_at,
             side.sessions_deleted() + DELETED,
         )),
-        sessions_from: Timestamp::MIN,
         api_keys: Timestamp::MIN,
         now: side.core.ports.clock.now(),
+        from: Positions::default(),
     };
     let started = Instant::now();
     let (deleted, _) = side.core.stores.retention.delete_chunk(due).await?;

@@ -76,8 +76,8 @@ impl EventLog for Log {
         self.answer(|rows| rows.last().cloned().into_iter().collect())
     }
 
-    async fn prune(&self, _before: Timestamp) -> Result<u64> {
-        Ok(0)
+    async fn prune_chunk(&self, _before: Timestamp, from: i64) -> Result<(u64, i64)> {
+        Ok((0, from))
     }
 }
 

@@ -3,10 +3,11 @@
 use alpine_domain::{
     Timestamp,
     account::{Account, AddressDigest, AddressProof, Promotion, Secret, UserId},
-    retention::Due,
+    retention::{Due, Positions},
     use_cases::Stores,
 };
-use alpine_persistence::{Database, stores};
+use alpine_persistence::{AnyConnection, Database, stores};
+use diesel::RunQueryDsl as _;
 
 use super::{one_connection, rows_read};
 use crate::support::{DatabaseBed, at};
@@ -106,11 +107,11 @@ async fn deleting_old_sessions_reads_them_and_little_more() {
     .unwrap();
     let (sessions, tokens) =
         (rows_read(&database, "sessions").await, rows_read(&database, "refresh_tokens").await);
-    let (mut deleted, mut sessions_from) = (0, Timestamp::MIN);
+    let (mut deleted, mut from) = (0, Positions::default());
     loop {
-        let due = Due { sessions: before, sessions_from, api_keys: before, now: before };
+        let due = Due { sessions: before, api_keys: before, now: before, from };
         let (chunk, next) = stores.retention.delete_chunk(due).await.unwrap();
-        sessions_from = next;
+        from = next;
         if chunk.rows() == 0 {
             break;
         }
@@ -123,6 +124,74 @@ async fn deleting_old_sessions_reads_them_and_little_more() {
         let read = rows_read(&database, table).await - so_far;
         assert!((due..=4 * (due + 100)).contains(&read), "{read} of {table} for {due}");
     }
+}
+
+/// Somebody signed up with an operator's address and made keys that ended at once, as many as they could.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promotion_reads_no_key_that_has_expired() {
+    let Some(bed) = DatabaseBed::postgres() else { return };
+    let ada = bed.user("ada@example.com").await;
+    bed.execute(&format!(
+        "INSERT INTO api_keys (id, user_id, name, prefix, scopes, key_hash, created_at, expires_at, generation) \
+         SELECT gen_random_uuid()::text, '{}', 'bot', 'p', '', 'k' || n, 0, CASE WHEN n > 2 THEN n END, 0 \
+         FROM generate_series(1, {SESSIONS}) n; ANALYZE api_keys; SELECT pg_stat_force_next_flush()",
+        ada.id
+    ))
+    .await
+    .unwrap();
+    let database = one_connection(&bed);
+    let before = rows_read(&database, "api_keys").await;
+    let (email, password_hash) = (ada.email.clone(), "new".to_owned());
+    let promotion = Promotion { email, password_hash, proof: AddressProof::Operator, now: at(3) };
+    stores(&database).accounts.promote(promotion).await.unwrap();
+    let read = rows_read(&database, "api_keys").await - before;
+    assert!((2..=20).contains(&read), "{read} of {SESSIONS}");
+}
+
+/// Half of them revoked, half expired. A statement of before keeps the database from clearing away what is
+/// deleted meanwhile, so a chunk that began at the start would pass all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleting_old_keys_passes_nothing_twice() {
+    const KEYS: u64 = 6_000;
+    let Some(bed) = DatabaseBed::postgres() else { return };
+    let ada = bed.user("ada@example.com").await;
+    bed.execute(&format!(
+        "INSERT INTO api_keys (id, user_id, name, prefix, scopes, key_hash, created_at, expires_at, revoked_at) \
+         SELECT gen_random_uuid()::text, '{}', 'bot', 'p', '', 'k' || n, 0, 1000 + n, \
+             CASE WHEN n % 2 = 1 THEN 1000 + n END \
+         FROM generate_series(1, {KEYS}) n; ANALYZE api_keys; SELECT pg_stat_force_next_flush()",
+        ada.id
+    ))
+    .await
+    .unwrap();
+    let database = one_connection(&bed);
+    let (stores, end) = (stores(&database), at(1));
+    let other = bed.another(|_| ());
+    let reader = tokio::spawn(async move {
+        let sleep = |conn: &mut AnyConnection| {
+            diesel::sql_query("SELECT pg_sleep(20)").execute(conn)?;
+            Ok(())
+        };
+        other.read("test", sleep).await
+    });
+    let sleeps = "DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%') \
+                  LOOP PERFORM pg_sleep(0.01); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$";
+    bed.execute(sleeps).await.unwrap();
+    let before = rows_read(&database, "api_keys").await;
+    let (mut deleted, mut from) = (0, Positions::default());
+    loop {
+        let due = Due { sessions: end, api_keys: end, now: end, from };
+        let (chunk, next) = stores.retention.delete_chunk(due).await.unwrap();
+        from = next;
+        if chunk.rows() == 0 {
+            break;
+        }
+        deleted += chunk.api_keys;
+    }
+    assert_eq!(deleted, KEYS);
+    let read = rows_read(&database, "api_keys").await - before;
+    reader.abort();
+    assert!((KEYS..=3 * KEYS).contains(&read), "{read} of {KEYS}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
