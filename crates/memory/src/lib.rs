@@ -2,6 +2,23 @@
 //!
 //! Nothing is indexed, and every transaction works on a copy of everything, so that a test should keep
 //! thousands of rows at most. The contract suite of `alpine-persistence` holds it to what the databases do.
+//!
+//! ```
+//! use alpine_domain::Timestamp;
+//! use alpine_memory::Memory;
+//!
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let stores = Memory::new().stores();
+//! let (name, now) = ("argo".parse()?, Timestamp::from_seconds(1_767_225_600));
+//! let argo = stores.producers.create(&name, "the digest of a key", false, now).await?;
+//! let found = stores.producers.by_key_hash("the digest of a key").await?;
+//! assert_eq!(found, Some(argo));
+//! // The change stands in the log, as in a database.
+//! assert_eq!(stores.events.head().await?, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod accounts;
 mod api_keys;

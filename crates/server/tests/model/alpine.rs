@@ -112,7 +112,7 @@ struct End {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Credential {
     Nothing,
-    /// An access token: of which session, the how-manieth.
+    /// An access token: its session, and its place among those of the session, from 0.
     Token(usize, usize),
     /// A user's API key.
     Key(usize),
@@ -190,7 +190,7 @@ impl Alpine {
         200
     }
 
-    /// Trades a refresh token, the how-manieth, for the next pair.
+    /// Trades a refresh token for the next pair. `token` is its place among those of the session, from 0.
     pub(crate) fn refresh(&mut self, session: usize, token: usize) -> u16 {
         let now = self.now;
         let session = &mut self.sessions[session];
