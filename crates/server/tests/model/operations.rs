@@ -66,9 +66,12 @@ pub(crate) enum What {
         status: Option<SignalStatus>,
     },
     Expire,
+    /// Asks, and at once again with one condition of another question: its place among the conditions.
     Ask {
         by: By,
         question: Question,
+        other: Wanted,
+        condition: usize,
     },
     /// An instance stops and another one starts on the same database.
     Restart,
@@ -112,6 +115,36 @@ pub(crate) enum Question {
     Symbols,
 }
 
+impl Question {
+    /// The same question with one condition of `other`; `None` if it has none.
+    pub(crate) fn with(self, other: Wanted, condition: usize) -> Option<Self> {
+        let (ask, mut wanted): (fn(Wanted) -> Self, Wanted) = match self {
+            Self::Latest(wanted) => (Self::Latest, wanted),
+            Self::Live(wanted) => (Self::Live, wanted),
+            Self::Subscribed(wanted) => (Self::Subscribed, wanted),
+            Self::History(wanted) => (Self::History, wanted),
+            Self::Export(wanted) => (Self::Export, wanted),
+            Self::Statistics(wanted) => (Self::Statistics, wanted),
+            Self::Curve(wanted) => (Self::Curve, wanted),
+            Self::Profile | Self::Find(_) | Self::Symbols => return None,
+        };
+        match condition % 11 {
+            0 => wanted.limit = other.limit,
+            1 => wanted.offset = other.offset,
+            2 => wanted.after = other.after,
+            3 => wanted.premium_only = other.premium_only,
+            4 => wanted.symbol = other.symbol,
+            5 => wanted.action = other.action,
+            6 => wanted.min_confidence = other.min_confidence,
+            7 => wanted.strategy = other.strategy,
+            8 => wanted.days = other.days,
+            9 => wanted.status = other.status,
+            _ => wanted.late = other.late,
+        }
+        Some(ask(wanted))
+    }
+}
+
 const SYMBOLS: [&str; 2] = ["AAPL", "BTC-USD"];
 const STRATEGIES: [&str; 2] = [SHORT_LIVED, "trend"];
 const ACTIONS: [Action; 2] = [Action::Buy, Action::Sell];
@@ -122,7 +155,11 @@ const ANY: std::ops::Range<usize> = 0..1_000;
 /// Some hundred operations, on one of so many instances each.
 pub(crate) fn operations(instances: usize, most: usize) -> impl Strategy<Value = Vec<Operation>> {
     let one = (0..instances, what()).prop_map(|(on, what)| Operation { on, what });
+    // Somebody who may do everything is there from the beginning.
+    let elite = What::Grant { account: 0, tier: Tier::Elite, role: Role::User };
+    let first = [What::SignUp, elite].map(|what| Operation { on: 0, what });
     proptest::collection::vec(one, most / 2..=most)
+        .prop_map(move |rest| first.iter().cloned().chain(rest).collect())
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -135,9 +172,9 @@ fn what() -> impl Strategy<Value = What> {
         6 => (ANY, 0..4_usize).prop_map(|(session, older)| What::Refresh {
             session, older: older.saturating_sub(1)
         }),
-        1 => by().prop_map(What::SignOut),
+        2 => by().prop_map(What::SignOut),
         1 => by().prop_map(What::SignOutEverywhere),
-        1 => prop::bool::weighted(0.1).prop_map(|really| {
+        1 => prop::bool::weighted(0.5).prop_map(|really| {
             if really { What::SignOutEverybody } else { What::SignUp }
         }),
         4 => (ANY, select(Tier::ALL), prop::bool::weighted(0.1)).prop_map(
@@ -145,7 +182,7 @@ fn what() -> impl Strategy<Value = What> {
                 account, tier, role: if is_admin { Role::Admin } else { Role::User }
             }
         ),
-        3 => (by(), prop::option::of(1..40_u32)).prop_map(|(by, days)| What::MakeKey { by, days }),
+        8 => (by(), prop::option::of(1..4_u32)).prop_map(|(by, days)| What::MakeKey { by, days }),
         1 => (by(), ANY).prop_map(|(by, key)| What::RevokeKey { by, key }),
         1 => prop::bool::weighted(0.1).prop_flat_map(|really| ANY.prop_map(move |producer| {
             if really { What::DisableProducer(producer) } else { What::Expire }
@@ -156,8 +193,10 @@ fn what() -> impl Strategy<Value = What> {
         }),
         8 => report(),
         3 => Just(What::Expire),
-        50 => (by(), question()).prop_map(|(by, question)| What::Ask { by, question }),
-        1 => prop::bool::weighted(0.3).prop_map(|really| {
+        30 => (by(), question(), wanted(), ANY).prop_map(|(by, question, other, condition)| What::Ask {
+            by, question, other, condition
+        }),
+        1 => prop::bool::weighted(0.5).prop_map(|really| {
             if really { What::Restart } else { What::Expire }
         }),
     ]
@@ -179,7 +218,7 @@ fn by() -> impl Strategy<Value = By> {
         8 => (ANY, 0..6_usize).prop_map(|(session, older)| By::Token {
             session, older: older.saturating_sub(4)
         }),
-        2 => ANY.prop_map(By::Key),
+        3 => ANY.prop_map(By::Key),
     ]
 }
 
@@ -216,7 +255,7 @@ fn report() -> impl Strategy<Value = What> {
 
 fn question() -> impl Strategy<Value = Question> {
     prop_oneof![
-        1 => Just(Question::Profile),
+        2 => Just(Question::Profile),
         3 => wanted().prop_map(Question::Latest),
         1 => wanted().prop_map(Question::Live),
         3 => wanted().prop_map(Question::Subscribed),
