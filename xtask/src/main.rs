@@ -43,6 +43,8 @@ enum Chore {
     Age(tools::Arguments),
     /// Mixed traffic with clients that break off, and a look at what is left
     Soak(tools::Arguments),
+    /// Try the whole API by what is said of it, lint the description, and check the metrics
+    Assure(tools::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => tools::run("bench", &arguments),
         Chore::Age(arguments) => tools::run("age", &arguments),
         Chore::Soak(arguments) => tools::run("soak", &arguments),
+        Chore::Assure(arguments) => tools::run("assure", &arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

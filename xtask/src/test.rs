@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -74,10 +75,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         println!("  {name}={}", value.display());
     }
 
+    let scratch = scratch_folder();
+    if let Some(folder) = scratch {
+        println!("  TMPDIR={}", folder.display());
+    }
+
     let mut tally = Tally::default();
     let mut all_ended_well = true;
     for mut command in runners(arguments) {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command.envs(scratch.map(|folder| ("TMPDIR", folder)));
         keep_out_settings(&mut command);
         let (counted, ended_well) = count(&mut command, &mut servers.guard)?;
         tally.add(counted);
@@ -100,6 +107,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     Ok(all_ended_well && *failed == 0 && *passed > 0 && is_forgiven)
 }
 
+/// Where tests write, if not where the system says: in memory. Each commit on SQLite waits for the disk
+/// otherwise, and none of these files has to outlive the machine. `None` where there is no such folder or
+/// little room in it, as in a container, and where the caller has chosen one.
+fn scratch_folder() -> Option<&'static Path> {
+    const FOLDER: &str = "/dev/shm";
+    const ROOM: u64 = 4 << 30;
+    if std::env::var_os("TMPDIR").is_some() {
+        return None;
+    }
+    let room = rustix::fs::statvfs(FOLDER).ok()?;
+    let is_there = rustix::fs::access(FOLDER, rustix::fs::Access::WRITE_OK).is_ok();
+    let is_enough = room.f_bavail.saturating_mul(room.f_frsize) >= ROOM;
+    (is_there && is_enough).then(|| Path::new(FOLDER))
+}
+
 /// Takes a running system's settings from the environment of a command.
 pub(crate) fn keep_out_settings(command: &mut Command) {
     for name in FOREIGN {
@@ -110,6 +132,12 @@ pub(crate) fn keep_out_settings(command: &mut Command) {
             command.env_remove(name);
         }
     }
+}
+
+/// How many tests run at once: most of them wait for servers and clocks most of the time. `--test-threads`
+/// says another number.
+fn test_threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn runners(arguments: &Arguments) -> Vec<Command> {
@@ -127,6 +155,7 @@ fn runners(arguments: &Arguments) -> Vec<Command> {
     let mut tests = crate::workspace::cargo();
     if has_nextest {
         tests.args(["nextest", "run", "--no-fail-fast", "--color=always"]);
+        tests.env("NEXTEST_TEST_THREADS", test_threads().to_string());
     } else {
         tests.args(["test", "--no-fail-fast", "--color=always", "--all-targets"]);
     }

@@ -92,6 +92,10 @@ pub enum ConflictKind {
     ProducerExists,
     /// The caller has as many of these as allowed.
     LimitReached,
+    /// No enabled administrator would be left.
+    LastAdmin,
+    /// The account has a second factor, which nothing replaces.
+    SecondFactorOn,
 }
 
 impl Error {

@@ -85,6 +85,11 @@ impl JsonObject {
         })
     }
 
+    /// `true` or `false`, if the member is one of them.
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+
     /// The texts of a member that is an array of nothing else.
     pub fn texts(&self, name: &str) -> Option<Vec<String>> {
         serde_json::from_str(self.0.get(name)?.get()).ok()
@@ -106,6 +111,25 @@ mod tests {
         assert_eq!(object.member("d"), Some(Member::Text("xé".to_owned())));
         assert_eq!(object.member("e"), Some(Member::Number("-0.50")));
         assert_eq!((object.member("f"), object.member("g")), (None, None));
+    }
+
+    #[test]
+    fn flags_are_the_two_words_and_nothing_like_them() {
+        let text = br#"{"a": true, "b": false, "c": "true", "d": 1, "e": null, "f": [true]}"#;
+        let object = JsonObject::parse(text).unwrap();
+        let flags = ["a", "b", "c", "d", "e", "f", "g"].map(|name| object.flag(name));
+        assert_eq!(flags, [Some(true), Some(false), None, None, None, None, None]);
+    }
+
+    #[test]
+    fn texts_are_an_array_of_nothing_else() {
+        let text = br#"{"a": ["x", "y"], "b": [], "c": ["x", 1], "d": "x", "e": null}"#;
+        let object = JsonObject::parse(text).unwrap();
+        assert_eq!(object.texts("a"), Some(vec!["x".to_owned(), "y".to_owned()]));
+        assert_eq!(object.texts("b"), Some(vec![]));
+        for name in ["c", "d", "e", "f"] {
+            assert_eq!(object.texts(name), None, "{name}");
+        }
     }
 
     /// Nested as deep as a body is large, plainly and in the way that `serde_json`'s own escape allows.

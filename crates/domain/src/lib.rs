@@ -23,15 +23,19 @@
 //! | [`plan`] | what can be subscribed to, and its price |
 //! | [`producer`] | who may push signals in |
 //! | [`retention`] | what is deleted when, and how much at once |
+//! | [`audit`] | who did what, to whom, when and from where |
 //! | [`event`] | what one instance must tell the others |
+//! | [`jobs`] | what has to be done after a commit, once, by any instance |
 //! | [`text`] | why a text that people type is refused |
 //! | [`use_cases`] | every use case over every store, built in one place |
 //! | [`settings`] | how settings are written, and their defaults |
 //! | [`ports`] | the traits that adapters implement, free of business |
 
 pub mod account;
+pub mod audit;
 pub mod error;
 pub mod event;
+pub mod jobs;
 pub mod json;
 mod memo;
 pub mod page;

@@ -26,6 +26,13 @@ pub struct Cursor {
     pub id: SignalId,
 }
 
+impl Cursor {
+    /// Characters of its text at most: two numbers of 64 bits, signs included, and what stands between them.
+    pub const MAX_CHARS: usize = 41;
+    /// An ECMA-262 pattern that its text matches.
+    pub const PATTERN: &'static str = "^-?[0-9]{1,19}_-?[0-9]{1,19}$";
+}
+
 /// A text that is no cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a cursor: pass `next_cursor` of the page before, unchanged")]

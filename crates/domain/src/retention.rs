@@ -22,6 +22,12 @@ pub struct RetentionSettings {
     /// How long an API key is kept after it was revoked or has expired.
     #[serde(deserialize_with = "duration")]
     pub api_keys_after: Duration,
+    /// How long a job that failed is kept.
+    #[serde(deserialize_with = "duration")]
+    pub failed_jobs_after: Duration,
+    /// How long a line of the audit log is kept. The databases refuse to delete one younger than 30 days.
+    #[serde(deserialize_with = "duration")]
+    pub audit_after: Duration,
     /// How often what is due is looked for.
     #[serde(deserialize_with = "duration")]
     pub interval: Duration,
@@ -38,6 +44,9 @@ impl Default for RetentionSettings {
     }
 }
 
+/// How long the counts of the audit log are kept: what adds them up looks back for a day.
+pub const COUNTS_KEPT: Duration = Duration::from_hours(48);
+
 /// What may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
@@ -45,6 +54,10 @@ pub struct Due {
     pub sessions: Timestamp,
     /// API keys that ended before this.
     pub api_keys: Timestamp,
+    /// Jobs that failed before this.
+    pub failed_jobs: Timestamp,
+    /// Lines of the audit log that are older than this.
+    pub audit: Timestamp,
     /// A session whose denial runs on at this instant stays.
     pub now: Timestamp,
     /// How far the run got.
@@ -61,13 +74,23 @@ pub struct Positions {
     pub revoked_keys: Timestamp,
     /// API keys that were not revoked, by when they expired.
     pub expired_keys: Timestamp,
+    /// Jobs, by when they failed.
+    pub failed_jobs: Timestamp,
+    /// Lines of the audit log.
+    pub audit: Timestamp,
 }
 
 impl Default for Positions {
     /// Nothing was passed.
     fn default() -> Self {
         let first = Timestamp::MIN;
-        Self { sessions: first, revoked_keys: first, expired_keys: first }
+        Self {
+            sessions: first,
+            revoked_keys: first,
+            expired_keys: first,
+            failed_jobs: first,
+            audit: first,
+        }
     }
 }
 
@@ -80,6 +103,10 @@ pub struct Deleted {
     pub refresh_tokens: u64,
     /// API keys.
     pub api_keys: u64,
+    /// Jobs that failed.
+    pub jobs: u64,
+    /// Lines of the audit log, and its counts of past hours.
+    pub audit: u64,
     /// Rows of the event log.
     pub events: u64,
 }
@@ -87,7 +114,7 @@ pub struct Deleted {
 impl Deleted {
     /// Rows of all tables.
     pub const fn rows(self) -> u64 {
-        self.sessions + self.refresh_tokens + self.api_keys + self.events
+        self.sessions + self.refresh_tokens + self.api_keys + self.jobs + self.audit + self.events
     }
 }
 
@@ -149,12 +176,14 @@ const fn step_of(deleted: Deleted) -> RetentionStep {
     if deleted.rows() == 0 { RetentionStep::Done } else { RetentionStep::Deleted(deleted) }
 }
 
-/// Deletes sessions and API keys some time after they have ended.
+/// Deletes sessions, API keys and failed jobs some time after they have ended.
 pub struct Retention {
     store: Arc<dyn RetentionStore>,
     bounds: Bounds,
     sessions_after: Duration,
     api_keys_after: Duration,
+    failed_jobs_after: Duration,
+    audit_after: Duration,
 }
 
 impl Retention {
@@ -164,9 +193,16 @@ impl Retention {
         time: Arc<dyn AgreedTime>,
         settings: &RetentionSettings,
     ) -> Self {
-        let RetentionSettings { sessions_after, api_keys_after, max_rows_per_run, .. } = *settings;
+        let RetentionSettings {
+            sessions_after,
+            api_keys_after,
+            failed_jobs_after,
+            audit_after,
+            max_rows_per_run,
+            ..
+        } = *settings;
         let bounds = Bounds { time, max_rows: max_rows_per_run };
-        Self { store, bounds, sessions_after, api_keys_after }
+        Self { store, bounds, sessions_after, api_keys_after, failed_jobs_after, audit_after }
     }
 }
 
@@ -180,6 +216,8 @@ impl RetentionRun for Retention {
         let due = Due {
             sessions: now.earlier(self.sessions_after),
             api_keys: now.earlier(self.api_keys_after),
+            failed_jobs: now.earlier(self.failed_jobs_after),
+            audit: now.earlier(self.audit_after),
             now,
             from: run.from,
         };
@@ -218,5 +256,139 @@ impl RetentionRun for LogRetention {
         let (events, log_from) = self.log.prune_chunk(now.earlier(self.kept), run.log_from).await?;
         *run = Progress { rows: run.rows + events, log_from, ..*run };
         Ok(step_of(Deleted { events, ..Deleted::default() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        sync::Mutex,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+    use crate::{ports::events::LoggedEvent, time::ManualClock};
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    /// A store that answers as it was told, and notes what it was asked.
+    struct Chunks<Asked, Answer> {
+        asked: Mutex<Vec<Asked>>,
+        answers: Mutex<Vec<Answer>>,
+    }
+
+    impl<Asked, Answer> Chunks<Asked, Answer> {
+        /// The last answer comes first.
+        fn answering(answers: Vec<Answer>) -> Arc<Self> {
+            Arc::new(Self { asked: Mutex::default(), answers: Mutex::new(answers) })
+        }
+
+        fn next(&self, asked: Asked) -> Answer {
+            self.asked.lock().unwrap().push(asked);
+            self.answers.lock().unwrap().pop().unwrap()
+        }
+    }
+
+    #[async_trait]
+    impl RetentionStore for Chunks<Due, (Deleted, Positions)> {
+        async fn delete_chunk(&self, due: Due) -> Result<(Deleted, Positions)> {
+            Ok(self.next(due))
+        }
+    }
+
+    #[async_trait]
+    impl EventLog for Chunks<(Timestamp, i64), (u64, i64)> {
+        async fn head(&self) -> Result<i64> {
+            Ok(0)
+        }
+
+        async fn read_after(&self, _: i64, _: u32) -> Result<Vec<LoggedEvent>> {
+            Ok(Vec::new())
+        }
+
+        async fn newest_of_each_kind(&self) -> Result<Vec<LoggedEvent>> {
+            Ok(Vec::new())
+        }
+
+        async fn prune_chunk(&self, before: Timestamp, from: i64) -> Result<(u64, i64)> {
+            Ok(self.next((before, from)))
+        }
+    }
+
+    fn at_once<T>(work: impl Future<Output = T>) -> T {
+        match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("the store never waits"),
+        }
+    }
+
+    /// The steps of a run until it ends, and how many rows it counted.
+    fn run(retention: &dyn RetentionRun) -> (Vec<RetentionStep>, u64) {
+        let (mut progress, mut steps) = (Progress::default(), Vec::new());
+        loop {
+            let step = at_once(retention.step(&mut progress));
+            steps.push(step.unwrap());
+            if !matches!(steps.last(), Some(RetentionStep::Deleted(_))) {
+                return (steps, progress.rows);
+            }
+        }
+    }
+
+    fn clock() -> Arc<ManualClock> {
+        Arc::new(ManualClock::starting_at(Timestamp::from_seconds(100_000)))
+    }
+
+    #[test]
+    fn each_chunk_of_a_run_begins_where_the_one_before_ended() {
+        let at = |seconds| Positions {
+            sessions: Timestamp::from_seconds(seconds),
+            ..Positions::default()
+        };
+        let rows =
+            Deleted { sessions: 1, refresh_tokens: 2, api_keys: 4, jobs: 8, audit: 16, events: 0 };
+        let answers = vec![(Deleted::default(), at(3)), (rows, at(2)), (rows, at(1))];
+        let store = Chunks::answering(answers);
+        let settings = RetentionSettings {
+            sessions_after: HOUR,
+            api_keys_after: 2 * HOUR,
+            failed_jobs_after: 3 * HOUR,
+            audit_after: 4 * HOUR,
+            ..RetentionSettings::default()
+        };
+        let told = run(&Retention::new(store.clone(), clock(), &settings));
+        let step = RetentionStep::Deleted(rows);
+        assert_eq!(told, (vec![step, step, RetentionStep::Done], 62));
+        let due = |from| Due {
+            sessions: Timestamp::from_seconds(96_400),
+            api_keys: Timestamp::from_seconds(92_800),
+            failed_jobs: Timestamp::from_seconds(89_200),
+            audit: Timestamp::from_seconds(85_600),
+            now: Timestamp::from_seconds(100_000),
+            from,
+        };
+        assert_eq!(*store.asked.lock().unwrap(), [Positions::default(), at(1), at(2)].map(due));
+    }
+
+    #[test]
+    fn each_chunk_of_the_log_begins_where_the_one_before_ended() {
+        let log = Chunks::answering(vec![(0, 9), (3, 7), (5, 4)]);
+        let told = run(&LogRetention::new(log.clone(), clock(), HOUR, 100));
+        let step = |events| RetentionStep::Deleted(Deleted { events, ..Deleted::default() });
+        assert_eq!(told, (vec![step(5), step(3), RetentionStep::Done], 8));
+        let old = Timestamp::from_seconds(96_400);
+        assert_eq!(*log.asked.lock().unwrap(), [(old, 0), (old, 4), (old, 7)]);
+    }
+
+    #[test]
+    fn a_run_over_the_log_is_bounded() {
+        for (bound, ends) in
+            [(1, RetentionStep::Bound), (5, RetentionStep::Bound), (6, RetentionStep::Done)]
+        {
+            let log = Chunks::answering(vec![(0, 9), (5, 4)]);
+            let deleted = RetentionStep::Deleted(Deleted { events: 5, ..Deleted::default() });
+            let told = run(&LogRetention::new(log, clock(), HOUR, bound));
+            assert_eq!(told, (vec![deleted, ends], 5), "{bound}");
+        }
     }
 }

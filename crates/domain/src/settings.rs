@@ -1,7 +1,14 @@
 //! How settings are written, for every crate's own settings: durations and sizes with their units, and
 //! the defaults, which stand in `config/default.toml` and nowhere else.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    str::FromStr,
+    sync::LazyLock,
+    time::Duration,
+};
 
 use serde::{
     Deserialize, Deserializer,
@@ -59,6 +66,46 @@ pub fn parse_duration(text: &str) -> Result<Duration, &'static str> {
         return Err(REASON);
     }
     Ok(Duration::from_millis(total))
+}
+
+/// Reads where to listen: an IP address and a port, 0 for a free one. `localhost` is 127.0.0.1, and so is what is
+/// left out before a port: whoever wants to be reached from elsewhere says so.
+///
+/// ```
+/// use alpine_domain::settings::parse_listen_address;
+/// for text in ["8000", ":8000", "localhost:8000"] {
+///     assert_eq!(parse_listen_address(text), Ok("127.0.0.1:8000".parse()?));
+/// }
+/// assert_eq!(parse_listen_address("[::]:8000"), Ok("[::]:8000".parse()?));
+/// assert!(parse_listen_address("example.com:8000").is_err());
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+///
+/// # Errors
+/// Says what would be accepted.
+pub fn parse_listen_address(text: &str) -> Result<SocketAddr, &'static str> {
+    const REASON: &str = "must be an IP address and a port, 127.0.0.1:8000 for example, or a port alone for 127.0.0.1";
+    let text = text.trim();
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse() {
+        Ok(port) if digits && (host.is_empty() || host.eq_ignore_ascii_case("localhost")) => {
+            Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+        }
+        _ => Err(REASON),
+    }
+}
+
+/// For `#[serde(deserialize_with)]`: [`parse_listen_address`].
+///
+/// # Errors
+/// As that.
+pub fn listen_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_listen_address(&text).map_err(D::Error::custom)
 }
 
 /// Reads a size in bytes: a whole number and one of `B`, `KiB`, `MiB`, `GiB`.
@@ -183,6 +230,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use serde::de::{
+        IntoDeserializer as _,
+        value::{Error, StrDeserializer, U64Deserializer},
+    };
+
     use super::*;
 
     #[test]
@@ -196,8 +248,99 @@ mod tests {
     }
 
     #[test]
+    fn each_unit_has_its_length() {
+        for (text, millis) in [
+            ("1ms", 1),
+            ("1s", 1_000),
+            ("1m", 60_000),
+            ("1h", 3_600_000),
+            ("1d", 86_400_000),
+            ("3650d", 315_360_000_000),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for (text, bytes) in
+            [("1B", 1), ("3KiB", 3_072), ("16MiB", 16_777_216), ("2GiB", 2_147_483_648)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+    }
+
+    /// A table that has the key `a` alone.
+    fn read_table(text: &str) -> Result<Vec<(String, Duration)>, String> {
+        #[derive(PartialEq, Eq, PartialOrd, Ord)]
+        struct OnlyA(String);
+
+        impl FromStr for OnlyA {
+            type Err = &'static str;
+
+            fn from_str(text: &str) -> Result<Self, &'static str> {
+                (text == "a").then(|| Self(text.to_owned())).ok_or("only a")
+            }
+        }
+
+        let table = toml::Deserializer::parse(text).unwrap();
+        let read = durations::<OnlyA, _>(table).map_err(|error| error.to_string())?;
+        Ok(read.into_iter().map(|(key, span)| (key.0, span)).collect())
+    }
+
+    /// Each reader on both sides of its edge, and what it says.
+    #[test]
+    fn readers_take_what_they_say() {
+        type Told<T> = Result<T, String>;
+        fn text(text: &str) -> StrDeserializer<'_, Error> {
+            text.into_deserializer()
+        }
+        fn number(number: u64) -> U64Deserializer<Error> {
+            number.into_deserializer()
+        }
+        fn told<T>(result: Result<T, Error>) -> Told<T> {
+            result.map_err(|error| error.to_string())
+        }
+        fn refused<T>(reason: &str) -> Told<T> {
+            Err(reason.to_owned())
+        }
+
+        assert_eq!(told(duration(text("0s"))), refused("must be longer than 0s"));
+        assert_eq!(told(duration(text("1ms"))), Ok(Duration::from_millis(1)));
+        assert_eq!(told(duration_or_zero(text("0s"))), Ok(Duration::ZERO));
+        assert_eq!(told(duration_or_zero(text("2s"))), Ok(Duration::from_secs(2)));
+
+        let one = |n| told(at_least_one::<u64, _>(number(n)));
+        assert_eq!(one(0), refused("must be at least 1"));
+        assert_eq!([one(1), one(2)], [Ok(1), Ok(2)]);
+
+        let bounded = |n| told(within::<u64, _, 2, 4>(number(n)));
+        assert_eq!([bounded(2), bounded(4)], [Ok(2), Ok(4)]);
+        for outside in [1, 5] {
+            assert_eq!(bounded(outside), refused("must be between 2 and 4"));
+        }
+
+        let bytes = |size| told(super::size::<u16, _>(text(size)));
+        assert_eq!(bytes("0B"), refused("must be at least 1B"));
+        assert_eq!([bytes("1B"), bytes("65535B")], [Ok(1), Ok(65_535)]);
+        assert_eq!(bytes("64KiB"), refused("is too large"));
+
+        assert_eq!(read_table("a = '1s'"), Ok(vec![("a".to_owned(), Duration::from_secs(1))]));
+        for (text, reason) in [
+            ("a = '0s'", "a: must be longer than 0s"),
+            ("b = '1s'", "b: only a"),
+            ("a = '1'", "a: must be a whole number with a unit"),
+        ] {
+            let told = read_table(text).unwrap_err();
+            assert!(told.contains(reason), "{text}: {told}");
+        }
+
+        let optional = |t| told(super::optional::<u8, _>(text(t)));
+        assert_eq!(
+            [optional(""), optional(" "), optional(" 7 ")],
+            [Ok(None), Ok(None), Ok(Some(7))]
+        );
+        assert_eq!(optional("x"), refused("invalid digit found in string"));
+    }
+
+    #[test]
     fn sizes_need_a_unit() {
-        assert_eq!(parse_size("1GiB"), Ok(1 << 30));
         for bad in ["", "64", "64kb", "64 KB", "-1B", "99999999999GiB"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }

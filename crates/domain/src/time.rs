@@ -40,7 +40,7 @@ impl Timestamp {
     pub const fn from_micros(micros: i64) -> Self {
         match Self::try_from_micros(micros) {
             Ok(instant) => instant,
-            Err(_) if micros < 0 => Self::MIN,
+            Err(_) if micros.is_negative() => Self::MIN,
             Err(_) => Self::MAX,
         }
     }
@@ -227,6 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn numbers_beyond_both_ends_are_the_ends() {
+        let micros = |instant: Timestamp| Timestamp::from_micros(instant.micros());
+        for instant in [Timestamp::MIN, Timestamp::from_seconds(0), Timestamp::MAX] {
+            assert_eq!(micros(instant), instant);
+        }
+        for (beyond, end) in [
+            (i64::MIN, Timestamp::MIN),
+            (Timestamp::MIN.micros() - 1, Timestamp::MIN),
+            (Timestamp::MAX.micros() + 1, Timestamp::MAX),
+            (i64::MAX, Timestamp::MAX),
+        ] {
+            assert_eq!(Timestamp::from_micros(beyond), end, "{beyond}");
+            assert!(Timestamp::try_from_micros(beyond).is_err(), "{beyond}");
+        }
+    }
+
+    #[test]
     fn refuses_what_names_no_instant() {
         for text in [
             "NaT",
@@ -288,6 +305,25 @@ mod tests {
         let clock = ManualClock::starting_at(Timestamp::MAX);
         clock.advance(Duration::from_secs(1));
         assert_eq!(clock.now(), Timestamp::MAX);
+    }
+
+    #[test]
+    fn a_manual_clock_moves_by_hand_and_agrees_with_itself() {
+        let clock = ManualClock::starting_at(Timestamp::from_seconds(10));
+        clock.advance(Duration::from_secs(5));
+        assert_eq!(clock.now(), Timestamp::from_seconds(15));
+        clock.set_back(Duration::from_secs(7));
+        assert_eq!(clock.now(), Timestamp::from_seconds(8));
+        assert_eq!(clock.agreed_now(), Some(Timestamp::from_seconds(8)));
+    }
+
+    #[test]
+    fn whole_seconds_are_rounded_down() {
+        for (micros, seconds) in
+            [(0, 0), (999_999, 0), (1_000_000, 1), (-1, -1), (-1_000_000, -1), (-1_000_001, -2)]
+        {
+            assert_eq!(Timestamp::from_micros(micros).seconds(), seconds, "{micros}");
+        }
     }
 
     #[test]

@@ -9,13 +9,17 @@ use crate::{
     AgreedTime, Clock,
     account::{
         AccountPorts, AccountSettings, AccountStates, AccountStore, Accounts, ApiKeyStore,
-        Authenticator, Secret,
+        Authenticator, Letters, Recovery, SecondFactorStore, Secret, Verification,
     },
+    audit::{AuditReader, AuditStore, Denials},
     event::InstanceMemory,
+    jobs::{JobStore, Jobs},
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
         events::EventLog,
+        mail::Mailer,
+        sealing::Sealing,
         secrets::{AccessTokens, PasswordHasher, Randomness},
     },
     producer::{ProducerStore, Producers},
@@ -33,6 +37,8 @@ pub struct Stores {
     pub accounts: Arc<dyn AccountStore>,
     /// Users' API keys.
     pub api_keys: Arc<dyn ApiKeyStore>,
+    /// Users' second factors.
+    pub second_factors: Arc<dyn SecondFactorStore>,
     /// Producers and their keys.
     pub producers: Arc<dyn ProducerStore>,
     /// Signals and outcomes, for who writes them.
@@ -45,6 +51,10 @@ pub struct Stores {
     pub events: Arc<dyn EventLog>,
     /// What deletes old rows.
     pub retention: Arc<dyn RetentionStore>,
+    /// What has to be done.
+    pub jobs: Arc<dyn JobStore>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditStore>,
 }
 
 /// What the use cases need besides stores.
@@ -52,6 +62,8 @@ pub struct Stores {
 pub struct Ports {
     /// Hashes passwords.
     pub hasher: Arc<dyn PasswordHasher>,
+    /// Seals secrets that have to be read again.
+    pub sealing: Arc<dyn Sealing>,
     /// Signs access tokens.
     pub tokens: Arc<dyn AccessTokens>,
     /// Revoked sessions.
@@ -64,6 +76,8 @@ pub struct Ports {
     pub agreed_time: Arc<dyn AgreedTime>,
     /// For ids and secrets.
     pub randomness: Arc<dyn Randomness>,
+    /// Hands over mail.
+    pub mailer: Arc<dyn Mailer>,
 }
 
 /// What the operator decides about the use cases.
@@ -79,12 +93,18 @@ pub struct Settings {
     pub expiry: ExpirySettings,
     /// How long what has ended is kept.
     pub retention: RetentionSettings,
+    /// Where links in mails lead to, without a slash at its end; see [`Letters`].
+    pub website: Option<String>,
 }
 
 /// Every use case.
 pub struct UseCases {
     /// Sign-up, sign-in, profiles, API keys.
     pub accounts: Accounts,
+    /// Another password for who has forgotten it.
+    pub recovery: Arc<Recovery>,
+    /// Whether addresses are their accounts' owners'.
+    pub verification: Arc<Verification>,
     /// From a credential to its caller.
     pub authenticator: Arc<Authenticator>,
     /// Producers and their keys.
@@ -99,6 +119,12 @@ pub struct UseCases {
     pub expiry: Expiry,
     /// Deletes what ended long ago.
     pub retention: Retention,
+    /// Does jobs.
+    pub jobs: Arc<Jobs>,
+    /// The audit log, for administrators.
+    pub audit: AuditReader,
+    /// Counts what was refused, for the audit log.
+    pub denials: Arc<Denials>,
     /// What this instance holds in memory and events change.
     pub memory: Arc<InstanceMemory>,
 }
@@ -107,8 +133,14 @@ impl UseCases {
     /// The use cases over these stores and ports.
     pub fn new(stores: &Stores, ports: &Ports, settings: Settings) -> Self {
         let (stores, ports) = (stores.clone(), ports.clone());
-        let Settings { accounts: account_settings, address_key, visibility, expiry, retention } =
-            settings;
+        let Settings {
+            accounts: account_settings,
+            address_key,
+            visibility,
+            expiry,
+            retention,
+            website,
+        } = settings;
         let (clock, randomness) = (ports.clock, ports.randomness);
         let states =
             Arc::new(AccountStates::new(stores.accounts.clone(), account_settings.state_cache));
@@ -129,13 +161,28 @@ impl UseCases {
             clock.clone(),
             visibility.clone(),
         );
+        let letters = Letters {
+            store: stores.accounts.clone(),
+            mailer: ports.mailer,
+            clock: clock.clone(),
+            randomness: randomness.clone(),
+            website,
+        };
+        let recovery = Recovery::new(letters.clone(), stores.jobs.clone(), ports.hasher.clone());
+        let recovery = Arc::new(recovery);
+        let verification = Arc::new(Verification::new(letters, stores.jobs));
+        let audit = AuditReader::new(stores.audit.clone(), clock.clone());
+        let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
         let account_ports = AccountPorts {
             store: stores.accounts,
             api_keys: stores.api_keys,
+            second_factors: stores.second_factors,
+            sealing: ports.sealing,
             hasher: ports.hasher,
             tokens: ports.tokens,
             clock: clock.clone(),
             randomness: randomness.clone(),
+            denials: denials.clone(),
         };
         let catalogue = Catalogue::new(stores.signal_reader, clock.clone(), visibility.clone());
         Self {
@@ -147,6 +194,11 @@ impl UseCases {
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
             retention: Retention::new(stores.retention, ports.agreed_time, &retention),
+            jobs: Arc::new(Jobs::new(recovery.clone(), verification.clone())),
+            recovery,
+            audit,
+            denials,
+            verification,
             memory: Arc::new(memory),
         }
     }

@@ -28,7 +28,10 @@ use crate::{
 };
 
 /// The description of the API (OpenAPI 3.1) as it is served under these settings.
-pub fn api_description(settings: &HttpSettings) -> utoipa::openapi::OpenApi {
+///
+/// # Errors
+/// [`Error::Internal`](alpine_domain::Error::Internal) when it cannot be written.
+pub fn api_description(settings: &HttpSettings) -> alpine_domain::Result<serde_json::Value> {
     openapi::document(&endpoints(&routes::table(settings)))
 }
 

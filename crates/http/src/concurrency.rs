@@ -89,3 +89,51 @@ impl<K: Copy + Eq + Hash> Drop for ConcurrencyPermit<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use alpine_domain::account::{
+        AccountState, ApiKeyId, Caller, Role, Scopes, SessionId, Tier, UserId,
+    };
+    use uuid::Uuid;
+
+    use super::{ConcurrencyLimit, Holder};
+    use crate::extract::address::ClientAddress;
+
+    #[test]
+    fn an_account_is_one_with_all_its_sessions_and_keys() {
+        let request = TestRequest::default().peer_addr("192.0.2.7:4711".parse().unwrap());
+        let address = ClientAddress::of(&request.to_http_request(), &[]);
+        let (id, other) = (UserId::new(Uuid::from_u128(1)), UserId::new(Uuid::from_u128(2)));
+        let (tier, role) = (Tier::Elite, Role::User);
+        let state = AccountState { tier, role, is_active: true, generation: 0 };
+        let session = SessionId::new(Uuid::nil());
+        let user = |id| Holder::of(&Caller::User { id, session, state }, address);
+        let key = ApiKeyId::new(Uuid::nil());
+        let scopes = Scopes::UNNAMED;
+        let program = |owner| Holder::of(&Caller::ApiKey { key, owner, scopes, state }, address);
+        assert_eq!((user(id), program(id)), (Holder::Account(id), Holder::Account(id)));
+        assert_ne!(program(id), program(other));
+        let nobody = Holder::of(&Caller::Anonymous, address);
+        assert_eq!(nobody, Holder::Address(address.group()));
+    }
+
+    #[test]
+    fn each_key_has_so_many_at_once_and_gives_them_back() {
+        for at_most in [1, 3] {
+            let limit = ConcurrencyLimit::new(at_most);
+            assert_eq!((limit.at_most(), limit.holders()), (at_most, 0));
+            let mut permits: Vec<_> = (0..at_most).map(|_| limit.take('a').unwrap()).collect();
+            assert!(limit.take('a').is_none());
+            let other = limit.clone().take('b');
+            assert!(other.is_some());
+            assert_eq!(limit.holders(), 2);
+            permits.pop();
+            permits.push(limit.take('a').unwrap());
+            assert!(limit.take('a').is_none());
+            drop((permits, other));
+            assert_eq!(limit.holders(), 0);
+        }
+    }
+}

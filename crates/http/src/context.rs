@@ -4,7 +4,8 @@ use std::{rc::Rc, str::FromStr};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
 use alpine_domain::{
-    account::{AddressDigest, Caller, SessionId, UserId, Viewer},
+    account::{AddressDigest, Caller, MailPurpose, SessionId, UserId, Viewer},
+    audit::{Action, Origin, Reason},
     ports::secrets::HashPriority,
 };
 use bytes::Bytes;
@@ -108,12 +109,21 @@ impl Context {
         Fields::from_json(&bytes)
     }
 
+    /// The members of a JSON object in the body, if there is a body; none otherwise.
+    ///
+    /// # Errors
+    /// As [`json`](Self::json).
+    pub async fn optional_json(&mut self) -> Result<Fields> {
+        if body::is_announced(&self.request) { self.json().await } else { Fields::from_json(b"{}") }
+    }
+
     /// Counts one attempt on `account` from this address against the strict policy for guesses.
     ///
     /// # Errors
     /// 429.
     pub async fn count_attempt(&self, account: &str) -> Result<()> {
-        limit::count_attempt(&self.state, &self.info, &self.address, account).await
+        let counted = limit::count_attempt(&self.state, &self.info, &self.address, account).await;
+        self.noting_limit(counted)
     }
 
     /// Counts one guess at the password of `account`, and says whether the client is known to it: as an attempt, and, from an address that never
@@ -125,13 +135,40 @@ impl Context {
     /// # Errors
     /// 429.
     pub async fn count_guess(&self, account: &str) -> Result<HashPriority> {
-        self.count_attempt(account).await?;
+        self.count_guess_as(account, account).await
+    }
+
+    /// The same for another secret of the account with the address `email`; it is counted as `secret`.
+    ///
+    /// # Errors
+    /// 429.
+    pub async fn count_guess_as(&self, secret: &str, email: &str) -> Result<HashPriority> {
+        self.count_attempt(secret).await?;
         let address = self.address_digest()?;
-        let priority = self.state.services.use_cases.accounts.knows(&address, account).await?;
+        let priority = self.state.services.use_cases.accounts.knows(&address, email).await?;
         if priority == HashPriority::Stranger {
-            limit::count_stranger(&self.state, &self.info, account).await?;
+            let counted = limit::count_stranger(&self.state, &self.info, secret).await;
+            self.noting_limit(counted)?;
         }
         Ok(priority)
+    }
+
+    /// The result; a refusal is noted for the audit log.
+    fn noting_limit(&self, counted: Result<()>) -> Result<()> {
+        counted.inspect_err(|_| {
+            let (denials, origin) = (&self.state.services.use_cases.denials, Origin::current());
+            let (action, reason) = (Action::AttemptsLimited, Reason::LimitReached);
+            let name = Some(self.mounted.endpoint.name);
+            denials.note_from(&origin, action, reason, None, name);
+        })
+    }
+
+    /// Counts one mail of a kind to the address of `account`, whoever causes it.
+    ///
+    /// # Errors
+    /// 429.
+    pub async fn count_mail(&self, kind: MailPurpose, account: &str) -> Result<()> {
+        self.noting_limit(limit::count_mail(&self.state, &self.info, kind, account).await)
     }
 
     /// Counts one refresh of a session.

@@ -19,6 +19,7 @@ pub struct Doc {
     pub(crate) summary: &'static str,
     pub(crate) parameters: Vec<Description>,
     pub(crate) body: Vec<(&'static str, RefOr<Schema>)>,
+    pub(crate) is_body_optional: bool,
     pub(crate) status: u16,
     pub(crate) answer: &'static str,
     pub(crate) content: Vec<(&'static str, RefOr<Schema>)>,
@@ -50,6 +51,7 @@ impl Doc {
             summary,
             parameters: Vec::new(),
             body: Vec::new(),
+            is_body_optional: false,
             status: 200,
             answer,
             content: Vec::new(),
@@ -74,10 +76,19 @@ impl Doc {
         self
     }
 
+    /// As [`takes`](Self::takes), of a body that may be left out.
+    #[must_use]
+    pub fn may_take<T: ToSchema>(self, media_type: &'static str) -> Self {
+        let mut doc = self.takes::<T>(media_type);
+        doc.is_body_optional = true;
+        doc
+    }
+
     /// A JSON array of at most `max` as the body.
     #[must_use]
     pub fn takes_list<T: ToSchema>(mut self, max: usize) -> Self {
         let mut list = Array::new(self.refer::<T>());
+        list.min_items = Some(1);
         list.max_items = Some(max);
         self.body.push((json::MEDIA_TYPE, list.into()));
         self
@@ -102,7 +113,9 @@ impl Doc {
     /// An answer of another media type.
     #[must_use]
     pub fn gives_other(mut self, media_type: &'static str) -> Self {
-        self.content.push((media_type, text_schema()));
+        // A stream of them has no bound of its own.
+        let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(LONGEST_STREAM));
+        self.content.push((media_type, text.into()));
         self
     }
 
@@ -140,6 +153,9 @@ impl Doc {
         RefOr::Ref(Ref::from_schema_name(T::name()))
     }
 }
+
+/// Characters of a streamed answer at most: what any JSON reader counts exactly (RFC 8259, section 6).
+const LONGEST_STREAM: usize = 9_007_199_254_740_991;
 
 /// A text without further rules.
 pub(crate) fn text_schema() -> RefOr<Schema> {

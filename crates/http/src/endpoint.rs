@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, fmt};
 
 use actix_web::http::Method;
-use alpine_domain::ports::cache::CachedBody;
+use alpine_domain::{account::Scope, ports::cache::CachedBody};
 
 use crate::{
     doc::Doc,
@@ -18,16 +18,26 @@ use crate::{
 pub enum Access {
     /// Anybody; credentials are not looked at.
     Public,
-    /// Anybody; credentials that are sent must be good, and decide what is shown.
-    Optional,
+    /// Anybody; credentials that are sent must be good, and decide what is shown. An API key must have the scope.
+    Optional(Scope),
     /// A user with an access token.
     Bearer,
-    /// A user with an access token, or a user's program with an API key.
-    BearerOrKey,
+    /// A user with an access token, or a user's program with an API key that has the scope.
+    BearerOrKey(Scope),
     /// An administrator with an access token.
     Admin,
     /// A producer with its key.
     Producer,
+}
+
+impl Access {
+    /// The scope that an API key must have, where keys are taken.
+    pub const fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Optional(scope) | Self::BearerOrKey(scope) => Some(scope),
+            Self::Public | Self::Bearer | Self::Admin | Self::Producer => None,
+        }
+    }
 }
 
 /// How often. A request counts under one policy of [`Policy`](crate::Policy), and under the one that

@@ -7,7 +7,7 @@ use actix_web::http::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 use alpine_domain::{
-    account::{Caller, Email, SessionId, digest},
+    account::{Caller, Email, MailPurpose, SessionId, digest},
     ports::rate_limit::{Decision, RatePolicy},
 };
 use arrayvec::{ArrayString, ArrayVec};
@@ -146,6 +146,18 @@ pub(crate) async fn count_stranger(
 ) -> Result<()> {
     let who = format!("s:{}", nameless(account));
     count_unshown(state, info, Counter::Policy(Policy::Strangers), &who).await
+}
+
+/// Counts one mail of a kind to the address of an account, whoever causes it, and whether or not there is such
+/// an account.
+pub(crate) async fn count_mail(
+    state: &AppState,
+    info: &RequestInfo,
+    kind: MailPurpose,
+    account: &str,
+) -> Result<()> {
+    let who = format!("m:{kind}:{}", nameless(account));
+    count_unshown(state, info, Counter::Policy(Policy::Mails), &who).await
 }
 
 /// Counts by address; for IPv6 by the /64, then by its /56 and its /48, which have larger limits: a

@@ -58,6 +58,8 @@ policies! {
     Strangers = "strangers",
     /// Refreshes of one session.
     Refresh = "refresh",
+    /// Mails of one kind to one address, whoever asks for them.
+    Mails = "mails",
 }
 
 impl Policy {
@@ -162,5 +164,47 @@ fn every_policy<'de, D: Deserializer<'de>>(
     match Policy::ALL.iter().find(|policy| !rows.contains_key(policy.name())) {
         Some(missing) => Err(D::Error::missing_field(missing.name())),
         None => Ok(rows),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alpine_domain::account::{AccountState, ApiKeyId, Scopes, SessionId, UserId};
+
+    use super::*;
+
+    fn state(tier: Tier, role: Role) -> AccountState {
+        AccountState { tier, role, is_active: true, generation: 0 }
+    }
+
+    /// An owner who was downgraded keeps the keys but not their limit.
+    #[test]
+    fn every_caller_has_the_policy_of_their_class() {
+        use Tier::{Elite, Free, Pro, Starter};
+        let user = |state| Caller::User {
+            id: UserId::new(uuid::Uuid::nil()),
+            session: SessionId::new(uuid::Uuid::nil()),
+            state,
+        };
+        let key = |state| Caller::ApiKey {
+            key: ApiKeyId::new(uuid::Uuid::nil()),
+            owner: UserId::new(uuid::Uuid::nil()),
+            scopes: Scopes::UNNAMED,
+            state,
+        };
+        for (tier, of_user, of_key) in [
+            (Free, Policy::Free, Policy::Free),
+            (Starter, Policy::Starter, Policy::Starter),
+            (Pro, Policy::Pro, Policy::Pro),
+            (Elite, Policy::Elite, Policy::ApiKey),
+        ] {
+            let subscriber = state(tier, Role::User);
+            let found = (Policy::of(&user(subscriber)), Policy::of(&key(subscriber)));
+            assert_eq!(found, (of_user, of_key), "{tier}");
+            let admin = state(tier, Role::Admin);
+            let found = (Policy::of(&user(admin)), Policy::of(&key(admin)));
+            assert_eq!(found, (Policy::Admin, Policy::Admin), "{tier}");
+        }
+        assert_eq!(Policy::of(&Caller::Anonymous), Policy::Anonymous);
     }
 }

@@ -64,6 +64,7 @@ kinds! {
     MALFORMED = "malformed", 400, "Malformed request", "The syntax cannot be read, or a signature does not match its content: see errors.";
     UNAUTHENTICATED = "unauthenticated", 401, "Not authenticated", "Send a valid credential of the kind that WWW-Authenticate names.";
     FORBIDDEN = "forbidden", 403, "Forbidden", "The credential is good but not sufficient: see detail.";
+    MISSING_SCOPE = "missing-scope", 403, "Scope missing", "Use an API key that has the scope which detail names.";
     NOT_FOUND = "not-found", 404, "Not found", "There is no such thing, or the caller's tier may not see it.";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "Method not allowed", "Use one of the methods in Allow.";
     NOT_ACCEPTABLE = "not-acceptable", 406, "Not acceptable", "Accept one of the media types that detail names.";
@@ -73,6 +74,8 @@ kinds! {
     OUTCOME_CONFLICT = "outcome-conflict", 409, "Signal closed in another way", "A signal ends once: the stored outcome stands.";
     EMAIL_TAKEN = "email-taken", 409, "E-mail address taken", "Sign in, or use another address.";
     PRODUCER_EXISTS = "producer-exists", 409, "Producer exists", "Use another name.";
+    SECOND_FACTOR_ON = "second-factor-on", 409, "Two-factor sign-in is on", "Switch it off first, with the password and a code.";
+    LAST_ADMIN = "last-admin", 409, "Last administrator", "Make another administrator first.";
     LIMIT_REACHED = "limit-reached", 409, "Limit reached", "Remove one first.";
     TOO_LARGE = "body-too-large", 413, "Body too large", "Send less at once: detail names the limit.";
     URI_TOO_LONG = "uri-too-long", 414, "Address too long", "Send a path and query of at most 8192 bytes.";
@@ -317,6 +320,8 @@ fn of_conflict(conflict: Conflict) -> Problem {
         ConflictKind::EmailTaken => &EMAIL_TAKEN,
         ConflictKind::ProducerExists => &PRODUCER_EXISTS,
         ConflictKind::LimitReached => &LIMIT_REACHED,
+        ConflictKind::LastAdmin => &LAST_ADMIN,
+        ConflictKind::SecondFactorOn => &SECOND_FACTOR_ON,
     };
     let mut problem = Problem::new(kind, conflict.detail);
     problem.0.existing_signal_id = conflict.existing_signal.map(SignalId::get);
@@ -344,5 +349,33 @@ impl From<Error> for Problem {
                 problem
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Closed(std::fmt::Error);
+
+    impl std::fmt::Display for Closed {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the pool is closed")
+        }
+    }
+
+    impl std::error::Error for Closed {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn operators_are_told_all_that_caused_it_and_clients_nothing() {
+        let problem = Problem::from(Error::internal(Closed(std::fmt::Error)));
+        assert_eq!(problem.causes(), format!("the pool is closed: {}", std::fmt::Error));
+        assert_eq!(problem.0.detail, INTERNAL.remedy);
+        assert_eq!(Problem::new(&NOT_FOUND, "nothing").causes(), "");
     }
 }

@@ -169,6 +169,31 @@ mod tests {
     }
 
     #[test]
+    fn a_new_id_says_when_it_was_made_and_is_made_once() {
+        /// Numbers its bytes.
+        struct Counted(std::sync::atomic::AtomicU8);
+
+        impl Randomness for Counted {
+            fn fill(&self, buffer: &mut [u8]) {
+                for byte in buffer {
+                    *byte = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            }
+        }
+
+        let randomness = Counted(0.into());
+        let now = Timestamp::from_micros(1_736_937_000_123_456);
+        // More than are fetched at once.
+        let ids: Vec<_> = (0..65).map(|_| new_id(now, &randomness)).collect();
+        for id in &ids {
+            let at = id.get_timestamp().map(|at| at.to_unix());
+            assert_eq!((id.get_version_num(), at), (7, Some((1_736_937_000, 123_000_000))));
+        }
+        let different: std::collections::BTreeSet<_> = ids[..64].iter().collect();
+        assert_eq!(different.len(), 64);
+    }
+
+    #[test]
     fn trace_parents_are_read_strictly() {
         let trace = "0af7651916cd43dd8448eb211c80319c";
         let read = |text: &str| trace_id_of(&header(text)).map(|id| id.to_vec());

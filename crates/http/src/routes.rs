@@ -3,13 +3,14 @@
 use std::future::Future;
 
 use actix_web::{HttpResponse, http::Method};
+use alpine_domain::account::Scope::{self, Export, Read};
 
 use crate::{
-    api::{account, operations, plans, producers, signals, statistics},
+    api::{account, admin, operations, plans, producers, signals, statistics},
     context::Context,
     doc::Doc,
     endpoint::{
-        Access::{self, Bearer, BearerOrKey, Optional, Producer, Public},
+        Access::{self, Admin, Bearer, BearerOrKey, Optional, Producer, Public},
         Limit,
     },
     problem::Result,
@@ -44,29 +45,44 @@ where
 #[rustfmt::skip]
 pub fn table(settings: &HttpSettings) -> Vec<Route> {
     let mut table = vec![
-        row(GET, "signals/latest", "latest_signals", Optional, Limit::Caller, signals::handlers::latest, signals::docs::latest),
-        row(GET, "signals/subscribed", "subscribed_signals", BearerOrKey, Limit::Caller, signals::handlers::subscribed, signals::docs::subscribed),
-        row(GET, "signals/live", "live_signals", BearerOrKey, Limit::Caller, signals::handlers::live, signals::docs::live),
-        row(GET, "signals/history", "signal_history", BearerOrKey, Limit::Caller, signals::handlers::history, signals::docs::history),
-        row(GET, "signals/export", "export_signals", BearerOrKey, Limit::Caller, signals::export::export, signals::docs::export),
-        row(GET, "signals/{id}", "find_signal", BearerOrKey, Limit::Caller, signals::handlers::find, signals::docs::find),
+        row(GET, "signals/latest", "latest_signals", Optional(Read), Limit::Caller, signals::handlers::latest, signals::docs::latest),
+        row(GET, "signals/subscribed", "subscribed_signals", BearerOrKey(Read), Limit::Caller, signals::handlers::subscribed, signals::docs::subscribed),
+        row(GET, "signals/live", "live_signals", BearerOrKey(Read), Limit::Caller, signals::handlers::live, signals::docs::live),
+        row(GET, "signals/history", "signal_history", BearerOrKey(Read), Limit::Caller, signals::handlers::history, signals::docs::history),
+        row(GET, "signals/export", "export_signals", BearerOrKey(Export), Limit::Caller, signals::export::export, signals::docs::export),
+        row(GET, "signals/{id}", "find_signal", BearerOrKey(Read), Limit::Caller, signals::handlers::find, signals::docs::find),
 
         row(POST, "auth/signup", "sign_up", Public, Limit::SignIn, account::auth::sign_up, account::docs::sign_up),
         row(POST, "auth/login", "sign_in", Public, Limit::SignIn, account::auth::sign_in, account::docs::sign_in),
+        row(POST, "auth/verify-2fa", "verify_sign_in", Public, Limit::SignIn, account::second_factor::verify_sign_in, account::docs::verify_sign_in),
+        row(POST, "auth/forgot-password", "forgot_password", Public, Limit::SignIn, account::auth::forgot_password, account::docs::forgot_password),
+        row(POST, "auth/reset-password", "reset_password", Public, Limit::SignIn, account::auth::reset_password, account::docs::reset_password),
+        row(POST, "auth/verify-email", "verify_email", Public, Limit::SignIn, account::auth::verify_email, account::docs::verify_email),
+        row(POST, "auth/resend-verification", "resend_verification", Bearer, Limit::Caller, account::auth::resend_verification, account::docs::resend_verification),
         row(POST, "auth/refresh", "refresh", Public, Limit::Session, account::auth::refresh, account::docs::refresh),
         row(POST, "auth/logout", "sign_out", Bearer, Limit::Caller, account::auth::sign_out, account::docs::sign_out),
         row(POST, "auth/logout-all", "sign_out_everywhere", Bearer, Limit::Caller, account::auth::sign_out_everywhere, account::docs::sign_out_everywhere),
-        row(GET, "auth/me", "me", Bearer, Limit::Caller, account::profile::profile, account::docs::profile),
+        row(GET, "auth/me", "me", BearerOrKey(Scope::Account), Limit::Caller, account::profile::profile, account::docs::profile),
 
-        row(GET, "users/profile", "profile", Bearer, Limit::Caller, account::profile::profile, account::docs::profile),
+        row(GET, "2fa/status", "factor_status", Bearer, Limit::Caller, account::second_factor::status, account::docs::factor_status),
+        row(POST, "2fa/setup", "set_up_factor", Bearer, Limit::Caller, account::second_factor::set_up, account::docs::set_up_factor),
+        row(POST, "2fa/enable", "enable_factor", Bearer, Limit::Caller, account::second_factor::enable, account::docs::enable_factor),
+        row(POST, "2fa/verify", "verify_factor", Bearer, Limit::Caller, account::second_factor::verify, account::docs::verify_factor),
+        row(POST, "2fa/backup-codes", "renew_backup_codes", Bearer, Limit::Caller, account::second_factor::renew_backup_codes, account::docs::renew_backup_codes),
+        row(POST, "2fa/disable", "disable_factor", Bearer, Limit::Caller, account::second_factor::disable, account::docs::disable_factor),
+
+        row(GET, "users/profile", "profile", BearerOrKey(Scope::Account), Limit::Caller, account::profile::profile, account::docs::profile),
         row(PUT, "users/profile", "update_profile", Bearer, Limit::Caller, account::profile::update_profile, account::docs::update_profile),
+        row(PUT, "users/password", "change_password", Bearer, Limit::Caller, account::sessions::change_password, account::docs::change_password),
+        row(GET, "users/sessions", "list_sessions", Bearer, Limit::Caller, account::sessions::list, account::docs::list_sessions),
+        row(DELETE, "users/sessions/{id}", "end_session", Bearer, Limit::Caller, account::sessions::end, account::docs::end_session),
         row(GET, "users/api-keys", "list_api_keys", Bearer, Limit::Caller, account::api_keys::list, account::docs::list_api_keys),
         row(POST, "users/api-keys", "create_api_key", Bearer, Limit::Caller, account::api_keys::create, account::docs::create_api_key),
         row(DELETE, "users/api-keys/{id}", "revoke_api_key", Bearer, Limit::Caller, account::api_keys::revoke, account::docs::revoke_api_key),
 
-        row(GET, "performance/stats", "performance_stats", Optional, Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),
-        row(GET, "performance/equity-curve", "equity_curve", Optional, Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
-        row(GET, "symbols", "symbols", Optional, Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
+        row(GET, "performance/stats", "performance_stats", Optional(Read), Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),
+        row(GET, "performance/equity-curve", "equity_curve", Optional(Read), Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
+        row(GET, "symbols", "symbols", Optional(Read), Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
 
         row(GET, "payments/plans", "plans", Public, Limit::Caller, plans::plans, plans::plans_doc),
 
@@ -74,6 +90,13 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Caller, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches(),
         row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome),
         row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
+
+        row(GET, "admin/audit", "admin_audit", Admin, Limit::Caller, admin::audit::audit, admin::docs::audit),
+        row(GET, "roles", "list_roles", Admin, Limit::Caller, admin::roles::list, admin::roles::list_doc),
+        row(POST, "roles/assign", "assign_role", Admin, Limit::Caller, admin::roles::assign, admin::roles::assign_doc),
+        row(DELETE, "roles/remove", "remove_role", Admin, Limit::Caller, admin::roles::remove, admin::roles::remove_doc),
+        row(GET, "security/metrics", "security_metrics", Admin, Limit::Caller, admin::audit::metrics, admin::docs::metrics),
+        row(GET, "security/events", "security_events", Admin, Limit::Caller, admin::audit::events, admin::docs::events),
 
         row(GET, "health", "health", Public, Limit::Address, operations::handlers::health, operations::docs::health).at_root(),
         liveness(),

@@ -8,7 +8,9 @@ use std::{
 use actix_web::http::header::HeaderName;
 use alpine_domain::{
     plan::Plan,
-    settings::{at_least_one, defaults, duration, duration_or_zero, optional, size, within},
+    settings::{
+        at_least_one, defaults, duration, duration_or_zero, listen_address, optional, size, within,
+    },
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -55,6 +57,7 @@ impl Default for HttpSettings {
 #[serde(deny_unknown_fields)]
 pub struct HttpSection {
     /// Where to listen; port 0 takes a free one.
+    #[serde(deserialize_with = "listen_address")]
     pub bind: SocketAddr,
     /// Worker threads; 0 means one for each processor.
     #[serde(deserialize_with = "within::<_, _, 0, 512>")]

@@ -39,12 +39,14 @@
 //! | [`events`] | `EventBus` | [`events::NoWakeBus`], [`events::RedisWakeBus`]; [`events::Follower`] reads the log |
 //! | [`clock`] | `Clock`, `AgreedTime`, `Probe` | [`clock::DisciplinedClock`] over a [`clock::MonotonicClock`] |
 //! | [`secrets`] | `PasswordHasher`, `AccessTokens`, `Randomness` | [`secrets::Argon2Hasher`], [`secrets::SignedTokens`], [`secrets::OsRandomness`] |
+//! | [`mail`] | `Mailer` | [`mail::SmtpMailer`], [`mail::Outbox`] |
 //! | [`redis`] | `Probe` | [`redis::RedisProbe`], over the one connection, [`redis::RedisHandle`] |
 
 pub mod blacklist;
 pub mod cache;
 pub mod clock;
 pub mod events;
+pub mod mail;
 mod metrics;
 pub mod rate_limit;
 pub mod redis;

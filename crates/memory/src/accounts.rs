@@ -3,10 +3,12 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{
-        Account, AccountState, AccountStore, AddressDigest, AddressProof, Email, NewAccount,
-        NewSession, ProfileChange, Promotion, Refreshed, RevokedSession, Role, Rotation, SessionId,
-        Tier, UserId,
+        Account, AccountState, AccountStore, AddressDigest, AddressProof, Email, LAST_ADMIN,
+        MailPurpose, MailToken, NOT_TO_ADMINISTER, NewAccount, NewSession, PasswordChange,
+        PasswordReset, ProfileChange, Promotion, Refreshed, RevokedSession, Role, Rotation,
+        SessionId, SessionSummary, SignOut, Tier, UserId, WRONG_PASSWORD,
     },
+    audit::{Action, Entry, Reason, tier_and_role_changed},
     error::ConflictKind,
     event::Event,
 };
@@ -14,7 +16,7 @@ use async_trait::async_trait;
 
 use crate::{
     Memory, Unit,
-    tables::{KeyRow, RefreshToken, SessionRow, Tables, UserRow},
+    tables::{RefreshToken, SessionRow, Tables, UserRow},
 };
 
 const NO_ACCOUNT: Error = Error::NotFound("account");
@@ -27,15 +29,32 @@ fn taken() -> Error {
     Error::conflict(ConflictKind::EmailTaken, "an account with this e-mail address exists")
 }
 
-fn revoke(unit: &mut Unit, id: SessionId, now: Timestamp, denied_until: Timestamp) -> Result<()> {
+/// Says whether it ended now.
+fn revoke(unit: &mut Unit, id: SessionId, now: Timestamp, denied_until: Timestamp) -> Result<bool> {
     let event = Event::SessionRevoked { session: id, until: denied_until };
     let live = unit.tables.session_mut(id).filter(|session| session.revoked_at.is_none());
     let Some(session) = live else {
         unit.confirm(event);
-        return Ok(());
+        return Ok(false);
     };
     (session.revoked_at, session.denied_until) = (Some(now), Some(denied_until));
-    unit.log(now, event)
+    unit.log(now, event)?;
+    Ok(true)
+}
+
+fn sign_out(unit: &mut Unit, id: SessionId, now: Timestamp, denied_until: Timestamp) -> Result<()> {
+    if revoke(unit, id, now, denied_until)? {
+        unit.audit(Entry::new(now, Action::SignOut).on(id));
+    }
+    Ok(())
+}
+
+/// Ends the live API keys of a user.
+fn revoke_keys(unit: &mut Unit, user: UserId, now: Timestamp) -> Result<()> {
+    for key in unit.tables.revoke_keys(user, now) {
+        unit.audit(Entry::new(now, Action::ApiKeyRevoked).on(key).with(format!("of user {user}")));
+    }
+    unit.log(now, Event::ApiKeysChanged)
 }
 
 /// Whether the presented token is the last one that was used, and this the client that used it, in time.
@@ -48,16 +67,17 @@ fn sealed_next(session: &SessionRow, rotation: &Rotation) -> Option<String> {
 }
 
 fn rotate(unit: &mut Unit, rotation: Rotation) -> Result<Refreshed> {
-    let Rotation { presented, now, .. } = &rotation;
+    let now = rotation.now;
     let tables = &unit.tables;
-    let Some(token) = tables.refresh_tokens.iter().position(|token| token.hash == *presented)
+    let Some(token) =
+        tables.refresh_tokens.iter().position(|token| token.hash == rotation.presented)
     else {
         return Ok(Refreshed::Refused);
     };
     let (id, is_used) =
         (tables.refresh_tokens[token].session, tables.refresh_tokens[token].is_used);
     let session = tables.sessions.iter().find(|session| {
-        session.opened.id == id && session.revoked_at.is_none() && session.opened.expires_at > *now
+        session.opened.id == id && session.revoked_at.is_none() && session.opened.expires_at > now
     });
     let Some(session) = session else { return Ok(Refreshed::Refused) };
     let user = tables.user(session.opened.user).map(|user| tables.account(user));
@@ -67,7 +87,8 @@ fn rotate(unit: &mut Unit, rotation: Rotation) -> Result<Refreshed> {
     let expires_at = session.opened.expires_at;
     if is_used {
         let Some(sealed_next) = sealed_next(session, &rotation) else {
-            revoke(unit, id, *now, rotation.denied_until)?;
+            revoke(unit, id, now, rotation.denied_until)?;
+            unit.audit(Entry::new(now, Action::RefreshReplayed).denied(Reason::Replayed).on(id));
             return Ok(Refreshed::Replayed { session: id });
         };
         if !account.is_active {
@@ -79,12 +100,47 @@ fn rotate(unit: &mut Unit, rotation: Rotation) -> Result<Refreshed> {
     if !account.is_active {
         return Ok(Refreshed::Refused);
     }
-    let next = RefreshToken { hash: rotation.next, session: id, is_used: false };
+    let next = RefreshToken { hash: rotation.next, session: id, created_at: now, is_used: false };
     unit.tables.refresh_tokens.push(next);
     if let Some(session) = unit.tables.session_mut(id) {
         session.repeat = rotation.repeat.map(|repeat| (rotation.presented, repeat));
     }
     Ok(Refreshed::Rotated { session: id, account, expires_at })
+}
+
+/// Records a sign-in, unless the account changed since its generation was read.
+pub(crate) fn open(unit: &mut Unit, session: NewSession) -> Result<()> {
+    let state = unit.tables.state(session.user).ok_or(NO_ACCOUNT)?;
+    if !state.is_active || state.generation != session.generation {
+        return Err(Error::Unauthenticated("the account changed; sign in again"));
+    }
+    unit.tables.refresh_tokens.push(RefreshToken {
+        hash: session.refresh_hash.clone(),
+        session: session.id,
+        created_at: session.created_at,
+        is_used: false,
+    });
+    let entry = Entry::new(session.created_at, Action::SignIn).on(session.user);
+    unit.audit(entry.by(session.user).with(format!("session {}", session.id)));
+    unit.tables.sessions.push(SessionRow {
+        opened: session,
+        revoked_at: None,
+        denied_until: None,
+        repeat: None,
+    });
+    Ok(())
+}
+
+/// Uses up a token, if it is good: whose it was.
+fn take_token(
+    unit: &mut Unit,
+    purpose: MailPurpose,
+    token_hash: &str,
+    now: Timestamp,
+) -> Option<UserId> {
+    let id = unit.tables.token_owner(purpose, token_hash, now)?.account.id;
+    unit.tables.forget_token(id, purpose);
+    Some(id)
 }
 
 #[async_trait]
@@ -106,9 +162,14 @@ impl AccountStore for Memory {
                 created_at: new.created_at,
                 updated_at: new.created_at,
             };
+            let entry = Entry::new(account.created_at, Action::AccountCreated).on(account.id);
+            unit.audit(entry.by(account.id).with(account.role.as_str()));
             let row = UserRow { account, password_hash: new.password_hash, addresses_from: 0 };
             let account = unit.tables.account(&row);
             unit.tables.users.push(row);
+            if let Some(job) = new.welcome {
+                unit.enqueue(job);
+            }
             Ok(account)
         })
     }
@@ -135,12 +196,17 @@ impl AccountStore for Memory {
         now: Timestamp,
     ) -> Result<Account> {
         self.write(|unit| {
+            let old = unit.tables.user(id).map(|user| user.account.email.clone());
+            if change.email.as_ref().is_some_and(|to| Some(&to.email) != old.as_ref()) {
+                unit.tables.forget_tokens(id);
+            }
             let holder = change.email.as_ref().and_then(|to| by_email(&unit.tables, &to.email));
             let is_taken = holder.is_some_and(|holder| holder.account.id != id);
             let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            let old = user.account.clone();
             if let Some(change) = change.email {
                 if change.proved_by != user.password_hash {
-                    return Err(Error::Forbidden("the current password is wrong"));
+                    return Err(Error::Forbidden(WRONG_PASSWORD));
                 }
                 if is_taken {
                     return Err(taken());
@@ -153,6 +219,13 @@ impl AccountStore for Memory {
                 user.account.full_name = full_name;
             }
             user.account.updated_at = now;
+            let new = user.account.clone();
+            if new.full_name != old.full_name {
+                unit.audit(Entry::new(now, Action::ProfileChanged).on(id));
+            }
+            if new.email != old.email {
+                unit.audit(Entry::new(now, Action::EmailChanged).on(id));
+            }
             unit.log(now, Event::AccountChanged { user: id })?;
             unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
         })
@@ -177,7 +250,11 @@ impl AccountStore for Memory {
     ) -> Result<Account> {
         self.write(|unit| {
             let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            let old = user.account.clone();
             (user.account.tier, user.account.role, user.account.updated_at) = (tier, role, now);
+            for entry in tier_and_role_changed(&old, tier, role, now) {
+                unit.audit(entry);
+            }
             unit.log(now, Event::AccountChanged { user: id })?;
             unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
         })
@@ -199,12 +276,37 @@ impl AccountStore for Memory {
             user.password_hash = password_hash;
             user.addresses_from = user.account.generation + everybody;
             let id = user.account.id;
-            let is_theirs = |key: &&mut KeyRow| key.made.key.owner == id && key.is_live(now);
-            for key in unit.tables.api_keys.iter_mut().filter(is_theirs) {
-                key.revoked_at = Some(now);
-            }
+            unit.tables.forget_tokens(id);
+            unit.audit(Entry::new(now, Action::AdminPromoted).on(id));
+            unit.tables.remove_factor(id);
             unit.log(now, Event::AccountChanged { user: id })?;
-            unit.log(now, Event::ApiKeysChanged)?;
+            revoke_keys(unit, id, now)?;
+            unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
+        })
+    }
+
+    async fn change_role(&self, id: UserId, role: Role, now: Timestamp) -> Result<Account> {
+        self.write(|unit| {
+            let is_other = |user: &&UserRow| {
+                let account = &user.account;
+                account.id != id && account.role == Role::Admin && account.is_active
+            };
+            let has_another = unit.tables.users.iter().any(|user| is_other(&user));
+            let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            let old = user.account.clone();
+            if role == Role::Admin && old.role != role && !(old.is_active && old.is_verified) {
+                return Err(Error::Forbidden(NOT_TO_ADMINISTER));
+            }
+            if role != Role::Admin && old.role == Role::Admin && !has_another {
+                return Err(Error::conflict(ConflictKind::LastAdmin, LAST_ADMIN));
+            }
+            if role != old.role {
+                (user.account.role, user.account.updated_at) = (role, now);
+                for entry in tier_and_role_changed(&old, old.tier, role, now) {
+                    unit.audit(entry);
+                }
+                unit.log(now, Event::AccountChanged { user: id })?;
+            }
             unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
         })
     }
@@ -216,24 +318,7 @@ impl AccountStore for Memory {
     }
 
     async fn open_session(&self, session: NewSession) -> Result<()> {
-        self.write(|unit| {
-            let state = unit.tables.state(session.user).ok_or(NO_ACCOUNT)?;
-            if !state.is_active || state.generation != session.generation {
-                return Err(Error::Unauthenticated("the account changed; sign in again"));
-            }
-            unit.tables.refresh_tokens.push(RefreshToken {
-                hash: session.refresh_hash.clone(),
-                session: session.id,
-                is_used: false,
-            });
-            unit.tables.sessions.push(SessionRow {
-                opened: session,
-                revoked_at: None,
-                denied_until: None,
-                repeat: None,
-            });
-            Ok(())
-        })
+        self.write(|unit| open(unit, session))
     }
 
     async fn has_signed_in_from(&self, email: &Email, address: &AddressDigest) -> Result<bool> {
@@ -262,16 +347,121 @@ impl AccountStore for Memory {
         now: Timestamp,
         denied_until: Timestamp,
     ) -> Result<()> {
-        self.write(|unit| revoke(unit, session, now, denied_until))
+        self.write(|unit| sign_out(unit, session, now, denied_until))
     }
 
-    async fn revoke_all(&self, id: UserId, now: Timestamp) -> Result<i64> {
+    async fn sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionSummary>> {
+        let tables = self.read();
+        let live = |session: &&SessionRow| tables.is_live(session, user, now);
+        let mut sessions: Vec<_> =
+            tables.sessions.iter().filter(live).map(|session| tables.summary(session)).collect();
+        sessions.sort_by_key(|session| std::cmp::Reverse((session.created_at, session.id)));
+        sessions.truncate(limit as usize);
+        Ok(sessions)
+    }
+
+    async fn revoke_own_session(
+        &self,
+        user: UserId,
+        id: SessionId,
+        now: Timestamp,
+        denied_until: Timestamp,
+    ) -> Result<()> {
+        self.write(|unit| {
+            let tables = &unit.tables;
+            let session = tables.sessions.iter().find(|session| session.opened.id == id);
+            if !session.is_some_and(|session| tables.is_live(session, user, now)) {
+                return Err(Error::NotFound("session"));
+            }
+            sign_out(unit, id, now, denied_until)
+        })
+    }
+
+    async fn change_password(&self, change: PasswordChange) -> Result<Account> {
+        let PasswordChange { user: id, proved_by, password_hash, now } = change;
+        self.write(|unit| {
+            let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            if user.password_hash != proved_by {
+                return Err(Error::Forbidden(WRONG_PASSWORD));
+            }
+            user.password_hash = password_hash;
+            user.account.generation += 1;
+            user.account.updated_at = now;
+            unit.tables.forget_token(id, MailPurpose::Reset);
+            unit.audit(Entry::new(now, Action::PasswordChanged).on(id));
+            unit.log(now, Event::AccountChanged { user: id })?;
+            unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
+        })
+    }
+
+    async fn put_mail_token(&self, token: MailToken) -> Result<bool> {
+        self.write(|unit| {
+            let user = unit.tables.user(token.user).ok_or(NO_ACCOUNT)?;
+            if !user.account.is_active || user.account.email != token.email {
+                return Ok(false);
+            }
+            unit.tables.forget_token(token.user, token.purpose);
+            unit.tables.mail_tokens.push(token);
+            Ok(true)
+        })
+    }
+
+    async fn mail_token_account(
+        &self,
+        purpose: MailPurpose,
+        token_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<Account>> {
+        let tables = self.read();
+        Ok(tables.token_owner(purpose, token_hash, now).map(|user| tables.account(user)))
+    }
+
+    async fn reset_password(&self, reset: PasswordReset) -> Result<bool> {
+        let PasswordReset { token_hash, password_hash, now } = reset;
+        self.write(|unit| {
+            let purpose = MailPurpose::Reset;
+            let Some(id) = take_token(unit, purpose, &token_hash, now) else { return Ok(false) };
+            let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            user.password_hash = password_hash;
+            user.account.is_verified = true;
+            user.account.generation += 1;
+            user.account.updated_at = now;
+            unit.tables.forget_token(id, MailPurpose::Verify);
+            unit.audit(Entry::new(now, Action::PasswordReset).on(id).by(id));
+            unit.log(now, Event::AccountChanged { user: id })?;
+            Ok(true)
+        })
+    }
+
+    async fn verify_email(&self, token_hash: &str, now: Timestamp) -> Result<bool> {
+        self.write(|unit| {
+            let purpose = MailPurpose::Verify;
+            let Some(id) = take_token(unit, purpose, token_hash, now) else { return Ok(false) };
+            let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            user.account.is_verified = true;
+            user.account.updated_at = now;
+            unit.audit(Entry::new(now, Action::AddressVerified).on(id).by(id));
+            unit.log(now, Event::AccountChanged { user: id })?;
+            Ok(true)
+        })
+    }
+
+    async fn revoke_all(&self, id: UserId, ended: SignOut, now: Timestamp) -> Result<i64> {
         self.write(|unit| {
             let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
             user.account.generation += 1;
             user.account.updated_at = now;
             let generation = user.account.generation;
+            unit.audit(Entry::new(now, Action::SignOutEverywhere).on(id));
             unit.log(now, Event::AccountChanged { user: id })?;
+            if ended == SignOut::SessionsAndKeys {
+                revoke_keys(unit, id, now)?;
+            }
             Ok(generation + unit.tables.everybody)
         })
     }
@@ -279,6 +469,7 @@ impl AccountStore for Memory {
     async fn revoke_everybody(&self, now: Timestamp) -> Result<()> {
         self.write(|unit| {
             unit.tables.everybody += 1;
+            unit.audit(Entry::new(now, Action::SignOutEverybody));
             unit.log(now, Event::EverybodySignedOut)
         })
     }

@@ -3,6 +3,7 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{ApiKey, ApiKeyId, ApiKeyStore, NewApiKey, UserId},
+    audit::{Action, Entry},
     error::ConflictKind,
     event::Event,
 };
@@ -25,6 +26,7 @@ impl ApiKeyStore for Memory {
                 let detail = format!("at most {max} API keys at a time; revoke one first");
                 return Err(Error::conflict(ConflictKind::LimitReached, detail));
             }
+            unit.audit(Entry::new(now, Action::ApiKeyCreated).on(new.key.id));
             unit.tables.api_keys.push(KeyRow { made: new, revoked_at: None });
             unit.log(now, Event::ApiKeysChanged)
         })
@@ -45,6 +47,7 @@ impl ApiKeyStore for Memory {
                 key.made.key.id == id && key.made.key.owner == owner && key.is_live(now)
             });
             key.ok_or(Error::NotFound("API key"))?.revoked_at = Some(now);
+            unit.audit(Entry::new(now, Action::ApiKeyRevoked).on(id));
             unit.log(now, Event::ApiKeysChanged)
         })
     }

@@ -22,10 +22,13 @@
 
 mod accounts;
 mod api_keys;
+mod audit;
 mod events;
+mod jobs;
 mod producers;
 mod reading;
 mod retention;
+mod second_factors;
 mod signals;
 mod statistics;
 mod tables;
@@ -35,6 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use alpine_domain::{
     Result, Timestamp,
     account::UserId,
+    audit::{Entry, Origin},
     event::{CommitHandler, CommittedEvent, Event},
     use_cases::Stores,
 };
@@ -63,12 +67,15 @@ impl Memory {
         Stores {
             accounts: store.clone(),
             api_keys: store.clone(),
+            second_factors: store.clone(),
             producers: store.clone(),
             signals: store.clone(),
             signal_reader: store.clone(),
             statistics: store.clone(),
             events: store.clone(),
-            retention: store,
+            retention: store.clone(),
+            jobs: store.clone(),
+            audit: store,
         }
     }
 
@@ -100,14 +107,17 @@ impl Memory {
     /// the handler is told.
     fn write<T>(&self, work: impl FnOnce(&mut Unit) -> Result<T>) -> Result<T> {
         let mut tables = self.read();
-        let mut unit = Unit { tables: tables.clone(), told: Vec::new() };
+        let mut unit = Unit { tables: tables.clone(), told: Vec::new(), has_jobs: false };
         let answer = work(&mut unit)?;
         *tables = unit.tables;
         drop(tables);
-        if let Some(handler) = self.0.on_commit.get().and_then(Weak::upgrade)
-            && !unit.told.is_empty()
-        {
-            handler.committed(&unit.told);
+        if let Some(handler) = self.0.on_commit.get().and_then(Weak::upgrade) {
+            if !unit.told.is_empty() {
+                handler.committed(&unit.told);
+            }
+            if unit.has_jobs {
+                handler.jobs_added();
+            }
         }
         Ok(answer)
     }
@@ -117,6 +127,7 @@ impl Memory {
 struct Unit {
     tables: Tables,
     told: Vec<CommittedEvent>,
+    has_jobs: bool,
 }
 
 impl Unit {
@@ -125,6 +136,11 @@ impl Unit {
         let seq = self.tables.log(at, &event)?;
         self.told.push(CommittedEvent { seq, event });
         Ok(())
+    }
+
+    /// Adds a line to the audit log, on behalf of whoever asks.
+    fn audit(&mut self, entry: Entry) {
+        self.tables.add_line(entry.line(&Origin::current()));
     }
 
     /// A repeated request found the change made, and logged, before: it is told here once more.

@@ -2,6 +2,7 @@
 
 use alpine_domain::{
     Error, Result, Timestamp,
+    audit::{Action, Entry},
     error::ConflictKind,
     event::Event,
     producer::{Producer, ProducerId, ProducerName, ProducerStore},
@@ -40,6 +41,7 @@ fn insert(
     };
     let row = ProducerRow { producer: producer.clone(), key_hash: key_hash.to_owned() };
     unit.tables.producers.push(row);
+    unit.audit(Entry::new(now, Action::ProducerCreated).on(producer.id));
     unit.log(now, Event::ProducersChanged)?;
     Ok(producer)
 }
@@ -82,6 +84,9 @@ impl ProducerStore for Memory {
             row.producer.is_simulated = is_simulated;
             row.producer.is_active |= !has_key;
             let producer = row.producer.clone();
+            if !has_key {
+                unit.audit(Entry::new(now, Action::ProducerKeyRotated).on(producer.id));
+            }
             if !is_same {
                 unit.log(now, Event::ProducersChanged)?;
             }
@@ -101,6 +106,7 @@ impl ProducerStore for Memory {
         self.write(|unit| {
             let row = unit.tables.producers.iter_mut().find(|row| row.producer.id == id);
             row.ok_or(Error::NotFound("producer"))?.producer.is_active = false;
+            unit.audit(Entry::new(now, Action::ProducerDisabled).on(id));
             unit.log(now, Event::ProducersChanged)
         })
     }

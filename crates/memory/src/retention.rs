@@ -2,13 +2,14 @@
 
 use alpine_domain::{
     Result, Timestamp,
+    audit::StoredLine,
     retention::{Deleted, Due, Positions, RetentionStore},
 };
 use async_trait::async_trait;
 
 use crate::{
     Memory,
-    tables::{KeyRow, Tables},
+    tables::{JobRow, KeyRow, Tables},
 };
 
 /// Rows that one transaction deletes at most.
@@ -62,6 +63,16 @@ impl RetentionStore for Memory {
                     ended.is_some_and(|ended| ended < due.api_keys)
                 };
                 deleted.api_keys = delete(&mut unit.tables.api_keys, CHUNK, is_over) as u64;
+            }
+            if deleted.rows() == 0 {
+                let is_over = |job: &JobRow| {
+                    job.stored.failed_at.is_some_and(|failed| failed < due.failed_jobs)
+                };
+                deleted.jobs = delete(&mut unit.tables.jobs, CHUNK, is_over) as u64;
+            }
+            if deleted.rows() == 0 {
+                let is_over = |row: &StoredLine| row.line.at < due.audit;
+                deleted.audit = delete(&mut unit.tables.audit, CHUNK, is_over) as u64;
             }
             Ok((deleted, Positions { sessions, ..due.from }))
         })

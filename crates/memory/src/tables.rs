@@ -2,8 +2,13 @@
 
 use alpine_domain::{
     Result, Timestamp,
-    account::{Account, AccountState, NewApiKey, NewSession, Repeat, SessionId, UserId},
+    account::{
+        Account, AccountState, ApiKeyId, FactorState, MailPurpose, MailToken, NewApiKey,
+        NewChallenge, NewSession, Repeat, SessionId, SessionSummary, UserId,
+    },
+    audit::{AuditLine, StoredLine},
     event::Event,
+    jobs::{Lease, NewJob, StoredJob},
     ports::events::LoggedEvent,
     producer::Producer,
     signal::Signal,
@@ -17,10 +22,19 @@ pub(crate) struct Tables {
     pub(crate) sessions: Vec<SessionRow>,
     pub(crate) refresh_tokens: Vec<RefreshToken>,
     pub(crate) api_keys: Vec<KeyRow>,
+    /// One for each user and purpose at most.
+    pub(crate) mail_tokens: Vec<MailToken>,
+    pub(crate) factors: Vec<FactorRow>,
+    pub(crate) challenges: Vec<ChallengeRow>,
     pub(crate) producers: Vec<ProducerRow>,
     /// In order of acceptance: the signal in row `n`, counted from 1, has the id `n`.
     pub(crate) signals: Vec<Signal>,
     pub(crate) events: Vec<LoggedEvent>,
+    /// Numbered from 1.
+    pub(crate) audit: Vec<StoredLine>,
+    pub(crate) jobs: Vec<JobRow>,
+    /// The number of the newest job that there ever was.
+    pub(crate) last_job: i64,
 }
 
 #[derive(Clone)]
@@ -45,6 +59,7 @@ pub(crate) struct SessionRow {
 pub(crate) struct RefreshToken {
     pub(crate) hash: String,
     pub(crate) session: SessionId,
+    pub(crate) created_at: Timestamp,
     pub(crate) is_used: bool,
 }
 
@@ -54,10 +69,31 @@ pub(crate) struct KeyRow {
     pub(crate) revoked_at: Option<Timestamp>,
 }
 
+/// The second factor of a user, with the digests of its backup codes.
+#[derive(Clone)]
+pub(crate) struct FactorRow {
+    pub(crate) user: UserId,
+    pub(crate) state: FactorState,
+    pub(crate) codes: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct ChallengeRow {
+    pub(crate) opened: NewChallenge,
+    pub(crate) tries: u32,
+}
+
 #[derive(Clone)]
 pub(crate) struct ProducerRow {
     pub(crate) producer: Producer,
     pub(crate) key_hash: String,
+}
+
+#[derive(Clone)]
+pub(crate) struct JobRow {
+    pub(crate) added: NewJob,
+    pub(crate) stored: StoredJob,
+    pub(crate) lease: Option<Lease>,
 }
 
 impl Tables {
@@ -75,6 +111,37 @@ impl Tables {
         self.users.iter_mut().find(|user| user.account.id == id)
     }
 
+    /// The enabled user whose token for this has this digest.
+    pub(crate) fn token_owner(
+        &self,
+        purpose: MailPurpose,
+        token_hash: &str,
+        now: Timestamp,
+    ) -> Option<&UserRow> {
+        let is_it = |token: &&MailToken| {
+            token.purpose == purpose && token.token_hash == token_hash && now < token.expires_at
+        };
+        let token = self.mail_tokens.iter().find(is_it)?;
+        self.user(token.user).filter(|user| user.account.is_active)
+    }
+
+    pub(crate) fn forget_token(&mut self, user: UserId, purpose: MailPurpose) {
+        self.mail_tokens.retain(|token| token.user != user || token.purpose != purpose);
+    }
+
+    pub(crate) fn forget_tokens(&mut self, user: UserId) {
+        self.mail_tokens.retain(|token| token.user != user);
+    }
+
+    /// Takes everything of a second factor away; says whether one was active.
+    pub(crate) fn remove_factor(&mut self, user: UserId) -> bool {
+        let is_active = |row: &FactorRow| row.user == user && row.state.active.is_some();
+        let was_active = self.factors.iter().any(is_active);
+        self.factors.retain(|row| row.user != user);
+        self.challenges.retain(|row| row.opened.user != user);
+        was_active
+    }
+
     pub(crate) fn state(&self, id: UserId) -> Option<AccountState> {
         self.user(id).map(|user| AccountState::from(&self.account(user)))
     }
@@ -85,6 +152,34 @@ impl Tables {
         key.is_live(now) && owner.is_some_and(|user| key.made.generation >= user.addresses_from)
     }
 
+    /// Ends the live API keys of a user, and says which.
+    pub(crate) fn revoke_keys(&mut self, owner: UserId, now: Timestamp) -> Vec<ApiKeyId> {
+        let is_theirs = |key: &&mut KeyRow| key.made.key.owner == owner && key.is_live(now);
+        let theirs = self.api_keys.iter_mut().filter(is_theirs);
+        theirs
+            .map(|key| {
+                key.revoked_at = Some(now);
+                key.made.key.id
+            })
+            .collect()
+    }
+
+    /// Whether this is a session of `user`, and neither revoked, nor expired, nor of an older generation.
+    pub(crate) fn is_live(&self, session: &SessionRow, user: UserId, now: Timestamp) -> bool {
+        let state = self.state(user);
+        session.opened.user == user
+            && session.revoked_at.is_none()
+            && session.opened.expires_at > now
+            && state.is_some_and(|state| state.generation == session.opened.generation)
+    }
+
+    pub(crate) fn summary(&self, session: &SessionRow) -> SessionSummary {
+        let NewSession { id, address, created_at, .. } = &session.opened;
+        let tokens = self.refresh_tokens.iter().filter(|token| token.session == *id);
+        let last_used_at = tokens.map(|token| token.created_at).max().unwrap_or(*created_at);
+        SessionSummary { id: *id, address: address.clone(), created_at: *created_at, last_used_at }
+    }
+
     pub(crate) fn session_mut(&mut self, id: SessionId) -> Option<&mut SessionRow> {
         self.sessions.iter_mut().find(|session| session.opened.id == id)
     }
@@ -92,6 +187,11 @@ impl Tables {
     /// The newest number of the log. Pruning leaves the newest row, so that it never goes back.
     pub(crate) fn head(&self) -> i64 {
         self.events.last().map_or(0, |event| event.seq)
+    }
+
+    pub(crate) fn add_line(&mut self, line: AuditLine) {
+        let id = self.audit.last().map_or(0, |last| last.id) + 1;
+        self.audit.push(StoredLine { id, line });
     }
 
     pub(crate) fn log(&mut self, at: Timestamp, event: &Event) -> Result<i64> {

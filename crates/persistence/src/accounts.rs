@@ -1,15 +1,19 @@
 //! Users, their sign-ins and their refresh tokens.
 
-mod session_rows;
+mod mail_tokens;
+mod roles;
+pub(crate) mod session_rows;
 pub(crate) mod user_rows;
 
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{
-        Account, AccountState, AccountStore, AddressDigest, AddressProof, Email, NewAccount,
-        NewSession, ProfileChange, Promotion, Refreshed, RevokedSession, Role, Rotation, SessionId,
-        Tier, UserId,
+        Account, AccountState, AccountStore, AddressDigest, AddressProof, ApiKeyId, Email,
+        MailPurpose, MailToken, NewAccount, NewSession, PasswordChange, PasswordReset,
+        ProfileChange, Promotion, Refreshed, RevokedSession, Role, Rotation, SessionId,
+        SessionSummary, SignOut, Tier, UserId, WRONG_PASSWORD,
     },
+    audit::{Action, Entry, tier_and_role_changed},
     error::ConflictKind,
     event::Event,
 };
@@ -21,17 +25,18 @@ use diesel::{
 };
 
 use self::{
-    session_rows::{insert_refresh, revoke, rotate},
-    user_rows::{everybody, held_user, user_row, written},
+    session_rows::{list, open, revoke, revoke_own, rotate},
+    user_rows::{everybody, held_user, no_account, user_row, written},
 };
 use crate::{
-    Database, Failure,
+    AnyConnection, Database, Failure,
     api_keys::not_ended,
     database::Unit,
     dialect::held_everybody,
     failure::unique_as,
     rows::{UserRow, stored},
     schema::{api_keys, database_identity, refresh_tokens, sessions, users},
+    second_factors,
 };
 
 /// The accounts of one database.
@@ -46,10 +51,6 @@ impl Accounts {
 }
 
 const TAKEN: &str = "an account with this e-mail address exists";
-
-fn no_account() -> Failure {
-    Error::NotFound("account").into()
-}
 
 fn promote(unit: &mut Unit<'_>, promotion: &Promotion) -> Result<Account, Failure> {
     let Promotion { email, password_hash, proof, now } = promotion;
@@ -72,14 +73,50 @@ fn promote(unit: &mut Unit<'_>, promotion: &Promotion) -> Result<Account, Failur
     if *proof == AddressProof::Verified && !account.is_verified {
         return Err(Error::Forbidden("nobody has shown that this address is theirs").into());
     }
-    let user = account.id.to_string();
-    // As many as a user may have. Those that have expired are over by their generation, also if the clock
-    // goes back.
-    let keys = api_keys::table.filter(api_keys::user_id.eq(&user)).filter(not_ended(*now));
-    diesel::update(keys).set(api_keys::revoked_at.eq(now.micros())).execute(unit.conn)?;
+    mail_tokens::forget(unit.conn, account.id)?;
+    second_factors::remove(unit.conn, account.id)?;
+    unit.audit(Entry::new(*now, Action::AdminPromoted).on(account.id));
     unit.log(*now, Event::AccountChanged { user: account.id });
-    unit.log(*now, Event::ApiKeysChanged);
+    // Those that have expired are over by their generation, also if the clock goes back.
+    revoke_keys(unit, account.id, *now)?;
     Ok(account)
+}
+
+/// Ends the live API keys of a user: as many as a user may have.
+fn revoke_keys(unit: &mut Unit<'_>, user: UserId, now: Timestamp) -> Result<(), Failure> {
+    let keys =
+        api_keys::table.filter(api_keys::user_id.eq(user.to_string())).filter(not_ended(now));
+    let ended: Vec<String> = diesel::update(keys)
+        .set(api_keys::revoked_at.eq(now.micros()))
+        .returning(api_keys::id)
+        .get_results(unit.conn)?;
+    for id in ended {
+        let key: ApiKeyId = stored("api_keys.id", &id)?;
+        unit.audit(Entry::new(now, Action::ApiKeyRevoked).on(key).with(format!("of user {user}")));
+    }
+    unit.log(now, Event::ApiKeysChanged);
+    Ok(())
+}
+
+fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Result<Account, Failure> {
+    let PasswordChange { user, proved_by, password_hash, now } = change;
+    let row = held_user(unit.conn, &user.to_string())?.ok_or_else(no_account)?;
+    if row.password_hash != *proved_by {
+        return Err(Error::Forbidden(WRONG_PASSWORD).into());
+    }
+    let row: UserRow = diesel::update(users::table.find(user.to_string()))
+        .set((
+            users::password_hash.eq(password_hash),
+            users::generation.eq(users::generation + 1_i64),
+            users::signed_out_at.eq(now.micros()),
+            users::updated_at.eq(now.micros()),
+        ))
+        .returning(users::all_columns)
+        .get_result(unit.conn)?;
+    mail_tokens::forget_one(unit.conn, *user, MailPurpose::Reset)?;
+    unit.audit(Entry::new(*now, Action::PasswordChanged).on(*user));
+    unit.log(*now, Event::AccountChanged { user: *user });
+    written(unit.conn, &row)
 }
 
 #[async_trait]
@@ -105,6 +142,11 @@ impl AccountStore for Accounts {
                     ConflictKind::EmailTaken,
                     TAKEN,
                 )?;
+                let entry = Entry::new(account.created_at, Action::AccountCreated);
+                unit.audit(entry.on(account.id).by(account.id).with(account.role.as_str()));
+                if let Some(job) = &account.welcome {
+                    unit.enqueue(job)?;
+                }
                 written(unit.conn, &row)
             })
             .await
@@ -171,13 +213,17 @@ impl AccountStore for Accounts {
                 let full_name = change.full_name.as_ref().unwrap_or(&old.full_name);
                 let email = match &change.email {
                     Some(change) if change.proved_by != row.password_hash => {
-                        return Err(Error::Forbidden("the current password is wrong").into());
+                        return Err(Error::Forbidden(WRONG_PASSWORD).into());
                     }
                     Some(change) => &change.email,
                     None => &old.email,
                 };
                 // The same address again is no other address: it stays verified.
                 let is_verified = old.is_verified && *email == old.email;
+                if *email != old.email {
+                    // It was sent to the old one.
+                    mail_tokens::forget(unit.conn, id)?;
+                }
                 let update = diesel::update(users::table.find(id.to_string())).set((
                     users::full_name.eq(full_name.as_str()),
                     users::email.eq(email.as_str()),
@@ -189,6 +235,12 @@ impl AccountStore for Accounts {
                     ConflictKind::EmailTaken,
                     TAKEN,
                 )?;
+                if *full_name != old.full_name {
+                    unit.audit(Entry::new(now, Action::ProfileChanged).on(id));
+                }
+                if *email != old.email {
+                    unit.audit(Entry::new(now, Action::EmailChanged).on(id));
+                }
                 unit.log(now, Event::AccountChanged { user: id });
                 written(unit.conn, &row)
             })
@@ -219,16 +271,20 @@ impl AccountStore for Accounts {
     ) -> Result<Account> {
         self.0
             .write("account_set_tier_and_role", move |unit| {
-                let row: Option<UserRow> = diesel::update(users::table.find(id.to_string()))
+                let row = held_user(unit.conn, &id.to_string())?.ok_or_else(no_account)?;
+                let old = written(unit.conn, &row)?;
+                let row: UserRow = diesel::update(users::table.find(id.to_string()))
                     .set((
                         users::tier.eq(tier.as_str()),
                         users::role.eq(role.as_str()),
                         users::updated_at.eq(now.micros()),
                     ))
                     .returning(users::all_columns)
-                    .get_result(unit.conn)
-                    .optional()?;
-                let account = written(unit.conn, &row.ok_or_else(no_account)?)?;
+                    .get_result(unit.conn)?;
+                let account = written(unit.conn, &row)?;
+                for entry in tier_and_role_changed(&old, tier, role, now) {
+                    unit.audit(entry);
+                }
                 unit.log(now, Event::AccountChanged { user: id });
                 Ok(account)
             })
@@ -237,6 +293,10 @@ impl AccountStore for Accounts {
 
     async fn promote(&self, promotion: Promotion) -> Result<Account> {
         self.0.write("account_promote", move |unit| promote(unit, &promotion)).await
+    }
+
+    async fn change_role(&self, id: UserId, role: Role, now: Timestamp) -> Result<Account> {
+        self.0.write("account_change_role", move |unit| roles::change(unit, id, role, now)).await
     }
 
     async fn count_admins(&self) -> Result<u32> {
@@ -252,28 +312,7 @@ impl AccountStore for Accounts {
     }
 
     async fn open_session(&self, session: NewSession) -> Result<()> {
-        self.0
-            .write("session_open", move |unit| {
-                let id = session.id.to_string();
-                let user = held_user(unit.conn, &session.user.to_string())?;
-                let user = written(unit.conn, &user.ok_or_else(no_account)?)?;
-                if !user.is_active || user.generation != session.generation {
-                    return Err(Error::Unauthenticated("the account changed; sign in again").into());
-                }
-                insert_into(sessions::table)
-                    .values((
-                        sessions::id.eq(&id),
-                        sessions::user_id.eq(session.user.to_string()),
-                        sessions::address_digest
-                            .eq(session.address.as_ref().map(AddressDigest::as_str)),
-                        sessions::created_at.eq(session.created_at.micros()),
-                        sessions::expires_at.eq(session.expires_at.micros()),
-                        sessions::generation.eq(session.generation),
-                    ))
-                    .execute(unit.conn)?;
-                insert_refresh(unit.conn, &session.refresh_hash, &id, session.created_at)
-            })
-            .await
+        self.0.write("session_open", move |unit| open(unit, &session)).await
     }
 
     async fn has_signed_in_from(&self, email: &Email, address: &AddressDigest) -> Result<bool> {
@@ -314,10 +353,78 @@ impl AccountStore for Accounts {
         now: Timestamp,
         denied_until: Timestamp,
     ) -> Result<()> {
-        self.0.write("session_revoke", move |unit| revoke(unit, session, now, denied_until)).await
+        self.0
+            .write("session_revoke", move |unit| {
+                if revoke(unit, session, now, denied_until)? {
+                    unit.audit(Entry::new(now, Action::SignOut).on(session));
+                }
+                Ok(())
+            })
+            .await
     }
 
-    async fn revoke_all(&self, user: UserId, now: Timestamp) -> Result<i64> {
+    async fn sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionSummary>> {
+        let unreadable = self.0.unreadable();
+        self.0
+            .read("session_list", move |conn| {
+                let rows = list(conn, user, now, limit)?;
+                let readable = rows.into_iter().filter_map(|row| {
+                    unreadable.leave_out("sessions", row.id.clone(), row.summary())
+                });
+                Ok(readable.collect())
+            })
+            .await
+    }
+
+    async fn revoke_own_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+        denied_until: Timestamp,
+    ) -> Result<()> {
+        self.0
+            .write("session_revoke_own", move |unit| {
+                revoke_own(unit, user, session, now, denied_until)
+            })
+            .await
+    }
+
+    async fn change_password(&self, change: PasswordChange) -> Result<Account> {
+        self.0.write("account_change_password", move |unit| change_password(unit, &change)).await
+    }
+
+    async fn put_mail_token(&self, token: MailToken) -> Result<bool> {
+        self.0.write("mail_token_put", move |unit| mail_tokens::put(unit.conn, &token)).await
+    }
+
+    async fn mail_token_account(
+        &self,
+        purpose: MailPurpose,
+        token_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<Account>> {
+        let token_hash = token_hash.to_owned();
+        let work =
+            move |conn: &mut AnyConnection| mail_tokens::account(conn, purpose, &token_hash, now);
+        self.0.read("mail_token_account", work).await
+    }
+
+    async fn reset_password(&self, reset: PasswordReset) -> Result<bool> {
+        self.0.write("password_reset", move |unit| mail_tokens::reset(unit, &reset)).await
+    }
+
+    async fn verify_email(&self, token_hash: &str, now: Timestamp) -> Result<bool> {
+        let token_hash = token_hash.to_owned();
+        self.0.write("email_verify", move |unit| mail_tokens::verify(unit, &token_hash, now)).await
+    }
+
+    async fn revoke_all(&self, user: UserId, ended: SignOut, now: Timestamp) -> Result<i64> {
         self.0
             .write("session_revoke_all", move |unit| {
                 let generation: Option<i64> = diesel::update(users::table.find(user.to_string()))
@@ -330,7 +437,11 @@ impl AccountStore for Accounts {
                     .get_result(unit.conn)
                     .optional()?;
                 let generation = generation.ok_or_else(no_account)?;
+                unit.audit(Entry::new(now, Action::SignOutEverywhere).on(user));
                 unit.log(now, Event::AccountChanged { user });
+                if ended == SignOut::SessionsAndKeys {
+                    revoke_keys(unit, user, now)?;
+                }
                 Ok(generation + everybody(unit.conn)?)
             })
             .await
@@ -342,6 +453,7 @@ impl AccountStore for Accounts {
                 diesel::update(database_identity::table)
                     .set(database_identity::generation.eq(database_identity::generation + 1_i64))
                     .execute(unit.conn)?;
+                unit.audit(Entry::new(now, Action::SignOutEverybody));
                 unit.log(now, Event::EverybodySignedOut);
                 Ok(())
             })

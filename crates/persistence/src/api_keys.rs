@@ -3,6 +3,7 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{ApiKey, ApiKeyId, ApiKeyStore, NewApiKey, UserId},
+    audit::{Action, Entry},
     error::ConflictKind,
     event::Event,
 };
@@ -77,13 +78,14 @@ impl ApiKeyStore for ApiKeys {
                         api_keys::user_id.eq(&owner),
                         api_keys::name.eq(key.name.as_str()),
                         api_keys::prefix.eq(&key.prefix),
-                        api_keys::scopes.eq(key.scopes.join(" ")),
+                        api_keys::scopes.eq(key.scopes.words().join(" ")),
                         api_keys::key_hash.eq(key_hash),
                         api_keys::created_at.eq(key.created_at.micros()),
                         api_keys::expires_at.eq(key.expires_at.map(Timestamp::micros)),
                         api_keys::generation.eq(*generation),
                     ))
                     .execute(unit.conn)?;
+                unit.audit(Entry::new(key.created_at, Action::ApiKeyCreated).on(key.id));
                 unit.log(key.created_at, Event::ApiKeysChanged);
                 Ok(())
             })
@@ -119,6 +121,7 @@ impl ApiKeyStore for ApiKeys {
                 if revoked == 0 {
                     return Err(Error::NotFound("API key").into());
                 }
+                unit.audit(Entry::new(now, Action::ApiKeyRevoked).on(key));
                 unit.log(now, Event::ApiKeysChanged);
                 Ok(())
             })

@@ -8,7 +8,9 @@ use std::{
 
 use alpine_domain::{
     Error, Result, Timestamp,
+    audit::{AuditLine, Entry, Origin},
     event::{CommitHandler, CommittedEvent, Event},
+    jobs::{JobId, NewJob},
 };
 use diesel::{QueryDsl as _, RunQueryDsl as _, dsl::max};
 use prometheus::{HistogramVec, Registry};
@@ -16,6 +18,7 @@ use tokio::task;
 
 use crate::{
     AnyConnection, DatabaseSettings, Failure,
+    audit::rows as audit_rows,
     cancel::{Canceller, Ticket},
     connection::Target,
     dialect,
@@ -54,6 +57,15 @@ pub struct Unit<'c> {
     pub conn: &'c mut AnyConnection,
     events: Vec<(Timestamp, Event)>,
     confirmed: Vec<Event>,
+    origin: &'c Origin,
+    audit: Vec<AuditLine>,
+    has_jobs: bool,
+}
+
+/// What a committed transaction has to tell.
+struct Told {
+    events: Vec<CommittedEvent>,
+    has_jobs: bool,
 }
 
 impl Unit<'_> {
@@ -67,6 +79,23 @@ impl Unit<'_> {
     /// with the others of this transaction, and adds nothing to the log.
     pub fn confirm(&mut self, event: Event) {
         self.confirmed.push(event);
+    }
+
+    /// Adds a line to the audit log, on behalf of whoever [asked](Origin::current) for this transaction. It is
+    /// written right before the events.
+    pub fn audit(&mut self, entry: Entry) {
+        self.audit.push(entry.line(self.origin));
+    }
+
+    /// Adds something that has to be done once this transaction is committed; `None` if a job with its key
+    /// is pending.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn enqueue(&mut self, job: &NewJob) -> Result<Option<JobId>, Failure> {
+        let added = dialect::insert_new_job(self.conn, job)?;
+        self.has_jobs |= added.is_some();
+        Ok(added)
     }
 }
 
@@ -183,12 +212,14 @@ impl Database {
         T: Send + 'static,
         F: Fn(&mut Unit<'_>) -> Result<T, Failure> + Send + 'static,
     {
+        // Here, since the pool's threads belong to nobody's request.
+        let origin = Origin::current();
         self.hop(
             Class::Write,
             operation,
-            move |inner, deadline| inner.write(deadline, &work),
-            |inner, (value, events)| {
-                inner.announce(&events);
+            move |inner, deadline| inner.write(deadline, &origin, &work),
+            |inner, (value, told)| {
+                inner.announce(&told);
                 value
             },
         )
@@ -305,8 +336,9 @@ impl Inner {
     fn write<T>(
         &self,
         deadline: Instant,
+        origin: &Origin,
         work: &impl Fn(&mut Unit<'_>) -> Result<T, Failure>,
-    ) -> Result<(T, Vec<CommittedEvent>), Failure> {
+    ) -> Result<(T, Told), Failure> {
         let mut retries = 0;
         let mut has_begun_anew = false;
         loop {
@@ -316,7 +348,7 @@ impl Inner {
             if slot.is_read_only {
                 return Err(refuses_writes());
             }
-            let failure = match attempt(&mut slot.conn, work) {
+            let failure = match attempt(&mut slot.conn, origin, work) {
                 Ok(value) => {
                     self.pool.note_write();
                     return Ok(value);
@@ -343,12 +375,13 @@ impl Inner {
         }
     }
 
-    fn announce(&self, events: &[CommittedEvent]) {
-        if events.is_empty() {
-            return;
+    fn announce(&self, told: &Told) {
+        let Some(handler) = self.on_commit.get().and_then(Weak::upgrade) else { return };
+        if !told.events.is_empty() {
+            handler.committed(&told.events);
         }
-        if let Some(handler) = self.on_commit.get().and_then(Weak::upgrade) {
-            handler.committed(events);
+        if told.has_jobs {
+            handler.jobs_added();
         }
     }
 
@@ -377,10 +410,12 @@ impl Inner {
 
 fn attempt<T>(
     conn: &mut AnyConnection,
+    origin: &Origin,
     work: &impl Fn(&mut Unit<'_>) -> Result<T, Failure>,
-) -> Result<(T, Vec<CommittedEvent>), Attempt> {
+) -> Result<(T, Told), Attempt> {
     conn.begin_write().map_err(|error| Attempt::NotBegun(error.into()))?;
-    let mut unit = Unit { conn, events: Vec::new(), confirmed: Vec::new() };
+    let (events, confirmed, audit) = (Vec::new(), Vec::new(), Vec::new());
+    let mut unit = Unit { conn, events, confirmed, origin, audit, has_jobs: false };
     let result = work(&mut unit).and_then(|value| Ok((value, append(unit)?)));
     let result = match result {
         Ok(value) => conn.commit().map(|()| value).map_err(Failure::from),
@@ -399,9 +434,10 @@ fn attempt<T>(
     })
 }
 
-/// Appends the events of a transaction; says those and the confirmed ones with their numbers.
-fn append(unit: Unit<'_>) -> Result<Vec<CommittedEvent>, Failure> {
-    let Unit { conn, events: logged, confirmed } = unit;
+/// Appends the lines and the events of a transaction; says those and the confirmed ones with their numbers.
+fn append(unit: Unit<'_>) -> Result<Told, Failure> {
+    let Unit { conn, events: logged, confirmed, audit, has_jobs, .. } = unit;
+    audit_rows::append(conn, &audit)?;
     let numbers = dialect::append_events(conn, &logged)?;
     let events = logged.into_iter().map(|(_, event)| event);
     let mut committed: Vec<_> =
@@ -413,5 +449,5 @@ fn append(unit: Unit<'_>) -> Result<Vec<CommittedEvent>, Failure> {
         let seq = newest.unwrap_or(0);
         committed.extend(confirmed.into_iter().map(|event| CommittedEvent { seq, event }));
     }
-    Ok(committed)
+    Ok(Told { events: committed, has_jobs })
 }

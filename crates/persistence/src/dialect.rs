@@ -1,6 +1,11 @@
 //! The few statements that the two back ends say differently. Nothing else asks which one it is.
 
-use alpine_domain::{Clock as _, Result, Timestamp, event::Event, time::SystemClock};
+use alpine_domain::{
+    Clock as _, Result, Timestamp,
+    event::Event,
+    jobs::{Claim, JobId, NewJob},
+    time::SystemClock,
+};
 use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryableByName, RunQueryDsl as _,
     dsl::insert_into,
@@ -10,7 +15,9 @@ use diesel::{
 use crate::{
     AnyConnection, Failure,
     rows::{LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
-    schema::{database_identity, events, late_outcomes, outcomes, producers, signals},
+    schema::{
+        audit_counts, database_identity, events, jobs, late_outcomes, outcomes, producers, signals,
+    },
 };
 
 /// Rows for each statement: PostgreSQL takes at most 65,535 parameters, a signal has 22.
@@ -143,6 +150,69 @@ pub(crate) fn append_events(
         }
     }
     Ok(numbers)
+}
+
+/// Inserts a job unless one with its key is pending; says its number if it did.
+pub(crate) fn insert_new_job(
+    conn: &mut AnyConnection,
+    NewJob { job, unique_key, created_at, due_at }: &NewJob,
+) -> Result<Option<JobId>, Failure> {
+    let insert = insert_into(jobs::table)
+        .values((
+            jobs::kind.eq(job.kind()),
+            jobs::payload.eq(job.to_payload()?),
+            jobs::unique_key.eq(unique_key),
+            jobs::created_at.eq(created_at.micros()),
+            jobs::due_at.eq(due_at.micros()),
+        ))
+        .on_conflict_do_nothing();
+    let ids: Vec<i64> = match conn {
+        AnyConnection::Postgres(conn) => insert.returning(jobs::id).get_results(conn)?,
+        AnyConnection::Sqlite(conn) => insert.returning(jobs::id).load(conn)?,
+    };
+    Ok(ids.first().copied().map(JobId::new))
+}
+
+/// Adds to the count of an hour, an action and an outcome.
+pub(crate) fn add_audit_count(
+    conn: &mut AnyConnection,
+    (hour, action, outcome): (i64, &str, &str),
+    count: i64,
+) -> Result<(), Failure> {
+    let insert = insert_into(audit_counts::table)
+        .values((
+            audit_counts::hour.eq(hour),
+            audit_counts::action.eq(action),
+            audit_counts::outcome.eq(outcome),
+            audit_counts::count.eq(count),
+        ))
+        .on_conflict((audit_counts::hour, audit_counts::action, audit_counts::outcome))
+        .do_update()
+        .set(audit_counts::count.eq(audit_counts::count + count));
+    match conn {
+        AnyConnection::Postgres(conn) => insert.execute(conn)?,
+        AnyConnection::Sqlite(conn) => insert.execute(conn)?,
+    };
+    Ok(())
+}
+
+/// Jobs that are due, those that have been for longest first. On PostgreSQL they are locked, and those that
+/// another transaction has locked are passed over; on SQLite a transaction that writes is alone.
+pub(crate) fn lock_due_jobs(
+    conn: &mut AnyConnection,
+    Claim { lane, now, limit, .. }: Claim,
+) -> Result<Vec<(i64, String, i64)>, Failure> {
+    let due = jobs::table
+        .filter(jobs::failed_at.is_null())
+        .filter(jobs::due_at.le(now.micros()))
+        .filter(jobs::kind.eq_any(lane.kinds()))
+        .order((jobs::due_at.asc(), jobs::id.asc()))
+        .limit(limit.into())
+        .select((jobs::id, jobs::payload, jobs::attempts));
+    Ok(match conn {
+        AnyConnection::Postgres(conn) => due.for_update().skip_locked().load(conn)?,
+        AnyConnection::Sqlite(conn) => due.load(conn)?,
+    })
 }
 
 /// From now on this transaction finds rows by indexes, also where PostgreSQL takes a table for smaller than

@@ -43,6 +43,7 @@
 
 mod accounts;
 mod api_keys;
+mod audit;
 mod backup;
 mod cancel;
 mod clock;
@@ -52,6 +53,7 @@ mod dialect;
 mod events;
 mod failure;
 mod identity;
+mod jobs;
 mod metrics;
 pub mod migrations;
 mod permits;
@@ -61,6 +63,7 @@ mod producers;
 mod retention;
 mod rows;
 mod schema;
+mod second_factors;
 mod settings;
 mod signal_ids;
 mod signals;
@@ -73,6 +76,7 @@ use alpine_domain::use_cases::Stores;
 
 pub use accounts::Accounts;
 pub use api_keys::ApiKeys;
+pub use audit::AuditLog;
 pub use backup::backup;
 pub use clock::ServerClock;
 #[cfg(fuzzing)]
@@ -81,10 +85,12 @@ pub use connection::{AnyConnection, shown_url};
 pub use database::{Database, Unit};
 pub use events::Events;
 pub use failure::Failure;
+pub use jobs::Jobs;
 pub use migrations::Migrator;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
 pub use retention::OldRows;
+pub use second_factors::SecondFactors;
 pub use settings::DatabaseSettings;
 pub use signals::Signals;
 
@@ -94,11 +100,14 @@ pub fn stores(database: &Database) -> Stores {
     Stores {
         accounts: Arc::new(Accounts::new(database.clone())),
         api_keys: Arc::new(ApiKeys::new(database.clone())),
+        second_factors: Arc::new(SecondFactors::new(database.clone())),
         producers: Arc::new(Producers::new(database.clone())),
         signals: signals.clone(),
         signal_reader: signals.clone(),
         statistics: signals,
         events: Arc::new(Events::new(database.clone())),
         retention: Arc::new(OldRows::new(database.clone())),
+        jobs: Arc::new(Jobs::new(database.clone())),
+        audit: Arc::new(AuditLog::new(database.clone())),
     }
 }

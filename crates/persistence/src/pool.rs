@@ -274,3 +274,20 @@ impl Pool {
         (active, state.idle_connections)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Closing what is too old is r2d2's part; it looks every 30 seconds.
+    #[test]
+    fn a_connection_is_replaced_when_it_is_old() {
+        let settings = DatabaseSettings {
+            max_lifetime: Duration::from_secs(7),
+            ..DatabaseSettings::new("sqlite:unused.db")
+        };
+        let Ok(target) = Target::parse(&settings) else { panic!("a SQLite file") };
+        let pool = Pool::new(target, &settings);
+        assert_eq!(pool.inner.max_lifetime(), Some(Duration::from_secs(7)));
+    }
+}

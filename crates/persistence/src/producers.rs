@@ -2,6 +2,7 @@
 
 use alpine_domain::{
     Error, Result, Timestamp,
+    audit::{Action, Entry},
     error::ConflictKind,
     event::Event,
     producer::{Producer, ProducerId, ProducerName, ProducerStore},
@@ -55,10 +56,12 @@ fn insert(
         created_at: now.micros(),
     };
     let is_new = dialect::insert_new_producer(unit.conn, &row)?;
+    let row = by_name(unit.conn, name)?;
     if is_new {
+        unit.audit(Entry::new(now, Action::ProducerCreated).on(ProducerId::new(row.id)));
         unit.log(now, Event::ProducersChanged);
     }
-    Ok((by_name(unit.conn, name)?, is_new))
+    Ok((row, is_new))
 }
 
 #[async_trait]
@@ -106,6 +109,10 @@ impl ProducerStore for Producers {
                     producers::is_active.eq(is_active),
                 ));
                 unique_as(update.execute(unit.conn), ConflictKind::ProducerExists, KEY_TAKEN)?;
+                if !has_key {
+                    let id = ProducerId::new(row.id);
+                    unit.audit(Entry::new(now, Action::ProducerKeyRotated).on(id));
+                }
                 unit.log(now, Event::ProducersChanged);
                 Ok(by_name(unit.conn, &name)?.producer()?)
             })
@@ -135,6 +142,7 @@ impl ProducerStore for Producers {
                 if found == 0 {
                     return Err(Error::NotFound("producer").into());
                 }
+                unit.audit(Entry::new(now, Action::ProducerDisabled).on(id));
                 unit.log(now, Event::ProducersChanged);
                 Ok(())
             })

@@ -11,11 +11,13 @@ use diesel::{
 };
 
 use crate::{
-    AnyConnection, Database, Failure, dialect,
-    schema::{api_keys, refresh_tokens, sessions},
+    AnyConnection, Database, Failure,
+    audit::rows as audit_rows,
+    dialect,
+    schema::{api_keys, jobs, refresh_tokens, sessions},
 };
 
-/// Sessions that one transaction deletes at most; twice as many API keys. On SQLite it holds the only writer.
+/// Sessions, or failed jobs, that one transaction deletes at most; twice as many API keys. On SQLite it holds the only writer.
 const CHUNK: i64 = 200;
 
 /// Refresh tokens that one transaction deletes at most: a session can have thousands.
@@ -45,6 +47,12 @@ impl RetentionStore for OldRows {
                 let mut deleted = delete_sessions(unit.conn, &due, &mut from.sessions)?;
                 if deleted.rows() == 0 {
                     deleted.api_keys = delete_api_keys(unit.conn, &due, &mut from)?;
+                }
+                if deleted.rows() == 0 {
+                    deleted.jobs = delete_jobs(unit.conn, &due, &mut from.failed_jobs)?;
+                }
+                if deleted.rows() == 0 {
+                    deleted.audit = audit_rows::delete(unit.conn, &due, &mut from.audit)?;
                 }
                 Ok((deleted, from))
             })
@@ -88,6 +96,23 @@ fn delete_sessions(
         deleted.sessions += diesel::delete(sessions).execute(conn)? as u64;
         *from = some.last().map_or(*from, |(_, expires)| Timestamp::from_micros(*expires));
     }
+    Ok(deleted)
+}
+
+fn delete_jobs(conn: &mut AnyConnection, due: &Due, from: &mut Timestamp) -> Result<u64, Failure> {
+    let failed_at = jobs::failed_at.assume_not_null();
+    let over: Vec<(i64, i64)> = jobs::table
+        .filter(jobs::failed_at.ge(from.micros()))
+        .filter(jobs::failed_at.lt(due.failed_jobs.micros()))
+        .order(jobs::failed_at.asc())
+        .limit(CHUNK)
+        .select((jobs::id, failed_at))
+        .load(conn)?;
+    // One that is tried again meanwhile stays.
+    let ids = over.iter().map(|(id, _)| *id);
+    let failed = jobs::table.filter(jobs::id.eq_any(ids)).filter(jobs::failed_at.is_not_null());
+    let deleted = diesel::delete(failed).execute(conn)? as u64;
+    *from = over.last().map_or(*from, |(_, failed)| Timestamp::from_micros(*failed));
     Ok(deleted)
 }
 

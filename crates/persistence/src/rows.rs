@@ -6,7 +6,7 @@ use std::{fmt::Display, str::FromStr};
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    account::{Account, ApiKey, Email, FullName, KeyName, SessionId, UserId},
+    account::{Account, ApiKey, Email, FullName, KeyName, Scopes, SessionId, UserId},
     producer::{Producer, ProducerId},
     signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, Strategy},
 };
@@ -74,9 +74,22 @@ impl UserRow {
     /// Whether nobody signed this user out since the session was opened. Releases that kept no generation
     /// left a 0; all that they opened is worth nothing after the first sign-out that came later.
     pub(crate) const fn holds(&self, session: &SessionRow, everybody: i64) -> bool {
-        let was_never_signed_out = self.signed_out_at.is_none() && everybody == 0;
         session.generation == self.generation(everybody)
-            || (session.generation == 0 && was_never_signed_out)
+            || (session.generation == 0 && self.was_never_signed_out(everybody))
+    }
+
+    const fn was_never_signed_out(&self, everybody: i64) -> bool {
+        self.signed_out_at.is_none() && everybody == 0
+    }
+
+    /// The generations of the sessions that [`holds`](Self::holds) lets live.
+    pub(crate) fn live_generations(&self, everybody: i64) -> Vec<i64> {
+        let generation = self.generation(everybody);
+        match generation {
+            0 => vec![0],
+            _ if self.was_never_signed_out(everybody) => vec![generation, 0],
+            _ => vec![generation],
+        }
     }
 
     pub(crate) fn account(&self, everybody: i64) -> Result<Account> {
@@ -138,7 +151,7 @@ impl ApiKeyRow {
             owner: stored::<UserId>("api_keys.user_id", &self.user_id)?,
             name: KeyName::from_stored(self.name),
             prefix: self.prefix,
-            scopes: self.scopes.split_whitespace().map(str::to_owned).collect(),
+            scopes: Scopes::from_stored(&self.scopes),
             created_at: instant("api_keys.created_at", self.created_at)?,
             expires_at: self.expires_at.map(|at| instant("api_keys.expires_at", at)).transpose()?,
         })

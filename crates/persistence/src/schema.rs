@@ -54,6 +54,40 @@ tables! {
         created_at -> BigInt,
         used_at -> Nullable<BigInt>,
     }
+    password_resets (user_id) {
+        user_id -> Text,
+        token_hash -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+    second_factors (user_id) {
+        user_id -> Text,
+        secret -> Nullable<Text>,
+        last_step -> BigInt,
+        enabled_at -> Nullable<BigInt>,
+        pending_secret -> Nullable<Text>,
+        pending_codes -> Nullable<Text>,
+        pending_until -> Nullable<BigInt>,
+    }
+    backup_codes (user_id, code_hash) {
+        user_id -> Text,
+        code_hash -> Text,
+    }
+    sign_in_challenges (token_hash) {
+        token_hash -> Text,
+        user_id -> Text,
+        generation -> BigInt,
+        tries -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+    mail_tokens (user_id, purpose) {
+        user_id -> Text,
+        purpose -> Text,
+        token_hash -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
     api_keys (id) {
         id -> Text,
         user_id -> Text,
@@ -138,6 +172,38 @@ tables! {
         kind -> Text,
         payload -> Text,
     }
+    jobs (id) {
+        id -> BigInt,
+        kind -> Text,
+        payload -> Text,
+        unique_key -> Nullable<Text>,
+        created_at -> BigInt,
+        due_at -> BigInt,
+        attempts -> BigInt,
+        lease -> Nullable<Text>,
+        failed_at -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+    }
+    audit_log (id) {
+        id -> BigInt,
+        at -> BigInt,
+        action -> Text,
+        outcome -> Text,
+        actor -> Text,
+        subject -> Nullable<Text>,
+        address_digest -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        count -> BigInt,
+        is_security -> Bool,
+    }
+    audit_counts (hour, action, outcome) {
+        hour -> BigInt,
+        action -> Text,
+        outcome -> Text,
+        count -> BigInt,
+    }
     database_identity (is_only) {
         is_only -> Bool,
         id -> Text,
@@ -148,8 +214,9 @@ tables! {
 diesel::joinable!(outcomes -> signals (signal_id));
 diesel::joinable!(late_outcomes -> signals (signal_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::joinable!(mail_tokens -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(late_outcomes, outcomes, signals);
 diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users);
-diesel::allow_tables_to_appear_in_same_query!(database_identity, users);
+diesel::allow_tables_to_appear_in_same_query!(database_identity, mail_tokens, users);
 diesel::allow_tables_to_appear_in_same_query!(api_keys, users);

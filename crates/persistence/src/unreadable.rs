@@ -45,12 +45,44 @@ impl UnreadableRows {
             Err(error) => error.into(),
         };
         self.counter.with_label_values(&[table]).inc();
-        let row = (table, id.to_string());
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.len() < MAX_LOGGED && !logged.contains(&row) {
-            tracing::error!(table, id = row.1, %error, "a stored row cannot be read and is left out");
-            logged.insert(row);
+        let id = id.to_string();
+        if self.is_new(table, &id) {
+            tracing::error!(table, id, %error, "a stored row cannot be read and is left out");
         }
         None
+    }
+
+    /// Whether the row was not met before; no more than [`MAX_LOGGED`] are new.
+    fn is_new(&self, table: &'static str, id: &str) -> bool {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.len() < MAX_LOGGED && logged.insert((table, id.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_logged_once_and_a_thousand_at_most() {
+        let rows = UnreadableRows::register(&Registry::new()).unwrap();
+        let met = |table, id: usize| rows.is_new(table, &id.to_string());
+        assert_eq!([met("signals", 0), met("signals", 0)], [true, false]);
+        assert!(met("outcomes", 0), "another table");
+        let new = (1..MAX_LOGGED + 10).filter(|id| met("signals", *id)).count();
+        assert_eq!(new, MAX_LOGGED - 2);
+    }
+
+    #[test]
+    fn what_can_be_read_is_neither_left_out_nor_counted() {
+        let rows = UnreadableRows::register(&Registry::new()).unwrap();
+        let counted = || rows.counter.with_label_values(&["signals"]).get();
+        assert_eq!((rows.leave_out("signals", 1, Ok(7)), counted()), (Some(7), 0));
+        for (number, error) in
+            [Error::internal("broken"), Error::NotFound("x")].into_iter().enumerate()
+        {
+            assert_eq!(rows.leave_out::<u8>("signals", 1, Err(error)), None);
+            assert_eq!(counted(), number as u64 + 1);
+        }
     }
 }

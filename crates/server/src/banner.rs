@@ -22,6 +22,10 @@ pub(crate) fn text(
         format!("SQLite, {}", url.reveal().trim_start_matches("sqlite:"))
     };
     let fast = if config.redis.url.is_some() { "Redis" } else { "in memory" };
+    let mail = match &config.mail.smtp {
+        Some(_) => "SMTP".to_owned(),
+        None => format!("files in {}", config.outbox().display()),
+    };
     let profile = match config.profile {
         Profile::Development => "development",
         Profile::Production => "production",
@@ -31,6 +35,7 @@ pub(crate) fn text(
         ("docs", format!("{base}/docs")),
         ("database", database),
         ("cache, limits", fast.to_owned()),
+        ("mail", mail),
         ("settings", format!("{profile} profile; {} config show", invocation(sources))),
     ];
     if let Some(metrics) = metrics {
@@ -100,6 +105,7 @@ mod tests {
             "http://127.0.0.1:8123/docs",
             "curl -s http://127.0.0.1:8123/api/v1/signals/latest",
             "SQLite, ./data/alpine.db",
+            "files in ./data/outbox",
         ] {
             assert!(text.contains(part), "{part} is missing in:\n{text}");
         }

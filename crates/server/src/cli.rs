@@ -1,8 +1,12 @@
 //! The command line of `alpine`.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
+use alpine_domain::settings::parse_listen_address;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::config::{Sources, read_layers};
 
 /// Stores trading signals once, durably, and serves every subscriber what their tier may see.
 ///
@@ -50,6 +54,18 @@ pub enum Command {
         #[command(subcommand)]
         action: Sessions,
     },
+    /// Manage two-factor sign-in
+    TwoFactor {
+        /// What to do.
+        #[command(subcommand)]
+        action: TwoFactor,
+    },
+    /// Look at what has to be done, and at what could not be
+    Jobs {
+        /// What to do.
+        #[command(subcommand)]
+        action: Jobs,
+    },
     /// Look at the settings
     Config {
         /// What to do.
@@ -63,15 +79,72 @@ pub enum Command {
         /// The copy; must not exist yet
         file: PathBuf,
     },
+    /// Ask a running instance whether it is ready; ends with 1 if it is not
+    ///
+    /// For images without curl. It asks at the address of `http.bind` on this machine.
+    Healthcheck,
+    /// Print what completes this command line in a shell
+    ///
+    /// For bash: `alpine completions bash > /etc/bash_completion.d/alpine`
+    Completions {
+        /// For this one
+        shell: Shell,
+    },
+    /// Write the manual, a page for each command
+    Man {
+        /// Into this folder, which is made
+        folder: PathBuf,
+    },
 }
 
 /// Of `serve`.
-#[derive(Debug, Args, Clone, Copy, Default)]
+#[derive(Debug, Args, Clone, Default)]
 pub struct ServeArgs {
+    /// Where to listen, instead of `http.bind`: 127.0.0.1:8000, localhost:8000 or 8000
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen_address)]
+    pub bind: Option<SocketAddr>,
+    /// On which port to listen, at the address of `http.bind`
+    #[arg(long, conflicts_with = "bind")]
+    pub port: Option<u16>,
+    /// The folder for the embedded database and what else is kept, instead of `data_dir`
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
     /// Let something move: a simulated producer, marked as simulated wherever it shows, and one account
     /// per tier. Development profile only
     #[arg(long)]
     pub demo: bool,
+}
+
+impl ServeArgs {
+    /// Whether anything was said.
+    pub fn is_given(&self) -> bool {
+        self.demo || self.bind.is_some() || self.port.is_some() || self.data_dir.is_some()
+    }
+
+    /// These sources with what the command line says on top.
+    pub fn over(&self, mut sources: Sources) -> Sources {
+        let mut set = |key, value: String, option| {
+            sources.arguments.push((key, toml::Value::String(value), option));
+        };
+        if let Some(bind) = self.bind {
+            set("http.bind", bind.to_string(), "--bind");
+        }
+        if let Some(folder) = &self.data_dir {
+            set("data_dir", folder.display().to_string(), "--data-dir");
+        }
+        if let Some(port) = self.port {
+            let written = read_layers(&sources);
+            let written = written.settings.get("http.bind").and_then(|it| it.value.as_str());
+            let address = written.and_then(|text| parse_listen_address(text).ok());
+            // What is no address is told of when settings are loaded.
+            if let Some(mut address) = address {
+                address.set_port(port);
+                let value = toml::Value::String(address.to_string());
+                sources.arguments.push(("http.bind", value, "--port"));
+            }
+        }
+        sources
+    }
 }
 
 /// Of `migrate`.
@@ -147,6 +220,46 @@ pub enum Sessions {
     RevokeAll,
 }
 
+/// Of `two-factor`.
+#[derive(Debug, Subcommand)]
+pub enum TwoFactor {
+    /// Ask an account for no code any more: who lost the authenticator signs in with the password alone
+    ///
+    /// Make sure that it is the owner who asks. Sessions and API keys stay.
+    Off {
+        /// The address that signs in
+        email: String,
+    },
+    /// Seal every secret with `secrets.second_factor` that an accepted key sealed
+    ///
+    /// Afterwards `secrets.accepted_second_factor` is not needed any more. May be run while instances serve.
+    Reseal,
+}
+
+/// Of `jobs`.
+#[derive(Debug, Subcommand, Clone, Copy)]
+pub enum Jobs {
+    /// List the jobs that failed, the newest first
+    List {
+        /// Those that wait or are being done instead, the one that is due first first
+        #[arg(long)]
+        pending: bool,
+        /// So many at most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Without the first so many
+        #[arg(long, default_value_t = 0)]
+        offset: u32,
+    },
+    /// Try a job that failed again, as if it were new
+    Retry {
+        /// Its number
+        id: i64,
+    },
+    /// Add a job that does nothing and wait until an instance has done it
+    Check,
+}
+
 /// Of `config`.
 #[derive(Debug, Subcommand, Clone, Copy)]
 pub enum ConfigAction {
@@ -165,6 +278,20 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn where_to_listen_is_said_in_several_ways() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        for line in ["alpine --bind :8000", "alpine --bind localhost:8000", "alpine --bind 8000"] {
+            let bind = parse(line).unwrap().serve.bind;
+            assert_eq!(bind, Some("127.0.0.1:8000".parse().unwrap()), "{line}");
+        }
+        assert_eq!(parse("alpine --port 9").unwrap().serve.port, Some(9));
+        let both = parse("alpine serve --port 9 --bind 8").unwrap_err().to_string();
+        assert!(both.contains("cannot be used with"), "{both}");
+        let unknown = parse("alpine --bind example.com:1").unwrap_err().to_string();
+        assert!(unknown.contains("must be an IP address and a port"), "{unknown}");
     }
 
     #[test]

@@ -46,5 +46,5 @@ pub mod logging;
 /// # Errors
 /// When it cannot be written as JSON, which would be a defect.
 pub fn openapi_document() -> anyhow::Result<String> {
-    Ok(alpine_http::api_description(&alpine_http::HttpSettings::default()).to_json()?)
+    Ok(alpine_http::api_description(&alpine_http::HttpSettings::default())?.to_string())
 }

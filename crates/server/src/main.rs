@@ -7,9 +7,16 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     match alpine_server::commands::run(alpine_server::cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    { causes }.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }

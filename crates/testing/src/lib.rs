@@ -8,6 +8,7 @@
 //! | [`proxy`] | a TCP proxy that delays, throttles, cuts, swallows and refuses on demand |
 //! | [`balancer`] | steady traffic to the instances that say that they are ready |
 //! | [`fixtures`] | the servers that tests share, and when a test may be skipped |
+//! | [`Wait`] | waiting until something holds, by when it was promised |
 //!
 //! ```no_run
 //! use alpine_testing::{FaultProxy, Memory, own_redis};
@@ -29,6 +30,7 @@ pub mod balancer;
 pub mod fixtures;
 pub mod proxy;
 pub mod servers;
+mod wait;
 
 pub use fixtures::{
     TestDatabase, own_postgres, own_redis, own_redis_cluster, own_redis_sentinel,
@@ -37,3 +39,4 @@ pub use fixtures::{
 };
 pub use proxy::FaultProxy;
 pub use servers::{Memory, Postgres, Redis, RedisCluster, SentinelRedis, Servers};
+pub use wait::Wait;

@@ -2,20 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up must panic")]
 
-use std::{
-    net::TcpStream,
-    time::{Duration, Instant},
-};
+use std::net::TcpStream;
 
-use alpine_testing::{own_redis_cluster, own_redis_sentinel};
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(15), "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use alpine_testing::{Wait, own_redis_cluster, own_redis_sentinel};
 
 #[test]
 fn a_cluster_serves_every_slot_and_its_nodes_come_back() {
@@ -29,7 +18,8 @@ fn a_cluster_serves_every_slot_and_its_nodes_come_back() {
     assert!(format!("{moved:#}").contains(&format!("MOVED 12182 127.0.0.1:{}", ports[2])));
 
     cluster.nodes[2].kill().unwrap();
-    eventually("the others notice", || cluster.nodes[0].command(&["GET", "bar"]).is_err());
+    Wait::unpromised("the nodes agree among themselves that one is away")
+        .until_blocking("the others notice", || cluster.nodes[0].command(&["GET", "bar"]).is_err());
     cluster.nodes[2].restart().unwrap();
     cluster.wait_until_ok().unwrap();
     assert_eq!(cluster.nodes[2].command(&["GET", "foo"]).unwrap(), "", "it comes back empty");
@@ -44,7 +34,7 @@ fn a_sentinel_makes_the_replica_the_master_when_that_dies() {
     assert_eq!(redis.master().unwrap(), ports[0]);
     assert!(redis.servers[1].command(&["SET", "key", "value"]).is_err(), "a replica is read-only");
     assert_eq!(redis.servers[0].command(&["SET", "key", "value"]).unwrap(), "OK");
-    eventually("replication", || {
+    Wait::unpromised("Redis replicates behind its answers").until_blocking("replication", || {
         redis.servers[1].command(&["GET", "key"]).is_ok_and(|value| value == "value")
     });
     redis.servers[0].kill().unwrap();

@@ -11,20 +11,12 @@ use std::{
 };
 
 use alpine_testing::{
-    FaultProxy, Memory, Redis, TestDatabase, own_postgres, own_redis, redis_prefix, redis_url,
-    servers::Guard,
+    FaultProxy, Memory, Redis, TestDatabase, Wait, own_postgres, own_redis, redis_prefix,
+    redis_url, servers::Guard,
 };
 
 /// Set in a child that is this test binary again.
 const ROLE: &str = "ALPINE_TESTING_ROLE";
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(15), "not in time: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// Whether the server answers a PING on a new connection within 300 ms.
 fn answers(port: u16) -> bool {
@@ -115,7 +107,8 @@ fn postgres_keeps_what_it_acknowledged_and_loses_what_was_open() {
     let open = "INSERT INTO seen VALUES (2); SELECT pg_sleep(600)";
     let mut client = psql(&url, open);
     let is_sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    eventually("the open transaction", || postgres.execute(is_sleeping).unwrap() == "1");
+    Wait::unpromised("psql connects when it has started")
+        .until_blocking("the open transaction", || postgres.execute(is_sleeping).unwrap() == "1");
 
     // A stopped server has stopped backends, so its sleeper cannot be asked about either.
     postgres.stop().unwrap();
@@ -137,7 +130,8 @@ fn postgres_stops_its_backends_too() {
     let url = postgres.url();
     let mut client = psql(&url, "SELECT pg_sleep(1)");
     let is_sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    eventually("the sleeper", || postgres.execute(is_sleeping).unwrap() == "1");
+    Wait::unpromised("psql connects when it has started")
+        .until_blocking("the sleeper", || postgres.execute(is_sleeping).unwrap() == "1");
     postgres.stop().unwrap();
     std::thread::sleep(Duration::from_millis(1_500));
     assert!(client.try_wait().unwrap().is_none(), "its backend has answered while stopped");
@@ -145,7 +139,8 @@ fn postgres_stops_its_backends_too() {
     assert!(client.wait().unwrap().success());
     // Dropped while it stands still: the next test proves for all that nothing stays.
     let mut client = psql(&url, "SELECT pg_sleep(600)");
-    eventually("the sleeper", || postgres.execute(is_sleeping).unwrap() == "1");
+    Wait::unpromised("psql connects when it has started")
+        .until_blocking("the sleeper", || postgres.execute(is_sleeping).unwrap() == "1");
     postgres.stop().unwrap();
     let started = Instant::now();
     drop(postgres);
@@ -190,8 +185,9 @@ fn nothing_is_left_behind_a_process_that_is_killed() {
         let kill = format!("kill -{signal} {}", victim.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         assert!(!victim.wait().unwrap().success());
-        eventually("the folder is gone", || !Path::new(folder).exists());
-        eventually("the servers are gone", || !ports.iter().any(listens));
+        let guard = Wait::unpromised("the guard stops the servers first, each as long as it takes");
+        guard.until_blocking("the folder is gone", || !Path::new(folder).exists());
+        guard.until_blocking("the servers are gone", || !ports.iter().any(listens));
     }
 }
 
@@ -246,7 +242,8 @@ fn a_test_database_is_empty_and_goes_with_whoever_is_connected() {
     let mut client = psql(database.url(), "SELECT pg_sleep(600)");
     let connected =
         format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'", database.name());
-    eventually("the client is connected", || other.execute(&connected) == "1");
+    Wait::unpromised("psql connects when it has started")
+        .until_blocking("the client is connected", || other.execute(&connected) == "1");
     let exists = format!("SELECT count(*) FROM pg_database WHERE datname = '{}'", database.name());
     assert_eq!(other.execute(&exists), "1");
     drop(database);

@@ -2,8 +2,10 @@
 //! `cargo xtask test` and the checks of source text start without compiling it.
 
 mod age;
+mod assure;
 mod bench;
 mod feed;
+mod instance;
 mod migrate;
 mod soak;
 mod uncached;
@@ -37,6 +39,11 @@ enum Chore {
     Age(age::Arguments),
     /// Mixed traffic with clients that break off, and a look at what is left
     Soak(soak::Arguments),
+    /// Try the whole API by what is said of it, lint the description, and check the metrics
+    Assure(assure::Arguments),
+    /// The program itself, with the settings of the environment: what chores start
+    #[command(hide = true)]
+    Alpine(instance::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +53,8 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Age(arguments) => age::run(&arguments),
         Chore::Soak(arguments) => soak::run(&arguments),
+        Chore::Assure(arguments) => assure::run(&arguments),
+        Chore::Alpine(arguments) => instance::run(arguments),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -76,7 +76,7 @@ fn says_the_same_again(signal: &NewSignal) {
     // No number is a JSON number that says something else to another reader.
     assert!((0.0..=100.0).contains(&signal.confidence.percent()));
     assert!(!signal.confidence.percent().is_sign_negative(), "{}", signal.confidence.as_str());
-    assert!(signal.entry_price.as_double() > 0.0);
+    assert!(signal.entry_price.as_str().parse::<f64>().expect("a number") > 0.0);
     for text in [&signal.data_source, &signal.reasoning, &signal.regime].into_iter().flatten() {
         assert!(!text.contains('\0'), "PostgreSQL takes no NUL");
     }

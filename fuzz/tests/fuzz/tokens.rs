@@ -15,7 +15,11 @@ const SECRET: &[u8] = b"a secret of forty bytes for fuzzing alone";
 /// Signed by us; remembering none, so that each is read.
 static TOKENS: LazyLock<SignedTokens> = LazyLock::new(|| {
     let key = SigningKey::new(SECRET).expect("it is long enough");
-    SignedTokens::new(key, TokenSettings { verified_cache: 0, ..TokenSettings::default() })
+    SignedTokens::new(
+        key,
+        Vec::new(),
+        TokenSettings { verified_cache: 0, ..TokenSettings::default() },
+    )
 });
 
 pub(crate) fn run(data: &[u8]) {

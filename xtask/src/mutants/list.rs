@@ -5,11 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use super::switch;
+
 /// The lists, by the name of the file.
 pub(crate) const FOLDER: &str = "xtask/mutants";
-
-/// The environment variable that chooses a mutant in the copy.
-pub(crate) const CHOSEN: &str = "ALPINE_MUTANT";
 
 /// What stands in a replacement for "this mutant is chosen".
 const ON: &str = "{on}";
@@ -136,12 +135,7 @@ impl Edit {
             1 => {}
             n => return Err(format!("`{}` occurs {n} times, not once", self.find)),
         }
-        // A call, because a bare block would be a statement where a body begins with it.
-        let on = format!(
-            "std::convert::identity({{ static ON: std::sync::LazyLock<bool> = \
-             std::sync::LazyLock::new(|| std::env::var(\"{CHOSEN}\")\
-             .is_ok_and(|name| name == {mutant:?})); *ON }})"
-        );
+        let on = switch::expression(mutant);
         *text = text.replacen(&self.find, &self.replace.replace(ON, &on), 1);
         Ok(())
     }

@@ -4,29 +4,36 @@
 //! then fail. A test that passes all the same proves nothing: the mutant has survived, and the chore
 //! fails. All mutants are built at once, in a copy of the tree below `target/mutants`.
 
+mod build;
 mod copy;
 mod list;
+mod made;
+mod run;
+mod switch;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    path::PathBuf,
+    process::{Child, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use alpine_testing::servers::{Guard, Servers};
 use anyhow::{Context as _, Result, bail};
-use cargo_metadata::Message;
 
-use list::{Binary, CHOSEN, List, Test};
+use build::Built;
+use list::{Binary, List, Test};
 
 /// Takes mechanisms out of a copy of the code, one after the other, and shows that their tests notice.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Which list under `xtask/mutants`: `hot-path` for example
-    subject: String,
+    #[arg(required_unless_present_any = ["changed", "whole"], conflicts_with_all = ["changed", "whole"])]
+    subject: Option<String>,
     /// Only mutants whose names contain this
     only: Option<String>,
+    #[command(flatten)]
+    made: made::MadeArguments,
 }
 
 /// A test that runs for so long hangs, which nobody would call passing.
@@ -44,13 +51,13 @@ pub(crate) fn check() -> Result<String> {
         list.apply(crate::workspace::root())?;
         count += list.mutants.len();
     }
-    Ok(format!("{count} apply"))
+    Ok(format!("{count} apply, {} are listed as harmless", made::check()?))
 }
 
 /// Whether every test passes as it is, and fails without each of its mechanisms.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let path =
-        crate::workspace::root().join(list::FOLDER).join(format!("{}.toml", arguments.subject));
+    let Some(subject) = &arguments.subject else { return made::run(&arguments.made) };
+    let path = crate::workspace::root().join(list::FOLDER).join(format!("{subject}.toml"));
     let mut list = List::read(&path)?;
     let changed = list.apply(crate::workspace::root())?;
     let folder = crate::workspace::root().join("target/mutants");
@@ -62,7 +69,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     }
 
     let tests: BTreeSet<&Test> = list.mutants.iter().flat_map(|mutant| &mutant.tests).collect();
-    let binaries = build(&folder, &tests.iter().map(|test| &test.binary).collect())?;
+    let wanted = tests.iter().map(|test| &test.binary).collect();
+    let binaries = match build::build(&folder.join("tree"), &folder.join("build"), &wanted)? {
+        Built::Programs(programs) => programs,
+        Built::Refused(all) => {
+            let told: Vec<_> = all.iter().filter_map(|it| it.rendered.as_deref()).collect();
+            bail!("the tests do not build with the mutants in them:\n{}", told.join("\n"));
+        }
+    };
     let mut bench = Bench {
         tree: folder.join("tree"),
         binaries,
@@ -93,42 +107,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     Ok(all_noticed)
 }
 
-/// What cargo is told to build. It takes `--lib` once only, and means every package then.
-fn binary_flags(wanted: &BTreeSet<&Binary>) -> BTreeSet<String> {
-    let packages = wanted.iter().map(|binary| format!("--package={}", binary.package));
-    let targets = wanted.iter().map(|binary| match &binary.target {
-        Some(target) => format!("--test={target}"),
-        None => "--lib".to_owned(),
-    });
-    packages.chain(targets).collect()
-}
-
-/// Builds the tests with all mutants in them, in one build, so that all share their dependencies.
-fn build(folder: &Path, wanted: &BTreeSet<&Binary>) -> Result<BTreeMap<Binary, PathBuf>> {
-    let mut command = crate::workspace::cargo();
-    command.current_dir(folder.join("tree")).env("CARGO_TARGET_DIR", folder.join("build"));
-    command.args(["test", "--no-run", "--message-format=json-render-diagnostics", "--locked"]);
-    command.args(binary_flags(wanted));
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output()?;
-    if !output.status.success() {
-        bail!("the tests do not build with the mutants in them");
-    }
-    let mut binaries = BTreeMap::new();
-    for message in Message::parse_stream(&output.stdout[..]) {
-        let Message::CompilerArtifact(artifact) = message? else { continue };
-        let Some(program) = artifact.executable.filter(|_| artifact.profile.test) else { continue };
-        let found = wanted.iter().find(|binary| {
-            let library = binary.package.replace('-', "_");
-            artifact.target.name == *binary.target.as_deref().unwrap_or(&library)
-                && artifact.manifest_path.ends_with(binary.manifest())
-        });
-        if let Some(binary) = found {
-            binaries.insert((*binary).clone(), program.into_std_path_buf());
-        }
-    }
-    Ok(binaries)
-}
-
 /// Built tests, servers for them, and what is known of the tests as they are.
 struct Bench {
     tree: PathBuf,
@@ -150,21 +128,9 @@ impl Bench {
     /// Whether the test passes, in the tree as it is or with one mutant chosen.
     fn run(&mut self, test: &Test, mutant: Option<&str>) -> Result<bool> {
         let program = self.binaries.get(&test.binary).context("it was not built")?;
-        let mut command = Command::new(program);
-        command
-            .args(["--exact", &test.name, "--test-threads=1"])
-            .current_dir(&self.tree)
-            .envs(self.servers.environment())
-            // Nothing is skipped, and nothing is read from a system that runs here.
-            .env("CI", "true")
-            .env(CHOSEN, mutant.unwrap_or_default())
-            // Failing inputs of a mutant are none to be remembered, or made shorter.
-            .env("PROPTEST_FAILURE_PERSISTENCE", "off")
-            .env("PROPTEST_MAX_SHRINK_ITERS", "0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        crate::test::keep_out_settings(&mut command);
+        let mut command = run::command(program, &self.tree, &self.servers, mutant);
+        command.args(["--exact", &test.name, "--test-threads=1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = self.servers.guard.spawn(&mut command)?;
         let (status, output) = wait(&mut child, &mut self.servers.guard)?;
         let Some(status) = status else { return Ok(false) };
@@ -198,22 +164,6 @@ fn wait(child: &mut Child, guard: &mut Guard) -> Result<(Option<ExitStatus>, Str
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use super::{binary_flags, list::Binary};
-
-    #[test]
-    fn cargo_is_told_each_thing_once() {
-        let binary = |package: &str, target: Option<&str>| {
-            let (package, target) = (package.to_owned(), target.map(str::to_owned));
-            Binary { package, target }
-        };
-        let all = [binary("a", None), binary("b", None), binary("b", Some("suite"))];
-        let flags = binary_flags(&all.iter().collect::<BTreeSet<_>>());
-        let expected = ["--lib", "--package=a", "--package=b", "--test=suite"];
-        assert_eq!(flags.into_iter().collect::<Vec<_>>(), expected);
-    }
-
     /// An edit that no longer fits the code is noticed by the tests, long before somebody runs the mutants.
     #[test]
     fn every_mutant_can_be_made() {

@@ -6,12 +6,17 @@ use serde::Deserialize;
 
 use super::{
     Account, AccountStore, AddressDigest, ApiKeyStore, Email, NewAccount, NewSession, Registration,
-    Role, Secret, SessionId, Tier, TypedPassword, UserId, digest,
+    Role, SecondFactorStore, Secret, SessionId, SignOut, Tier, TypedPassword, UserId, digest,
+    verification,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
-    ports::secrets::{
-        AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
+    audit::Denials,
+    ports::{
+        sealing::Sealing,
+        secrets::{
+            AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
+        },
     },
     settings::{at_least_one, defaults, duration},
 };
@@ -64,6 +69,10 @@ pub struct AccountPorts {
     pub store: Arc<dyn AccountStore>,
     /// Keeps users' API keys.
     pub api_keys: Arc<dyn ApiKeyStore>,
+    /// Keeps second factors.
+    pub second_factors: Arc<dyn SecondFactorStore>,
+    /// Seals their secrets.
+    pub sealing: Arc<dyn Sealing>,
     /// Hashes passwords.
     pub hasher: Arc<dyn PasswordHasher>,
     /// Signs access tokens.
@@ -72,6 +81,8 @@ pub struct AccountPorts {
     pub clock: Arc<dyn Clock>,
     /// Makes secrets.
     pub randomness: Arc<dyn Randomness>,
+    /// Counts what is refused.
+    pub denials: Arc<Denials>,
 }
 
 /// The use cases around an account.
@@ -86,11 +97,24 @@ pub struct Accounts {
 const DENIAL_MARGIN: Duration = Duration::from_secs(10);
 
 /// One answer for an unknown address, a wrong password and a disabled account.
-const WRONG_CREDENTIALS: Error =
+pub(super) const WRONG_CREDENTIALS: Error =
     Error::Unauthenticated("the e-mail address or the password is wrong");
 
 /// What every refresh token begins with.
 pub(super) const REFRESH_PREFIX: &str = "alp_r_";
+
+/// The account whose address somebody typed, with its password's hash.
+pub(super) async fn find(
+    store: &dyn AccountStore,
+    email: &str,
+) -> Result<Option<(Account, String)>> {
+    for email in Email::as_typed(email) {
+        if let Some(found) = store.credentials(&email).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
 
 impl Accounts {
     /// The use cases over these adapters. `address_key` makes the digests of the addresses that sessions
@@ -109,7 +133,7 @@ impl Accounts {
         self.open_session(account, None).await
     }
 
-    /// Makes an account and signs in, for a client at `address`.
+    /// Makes an account and signs in, for a client at `address`. Its owner is asked by mail to confirm it.
     ///
     /// # Errors
     /// [`Error::Conflict`] for a taken address.
@@ -120,7 +144,9 @@ impl Accounts {
     ) -> Result<SignedIn> {
         let tier = self.settings.signup_tier;
         let priority = HashPriority::Stranger;
-        let account = self.create_with(priority, registration, tier, Role::User).await?;
+        let account = self.new_account(priority, registration, tier, Role::User).await?;
+        let welcome = Some(verification::job(account.id, account.created_at));
+        let account = self.ports.store.create(NewAccount { welcome, ..account }).await?;
         self.open_session(account, Some(address)).await
     }
 
@@ -145,12 +171,7 @@ impl Accounts {
 
     /// The account whose address somebody typed, with its password's hash.
     pub(super) async fn find(&self, email: &str) -> Result<Option<(Account, String)>> {
-        for email in Email::as_typed(email) {
-            if let Some(found) = self.ports.store.credentials(&email).await? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        find(&*self.ports.store, email).await
     }
 
     /// Compares a password with a hash as [`PasswordHasher::check`] does. A password that was typed in
@@ -174,36 +195,6 @@ impl Accounts {
         })
     }
 
-    /// Signs in; the session remembers the address of the client, if it is one. `priority` is what
-    /// [`knows`](Self::knows) says of it.
-    ///
-    /// # Errors
-    /// [`Error::Unauthenticated`], the same for every reason.
-    pub async fn sign_in(
-        &self,
-        address: Option<&AddressDigest>,
-        priority: HashPriority,
-        email: &str,
-        password: &str,
-    ) -> Result<SignedIn> {
-        let password = TypedPassword::new(password).ok_or(WRONG_CREDENTIALS)?;
-        let found = self.find(email).await?;
-        let hash = found.as_ref().map(|(_, hash)| hash.as_str());
-        let check = self.check(&password, hash, priority).await?;
-        let Some((account, hash)) = found.filter(|(account, _)| account.is_active) else {
-            return Err(WRONG_CREDENTIALS);
-        };
-        match check {
-            PasswordCheck::Wrong => return Err(WRONG_CREDENTIALS),
-            PasswordCheck::Right => {}
-            PasswordCheck::RightButOutdated => {
-                let renewed = self.ports.hasher.hash(password.normal(), priority).await?;
-                self.ports.store.upgrade_hash(account.id, &hash, &renewed).await?;
-            }
-        }
-        self.open_session(account, address).await
-    }
-
     /// Ends one session: its tokens are refused, here at once and everywhere by the event log.
     pub async fn sign_out(&self, session: SessionId) -> Result<()> {
         let now = self.ports.clock.now();
@@ -211,9 +202,10 @@ impl Accounts {
         self.ports.store.revoke_session(session, now, until).await
     }
 
-    /// Ends every session of a user. Tokens issued afterwards are good, even in the same second.
-    pub async fn sign_out_everywhere(&self, user: UserId) -> Result<()> {
-        self.ports.store.revoke_all(user, self.ports.clock.now()).await?;
+    /// Ends every session of a user, and their API keys if `ended` says so. Tokens issued afterwards are
+    /// good, even in the same second.
+    pub async fn sign_out_everywhere(&self, user: UserId, ended: SignOut) -> Result<()> {
+        self.ports.store.revoke_all(user, ended, self.ports.clock.now()).await?;
         Ok(())
     }
 
@@ -239,22 +231,23 @@ impl Accounts {
         role: Role,
     ) -> Result<Account> {
         let registration = Registration::parse(email, password, full_name)?;
-        self.create_with(HashPriority::Known, registration, tier, role).await
+        let account = self.new_account(HashPriority::Known, registration, tier, role).await?;
+        self.ports.store.create(account).await
     }
 
-    async fn create_with(
+    async fn new_account(
         &self,
         priority: HashPriority,
         registration: Registration,
         tier: Tier,
         role: Role,
-    ) -> Result<Account> {
+    ) -> Result<NewAccount> {
         let Registration { email, password, full_name } = registration;
         let password_hash = self.ports.hasher.hash(password.reveal(), priority).await?;
         let created_at = self.ports.clock.now();
         let id = UserId::generate(created_at, self.random());
-        let account = NewAccount { id, email, full_name, password_hash, tier, role, created_at };
-        self.ports.store.create(account).await
+        let welcome = None;
+        Ok(NewAccount { id, email, full_name, password_hash, tier, role, created_at, welcome })
     }
 
     /// Sets tier and role: the one place that does, whoever asks.
@@ -272,7 +265,7 @@ impl Accounts {
         now.later(self.settings.access_ttl + DENIAL_MARGIN)
     }
 
-    async fn open_session(
+    pub(super) async fn open_session(
         &self,
         account: Account,
         address: Option<&AddressDigest>,

@@ -36,8 +36,28 @@ impl AddressDigest {
         Ok(Self(hex::encode(mac.finalize().into_bytes())))
     }
 
+    /// A digest that was stored.
+    pub const fn from_stored(digest: String) -> Self {
+        Self(digest)
+    }
+
     /// 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is stored: another form would forget from where everybody signed in.
+    #[test]
+    fn a_digest_stays_what_it_is() {
+        let digest = AddressDigest::of("192.0.2.7", &Secret::new("key")).unwrap();
+        assert_eq!(
+            digest.as_str(),
+            "e98b495f2876dc0bd31303ecd59c0047fe8854db88ac3362765fd8ac29796831"
+        );
     }
 }

@@ -1,16 +1,14 @@
 //! Keys for users' programs: an elite subscriber's or an administrator's.
 
 use super::{
-    AccountState, Accounts, ApiKey, ApiKeyId, KeyName, NewApiKey, Role, Secret, UserId,
+    AccountState, Accounts, ApiKey, ApiKeyId, KeyName, NewApiKey, Role, Scopes, Secret, UserId,
     authenticator::API_KEY_PREFIX, digest,
 };
 use crate::{Error, Result, Timestamp, error::Refusals};
 
-/// The one scope there is.
-const READ_SIGNALS: &str = "signals:read";
-
 impl Accounts {
-    /// Makes a key. The key itself is returned here and never again.
+    /// Makes a key. The key itself is returned here and never again. `None` for its scopes is what every key
+    /// could do before there were any.
     ///
     /// # Errors
     /// [`Error::Forbidden`] below the elite tier, [`Error::Invalid`] naming every refused field,
@@ -21,21 +19,21 @@ impl Accounts {
         user: UserId,
         state: AccountState,
         name: &str,
-        scopes: &[String],
+        scopes: Option<&[String]>,
         expires_at: Option<Timestamp>,
     ) -> Result<(ApiKey, Secret)> {
         if !state.tier.brings_api_keys() && state.role != Role::Admin {
             return Err(Error::Forbidden("API keys come with the elite tier"));
         }
         let created_at = self.ports.clock.now();
-        let name = check_request(name, scopes, expires_at, created_at)?;
+        let (name, scopes) = check_request(name, scopes, expires_at, created_at)?;
         let secret = self.secret(API_KEY_PREFIX);
         let key = ApiKey {
             id: ApiKeyId::generate(created_at, self.random()),
             owner: user,
             name,
             prefix: secret.reveal().chars().take(API_KEY_PREFIX.len() + 6).collect(),
-            scopes: vec![READ_SIGNALS.to_owned()],
+            scopes,
             created_at,
             expires_at,
         };
@@ -61,20 +59,19 @@ impl Accounts {
 
 fn check_request(
     name: &str,
-    scopes: &[String],
+    scopes: Option<&[String]>,
     expires_at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<KeyName> {
+) -> Result<(KeyName, Scopes)> {
     let mut refusals = Refusals::default();
     let name = refusals.check("name", name.parse::<KeyName>());
-    if scopes.iter().any(|scope| scope != READ_SIGNALS) {
-        refusals.add("scopes", format!("may hold only {READ_SIGNALS}"));
-    }
+    let scopes = scopes.map_or(Ok(Scopes::UNNAMED), Scopes::parse);
+    let scopes = refusals.check("scopes", scopes);
     if expires_at.is_some_and(|end| end <= now) {
         refusals.add("expires_at", "must lie in the future");
     }
-    match name {
-        Some(name) if refusals.is_empty() => Ok(name),
+    match (name, scopes) {
+        (Some(name), Some(scopes)) if refusals.is_empty() => Ok((name, scopes)),
         _ => Err(Error::Invalid(refusals.into_errors())),
     }
 }

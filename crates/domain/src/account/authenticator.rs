@@ -84,7 +84,8 @@ impl Authenticator {
                     return Err(UNKNOWN_KEY);
                 }
                 let state = self.active_state(api_key.owner).await?;
-                Ok(Caller::ApiKey { key: api_key.id, owner: api_key.owner, state })
+                let ApiKey { id: key, owner, scopes, .. } = api_key;
+                Ok(Caller::ApiKey { key, owner, scopes, state })
             }
         }
     }

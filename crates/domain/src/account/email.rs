@@ -187,6 +187,40 @@ mod tests {
         }
     }
 
+    /// Many bytes may be typed for one that is stored.
+    #[test]
+    fn a_long_spelling_of_a_short_address_is_that_address() {
+        let typed = format!("{}@{}.com", "\u{212a}".repeat(64), "\u{ff4b}".repeat(63));
+        assert_eq!(typed.len(), 64 * 3 + 1 + 63 * 3 + 4);
+        let stored = format!("{}@{}.com", "k".repeat(64), "k".repeat(63));
+        assert_eq!(typed.parse::<Email>().unwrap().as_str(), stored);
+    }
+
+    /// Each rule alone: what is stored breaks none of them.
+    #[test]
+    fn a_stored_address_may_have_forms_that_are_refused_today() {
+        for text in [
+            "ada@example.com",
+            "Ada@Example.COM",
+            "fr\u{ad}ee@x.io",
+            "a@xn--zzzzzzzzz.de",
+            "a@c_d.de",
+        ] {
+            assert_eq!(
+                Email::from_stored(text).map(|email| email.to_string()).as_deref(),
+                Ok(text)
+            );
+        }
+        let long = format!("{}@example.com", "x".repeat(65));
+        for text in
+            ["a b@c.de", "@c.de", &long, "a@c d.de", "a@c..de", "a@.de", "a@c.", "a@c", "a.de"]
+        {
+            assert_eq!(Email::from_stored(text), Err(TextRefusal::Rule(RULE)), "{text:?}");
+        }
+        let most = format!("{}@example.com", "x".repeat(64));
+        assert_eq!(Email::from_stored(&most).unwrap().as_str(), most);
+    }
+
     #[test]
     fn what_is_no_address_is_folded_once_and_for_all() {
         // The small İ has a dot of its own, which stands behind the virama in NFC.

@@ -7,28 +7,52 @@ mod api_keys;
 mod authenticator;
 mod credentials;
 mod email;
+mod letters;
+mod mailed;
 mod model;
 mod names;
 mod password;
 mod profile;
+mod recovery;
 mod refresh;
 mod registration;
+mod roles;
+mod scopes;
+mod second_factor;
+mod sessions;
+mod sign_in;
 mod states;
 mod store;
+mod verification;
 
 pub use accounts::{AccountPorts, AccountSettings, Accounts, SignedIn};
 pub use addresses::AddressDigest;
 pub use authenticator::{API_KEY_PREFIX, Authenticator};
 pub use credentials::{Secret, digest};
 pub use email::Email;
+pub use letters::Letters;
+pub use mailed::{MailPurpose, MailToken, PasswordReset};
 pub use model::{
     Account, AccountState, ApiKey, ApiKeyId, Caller, Role, SessionId, Tier, UserId, Viewer,
 };
 pub use names::{FullName, KeyName};
 pub use password::{NewPassword, TypedPassword};
+pub use profile::WRONG_PASSWORD;
+pub use recovery::{RESET_TTL, Recovery};
+use registration::PASSWORD_IS_EMAIL;
 pub use registration::Registration;
+pub use roles::Permission;
+pub use scopes::{Scope, Scopes};
+pub use second_factor::{
+    ActiveFactor, CHALLENGE_TTL, Challenge, FactorChange, FactorCode, FactorEnabling, FactorProof,
+    FactorSetup, FactorSignIn, FactorState, FactorStatus, MOST_TRIES, NewChallenge, PendingFactor,
+    SecondFactorNeeded, SecondFactorStore, SignIn, SpentOn, WRONG_CODE,
+};
+pub use sessions::Sessions;
 pub use states::AccountStates;
 pub use store::{
-    AccountStore, AddressProof, ApiKeyStore, EmailChange, NewAccount, NewApiKey, NewSession,
-    ProfileChange, Promotion, Refreshed, Repeat, RevokedSession, Rotation,
+    AccountStore, AddressProof, ApiKeyStore, EmailChange, LAST_ADMIN, NOT_TO_ADMINISTER,
+    NewAccount, NewApiKey, NewSession, PasswordChange, ProfileChange, Promotion, Refreshed, Repeat,
+    RevokedSession, Rotation, SessionSummary, SignOut,
 };
+pub use verification::{VERIFY_TTL, Verification};

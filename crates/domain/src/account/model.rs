@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Email, FullName, KeyName};
+use super::{Email, FullName, KeyName, Scopes};
 use crate::{Timestamp, text_enum::text_enum};
 
 macro_rules! uuid_id {
@@ -195,6 +195,8 @@ pub enum Caller {
         key: ApiKeyId,
         /// Its owner.
         owner: UserId,
+        /// What it may do.
+        scopes: Scopes,
         /// What the owner is now.
         state: AccountState,
     },
@@ -234,10 +236,22 @@ pub struct ApiKey {
     pub name: KeyName,
     /// The key's first characters, to tell keys apart.
     pub prefix: String,
-    /// What it may do; today only `signals:read`.
-    pub scopes: Vec<String>,
+    /// What it may do.
+    pub scopes: Scopes,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends, if ever.
     pub expires_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// They stand in cache keys and metrics, so no two are alike.
+    #[test]
+    fn groups_of_readers_have_their_names() {
+        let names = ["anonymous", "free", "starter", "pro", "elite", "admin"];
+        assert_eq!(Viewer::ALL.map(Viewer::name), names);
+    }
 }

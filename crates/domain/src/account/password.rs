@@ -185,6 +185,12 @@ mod tests {
         let syllable = "\u{1100}\u{1161}\u{11a8}";
         assert!(NewPassword::parse(&format!("{}a", syllable.repeat(127))).is_ok());
         assert!(NewPassword::parse(&format!("{}a", syllable.repeat(128))).is_err());
+        // As many bytes as any password has when it is typed.
+        let widest = "\u{1611e}\u{1611e}\u{1611f}";
+        let typed = widest.repeat(NewPassword::MAX_CHARS);
+        assert_eq!(typed.len(), NewPassword::MAX_TYPED_BYTES);
+        assert_ne!(NewPassword::parse(&typed).err(), Some(TOO_LONG));
+        assert!(TypedPassword::new(&typed).is_some());
         // Twelve letters when typed, eleven when put together.
         assert!(NewPassword::parse("cafe\u{301} au la").is_err());
         assert!(TypedPassword::new(&"x".repeat(NewPassword::MAX_TYPED_BYTES + 1)).is_none());

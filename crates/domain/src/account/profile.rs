@@ -5,11 +5,12 @@ use super::{
 };
 use crate::{
     Error, Result,
+    audit::{Action, Reason},
     ports::secrets::{HashPriority, PasswordCheck},
 };
 
-/// Refuses a change of the address whose proof is wrong, or was right of an older password.
-pub(crate) const WRONG_PASSWORD: &str = "the current password is wrong";
+/// Refuses a change of the address or the password whose proof is wrong, or was right of an older password.
+pub const WRONG_PASSWORD: &str = "the current password is wrong";
 
 impl Accounts {
     /// The account.
@@ -37,6 +38,10 @@ impl Accounts {
             Some(email) => self.proved_change(user, email, current_password).await?,
             None => None,
         };
+        if full_name.is_none() && email.is_none() {
+            // Nothing that others have in memory is outdated.
+            return self.profile(user).await;
+        }
         let change = ProfileChange { full_name, email };
         self.ports.store.update_profile(user, change, self.ports.clock.now()).await
     }
@@ -54,17 +59,30 @@ impl Accounts {
         let Some((password, priority)) = current_password else {
             return Err(Error::invalid("current_password", "is required to change the address"));
         };
-        let Some(password) = TypedPassword::new(password) else {
-            return Err(Error::Forbidden(WRONG_PASSWORD));
-        };
+        let password = TypedPassword::new(password).ok_or(Error::Forbidden(WRONG_PASSWORD))?;
+        let proved_by = self.proof(&account, &password, priority).await?;
+        Ok(Some(EmailChange { email, proved_by }))
+    }
+
+    /// The hash of the account's password, if this is the password.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] if it is not.
+    pub(super) async fn proof(
+        &self,
+        account: &Account,
+        password: &TypedPassword,
+        priority: HashPriority,
+    ) -> Result<String> {
         let found = self.ports.store.credentials(&account.email).await?;
-        let hash = found.filter(|(found, _)| found.id == user).map(|(_, hash)| hash);
-        let check = self.check(&password, hash.as_deref(), priority).await?;
-        match (check, hash) {
-            (PasswordCheck::Right | PasswordCheck::RightButOutdated, Some(proved_by)) => {
-                Ok(Some(EmailChange { email, proved_by }))
-            }
-            _ => Err(Error::Forbidden(WRONG_PASSWORD)),
+        let hash = found.filter(|(found, _)| found.id == account.id).map(|(_, hash)| hash);
+        let check = self.check(password, hash.as_deref(), priority).await?;
+        let is_right = matches!(check, PasswordCheck::Right | PasswordCheck::RightButOutdated);
+        if let Some(hash) = hash.filter(|_| is_right) {
+            return Ok(hash);
         }
+        let (reason, account) = (Reason::WrongPassword, account.id.into());
+        self.ports.denials.note(Action::PasswordProved, reason, Some(account));
+        Err(Error::Forbidden(WRONG_PASSWORD))
     }
 }

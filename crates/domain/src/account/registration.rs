@@ -11,7 +11,7 @@ pub struct Registration {
     pub(super) full_name: FullName,
 }
 
-const PASSWORD_IS_EMAIL: &str = "must not be the e-mail address";
+pub(super) const PASSWORD_IS_EMAIL: &str = "must not be the e-mail address";
 
 impl Registration {
     /// From parts that are valid by themselves.

@@ -4,10 +4,10 @@
 use async_trait::async_trait;
 
 use super::{
-    Account, AccountState, AddressDigest, ApiKey, ApiKeyId, Email, FullName, Role, SessionId, Tier,
-    UserId,
+    Account, AccountState, AddressDigest, ApiKey, ApiKeyId, Email, FullName, MailPurpose,
+    MailToken, PasswordReset, Role, SessionId, Tier, UserId,
 };
-use crate::{Result, Timestamp};
+use crate::{Result, Timestamp, jobs::NewJob};
 
 /// An account to be made.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct NewAccount {
     pub role: Role,
     /// When the account is made.
     pub created_at: Timestamp,
+    /// What has to be done once it is made, if anything.
+    pub welcome: Option<NewJob>,
 }
 
 /// A sign-in to be recorded, with its first refresh token.
@@ -63,6 +65,41 @@ pub struct EmailChange {
     pub email: Email,
     /// The hash of the password that was right. Nothing is changed once the account has another.
     pub proved_by: String,
+}
+
+/// Another password, proved by the current one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordChange {
+    /// Whose it is.
+    pub user: UserId,
+    /// The hash of the password that was right. Nothing is changed once the account has another.
+    pub proved_by: String,
+    /// The hash of the new one.
+    pub password_hash: String,
+    /// When it is changed.
+    pub now: Timestamp,
+}
+
+/// What ends when a user signs out everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOut {
+    /// Every session. API keys stay good: programs go on.
+    Sessions,
+    /// Every session and every API key.
+    SessionsAndKeys,
+}
+
+/// A live session, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSummary {
+    /// Its id.
+    pub id: SessionId,
+    /// Where it was opened from; `None` when no client did, but a command.
+    pub address: Option<AddressDigest>,
+    /// When the user signed in.
+    pub created_at: Timestamp,
+    /// When it was last refreshed, or else opened.
+    pub last_used_at: Timestamp,
 }
 
 /// Who shows that an address belongs to whom it is granted something.
@@ -152,10 +189,17 @@ pub struct RevokedSession {
     pub until: Timestamp,
 }
 
+/// Why no administrator's role is taken.
+pub const LAST_ADMIN: &str = "this is the last administrator; make another one first";
+
+/// Why an account is made no administrator's.
+pub const NOT_TO_ADMINISTER: &str =
+    "the account is disabled, or nobody has shown that its address is theirs";
+
 /// Users and their sessions, kept durably.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Makes an account.
+    /// Makes an account, and adds [`NewAccount::welcome`] in the same transaction.
     ///
     /// # Errors
     /// [`ConflictKind::EmailTaken`](crate::error::ConflictKind::EmailTaken).
@@ -205,6 +249,15 @@ pub trait AccountStore: Send + Sync {
     /// `NotFound` without such an account; `Forbidden` when nobody vouches for its address.
     async fn promote(&self, promotion: Promotion) -> Result<Account>;
 
+    /// Gives a user a role and logs `AccountChanged`; the same role again changes nothing. Such changes wait for each
+    /// other.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden` ([`NOT_TO_ADMINISTER`]) when an account is to administer that is disabled or whose
+    /// address was not confirmed; [`ConflictKind::LastAdmin`](crate::error::ConflictKind::LastAdmin) when no enabled
+    /// administrator would be left.
+    async fn change_role(&self, id: UserId, role: Role, now: Timestamp) -> Result<Account>;
+
     /// How many enabled administrators there are.
     async fn count_admins(&self) -> Result<u32>;
 
@@ -235,9 +288,62 @@ pub trait AccountStore: Send + Sync {
         denied_until: Timestamp,
     ) -> Result<()>;
 
+    /// The user's live sessions at `now`, those opened last first, at most `limit`. Costs the same however
+    /// many have ended.
+    async fn sessions(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionSummary>>;
+
+    /// Ends a session of this user and logs `SessionRevoked`.
+    ///
+    /// # Errors
+    /// `NotFound` when the user has no such session that is live at `now`; nothing is logged then.
+    async fn revoke_own_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+        denied_until: Timestamp,
+    ) -> Result<()>;
+
+    /// Sets another password and raises the user's generation by one, which ends every session; logs
+    /// `AccountChanged`. Addresses that were known stay known.
+    ///
+    /// # Errors
+    /// `NotFound`; `Forbidden` when the account has another password than [`PasswordChange::proved_by`].
+    async fn change_password(&self, change: PasswordChange) -> Result<Account>;
+
+    /// Stores a token in the place of the user's older one of the same purpose. False if the account is
+    /// disabled, or has another address by now, and then nothing is stored.
+    async fn put_mail_token(&self, token: MailToken) -> Result<bool>;
+
+    /// The enabled account for which the token with this digest is good at `now`. It is good for its purpose
+    /// alone, until it ends, is used or replaced, or the account gets another address; one for another password
+    /// until the account gets another one.
+    async fn mail_token_account(
+        &self,
+        purpose: MailPurpose,
+        token_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<Account>>;
+
+    /// Sets another password as [`change_password`](Self::change_password) does, and uses up the token.
+    /// What it proves is kept: the account's address is verified. False if the token is not good, and then
+    /// nothing is changed.
+    async fn reset_password(&self, reset: PasswordReset) -> Result<bool>;
+
+    /// The address of the account with this token is verified, and the token used up; logs
+    /// `AccountChanged`. False as above.
+    async fn verify_email(&self, token_hash: &str, now: Timestamp) -> Result<bool>;
+
     /// Raises the user's generation by one, which ends every session, and logs `AccountChanged`; says
-    /// the new generation. Costs the same however many sessions there are.
-    async fn revoke_all(&self, user: UserId, now: Timestamp) -> Result<i64>;
+    /// the new generation. Costs the same however many sessions there are. With
+    /// [`SignOut::SessionsAndKeys`] revokes the live API keys in the same transaction, and logs
+    /// `ApiKeysChanged`.
+    async fn revoke_all(&self, user: UserId, ended: SignOut, now: Timestamp) -> Result<i64>;
 
     /// The same for every user, and as cheap; logs `EverybodySignedOut`.
     async fn revoke_everybody(&self, now: Timestamp) -> Result<()>;

@@ -209,6 +209,10 @@ pub trait CommitHandler: Send + Sync {
     /// called for a commit whose outcome is unknown: those events, like those of other instances, come
     /// by the log.
     fn committed(&self, events: &[CommittedEvent]);
+
+    /// A transaction added jobs. Called after its commit, on a thread that may block. A hint: whoever works
+    /// off jobs looks for them from time to time anyway.
+    fn jobs_added(&self) {}
 }
 
 /// The cache's tags, in one place.
@@ -274,6 +278,28 @@ mod tests {
             assert_eq!(Event::from_payload(&payload), Some(unknown.clone()), "{payload}");
         }
         assert_eq!(Event::from_payload(r#"{"kind":"from_the_future"}"#), None);
+    }
+
+    /// What stands in the log is read by older and newer releases: the names stay.
+    #[test]
+    fn each_kind_has_the_name_that_its_payload_says() {
+        let (signal, confidence) = (SignalId::new(7), None);
+        let session = SessionId::new(uuid::Uuid::nil());
+        for (event, name) in [
+            (Event::SignalPublished { signal, confidence }, "signal_published"),
+            (Event::SignalClosed { signal, confidence }, "signal_closed"),
+            (Event::LateOutcomeRecorded { signal, confidence }, "late_outcome_recorded"),
+            (Event::SessionRevoked { session, until: Timestamp::MIN }, "session_revoked"),
+            (Event::AccountChanged { user: UserId::new(uuid::Uuid::nil()) }, "account_changed"),
+            (Event::EverybodySignedOut, "everybody_signed_out"),
+            (Event::ProducersChanged, "producers_changed"),
+            (Event::ApiKeysChanged, "api_keys_changed"),
+        ] {
+            let payload = event.to_payload().unwrap();
+            assert_eq!(event.kind(), name);
+            assert!(payload.starts_with(&format!(r#"{{"kind":"{name}""#)), "{payload}");
+            assert_eq!(Event::from_payload(&payload), Some(event));
+        }
     }
 
     #[test]

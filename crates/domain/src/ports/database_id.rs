@@ -55,6 +55,7 @@ mod tests {
         let id = DatabaseId::new(0x00ff_0000_0000_0000_0000_0000_0000_00a1);
         assert_eq!(id.to_string(), "00ff00000000000000000000000000a1");
         assert_eq!(DatabaseId::parse(&id.to_string()), Some(id));
+        assert_eq!(id.to_bytes(), [0, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xa1]);
         for wrong in
             ["", "ff", "+0ff00000000000000000000000000a1", "00ff00000000000000000000000000g1"]
         {

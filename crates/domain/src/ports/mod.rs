@@ -8,5 +8,7 @@ pub mod database_clock;
 pub mod database_id;
 pub mod events;
 pub mod health;
+pub mod mail;
 pub mod rate_limit;
+pub mod sealing;
 pub mod secrets;

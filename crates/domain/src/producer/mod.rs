@@ -108,3 +108,22 @@ pub trait ProducerStore: Send + Sync {
     /// The active producer whose key has this digest.
     async fn by_key_hash(&self, key_hash: &str) -> Result<Option<Producer>>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_plain() {
+        let longest = "a".repeat(64);
+        for text in ["a", "argo", "argo-2_x", &longest] {
+            let name: ProducerName = text.parse().unwrap();
+            assert_eq!((name.as_str(), name.to_string().as_str()), (text, text));
+        }
+        let refused = Err("must have 1 to 64 lower-case letters, digits, '-' or '_'");
+        for text in ["", "Argo", "a b", "é", "a.b", &"a".repeat(65)] {
+            assert_eq!(text.parse::<ProducerName>(), refused, "{text}");
+        }
+        assert_eq!(ProducerId::new(7).get(), 7);
+    }
+}

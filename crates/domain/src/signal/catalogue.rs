@@ -207,12 +207,12 @@ impl Catalogue {
         let mut items = self.store.list(query, one_more).await?;
         let has_more = items.len() > slice.limit as usize;
         items.truncate(slice.limit as usize);
-        let total = self.store.count(query, TOTAL_CAP + 1).await?;
+        let (total, total_capped) = capped(self.store.count(query, TOTAL_CAP + 1).await?);
         Ok(Page {
             next: has_more.then(|| items.last().map(cursor_of)).flatten(),
             items,
-            total: total.min(TOTAL_CAP),
-            total_capped: total > TOTAL_CAP,
+            total,
+            total_capped,
             limit: slice.limit,
             offset: slice.offset,
         })
@@ -274,6 +274,39 @@ fn cursor_of(signal: &Signal) -> Cursor {
     Cursor { created_at: signal.content.created_at, id: signal.id }
 }
 
+/// How many rows are told, and whether there are more.
+fn capped(rows: u32) -> (u32, bool) {
+    (rows.min(TOTAL_CAP), rows > TOTAL_CAP)
+}
+
 fn at_most(limit: u32, rows: Option<u32>) -> u32 {
     rows.map_or(limit, |rows| limit.min(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn more_rows_than_are_told_are_said_to_be_more() {
+        let told = [0, 9_999, 10_000, 10_001].map(capped);
+        assert_eq!(told, [(0, false), (9_999, false), (10_000, false), (10_000, true)]);
+    }
+
+    /// The store runs other statements for who is late: whether one is, only the delay says.
+    #[test]
+    fn who_is_late_asks_as_who_is_late() {
+        let now = Timestamp::from_seconds(1_000_000);
+        let delay = Duration::from_mins(15);
+        let below = Some(95.0);
+        for (delay, as_of, is_late) in
+            [(Duration::ZERO, Timestamp::MAX, false), (delay, now.earlier(delay), true)]
+        {
+            let view = View { below, delay, max_rows: Some(10) };
+            let expected = SignalQuery { below, is_late, ..SignalQuery::all(as_of) };
+            assert_eq!(everything(&view, now), expected);
+        }
+    }
 }

@@ -66,7 +66,6 @@ impl FromStr for Digits {
 pub struct Price {
     literal: Box<str>,
     exact: BigDecimal,
-    double: f64,
 }
 
 impl Price {
@@ -79,11 +78,6 @@ impl Price {
     pub const fn exact(&self) -> &BigDecimal {
         &self.exact
     }
-
-    /// The nearest double, for the producer's hash.
-    pub const fn as_double(&self) -> f64 {
-        self.double
-    }
 }
 
 impl FromStr for Price {
@@ -94,7 +88,7 @@ impl FromStr for Price {
         if double <= 0.0 {
             return Err(InvalidNumber::NotPositive);
         }
-        Ok(Self { literal: text.into(), exact, double })
+        Ok(Self { literal: text.into(), exact })
     }
 }
 
@@ -281,7 +275,9 @@ mod tests {
         for text in ["", "NaN", "inf", "1e999", "1e-999", "0x10", "+1", "1_000", " 1", "01"] {
             assert_eq!(text.parse::<Price>(), Err(InvalidNumber::NotANumber), "{text}");
         }
-        assert!("1".repeat(65).parse::<Price>().is_err());
+        let ones = |count| "1".repeat(count).parse::<Price>();
+        assert_eq!(ones(64).unwrap().as_str().len(), 64);
+        assert_eq!(ones(65), Err(InvalidNumber::NotANumber));
     }
 
     #[test]
@@ -337,6 +333,26 @@ mod tests {
             [(250_000_000, "2.5"), (-1, "-0.00000001"), (0, "0"), (-300_000_000, "-3")]
         {
             assert_eq!(PnlPercent::from_steps(steps).to_string(), text);
+        }
+    }
+
+    /// Up to 2^53 both are exact doubles; above it, one division of the nearest doubles would be wrong.
+    #[test]
+    fn a_quotient_is_the_nearest_double() {
+        let exact = 1_i128 << 53;
+        let tiny = 1.0 / 9_007_199_254_740_992.0;
+        for (numerator, denominator, expected) in [
+            (1, 0, 0.0),
+            (0, 7, 0.0),
+            (1, 3, 1.0 / 3.0),
+            (-1, 8, -0.125),
+            (1, exact, tiny),
+            (1, exact + 1, tiny - tiny * tiny),
+            (3 * (exact + 1), exact + 1, 3.0),
+            (exact + 1, 3, 3_002_399_751_580_331.0),
+        ] {
+            let found = quotient(numerator, denominator);
+            assert_eq!(found.to_bits(), f64::to_bits(expected), "{numerator} / {denominator}");
         }
     }
 }

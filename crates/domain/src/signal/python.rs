@@ -115,6 +115,13 @@ mod tests {
     }
 
     #[test]
+    fn strings_escape_as_in_python() {
+        let mut text = String::new();
+        push_string(&mut text, "\"\\\n\r\t\u{8}\u{c} ~\u{1}\u{7f}\u{e9}\u{1f600}/");
+        assert_eq!(text, r#""\"\\\n\r\t\b\f ~\u0001\u007f\u00e9\ud83d\ude00/""#);
+    }
+
+    #[test]
     fn floats_print_as_in_python() {
         for (value, text) in [
             (1e-5, "1e-05"),

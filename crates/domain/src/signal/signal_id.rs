@@ -28,3 +28,16 @@ impl fmt::Display for SignalId {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_its_number() {
+        let id = SignalId::new(4_503_599_627_370_495);
+        assert_eq!(id.get(), 4_503_599_627_370_495);
+        assert_eq!(id.to_string(), "4503599627370495");
+        assert_eq!(serde_json::to_string(&id).unwrap(), "4503599627370495");
+    }
+}

@@ -134,3 +134,17 @@ pub fn hash_matches(fields: &HashedFields<'_>, hash: &VerificationHash) -> bool 
         .into_iter()
         .any(|form| VerificationHash::of(&canonical_text(fields, form)) == *hash)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_has_sixty_four_hex_digits_of_either_case() {
+        let parsed = |text: &str| text.parse::<VerificationHash>().map(|hash| hash.to_string());
+        assert_eq!(parsed(&"aB09".repeat(16)), Ok("ab09".repeat(16)));
+        for text in ["", &"a".repeat(63), &"a".repeat(65), &"g".repeat(64), &"é".repeat(32)] {
+            assert!(parsed(text).is_err(), "{text}");
+        }
+    }
+}

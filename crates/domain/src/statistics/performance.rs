@@ -214,7 +214,8 @@ impl Performance {
             let outcome = self.store.next_outcome_after(as_of, None, late).await?;
             next = Some(outcome.unwrap_or(now).later(view.delay));
         }
-        if below.is_some() && others_delay > view.delay {
+        // Never for who sees all confidences: nobody's signals are others' to them.
+        if others_delay > view.delay {
             let outcome = self.store.next_outcome_after(others_as_of, below, late).await?;
             let others = outcome.unwrap_or(now).later(others_delay);
             next = Some(next.map_or(others, |next| next.min(others)));
@@ -255,7 +256,15 @@ impl From<Aggregates> for Statistics {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::statistics::{ClosedPoint, RowNumber};
 
     #[test]
     fn no_trades_give_zeros_and_no_factor() {
@@ -298,6 +307,79 @@ mod tests {
             [statistics.avg_win_pct, statistics.largest_win_pct, statistics.mean_return_pct]
         {
             assert_eq!(figure.to_string(), pnl.to_string());
+        }
+    }
+
+    /// So many trades, a second and a percent each: more than anybody wants to close one by one.
+    struct Trades(u32);
+
+    #[async_trait]
+    impl StatisticsStore for Trades {
+        async fn aggregates(&self, _: &PerformanceFilter) -> Result<Aggregates> {
+            Ok(Aggregates { trades: self.0.into(), ..Aggregates::default() })
+        }
+
+        async fn closed_points(
+            &self,
+            _: &PerformanceFilter,
+            after: Option<(Timestamp, RowNumber)>,
+            limit: u32,
+        ) -> Result<Vec<ClosedPoint>> {
+            let rows = after.map_or(0, |(_, row)| row.0)..i64::from(self.0);
+            let point = |row| ClosedPoint {
+                row: RowNumber(row + 1),
+                closed_at: Timestamp::from_seconds(row + 1),
+                pnl: PnlPercent::from_steps(PnlPercent::SCALE),
+            };
+            Ok(rows.take(limit as usize).map(point).collect())
+        }
+
+        async fn symbols(&self, _: Released, _: u32) -> Result<Vec<SymbolCounts>> {
+            Ok(Vec::new())
+        }
+
+        async fn next_outcome_after(
+            &self,
+            _: Timestamp,
+            _: Option<f64>,
+            _: LateOutcomes,
+        ) -> Result<Option<Timestamp>> {
+            Ok(None)
+        }
+    }
+
+    /// No trade is lost or counted twice where one reading of the store ends, and the last one is always told.
+    #[test]
+    fn a_long_curve_is_thinned_and_whole() {
+        for (trades, points) in [
+            (1_999, 1_999),
+            (2_000, 2_000),
+            (2_001, 1_001),
+            (5_000, 1_667),
+            (5_001, 1_667),
+            (10_001, 1_667),
+        ] {
+            let clock = Arc::new(crate::time::ManualClock::starting_at(Timestamp::MIN));
+            let policy = VisibilityPolicy::default();
+            let performance = Performance::new(Arc::new(Trades(trades)), clock, policy);
+            let request = PerformanceRequest {
+                symbol: None,
+                strategy: None,
+                days: None,
+                late: LateOutcomes::Exclude,
+            };
+            let mut answer = pin!(performance.equity_curve(Viewer::Admin, &request));
+            let Poll::Ready(told) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            else {
+                panic!("the store never waits");
+            };
+            let curve = told.unwrap().answer;
+            let last = EquityPoint {
+                closed_at: Timestamp::from_seconds(trades.into()),
+                cumulative_pct: trades.into(),
+            };
+            let found = (curve.total_points, curve.points.len(), curve.points.last());
+            assert_eq!(found, (trades.into(), points, Some(&last)));
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use alpine_domain::{
     Error,
     account::{
-        API_KEY_PREFIX, AccountSettings, AddressProof, ApiKey, Caller, Role, Secret, Tier, UserId,
+        API_KEY_PREFIX, AccountSettings, AddressProof, ApiKey, Caller, Role, Scopes, Secret,
+        SignOut, Tier, UserId,
     },
     error::ConflictKind,
 };
@@ -26,7 +27,7 @@ fn elite(max_api_keys: u32) -> (World, UserId) {
 fn make(world: &World, user: UserId, ends: Option<Duration>) -> Result<(ApiKey, Secret), Error> {
     let ends = ends.map(|span| START.later(span));
     let state = world.state(user);
-    now(world.cases.accounts.create_api_key(user, state, "bot", &[], ends))
+    now(world.cases.accounts.create_api_key(user, state, "bot", None, ends))
 }
 
 fn asked(world: &World, key: &Secret) -> Result<Caller, Error> {
@@ -51,7 +52,10 @@ fn keys_come_with_the_elite_tier_and_to_administrators() {
             let (key, secret) = made.unwrap();
             let caller = asked(&world, &secret).unwrap();
             let state = world.state(ada.id);
-            assert_eq!(caller, Caller::ApiKey { key: key.id, owner: ada.id, state });
+            assert_eq!(
+                caller,
+                Caller::ApiKey { key: key.id, owner: ada.id, scopes: Scopes::UNNAMED, state }
+            );
         } else {
             let reason = "forbidden: API keys come with the elite tier";
             assert_eq!(told(made), reason, "{tier} {role}");
@@ -69,7 +73,7 @@ fn a_key_is_shown_once_and_listed_as_it_was_made() {
         owner: ada,
         name: "bot".parse().unwrap(),
         prefix: secret.reveal()[..API_KEY_PREFIX.len() + 6].to_owned(),
-        scopes: vec!["signals:read".to_owned()],
+        scopes: Scopes::UNNAMED,
         created_at: START.later(Duration::from_secs(1)),
         expires_at: Some(START.later(DAY)),
     };
@@ -92,6 +96,7 @@ fn a_key_ends_exactly_when_it_was_to() {
 
     let ends = 2 * DAY;
     let (key, remembered) = make(&world, ada, Some(ends)).unwrap();
+    assert!(!world.cases.authenticator.remembers(remembered.reveal()), "nobody asked yet");
     let (_, forever) = make(&world, ada, None).unwrap();
     world.at(ends - MICROSECOND);
     assert!(asked(&world, &remembered).is_ok());
@@ -116,16 +121,19 @@ fn live_keys_are_bounded() {
             let ends = if n == 0 { Some(DAY) } else { None };
             keys.push(make(&world, ada, ends).unwrap().0);
         }
-        let full = make(&world, ada, None);
-        assert!(matches!(full, Err(Error::Conflict(c)) if c.kind == ConflictKind::LimitReached));
+        let is_full = || {
+            let made = make(&world, ada, None);
+            matches!(made, Err(Error::Conflict(c)) if c.kind == ConflictKind::LimitReached)
+        };
+        assert!(is_full());
         world.at(DAY - MICROSECOND);
-        assert!(make(&world, ada, None).is_err());
+        assert!(is_full());
         world.at(DAY);
         let (key, _) = make(&world, ada, None).unwrap();
-        assert!(make(&world, ada, None).is_err());
+        assert!(is_full());
         now(world.cases.accounts.revoke_api_key(ada, key.id)).unwrap();
         assert!(make(&world, ada, None).is_ok());
-        assert!(make(&world, ada, None).is_err());
+        assert!(is_full());
     }
 }
 
@@ -148,10 +156,10 @@ fn a_sign_out_of_everything_leaves_keys_and_a_promotion_does_not() {
     let (world, ada) = elite(10);
     let (_, secret) = make(&world, ada, None).unwrap();
     let before = world.state(ada);
-    now(world.cases.accounts.sign_out_everywhere(ada)).unwrap();
+    now(world.cases.accounts.sign_out_everywhere(ada, SignOut::Sessions)).unwrap();
     now(world.cases.accounts.sign_out_everybody()).unwrap();
     assert!(asked(&world, &secret).is_ok());
-    let late = now(world.cases.accounts.create_api_key(ada, before, "bot", &[], None));
+    let late = now(world.cases.accounts.create_api_key(ada, before, "bot", None, None));
     assert_eq!(told(late), "not authenticated: the account was signed out");
     let promoted =
         world.cases.accounts.promote("ada@example.com", PASSWORD, AddressProof::Operator);
@@ -160,15 +168,36 @@ fn a_sign_out_of_everything_leaves_keys_and_a_promotion_does_not() {
 }
 
 #[test]
+fn who_asks_for_it_ends_all_keys_with_all_sessions() {
+    let (world, ada) = elite(10);
+    let elsewhere = world.restarted();
+    let bob = world.sign_up("bob@example.com").account;
+    now(world.cases.accounts.set_tier_and_role(&bob, Tier::Elite, Role::User)).unwrap();
+    let bob = bob.id;
+    let secrets = [(ada, "one"), (ada, "other"), (bob, "bob's")].map(|(owner, _)| {
+        let (_, secret) = make(&world, owner, None).unwrap();
+        assert!(asked(&world, &secret).is_ok());
+        secret
+    });
+    now(world.cases.accounts.sign_out_everywhere(ada, SignOut::SessionsAndKeys)).unwrap();
+    let found = secrets.each_ref().map(|secret| asked(&world, secret).is_ok());
+    assert_eq!(found, [false, false, true]);
+    assert_eq!(now(elsewhere.accounts.list_api_keys(ada)).unwrap(), []);
+    // A key that is made afterwards is good.
+    let (_, secret) = make(&world, ada, None).unwrap();
+    assert!(asked(&world, &secret).is_ok());
+}
+
+#[test]
 fn a_request_for_a_key_is_refused_in_all_its_parts() {
     let (world, ada) = elite(10);
     let state = world.state(ada);
     let scopes = ["signals:read".to_owned(), "signals:write".to_owned()];
-    let refused = world.cases.accounts.create_api_key(ada, state, "", &scopes, Some(START));
+    let refused = world.cases.accounts.create_api_key(ada, state, "", Some(&scopes), Some(START));
     let Err(Error::Invalid(fields)) = now(refused) else { panic!() };
     let fields: Vec<_> = fields.iter().map(|refusal| refusal.field).collect();
     assert_eq!(fields, ["name", "scopes", "expires_at"]);
-    let made = world.cases.accounts.create_api_key(ada, state, "bot", &scopes[..1], None);
+    let made = world.cases.accounts.create_api_key(ada, state, "bot", Some(&scopes[..1]), None);
     assert!(now(made).is_ok());
 }
 

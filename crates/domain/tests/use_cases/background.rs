@@ -1,15 +1,29 @@
 //! What happens without being asked for: expiry and retention.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use alpine_domain::{
-    account::{Role, Tier, Viewer},
+    AgreedTime, Result, Timestamp,
+    account::{Role, SignOut, Tier, Viewer},
+    event::{CommitHandler, CommittedEvent, Event, InstanceMemory, tags},
+    ports::events::{EventHandler, EventLog, LoggedEvent},
     retention::{Deleted, Progress, RetentionRun as _, RetentionSettings, RetentionStep},
-    signal::{ExpiryEnd, ExpirySettings, Outcome, Signal},
+    signal::{Expiry, ExpiryEnd, ExpirySettings, Outcome, Signal},
     use_cases::Settings,
 };
 
-use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now, settings};
+use async_trait::async_trait;
+
+use crate::support::{
+    DAY, MICROSECOND, Offer, Report, Restarts, START, World, is_let_in, now, settings,
+};
 
 fn expiring(settings: ExpirySettings) -> World {
     World::with(Settings { expiry: settings, ..crate::support::settings() })
@@ -97,6 +111,29 @@ fn a_run_of_expiry_is_bounded() {
     }
 }
 
+/// Clocks that agree once, and differ from then on.
+#[derive(Default)]
+struct AgreesOnce(AtomicBool);
+
+impl AgreedTime for AgreesOnce {
+    fn agreed_now(&self) -> Option<Timestamp> {
+        (!self.0.swap(true, Ordering::SeqCst)).then(|| START.later(60 * DAY))
+    }
+}
+
+/// The clocks are asked before each transaction: what one has ended stays so.
+#[test]
+fn a_run_of_expiry_goes_no_further_once_the_clocks_differ() {
+    let world = World::new();
+    let argo = world.producer("argo", false);
+    let lines = (0..501).map(|n| Offer::named(&format!("SIG-{n}")).body());
+    let body = lines.collect::<Vec<_>>().join(&b'\n');
+    now(world.cases.intake.submit_batch(&argo, &body, 1_000)).unwrap();
+    let time = Arc::new(AgreesOnce::default());
+    let expiry = Expiry::new(world.stores.signals.clone(), time, ExpirySettings::default());
+    assert_eq!(now(expiry.run_once()).unwrap(), (500, ExpiryEnd::ClocksDiffer));
+}
+
 /// Sessions a day after their end, keys two days after it.
 fn keeping(max_rows_per_run: u64) -> World {
     let retention = RetentionSettings {
@@ -124,7 +161,7 @@ fn run(world: &World) -> (Vec<Deleted>, RetentionStep) {
 }
 
 const fn deleted(sessions: u64, refresh_tokens: u64, api_keys: u64) -> Deleted {
-    Deleted { sessions, refresh_tokens, api_keys, events: 0 }
+    Deleted { sessions, refresh_tokens, api_keys, jobs: 0, audit: 0, events: 0 }
 }
 
 #[test]
@@ -150,7 +187,7 @@ fn a_key_is_kept_for_so_long_after_its_end() {
     let state = world.state(ada.id);
     let make = |ends: Option<u32>| {
         let ends = ends.map(|days| START.later(days * DAY));
-        now(world.cases.accounts.create_api_key(ada.id, state, "bot", &[], ends)).unwrap()
+        now(world.cases.accounts.create_api_key(ada.id, state, "bot", None, ends)).unwrap()
     };
     make(Some(1));
     make(Some(5));
@@ -210,4 +247,77 @@ fn nothing_ends_while_the_clocks_differ() {
     world.agreement.holds.store(true, Ordering::SeqCst);
     assert_eq!(now(world.cases.expiry.run_once()).unwrap(), (1, ExpiryEnd::Done));
     assert_eq!(run(&world), (vec![deleted(1, 1, 0)], RetentionStep::Done));
+}
+
+/// A log that is read while events come from elsewhere: what it tells is older than they are.
+struct Overtaken<'a> {
+    memory: &'a InstanceMemory,
+    events: Vec<CommittedEvent>,
+}
+
+#[async_trait]
+impl EventLog for Overtaken<'_> {
+    async fn head(&self) -> Result<i64> {
+        Ok(0)
+    }
+
+    async fn read_after(&self, _: i64, _: u32) -> Result<Vec<LoggedEvent>> {
+        Ok(Vec::new())
+    }
+
+    async fn newest_of_each_kind(&self) -> Result<Vec<LoggedEvent>> {
+        self.memory.committed(&self.events);
+        Ok(Vec::new())
+    }
+
+    async fn prune_chunk(&self, _: Timestamp, from: i64) -> Result<(u64, i64)> {
+        Ok((0, from))
+    }
+}
+
+/// What was applied while an instance began anew counts, and only what instances share has a generation
+/// that is the same on all of them.
+#[test]
+fn an_instance_begins_anew_with_what_came_meanwhile() {
+    let world = World::new();
+    let user = world.sign_up("ada@example.com").account.id;
+    let cache = Arc::new(Restarts::default());
+    let cases = world.sibling(cache.clone());
+    let published = Event::SignalPublished {
+        signal: alpine_domain::signal::SignalId::new(1),
+        confidence: Some(99.0),
+    };
+    let events = vec![
+        CommittedEvent { seq: 7, event: Event::AccountChanged { user } },
+        CommittedEvent { seq: 8, event: published },
+    ];
+    let log = Overtaken { memory: &cases.memory, events };
+    now(EventHandler::reset(&*cases.memory, &log)).unwrap();
+    let expected: HashMap<_, _> = tags::shared()
+        .map(|tag| {
+            let is_told = [Viewer::Subscriber(Tier::Elite), Viewer::Admin].map(tags::signals);
+            let generation = if is_told.contains(&tag) { 8 } else { 0 };
+            (tag, generation)
+        })
+        .collect();
+    let restarts = cache.0.lock().unwrap();
+    assert_eq!(restarts.len(), 1);
+    assert_eq!(restarts[0].iter().cloned().collect::<HashMap<_, _>>(), expected);
+}
+
+/// What was remembered of accounts and keys counts no longer once an instance has begun anew.
+#[test]
+fn an_instance_that_begins_anew_looks_up_again_who_is_who() {
+    let world = World::new();
+    let ada = world.sign_up("ada@example.com");
+    let (argo, key) = now(world.cases.producers.create("argo", false)).unwrap();
+    let other = world.restarted();
+    let knows_key = || now(other.authenticator.key(key.reveal())).is_ok();
+    let lets_in = || (is_let_in(&other, &ada.access_token), knows_key());
+    assert_eq!(lets_in(), (true, true));
+    now(world.cases.accounts.sign_out_everywhere(ada.account.id, SignOut::Sessions)).unwrap();
+    now(world.cases.producers.disable(argo.id)).unwrap();
+    assert_eq!(lets_in(), (true, true), "nobody has told it");
+    now(EventHandler::reset(&*other.memory, &*world.stores.events)).unwrap();
+    assert_eq!(lets_in(), (false, false));
 }

@@ -9,7 +9,7 @@ use alpine_domain::{
     signal::{LineOutcome, LineResult, MAX_BATCH, NewSignal, Signal, SignalId},
 };
 
-use crate::support::{MICROSECOND, Offer, Report, START, World, now, told};
+use crate::support::{MICROSECOND, Offer, Report, START, World, now, told, waits};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -203,6 +203,19 @@ fn a_batch_has_ten_thousand_lines_at_most() {
                 assert_eq!(told(answer), reason);
             }
         }
+    }
+}
+
+/// Work on a thread that serves others gives way after every 64 lines.
+#[test]
+fn a_batch_gives_way_to_others() {
+    let world = World::new();
+    let argo = world.producer("argo", false);
+    for (lines, turns) in [(63, 0), (64, 1), (127, 1), (128, 2), (10_000, 156)] {
+        let body = "x\n".repeat(lines);
+        let answer = world.cases.intake.submit_batch(&argo, body.as_bytes(), 9);
+        let (results, waits) = waits(answer);
+        assert_eq!((results.unwrap().len(), waits), (lines, turns));
     }
 }
 

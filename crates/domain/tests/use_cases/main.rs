@@ -8,12 +8,17 @@
 )]
 
 mod api_keys;
+mod audit;
 mod background;
 mod intake;
 mod outcomes;
+mod own_sessions;
 mod passwords;
 mod reading;
+mod recovery;
+mod second_factor;
 mod sessions;
 mod statistics;
 mod support;
+mod verification;
 mod visibility;

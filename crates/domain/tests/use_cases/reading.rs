@@ -214,7 +214,8 @@ fn one_signal_is_shown_with_its_outcome_and_its_late_outcome() {
         assert_eq!(found, signal);
     }
     let unknown = alpine_domain::signal::SignalId::new(999);
-    assert!(now(world.cases.catalogue.find(ADMIN, unknown)).is_err());
+    let found = now(world.cases.catalogue.find(ADMIN, unknown));
+    assert!(matches!(found, Err(alpine_domain::Error::NotFound("signal"))), "{found:?}");
 }
 
 #[test]
@@ -224,6 +225,8 @@ fn premium_begins_at_its_confidence() {
     let premium: Vec<bool> =
         all.iter().map(|signal| world.cases.catalogue.is_premium(signal)).collect();
     assert_eq!(premium, [true, true, true, true, false, false]);
+    let lowest = |viewer| world.cases.catalogue.min_confidence(viewer).to_bits();
+    assert_eq!(Viewer::ALL.map(lowest), [0; 6], "0.0: tiers differ by what lies above");
     let instants: Vec<Timestamp> = all.iter().map(|signal| signal.content.created_at).collect();
     assert_eq!(instants, [5, 4, 3, 2, 1, 0].map(|days| START.later(days * DAY)));
 }

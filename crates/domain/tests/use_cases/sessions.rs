@@ -5,9 +5,10 @@ use std::time::Duration;
 use alpine_domain::{
     Clock as _, Error,
     account::{
-        AccountSettings, AddressProof, Caller, RevokedSession, Role, SignedIn, Tier, Viewer,
+        AccountSettings, AddressProof, Caller, RevokedSession, Role, SignOut, SignedIn, Tier,
+        Viewer,
     },
-    ports::secrets::HashPriority,
+    ports::{events::EventHandler, secrets::HashPriority},
 };
 
 use crate::support::{DAY, MICROSECOND, PASSWORD, START, World, is_let_in, now, settings, told};
@@ -25,6 +26,25 @@ fn living(access_ttl: Duration) -> World {
 
 fn refresh(world: &World, token: &SignedIn) -> Result<SignedIn, Error> {
     now(world.cases.accounts.refresh(None, token.refresh_token.reveal()))
+}
+
+/// What another instance did is known here once its rows were read, and not before.
+#[test]
+fn rows_of_the_log_are_applied_on_another_instance() {
+    let world = World::new();
+    let ada = world.sign_up("ada@example.com");
+    let other = world.restarted();
+    assert!(is_let_in(&other, &ada.access_token));
+    let read = now(world.stores.events.head()).unwrap();
+    now(world.cases.accounts.sign_out(ada.session)).unwrap();
+    assert!(is_let_in(&other, &ada.access_token), "nothing was read yet");
+    let rows = now(world.stores.events.read_after(read, 10)).unwrap();
+    let kinds: Vec<_> = rows.iter().map(|row| row.kind.as_str()).collect();
+    assert_eq!(kinds, ["session_revoked"]);
+    for row in &rows {
+        now(EventHandler::apply(&*other.memory, row)).unwrap();
+    }
+    assert!(!is_let_in(&other, &ada.access_token));
 }
 
 #[test]
@@ -133,7 +153,7 @@ fn whoever_signs_out_everywhere_may_sign_in_at_once() {
     let world = World::new();
     let ada = world.sign_up("ada@example.com");
     let bob = world.sign_up("bob@example.com");
-    now(world.cases.accounts.sign_out_everywhere(ada.account.id)).unwrap();
+    now(world.cases.accounts.sign_out_everywhere(ada.account.id, SignOut::Sessions)).unwrap();
     let again = world.sign_in("ada@example.com").unwrap();
     let found = [&ada, &bob, &again].map(|signed_in| world.is_let_in(&signed_in.access_token));
     assert_eq!(found, [false, true, true]);
@@ -153,7 +173,7 @@ fn a_disabled_account_is_shut_out_of_everything() {
     let ada = world.sign_up("ada@example.com");
     let elite = now(world.cases.accounts.set_tier_and_role(&ada.account, Tier::Elite, Role::User));
     let state = world.state(elite.unwrap().id);
-    let made = world.cases.accounts.create_api_key(ada.account.id, state, "bot", &[], None);
+    let made = world.cases.accounts.create_api_key(ada.account.id, state, "bot", None, None);
     let (_, key) = now(made).unwrap();
     assert!(now(world.cases.authenticator.key(key.reveal())).is_ok());
     world.memory.set_active(ada.account.id, false);
@@ -179,7 +199,7 @@ fn a_caller_is_what_the_account_is_now() {
     let accounts = &world.cases.accounts;
     now(accounts.set_tier_and_role(&ada.account, Tier::Elite, Role::User)).unwrap();
     let state = world.state(ada.account.id);
-    let (_, key) = now(accounts.create_api_key(ada.account.id, state, "bot", &[], None)).unwrap();
+    let (_, key) = now(accounts.create_api_key(ada.account.id, state, "bot", None, None)).unwrap();
     for (tier, role, viewer) in [
         (Tier::Elite, Role::User, Viewer::Subscriber(Tier::Elite)),
         (Tier::Pro, Role::User, Viewer::Subscriber(Tier::Pro)),
@@ -208,6 +228,21 @@ fn a_new_account_is_what_the_operator_decided() {
     let found = (ada.tier, ada.role, ada.is_active, ada.is_verified, ada.generation);
     assert_eq!(found, (Tier::Starter, Role::User, true, false, 0));
     assert_eq!([ada.created_at, ada.updated_at], [START.later(Duration::from_secs(5)); 2]);
+}
+
+/// The owner at home is no stranger, however the address is typed.
+#[test]
+fn an_address_is_known_under_every_spelling_of_the_account() {
+    let world = World::new();
+    let accounts = &world.cases.accounts;
+    let home = accounts.address_digest("192.0.2.7").unwrap();
+    world.sign_up("jos\u{e9}@example.com");
+    now(accounts.sign_in(Some(&home), HashPriority::Stranger, "jos\u{e9}@example.com", PASSWORD))
+        .unwrap();
+    for spelling in ["jos\u{e9}@example.com", "jose\u{301}@example.com"] {
+        let known = now(accounts.knows(&home, spelling)).unwrap();
+        assert_eq!(known, HashPriority::Known, "{spelling}");
+    }
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! What the record tells whom.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use alpine_domain::{
     account::{Tier, Viewer},
+    signal::{View, VisibilityPolicy},
     statistics::{
         EquityCurve, EquityPoint, LateOutcomes, PerformanceRequest, Statistics, SymbolCounts, Told,
     },
+    use_cases::Settings,
 };
 
-use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now};
+use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now, settings};
 
 const ADMIN: Viewer = Viewer::Admin;
 
@@ -78,6 +80,52 @@ fn the_figures_are_those_of_the_trades() {
     let found = statistics(&world, ADMIN, &request).answer;
     assert!((found.avg_loss_pct - with_late.avg_loss_pct).abs() < 1e-12, "{found:?}");
     assert_eq!(Statistics { avg_loss_pct: with_late.avg_loss_pct, ..found }, with_late);
+}
+
+/// The producer of these signals computed its metrics by itself, per instrument.
+#[test]
+fn the_record_of_real_signals_equals_the_producers_own_metrics() {
+    const SIGNALS: &str = include_str!("../data/argo-signals.jsonl");
+    const OUTCOMES: &str = include_str!("../data/argo-outcomes.jsonl");
+    const METRICS: &str = include_str!("../data/argo-metrics.json");
+    let world = World::new();
+    // After all of it.
+    world.at(730 * DAY);
+    let argo = world.producer("argo", false);
+    let stored = now(world.cases.intake.submit_batch(&argo, SIGNALS.as_bytes(), 10_000)).unwrap();
+    assert_eq!(stored.len(), 1_624);
+    for outcome in OUTCOMES.lines() {
+        now(world.cases.intake.report_outcome(&argo, outcome.as_bytes())).unwrap();
+    }
+    let metrics: BTreeMap<String, BTreeMap<&str, f64>> = serde_json::from_str(METRICS).unwrap();
+    let mut trades = 0;
+    for (symbol, expected) in metrics {
+        let request = PerformanceRequest { symbol: Some(symbol.parse().unwrap()), ..all() };
+        let Told { answer: told, .. } = statistics(&world, ADMIN, &request);
+        trades += told.total_trades;
+        let count = |count: u64| f64::from(u32::try_from(count).unwrap());
+        let found = BTreeMap::from([
+            ("total_trades", count(told.total_trades)),
+            ("winning_trades", count(told.winning_trades)),
+            ("losing_trades", count(told.losing_trades)),
+            ("win_rate", told.win_rate),
+            ("avg_win_pct", told.avg_win_pct),
+            ("avg_loss_pct", told.avg_loss_pct),
+            ("profit_factor", told.profit_factor.unwrap()),
+            ("largest_win_pct", told.largest_win_pct),
+            ("largest_loss_pct", told.largest_loss_pct),
+            ("mean_return_pct", told.mean_return_pct),
+        ]);
+        assert!(found.keys().eq(expected.keys()), "{symbol}: {found:?}");
+        for (key, value) in expected {
+            assert!(
+                (found[key] - value).abs() <= 1e-6,
+                "{symbol} {key}: {} not {value}",
+                found[key]
+            );
+        }
+    }
+    assert_eq!(trades, 1_624);
 }
 
 /// Each field changed alone: how many trades, of them made up, of them late; and their sum in percent.
@@ -160,6 +208,22 @@ fn instruments_are_told_with_their_trades() {
     assert_eq!(found, Told { answer: expected, expires_at: None });
 }
 
+/// Where nothing is delayed, time alone changes nobody's record.
+#[test]
+fn without_delays_nothing_waits() {
+    let at_once = |view: View| View { delay: Duration::ZERO, ..view };
+    let policy = VisibilityPolicy::default();
+    let visibility = VisibilityPolicy {
+        anonymous: at_once(policy.anonymous),
+        free: at_once(policy.free),
+        ..policy
+    };
+    let world = World::with(Settings { visibility, ..settings() });
+    for viewer in Viewer::ALL {
+        assert_eq!(statistics(&world, viewer, &all()).expires_at, None, "{viewer:?}");
+    }
+}
+
 /// A plain and a premium trade, closed at the beginning: when each reader's record counts them, and when
 /// it changes next by the mere passing of time.
 #[test]
@@ -201,4 +265,28 @@ fn a_trade_counts_once_it_is_released_to_the_reader() {
             assert_eq!(found, [next; 3], "{case}");
         }
     }
+}
+
+/// Of what waits for its release, in the reader's range and out of it, the first to come ends the answer.
+#[test]
+fn a_record_changes_with_what_is_released_first() {
+    const EARLY: Duration = Duration::from_mins(5);
+    let policy = VisibilityPolicy::default();
+    let starter = View { delay: EARLY, ..policy.starter };
+    let public = policy.anonymous.delay;
+    let world =
+        World::with(Settings { visibility: VisibilityPolicy { starter, ..policy }, ..settings() });
+    let argo = world.producer("argo", false);
+    let close = |id, confidence| {
+        world.submit(&argo, &Offer { confidence, ..Offer::named(id) }).unwrap();
+        world.report(&argo, &Report::of(id, "101.0")).unwrap();
+    };
+    let next = || statistics(&world, Viewer::Subscriber(Tier::Starter), &all()).expires_at;
+    close("hidden", "99.0");
+    let plain = public - EARLY + MICROSECOND;
+    world.at(plain);
+    close("plain", "70.0");
+    assert_eq!(next(), Some(START.later(public)), "the hidden one is public first");
+    world.at(public);
+    assert_eq!(next(), Some(START.later(plain + EARLY)), "the plain one is next");
 }

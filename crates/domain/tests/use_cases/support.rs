@@ -18,6 +18,8 @@ use alpine_domain::{
     ports::{
         blacklist::TokenBlacklist,
         cache::{CacheKey, CachePolicy, CachedBody, Loader, ResponseCache, Tag},
+        mail::{Mail, Mailer},
+        sealing::{Opened, Sealing},
         secrets::{
             AccessClaims, AccessTokens, HashPriority, PasswordCheck, PasswordHasher, Randomness,
         },
@@ -42,12 +44,19 @@ pub(crate) const PASSWORD: &str = "a quiet river at dawn";
 /// 2025-01-15T10:30:00Z, when every test begins.
 pub(crate) const START: Timestamp = Timestamp::from_seconds(1_736_937_000);
 
-/// Runs what never waits: nothing here does.
+/// Runs what waits for nobody: all that happens here is to give way to others.
 pub(crate) fn now<T>(work: impl Future<Output = T>) -> T {
+    waits(work).0
+}
+
+/// The same, and how often it gave way.
+pub(crate) fn waits<T>(work: impl Future<Output = T>) -> (T, usize) {
     let mut work = pin!(work);
+    let mut waits = 0;
     loop {
-        if let Poll::Ready(value) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return value;
+        match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => return (value, waits),
+            Poll::Pending => waits += 1,
         }
     }
 }
@@ -128,6 +137,26 @@ impl PasswordHasher for Hasher {
     }
 }
 
+/// A sealed text is what was sealed and about whom, behind the name of its key.
+struct Sealed;
+
+pub(crate) const TODAYS_KEY: &str = "today";
+pub(crate) const OLDER_KEY: &str = "older";
+
+impl Sealing for Sealed {
+    fn seal(&self, plain: &[u8], about: &[u8]) -> Result<String> {
+        Ok(format!("{TODAYS_KEY} {plain:?} {about:?}"))
+    }
+
+    fn open(&self, sealed: &str, about: &[u8]) -> Result<Opened> {
+        let (key, text) = sealed.split_once(' ').unwrap();
+        let plain = text.strip_suffix(&format!(" {about:?}"));
+        let plain = plain.ok_or_else(|| Error::internal("sealed about somebody else"))?;
+        let bytes = plain.trim_matches(['[', ']']).split(", ").map(|byte| byte.parse().unwrap());
+        Ok(Opened { plain: bytes.collect(), is_outdated: key == OLDER_KEY })
+    }
+}
+
 /// Keeps nothing, like a cache that is away.
 struct NoCache;
 
@@ -145,6 +174,28 @@ impl ResponseCache for NoCache {
     fn invalidate(&self, _: &[Tag], _: i64) {}
 
     fn restart(&self, _: &[(Tag, i64)]) {}
+}
+
+/// Keeps nothing, and with which generations it was started anew.
+#[derive(Default)]
+pub(crate) struct Restarts(pub(crate) Mutex<Vec<Vec<(Tag, i64)>>>);
+
+#[async_trait]
+impl ResponseCache for Restarts {
+    async fn get_or_load(
+        &self,
+        key: CacheKey,
+        policy: &CachePolicy,
+        load: Loader,
+    ) -> Result<Arc<CachedBody>> {
+        NoCache.get_or_load(key, policy, load).await
+    }
+
+    fn invalidate(&self, _: &[Tag], _: i64) {}
+
+    fn restart(&self, shared: &[(Tag, i64)]) {
+        self.0.lock().unwrap().push(shared.to_vec());
+    }
 }
 
 /// Bytes that differ from call to call.
@@ -179,10 +230,30 @@ pub(crate) fn settings() -> Settings {
         visibility: VisibilityPolicy::default(),
         expiry: ExpirySettings::default(),
         retention: RetentionSettings::default(),
+        website: Some("https://www.example.com".to_owned()),
+    }
+}
+
+/// Keeps what it is given, unless it is away.
+#[derive(Default)]
+pub(crate) struct Mails {
+    pub(crate) sent: Mutex<Vec<Mail>>,
+    pub(crate) is_away: AtomicBool,
+}
+
+#[async_trait]
+impl Mailer for Mails {
+    async fn send(&self, mail: &Mail) -> Result<()> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(Error::unavailable("the mail server", "no answer"));
+        }
+        self.sent.lock().unwrap().push(mail.clone());
+        Ok(())
     }
 }
 
 pub(crate) struct World {
+    pub(crate) mails: Arc<Mails>,
     pub(crate) memory: Memory,
     pub(crate) stores: Stores,
     pub(crate) clock: Arc<ManualClock>,
@@ -201,6 +272,7 @@ impl World {
         let clock = Arc::new(ManualClock::starting_at(START));
         let agreement = Arc::new(Agreement { clock: clock.clone(), holds: AtomicBool::new(true) });
         let memory = Memory::new();
+        let mails = Arc::new(Mails::default());
         let ports = Ports {
             hasher: Arc::new(Hasher),
             tokens: Arc::new(Tokens::default()),
@@ -209,19 +281,26 @@ impl World {
             clock: clock.clone(),
             agreed_time: agreement.clone(),
             randomness: Arc::new(Counter(AtomicU64::new(1))),
+            mailer: mails.clone(),
+            sealing: Arc::new(Sealed),
         };
         let stores = memory.stores();
         let cases = UseCases::new(&stores, &ports, settings.clone());
         let handler: Weak<dyn CommitHandler> = Arc::<_>::downgrade(&cases.memory) as _;
         memory.tell(handler);
-        Self { memory, stores, clock, agreement, cases, ports, settings }
+        Self { mails, memory, stores, clock, agreement, cases, ports, settings }
+    }
+
+    /// Another instance, before it knows anything.
+    pub(crate) fn sibling(&self, cache: Arc<dyn ResponseCache>) -> UseCases {
+        let blacklist = Blacklist { clock: self.clock.clone(), until: Mutex::default() };
+        let ports = Ports { blacklist: Arc::new(blacklist), cache, ..self.ports.clone() };
+        UseCases::new(&self.stores, &ports, self.settings.clone())
     }
 
     /// Another instance, as it is after its start: it has nothing but what is stored.
     pub(crate) fn restarted(&self) -> UseCases {
-        let blacklist = Blacklist { clock: self.clock.clone(), until: Mutex::default() };
-        let ports = Ports { blacklist: Arc::new(blacklist), ..self.ports.clone() };
-        let cases = UseCases::new(&self.stores, &ports, self.settings.clone());
+        let cases = self.sibling(Arc::new(NoCache));
         let log = &*self.stores.events;
         now(alpine_domain::ports::events::EventHandler::reset(&*cases.memory, log)).unwrap();
         cases

@@ -3,6 +3,7 @@
 //! A handler extracts, calls one use case, and maps the result.
 
 pub(crate) mod account;
+pub(crate) mod admin;
 pub(crate) mod operations;
 pub(crate) mod plans;
 pub(crate) mod producers;

@@ -6,7 +6,7 @@ use actix_web::{
 };
 use alpine_domain::{
     Error,
-    account::{Caller, Role},
+    account::{Caller, Permission, Role},
 };
 
 use crate::{
@@ -37,7 +37,7 @@ pub(crate) async fn identify(
     let takes_tokens = !matches!(access, Access::Public | Access::Producer);
     let (takes_keys, challenge) = match access {
         Access::Public | Access::Bearer | Access::Admin => (false, Challenge::Bearer),
-        Access::Optional | Access::BearerOrKey => (true, Challenge::BearerInvalid),
+        Access::Optional(_) | Access::BearerOrKey(_) => (true, Challenge::BearerInvalid),
         Access::Producer => (true, Challenge::ProducerKey),
     };
     if takes_tokens && let Some(token) = bearer_token(request)? {
@@ -52,26 +52,38 @@ pub(crate) async fn identify(
 
 /// What to answer where the route asks for credentials and none were sent.
 pub(crate) fn missing(caller: &Caller, access: Access) -> Option<Problem> {
-    let may_be_anonymous = matches!(access, Access::Public | Access::Optional);
+    let may_be_anonymous = matches!(access, Access::Public | Access::Optional(_));
     (matches!(caller, Caller::Anonymous) && !may_be_anonymous).then(|| challenge(access))
 }
 
 /// Whether the caller is of the kind that the route wants.
-pub(crate) fn permit(caller: Caller, access: Access) -> Result<Caller> {
+pub(crate) fn permit(caller: &Caller, access: Access) -> Result<()> {
     let forbidden = |detail| Err(Problem::new(&problem::FORBIDDEN, detail));
-    match (access, &caller) {
-        (Access::Public | Access::Optional, _)
+    match (access, caller) {
+        (Access::Optional(scope) | Access::BearerOrKey(scope), Caller::ApiKey { scopes, .. })
+            if !scopes.has(scope) =>
+        {
+            let detail = format!("the API key lacks the scope \"{scope}\"");
+            Err(Problem::new(&problem::MISSING_SCOPE, detail))
+        }
+        (Access::Public | Access::Optional(_), _)
         | (Access::Bearer, Caller::User { .. })
-        | (Access::BearerOrKey, Caller::User { .. } | Caller::ApiKey { .. })
-        | (Access::Producer, Caller::Producer(_)) => Ok(caller),
-        (Access::Admin, Caller::User { state, .. }) if state.role == Role::Admin => Ok(caller),
+        | (Access::BearerOrKey(_), Caller::User { .. } | Caller::ApiKey { .. })
+        | (Access::Producer, Caller::Producer(_)) => Ok(()),
+        (Access::Admin, Caller::User { state, .. })
+            if state.role.permits(Permission::Administer) =>
+        {
+            Ok(())
+        }
         (Access::Admin, Caller::User { .. }) => forbidden("only administrators may do this"),
         (Access::Producer, Caller::ApiKey { .. }) => {
             forbidden("this is a user's API key; only a producer's key may push signals")
         }
         (_, Caller::Anonymous) => Err(challenge(access)),
         (_, Caller::Producer(_)) => forbidden("a producer's key may only push signals"),
-        (_, Caller::ApiKey { .. }) => forbidden("an API key may only read signals"),
+        (_, Caller::ApiKey { .. }) => {
+            forbidden("an API key is not taken here, whatever its scopes")
+        }
         (Access::Producer, Caller::User { .. }) => forbidden("only producers may push signals"),
     }
 }
@@ -81,7 +93,7 @@ fn challenge(access: Access) -> Problem {
         Access::Producer => {
             Problem::unauthenticated(Challenge::ProducerKey, "send the producer's key in X-API-Key")
         }
-        Access::BearerOrKey => Problem::unauthenticated(
+        Access::BearerOrKey(_) => Problem::unauthenticated(
             Challenge::Bearer,
             "send Authorization: Bearer with an access token, or an API key in X-API-Key",
         ),

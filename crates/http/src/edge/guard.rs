@@ -3,13 +3,14 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, rc::Rc};
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, web};
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method, web};
+use alpine_domain::audit::within;
 use futures_util::FutureExt as _;
 
-use super::{authenticate, outermost::log_failure};
+use super::{authenticate, origin, outermost::log_failure};
 use crate::{
     context::Context,
-    endpoint::MountedEndpoint,
+    endpoint::{Access, MountedEndpoint},
     extract::{address::ClientAddress, body},
     limit,
     problem::{self, Problem, Result},
@@ -84,11 +85,24 @@ async fn pass(
         Box::pin(limit::count_missing(&state, &info, address)).await?;
         return Err(missing);
     }
-    limit::count_caller(&state, &info, &mounted, &caller, address).await?;
+    if let Err(limited) = limit::count_caller(&state, &info, &mounted, &caller, address).await {
+        origin::note_limit(&state, &origin::of(&state, &info, &caller, address)?, &mounted);
+        return Err(limited);
+    }
     // A caller of another kind is counted as well.
-    let caller = authenticate::permit(caller, access)?;
+    if let Err(forbidden) = authenticate::permit(&caller, access) {
+        origin::note_forbidden(&state, &origin::of(&state, &info, &caller, address)?, &mounted);
+        return Err(forbidden);
+    }
+    // Reads leave no line, and what producers publish is its own record.
+    let is_told =
+        access != Access::Producer && !matches!(*request.method(), Method::GET | Method::HEAD);
+    let origin = is_told.then(|| origin::of(&state, &info, &caller, address)).transpose()?;
     let context = Context { state, request, caller, address, info, mounted, payload };
-    handler(context).await
+    match origin {
+        Some(origin) => within(origin, handler(context)).await,
+        None => handler(context).await,
+    }
 }
 
 fn of_panic(panic: &(dyn Any + Send), info: &RequestInfo) -> Problem {

@@ -57,7 +57,7 @@ fn vary(access: Access) -> HeaderValue {
         Access::Public => "Origin, Accept-Encoding",
         Access::Bearer | Access::Admin => "Origin, Accept-Encoding, Authorization",
         Access::Producer => "Origin, Accept-Encoding, X-API-Key",
-        Access::Optional | Access::BearerOrKey => {
+        Access::Optional(_) | Access::BearerOrKey(_) => {
             "Origin, Accept-Encoding, Authorization, X-API-Key"
         }
     })

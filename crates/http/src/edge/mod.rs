@@ -4,5 +4,6 @@ pub(crate) mod authenticate;
 pub(crate) mod cors;
 pub(crate) mod guard;
 pub(crate) mod headers;
+mod origin;
 pub(crate) mod outermost;
 mod pieces;

@@ -116,16 +116,9 @@ fn compress(response: ServiceResponse, info: &RequestInfo, from: usize) -> Servi
         BodySize::Stream => true,
         BodySize::None => false,
     };
-    let is_text = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-        let kind = kind.as_bytes();
-        kind.starts_with(b"text/")
-            || kind.starts_with(b"application/json")
-            || kind.starts_with(b"application/x-ndjson")
-            || kind.starts_with(b"application/problem+json")
-            || kind.starts_with(b"application/javascript")
-    });
+    let kind = response.headers().get(CONTENT_TYPE);
     let worth_it = is_large
-        && is_text
+        && kind.is_some_and(|kind| is_text(kind.as_bytes()))
         && !response.headers().contains_key(CONTENT_ENCODING)
         && response.request().method() != Method::HEAD;
     if !worth_it {
@@ -133,6 +126,18 @@ fn compress(response: ServiceResponse, info: &RequestInfo, from: usize) -> Servi
     }
     response
         .map_body(|head, body| BoxBody::new(Encoder::response(ContentEncoding::Gzip, head, body)))
+}
+
+/// Whether a body of this type gets smaller by compression.
+fn is_text(kind: &[u8]) -> bool {
+    const TEXTS: [&[u8]; 5] = [
+        b"text/",
+        b"application/json",
+        b"application/x-ndjson",
+        b"application/problem+json",
+        b"application/javascript",
+    ];
+    TEXTS.iter().any(|text| kind.starts_with(text))
 }
 
 fn observe(response: &ServiceResponse, info: &RequestInfo, state: &AppState) {
@@ -193,5 +198,41 @@ pub(crate) fn log_failure(problem: &Problem, info: &RequestInfo) {
             problem = problem.slug(),
             "request refused for now"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::Method;
+
+    use super::{bounded_method, is_text};
+
+    /// What anybody may send makes no label of its own.
+    #[test]
+    fn methods_that_are_known_are_told_and_others_are_one() {
+        for name in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
+        {
+            assert_eq!(bounded_method(&name.parse::<Method>().unwrap()), name);
+        }
+        for name in ["BREW", "get", "PROPFIND"] {
+            assert_eq!(bounded_method(&name.parse::<Method>().unwrap()), "OTHER");
+        }
+    }
+
+    #[test]
+    fn texts_of_every_kind_that_is_answered_are_compressed() {
+        for kind in [
+            "text/csv; charset=utf-8",
+            "text/html",
+            "application/json",
+            "application/x-ndjson",
+            "application/problem+json",
+            "application/javascript",
+        ] {
+            assert!(is_text(kind.as_bytes()), "{kind}");
+        }
+        for kind in ["", "image/png", "application/octet-stream", "application/gzip"] {
+            assert!(!is_text(kind.as_bytes()), "{kind}");
+        }
     }
 }

@@ -76,6 +76,13 @@ fn charset(content_type: &str) -> Option<&str> {
     })
 }
 
+/// Whether a body follows: one that is there has a length or comes in chunks (RFC 9112, section 6.3).
+pub(crate) fn is_announced(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
 /// Refuses a body that says itself that it is too large, before anything else is done for it.
 ///
 /// # Errors
@@ -173,6 +180,24 @@ mod tests {
                 let refused = refused.unwrap_err().respond("/", "id").status();
                 assert_eq!(refused, problem::TOO_LARGE.status, "{pieces:?}");
             }
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_breaks_off_is_told_of_as_it_broke() {
+        for (error, expected) in [
+            (PayloadError::Incomplete(None), "the body ended before its announced length"),
+            (PayloadError::EncodingCorrupted, "the body could not be read to its end"),
+        ] {
+            let stream: BoxedPayloadStream =
+                Box::pin(futures_util::stream::iter([Ok(Bytes::from("12")), Err(error)]));
+            let refused =
+                read(Payload::Stream { payload: stream }, 8, Duration::from_mins(1)).await;
+            let answer = refused.unwrap_err().respond("/", "id");
+            assert_eq!(answer.status(), problem::MALFORMED.status);
+            let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(body["detail"], expected);
         }
     }
 

@@ -89,6 +89,13 @@ impl Fields {
         }
     }
 
+    /// `true` or `false`; `None` when it is missing or `null`.
+    pub fn optional_flag(&mut self, name: &'static str) -> Option<bool> {
+        self.members.member(name)?;
+        let flag = self.members.flag(name);
+        self.refusals.check(name, flag.ok_or("must be true or false"))
+    }
+
     /// A list of texts; `None` when it is missing.
     pub fn optional_texts(&mut self, name: &'static str) -> Option<Vec<String>> {
         self.members.member(name)?;

@@ -5,6 +5,7 @@ use std::{cell::RefCell, fmt::Write as _, sync::atomic::Ordering, time::Duration
 use actix_web::http::{Method, StatusCode};
 use alpine_domain::{
     account::{Role, Tier},
+    plan::{Plan, UsdCents},
     ports::health::Condition,
 };
 use tracing::{
@@ -136,9 +137,13 @@ async fn loopback_pages_of_any_port_are_admitted_where_that_is_set() {
         assert!(admitted(true, origin).await, "{origin}");
         assert!(!admitted(false, origin).await, "{origin}");
     }
-    for origin in
-        ["http://localhost.evil.example", "http://10.0.0.1:3000", "null", "file://localhost"]
-    {
+    for origin in [
+        "http://localhost.evil.example",
+        "http://evil-localhost",
+        "http://10.0.0.1:3000",
+        "null",
+        "file://localhost",
+    ] {
         assert!(!admitted(true, origin).await, "{origin}");
     }
 }
@@ -199,6 +204,33 @@ async fn only_large_bodies_are_compressed() {
 }
 
 #[actix_web::test]
+async fn plans_are_those_of_the_settings() {
+    let plan = |tier, cents, features: &[&str]| Plan {
+        tier,
+        price: UsdCents::new(cents),
+        features: features.iter().map(|&text| text.to_owned()).collect(),
+    };
+    let plans = vec![plan(Tier::Starter, 4_900, &["one", "two"]), plan(Tier::Pro, 9_950, &[])];
+    let world = world_with(HttpSettings { plans, ..HttpSettings::default() });
+    let answer = world.get("/api/v1/payments/plans").await;
+    let view = |tier: &str, price: f64, cents: u32, features: &[&str]| {
+        serde_json::json!({
+            "tier": tier,
+            "price": price,
+            "price_cents": cents,
+            "currency": "USD",
+            "interval": "month",
+            "features": features,
+        })
+    };
+    let items = [view("starter", 49.0, 4_900, &["one", "two"]), view("pro", 99.5, 9_950, &[])];
+    assert_eq!(answer.json(), serde_json::json!({ "items": items, "total": 2 }));
+    let known =
+        get("/api/v1/payments/plans").insert_header(("if-none-match", answer.header("etag")));
+    assert_eq!(world.send(known).await.status, 304);
+}
+
+#[actix_web::test]
 async fn health_tells_what_is_away_and_asks_once_a_second() {
     let world = world();
     let answer = world.get("/health").await;
@@ -228,6 +260,41 @@ async fn health_is_degraded_or_unhealthy_by_what_is_essential() {
     assert_eq!((answer.status, answer.json()["status"].as_str()), (503, Some("unhealthy")));
     assert_eq!(world.get("/health/readiness").await.status, 503);
     assert_eq!(world.get("/health/liveness").await.status, 200);
+    let world = self::world();
+    for part in [&world.database, &world.redis] {
+        *part.condition.lock().unwrap() = Condition::Down;
+    }
+    let answer = world.get("/health").await;
+    assert_eq!((answer.status, answer.json()["status"].as_str()), (503, Some("unhealthy")));
+}
+
+#[actix_web::test]
+async fn signing_out_says_what_has_ended() {
+    let world = world();
+    let sessions = "signed out everywhere; API keys stay good";
+    let all = "signed out everywhere, and every API key has ended";
+    for (path, body, message) in [
+        ("auth/logout", "{}", "signed out"),
+        ("auth/logout-all", "", sessions),
+        ("auth/logout-all", "{}", sessions),
+        ("auth/logout-all", r#"{"api_keys": false}"#, sessions),
+        ("auth/logout-all", r#"{"api_keys": null}"#, sessions),
+        ("auth/logout-all", r#"{"api_keys": true}"#, all),
+    ] {
+        let token = world.token(Tier::Free, Role::User);
+        let sent = post(&format!("/api/v1/{path}"), body).insert_header(bearer(&token));
+        let sent = sent.insert_header((actix_web::http::header::CONTENT_LENGTH, body.len()));
+        let answer = world.send(sent).await;
+        let expected = serde_json::json!({ "message": message });
+        assert_eq!((answer.status, answer.json()), (200, expected), "{path} {body}");
+    }
+    let token = world.token(Tier::Free, Role::User);
+    let body = r#"{"api_keys": "yes"}"#;
+    let sent = post("/api/v1/auth/logout-all", body).insert_header(bearer(&token));
+    let sent = sent.insert_header((actix_web::http::header::CONTENT_LENGTH, body.len()));
+    let answer = world.send(sent).await;
+    let expected = serde_json::json!([{"field": "api_keys", "message": "must be true or false"}]);
+    assert_eq!((answer.status, &answer.json()["errors"]), (422, &expected));
 }
 
 #[actix_web::test]

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use actix_web::{
@@ -19,8 +20,8 @@ use actix_web::{
 use alpine_domain::{
     Clock as _, Timestamp,
     account::{
-        AccountSettings, ApiKey, ApiKeyId, NewAccount, NewApiKey, Role, Secret, SessionId, Tier,
-        UserId, digest,
+        AccountSettings, ApiKey, ApiKeyId, NewAccount, NewApiKey, NewSession, Role, Scope, Scopes,
+        Secret, SessionId, Tier, UserId, digest,
     },
     event::CommitHandler,
     ports::health::Condition,
@@ -114,6 +115,8 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         clock: clock.clone(),
         agreed_time: clock.clone(),
         randomness: randomness.clone(),
+        mailer: Arc::new(Plain),
+        sealing: Arc::new(Plain),
     };
     let decided = Settings {
         accounts: AccountSettings::default(),
@@ -121,6 +124,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         visibility: VisibilityPolicy::default(),
         expiry: ExpirySettings::default(),
         retention: RetentionSettings::default(),
+        website: None,
     };
     let use_cases = Arc::new(UseCases::new(&stores, &ports, decided));
     let handler: Weak<dyn CommitHandler> = Arc::downgrade(&use_cases.memory) as _;
@@ -183,7 +187,7 @@ impl World {
             owner,
             name: "a script".parse().unwrap(),
             prefix: "alp_u_0123".to_owned(),
-            scopes: vec!["signals:read".to_owned()],
+            scopes: Scopes::UNNAMED,
             created_at: at,
             expires_at: None,
         };
@@ -193,6 +197,27 @@ impl World {
             self.stores.api_keys.create(key, 1).await.unwrap();
             self.stores.producers.ensure(&name, &digest(PRODUCER_KEY), false, at).await.unwrap();
         });
+    }
+
+    /// The key of a user's program with this scope alone.
+    pub(super) fn key_with(&self, scope: Scope) -> String {
+        let at = self.clock.now();
+        let number = 210 + scope as u8;
+        let email = format!("{scope}@example.com");
+        let owner = self.account(&email, [number; 10], Tier::Elite, Role::User);
+        let secret = format!("alp_u_{scope}");
+        let key = ApiKey {
+            id: ApiKeyId::generate(at, [number; 10]),
+            owner,
+            name: "a script".parse().unwrap(),
+            prefix: "alp_u_0123".to_owned(),
+            scopes: Scopes::from_stored(scope.as_str()),
+            created_at: at,
+            expires_at: None,
+        };
+        let key = NewApiKey { key, key_hash: digest(&secret), generation: 0 };
+        wait(self.stores.api_keys.create(key, 1)).unwrap();
+        secret
     }
 
     fn account(&self, email: &str, random: [u8; 10], tier: Tier, role: Role) -> UserId {
@@ -206,6 +231,7 @@ impl World {
             tier,
             role,
             created_at,
+            welcome: None,
         };
         wait(self.stores.accounts.create(account)).unwrap();
         id
@@ -218,6 +244,31 @@ impl World {
         let id = self.account(&email, [number; 10], tier, role);
         let session = SessionId::generate(self.clock.now(), [number + 100; 10]);
         format!("{id}.{session}.0")
+    }
+
+    /// Records the session of a token.
+    pub(super) async fn open_session(&self, token: &str) {
+        let session = token.split('.').nth(1).unwrap().parse().unwrap();
+        self.record(token, session, self.clock.now()).await;
+    }
+
+    /// Records another session of the same user, which is older by a minute.
+    pub(super) async fn open_another_session(&self, token: &str) {
+        let at = self.clock.now().earlier(Duration::from_mins(1));
+        self.record(token, SessionId::generate(at, [200; 10]), at).await;
+    }
+
+    async fn record(&self, token: &str, id: SessionId, created_at: Timestamp) {
+        let session = NewSession {
+            id,
+            user: token.split('.').next().unwrap().parse().unwrap(),
+            generation: 0,
+            address: None,
+            refresh_hash: id.to_string(),
+            created_at,
+            expires_at: created_at.later(Duration::from_hours(24)),
+        };
+        self.stores.accounts.open_session(session).await.unwrap();
     }
 
     /// So many signals of the same content; their ids, the oldest first.

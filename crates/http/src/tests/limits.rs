@@ -1,6 +1,6 @@
 //! Who may ask how often, and how it is told.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use alpine_domain::account::{Role, Tier};
 
 use alpine_domain::Clock as _;
@@ -79,6 +79,19 @@ async fn guesses_are_counted_by_address_and_by_account() {
     assert!(counts.keys().all(|(_, caller)| !caller.contains("ada@")));
 }
 
+/// A guess at a password is one at the account that it opens, whatever else is asked for with it.
+#[actix_web::test]
+async fn guesses_at_a_profile_are_counted_for_its_account() {
+    let world = world();
+    let token = world.token(Tier::Free, Role::User);
+    for n in 0..11 {
+        let change = format!(r#"{{"email": "new{n}@example.com", "current_password": "wrong"}}"#);
+        let request = post("/api/v1/users/profile", &change).method(Method::PUT);
+        let answer = world.send(request.insert_header(bearer(&token))).await;
+        assert_eq!(answer.status, if n < 10 { 403 } else { 429 }, "{n}");
+    }
+}
+
 /// Signs in as the client at `address`.
 async fn sign_in_from(world: &World, address: &str, email: &str, password: &str) -> Answer {
     let body = format!(r#"{{"email": "{email}", "password": "{password}"}}"#);
@@ -120,6 +133,33 @@ async fn strangers_at_an_account_are_counted_together_and_its_owner_is_none() {
     let digest = |address| world.state.services.use_cases.accounts.address_digest(address).unwrap();
     let (home, stranger) = (digest("2001:db8:1:2::1"), digest("203.0.113.1"));
     assert!(home.as_str().len() == 64 && !home.as_str().contains("2001") && home != stranger);
+}
+
+/// Nobody fills another's mailbox, from however many addresses; and whoever is refused learns nothing of accounts.
+#[actix_web::test]
+async fn mails_to_one_address_are_counted_whoever_asks_for_them() {
+    let mut settings = HttpSettings::default();
+    settings.http.trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()];
+    let world = world_with(settings);
+    let token = world.token(Tier::Free, Role::User);
+    for account in ["user0@example.com", "nobody@example.com"] {
+        for n in 0..7 {
+            let written = if n % 2 == 0 { account.to_owned() } else { account.to_uppercase() };
+            let forgot =
+                post("/api/v1/auth/forgot-password", &format!(r#"{{"email": "{written}"}}"#));
+            let from = ("x-forwarded-for", format!("198.51.100.{n}"));
+            let answer = world.send(forgot.insert_header(from)).await;
+            assert_eq!(answer.status, if n < 5 { 200 } else { 429 }, "{written}");
+        }
+    }
+    // Those that confirm the address are counted apart.
+    for n in 0..6 {
+        let again = post("/api/v1/auth/resend-verification", "");
+        let answer = world.send(again.insert_header(bearer(&token))).await;
+        assert_eq!(answer.status, if n < 5 { 200 } else { 429 });
+    }
+    let counts = world.limiter.0.lock().unwrap();
+    assert!(counts.keys().all(|(_, caller)| !caller.contains("user0")));
 }
 
 #[actix_web::test]
@@ -230,6 +270,10 @@ async fn refused_credentials_of_an_address_are_bounded_and_good_ones_pass() {
     let key =
         |key: &str| get("/api/v1/signals/latest").insert_header(("x-api-key", key.to_owned()));
     assert_eq!(push(&world).await.status, 422, "now it is known in this process");
+    let account =
+        r#"{"email": "ada@example.com", "password": "a quiet river at dawn", "full_name": "Ada"}"#;
+    let signed_up = world.post("/api/v1/auth/signup", account).await.json();
+    let refresh = format!(r#"{{"refresh_token": {}}}"#, signed_up["refresh_token"]);
     for n in 0..3 {
         assert_eq!(world.send(rubbish()).await.status, 401, "{n}");
     }
@@ -239,6 +283,8 @@ async fn refused_credentials_of_an_address_are_bounded_and_good_ones_pass() {
         key("unknown"),
         key(USER_KEY),
         post("/api/v1/auth/refresh", r#"{"refresh_token": "x"}"#),
+        // Whether it is good would have to be looked up.
+        post("/api/v1/auth/refresh", &refresh),
     ] {
         let answer = world.send(request).await;
         assert_problem(&answer, StatusCode::TOO_MANY_REQUESTS, "rate-limited");

@@ -1,5 +1,6 @@
 //! The whole stack, as the server runs it, over SQLite.
 
+mod audit;
 mod edge;
 mod fakes;
 mod harness;
@@ -7,6 +8,8 @@ mod limits;
 mod openapi;
 mod parameters;
 mod problems;
+mod roles;
 mod routes;
+mod second_factor;
 mod signals;
 mod two_questions;

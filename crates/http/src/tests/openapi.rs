@@ -9,8 +9,7 @@ use super::harness::world;
 use crate::{HttpSettings, endpoint::Access, routes};
 
 fn described() -> Value {
-    let document = crate::api_description(&HttpSettings::default());
-    serde_json::from_str(&document.to_json().unwrap()).unwrap()
+    crate::api_description(&HttpSettings::default()).unwrap()
 }
 
 #[test]
@@ -37,9 +36,9 @@ fn it_lists_exactly_the_table() {
             .map(|endpoint| {
                 let security = match endpoint.access {
                     Access::Public => words(&[]),
-                    Access::Optional => words(&["", "bearerAuth", "userApiKey"]),
+                    Access::Optional(_) => words(&["", "bearerAuth", "userApiKey"]),
                     Access::Bearer | Access::Admin => words(&["bearerAuth"]),
-                    Access::BearerOrKey => words(&["bearerAuth", "userApiKey"]),
+                    Access::BearerOrKey(_) => words(&["bearerAuth", "userApiKey"]),
                     Access::Producer => words(&["producerKey"]),
                 };
                 (endpoint.method.to_string(), endpoint.canonical_path(), security)
@@ -47,6 +46,88 @@ fn it_lists_exactly_the_table() {
             .collect();
     assert_eq!(listed, table);
     assert!(table.len() >= 29);
+}
+
+/// Every success names the request; those with a limit of their callers say what is left of it.
+#[test]
+fn headers_of_a_success_are_those_that_it_has() {
+    let document = described();
+    let names = |path: &str, method: &str, status: &str| -> Vec<String> {
+        let response = &document["paths"][path][method]["responses"][status];
+        let shared = response["$ref"].as_str().and_then(|at| document.pointer(&at[1..]));
+        let headers = &shared.unwrap_or(response)["headers"];
+        headers.as_object().unwrap().keys().cloned().collect()
+    };
+    let with_limit = |others: &[&str]| {
+        let limit = ["RateLimit", "RateLimit-Policy"];
+        let old = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
+        let always = ["X-Request-ID", "Access-Control-Allow-Origin"];
+        let all = limit.iter().chain(&old).chain(&always).chain(others);
+        all.map(|&name| name.to_owned()).collect::<BTreeSet<_>>()
+    };
+    let found =
+        |path, method, status| names(path, method, status).into_iter().collect::<BTreeSet<_>>();
+    let always = ["Access-Control-Allow-Origin", "X-Request-ID"];
+    assert_eq!(names("/health/liveness", "get", "200"), always);
+    let latest = found("/api/v1/signals/latest", "get", "200");
+    assert_eq!(latest, with_limit(&["ETag"]));
+    let export = found("/api/v1/signals/export", "get", "200");
+    assert_eq!(export, with_limit(&["Content-Disposition"]));
+    let subscribed = found("/api/v1/signals/subscribed", "get", "200");
+    assert_eq!(subscribed, with_limit(&["ETag", "Link"]));
+    // Problems carry what a limit says as well, and say what to do.
+    let refused = found("/api/v1/signals/subscribed", "get", "401");
+    assert_eq!(refused, with_limit(&["WWW-Authenticate"]));
+    let busy = found("/api/v1/signals/subscribed", "get", "429");
+    assert_eq!(busy, with_limit(&["Retry-After"]));
+}
+
+/// Whoever reads the description alone knows how long, how many and how large everything can be, and which
+/// operations refuse what they are given.
+#[test]
+fn everything_is_bounded_and_whatever_takes_input_says_how_it_is_refused() {
+    fn unbounded(at: &str, value: &Value, found: &mut Vec<String>) {
+        let is_of = |word: &str| match &value["type"] {
+            Value::String(kind) => kind == word,
+            Value::Array(kinds) => kinds.iter().any(|kind| kind == word),
+            _ => false,
+        };
+        let lacks = |names: &[&str]| names.iter().all(|name| value.get(name).is_none());
+        if (is_of("string") && lacks(&["maxLength", "enum", "const"]))
+            || (is_of("integer") && (lacks(&["maximum"]) || lacks(&["minimum"])))
+            || (is_of("array") && lacks(&["maxItems"]))
+        {
+            found.push(at.to_owned());
+        }
+        match value {
+            // A header that is longer than it should be is not used, and not refused.
+            Value::Object(members) if members.get("in").is_some_and(|it| it == "header") => {}
+            Value::Object(members) => {
+                members.iter().for_each(|(name, it)| unbounded(&format!("{at}/{name}"), it, found));
+            }
+            Value::Array(items) => items.iter().for_each(|it| unbounded(at, it, found)),
+            _ => {}
+        }
+    }
+    let document = described();
+    let mut found = Vec::new();
+    unbounded("", &document, &mut found);
+    assert_eq!(found, Vec::<String>::new());
+
+    let is_shared = |parameter: &Value| parameter.get("$ref").is_some();
+    let mut with_input = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            let parameters = operation["parameters"].as_array().unwrap();
+            let takes_query = parameters.iter().any(|it| !is_shared(it) && it["in"] == "query");
+            if takes_query || operation.get("requestBody").is_some() {
+                with_input += 1;
+                let responses = &operation["responses"];
+                assert!(responses["400"].is_object() && responses["422"].is_object(), "{path}");
+            }
+        }
+    }
+    assert!(with_input > 15, "{with_input}");
 }
 
 #[test]
@@ -86,6 +167,31 @@ fn every_reference_resolves_and_every_operation_is_documented() {
         for operation in item.as_object().unwrap().values() {
             assert!(operation["responses"]["500"].is_object());
         }
+    }
+}
+
+/// Two types of one name would be one in the description, and one of them wrong.
+#[test]
+fn no_two_types_have_one_name() {
+    let mut seen = std::collections::BTreeMap::new();
+    for route in routes::table(&HttpSettings::default()) {
+        let schemas = route.endpoint.doc.map_or_else(Vec::new, |doc| doc().schemas);
+        for (name, schema) in schemas {
+            let text = serde_json::to_string(&schema).unwrap();
+            let before = seen.insert(name.clone(), text.clone());
+            assert!(before.is_none_or(|before| before == text), "{name}");
+        }
+    }
+    assert!(seen.len() > 30);
+}
+
+#[test]
+fn every_heading_says_what_stands_under_it() {
+    let document = described();
+    let tags = document["tags"].as_array().unwrap();
+    assert!(tags.len() >= 6);
+    for tag in tags {
+        assert!(tag["description"].is_string(), "{tag}: give it a line in `tag_description`");
     }
 }
 
@@ -139,6 +245,6 @@ fn a_limit_of_one_route_is_told_from_its_row() {
     let table = routes::table(&HttpSettings::default()).into_iter();
     let exports = table.filter(|route| route.endpoint.name == "export_signals");
     let endpoints: Vec<_> = exports.map(|route| route.limited_by("refresh").endpoint).collect();
-    let document = crate::openapi::document(&endpoints).to_json().unwrap();
+    let document = crate::openapi::document(&endpoints).unwrap().to_string();
     assert!(document.contains("counted under the limit `refresh` besides"), "{document}");
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use actix_web::http::{Method, StatusCode};
-use alpine_domain::account::{Role, Tier};
+use alpine_domain::account::{Role, Scope, Tier};
 
 use super::harness::{PRODUCER_KEY, USER_KEY, assert_problem, bearer, get, request, world};
 use crate::{
@@ -29,7 +29,7 @@ async fn every_guarded_route_refuses_anonymous_on_every_path() {
     let world = world();
     let mut checked = 0;
     for Route { endpoint, .. } in table() {
-        if matches!(endpoint.access, Access::Public | Access::Optional) {
+        if matches!(endpoint.access, Access::Public | Access::Optional(_)) {
             continue;
         }
         for path in endpoint.paths() {
@@ -61,7 +61,7 @@ async fn credentials_of_another_kind_do_not_open_a_route() {
                 let answer = world.send(by_token).await;
                 assert_problem(&answer, StatusCode::UNAUTHORIZED, "unauthenticated");
             }
-            Access::BearerOrKey => {
+            Access::BearerOrKey(_) => {
                 let answer = world.send(with_key(PRODUCER_KEY)).await;
                 assert_problem(&answer, StatusCode::FORBIDDEN, "forbidden");
             }
@@ -69,9 +69,55 @@ async fn credentials_of_another_kind_do_not_open_a_route() {
                 let answer = world.send(with_key(USER_KEY)).await;
                 assert_problem(&answer, StatusCode::UNAUTHORIZED, "unauthenticated");
             }
-            Access::Public | Access::Optional | Access::Admin => {}
+            Access::Public | Access::Optional(_) | Access::Admin => {}
         }
     }
+}
+
+/// A key opens what its scope is for, and is told which one it lacks elsewhere; no scope changes anything of an
+/// account.
+#[actix_web::test]
+async fn a_key_opens_the_routes_of_its_scopes_and_no_others() {
+    let world = world();
+    let mut seen = HashSet::new();
+    for scope in Scope::ALL {
+        let key = world.key_with(*scope);
+        for Route { endpoint, .. } in table() {
+            let path = concrete(&endpoint.canonical_path());
+            let asked = request(&endpoint.method, &path).insert_header(("x-api-key", key.as_str()));
+            let answer = world.send(asked).await;
+            match endpoint.access.scope() {
+                Some(needed) if needed == *scope => {
+                    assert!(![401, 403].contains(&answer.status), "{path} with {scope}");
+                    assert_eq!(endpoint.method, Method::GET, "{path}: a key changes nothing");
+                    seen.insert(endpoint.name);
+                }
+                Some(needed) => {
+                    assert_problem(&answer, StatusCode::FORBIDDEN, "missing-scope");
+                    let detail = format!("the API key lacks the scope \"{needed}\"");
+                    assert_eq!(answer.json()["detail"], detail, "{path} with {scope}");
+                }
+                None if endpoint.access == Access::Bearer => {
+                    assert_eq!(answer.status, 401, "{path}");
+                }
+                None => {}
+            }
+        }
+    }
+    let of_keys = [
+        "equity_curve",
+        "export_signals",
+        "find_signal",
+        "latest_signals",
+        "live_signals",
+        "me",
+        "performance_stats",
+        "profile",
+        "signal_history",
+        "subscribed_signals",
+        "symbols",
+    ];
+    assert_eq!(seen, HashSet::from(of_keys));
 }
 
 #[actix_web::test]
@@ -142,6 +188,11 @@ async fn no_credential_is_believed_while_revocations_are_unknown() {
     let answer = world.get_as(&token, "/api/v1/auth/me").await;
     assert_problem(&answer, StatusCode::SERVICE_UNAVAILABLE, "unavailable");
     assert_eq!(answer.header("retry-after"), "1");
+    for key in [USER_KEY, PRODUCER_KEY] {
+        let asked = get("/api/v1/signals/latest").insert_header(("x-api-key", key));
+        let answer = world.send(asked).await;
+        assert_problem(&answer, StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    }
     assert_eq!(world.get("/api/v1/signals/latest").await.status, 200);
 }
 

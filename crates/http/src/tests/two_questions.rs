@@ -86,6 +86,19 @@ const ROWS: &[Row] = &[
     ("equity_curve", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
     ("equity_curve", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
 
+    ("admin_audit", "limit", &[("1", "sign_in"), ("2", "sign_in sign_in")]),
+    ("admin_audit", "cursor", &[("1736942400000000_1", "sign_in"), ("1_1", "")]),
+    ("admin_audit", "since", &[("2025-01-15T12:00:00Z", "many"), ("2025-01-15T12:00:01Z", "")]),
+    ("admin_audit", "until", &[("2025-01-15T12:00:00Z", "sign_in"), ("2025-01-15T11:59:00Z", "")]),
+    ("admin_audit", "action", &[("api_key_revoked", ""), ("producer_created", "producer_created")]),
+    ("admin_audit", "actor", &[("system", "many"), ("operator", "")]),
+    ("admin_audit", "subject", &[("producer:1", "producer_created"), ("producer:2", "")]),
+
+    ("security_events", "limit", &[("1", "api_key_created"), ("2", "api_key_created producer_created")]),
+    ("security_events", "cursor", &[("1736942400000000_1", ""), ("", "api_key_created producer_created api_key_created")]),
+    ("security_events", "since", &[("2025-01-15T12:00:00Z", "api_key_created producer_created api_key_created"), ("2025-01-15T12:00:01Z", "")]),
+    ("security_events", "until", &[("2025-01-15T12:00:00Z", ""), ("2025-01-15T12:00:01Z", "api_key_created producer_created api_key_created")]),
+
     ("docs_file", "{file:.*}", &[("index.html", "text/html"), ("swagger-ui.css", "text/css")]),
     ("problem_kind", "{kind}", &[("not-found", "not-found"), ("invalid", "invalid"), ("x", "404")]),
 ];
@@ -121,6 +134,12 @@ const CALLERS: &[CallerRow] = &[
     ("symbols", "", &[(Nobody, "AAPL 1 MSFT 1"), (Starter, "AAPL 1 MSFT 2"), (Pro, "AAPL 1 MSFT 3"), (Ada, "AAPL 1 MSFT 4")]),
     ("me", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("profile", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
+    ("list_sessions", "", &[(Nobody, "401"), (Ada, "here"), (Bob, "here elsewhere"), (Admin, "")]),
+    ("factor_status", "", &[(Nobody, "401"), (Ada, "off"), (Bob, "pending"), (Admin, "off")]),
+    ("admin_audit", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "many")]),
+    ("security_events", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "api_key_created producer_created api_key_created")]),
+    ("list_roles", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "user admin")]),
+    ("security_metrics", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "3")]),
     ("list_api_keys", "", &[(Nobody, "401"), (Pro, "403"), (Ada, ""), (Bob, "a script of Bob"), (Admin, "")]),
 ];
 
@@ -147,6 +166,12 @@ async fn scene() -> Scene {
     let key = post("/api/v1/users/api-keys", r#"{"name": "a script of Bob"}"#);
     let bob = scene.token(Bob).unwrap();
     assert_eq!(scene.world.send(key.insert_header(bearer(bob))).await.status, 201);
+    scene.world.open_another_session(bob).await;
+    let setup = post("/api/v1/2fa/setup", "{}").insert_header(bearer(bob));
+    assert_eq!(scene.world.send(setup).await.status, 200);
+    for who in [Ada, Bob] {
+        scene.world.open_session(scene.token(who).unwrap()).await;
+    }
     scene
 }
 
@@ -265,10 +290,30 @@ impl Scene {
             }
             "problem_kind" => text(&json["slug"]),
             "me" | "profile" => text(&json["email"]),
+            "list_sessions" => {
+                let sessions = json["items"].as_array().unwrap().iter();
+                let place = |here: bool| if here { "here" } else { "elsewhere" };
+                let places = sessions.map(|session| place(session["current"].as_bool().unwrap()));
+                places.collect::<Vec<_>>().join(" ")
+            }
             "list_api_keys" => {
                 json["items"].as_array().unwrap().iter().map(|key| text(&key["name"])).collect()
             }
+            "factor_status" => {
+                let state = if json["pending_until"].is_null() { "off" } else { "pending" };
+                state.to_owned()
+            }
             "find_signal" => name(json).to_string(),
+            "list_roles" => {
+                let roles = json["items"].as_array().unwrap().iter();
+                roles.map(|role| text(&role["role"])).collect::<Vec<_>>().join(" ")
+            }
+            "security_metrics" => json["successful_logins"].to_string(),
+            "admin_audit" | "security_events" => {
+                let lines = json["items"].as_array().unwrap();
+                let actions: Vec<_> = lines.iter().map(|line| text(&line["action"])).collect();
+                if actions.len() > 5 { "many".to_owned() } else { actions.join(" ") }
+            }
             _ => {
                 let list = json.get("items").or_else(|| json.get("signals")).unwrap_or(json);
                 list.as_array().unwrap().iter().map(name).collect()

@@ -91,10 +91,7 @@ impl Engine {
             }
             self.metrics.cache_misses.with_label_values(&["memory"]).inc();
             self.count("get", "miss");
-            return match self.start_or_join_load(&key, policy, load, Purpose::Answer) {
-                Role::Leader(_, result) | Role::Follower(result) => wait_for_result(result).await,
-                Role::Found(body) => Ok(body),
-            };
+            return self.load(&key, policy, load, now).await;
         };
         self.hits.inc();
         if entry.is_due_for_refresh(now) && entry.claim_refresh() {
@@ -107,6 +104,34 @@ impl Engine {
         } else {
             self.count("get", "stale");
             Ok(with_outcome(&entry.body, CacheOutcome::Stale))
+        }
+    }
+
+    /// The result of a load that answers who asked at `asked`.
+    async fn load(
+        self: &Arc<Self>,
+        key: &CacheKey,
+        policy: &CachePolicy,
+        load: Loader,
+        asked: Timestamp,
+    ) -> Result<Arc<CachedBody>> {
+        match self.start_or_join_load(key, policy, Arc::clone(&load), Purpose::Answer) {
+            Role::Follower(result) => {
+                let result = wait_for_result(result).await;
+                if asked < result.good_until {
+                    return result.answer();
+                }
+            }
+            Role::Leader(_, result) => return wait_for_result(result).await.answer(),
+            Role::Found(body) => return Ok(body),
+        }
+        // The load had begun before something came into sight, and this caller came after that. The next
+        // load begins after the caller came.
+        match self.start_or_join_load(key, policy, load, Purpose::Answer) {
+            Role::Leader(_, result) | Role::Follower(result) => {
+                wait_for_result(result).await.answer()
+            }
+            Role::Found(body) => Ok(body),
         }
     }
 

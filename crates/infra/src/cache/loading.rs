@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use alpine_domain::{
-    Error, Result,
+    Error, Result, Timestamp,
     ports::cache::{CacheKey, CacheOutcome, CachePolicy, Loaded, Loader},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -93,9 +93,9 @@ impl Engine {
                 SharedLookup::Found(entry) => {
                     let is_stale = entry.age(self.clock.now()) == Age::Stale;
                     let outcome = if is_stale { CacheOutcome::Stale } else { CacheOutcome::Hit };
-                    let body = with_outcome(&entry.body, outcome);
+                    let result = good_result(&entry, outcome);
                     self.store_if_current(&key, entry);
-                    let _ = leader.finish(Ok(body));
+                    let _ = leader.finish(result);
                     if is_stale {
                         drop(self.start_or_join_load(&key, &policy, load, Purpose::Refresh));
                     }
@@ -107,14 +107,16 @@ impl Engine {
                 }
             }
         }
+        // What is loaded is as old as the question.
+        let asked = self.clock.now();
         let (result, entry) = match self.ask_source(load).await {
-            Ok(loaded) => self.store_loaded(&key, &loaded, &policy, snapshot),
+            Ok(loaded) => self.store_loaded(&key, &loaded, &policy, snapshot, asked),
             Err(error) => {
                 if let Error::NotFound(_) = error {
                     self.drop_entry(&key, shared.as_ref()).await;
                 }
-                self.negative.insert(&key, &error, &policy, &snapshot, self.clock.now());
-                (self.stale_or_error(&key, error), None)
+                self.negative.insert(&key, &error, &policy, &snapshot, asked);
+                (self.stale_or_error(&key, error, asked), None)
             }
         };
         is_wanted |= leader.finish(result) > 1;
@@ -199,14 +201,14 @@ impl Engine {
         loaded: &Loaded,
         policy: &CachePolicy,
         snapshot: Snapshot,
+        asked: Timestamp,
     ) -> (LoadResult, Option<Arc<Entry>>) {
-        let now = self.clock.now();
-        let entry = Arc::new(Entry::new(loaded, policy, now, self.random_jitter(), snapshot));
-        let body = with_outcome(&entry.body, CacheOutcome::Miss);
-        let is_stored = entry.age(now) == Age::Fresh
+        let entry = Arc::new(Entry::new(loaded, policy, asked, self.random_jitter(), snapshot));
+        let result = good_result(&entry, CacheOutcome::Miss);
+        let is_stored = entry.age(self.clock.now()) == Age::Fresh
             && loaded.body.len() <= self.settings.max_body
             && self.store_if_current(key, Arc::clone(&entry));
-        (Ok(body), is_stored.then_some(entry))
+        (result, is_stored.then_some(entry))
     }
 
     /// Removes what the source says does not exist any more, from memory and from Redis.
@@ -221,12 +223,17 @@ impl Engine {
     }
 
     /// A failed load is answered with the old entry, within its grace; "not found" never is.
-    fn stale_or_error(&self, key: &CacheKey, error: Error) -> LoadResult {
+    fn stale_or_error(&self, key: &CacheKey, error: Error, asked: Timestamp) -> LoadResult {
+        let is_absent = matches!(error, Error::NotFound(_));
         match self.look_up(key, self.clock.now()) {
-            Some((entry, _)) if !matches!(error, Error::NotFound(_)) => {
-                Ok(with_outcome(&entry.body, CacheOutcome::Stale))
+            Some((entry, _)) if !is_absent => good_result(&entry, CacheOutcome::Stale),
+            _ => {
+                let known = is_absent.then(|| asked.later(self.settings.absent_ttl));
+                LoadResult {
+                    body: Err(Arc::new(error)),
+                    good_until: known.unwrap_or(Timestamp::MAX),
+                }
             }
-            _ => Err(Arc::new(error)),
         }
     }
 
@@ -239,4 +246,9 @@ impl Engine {
         }
         self.settings.jitter * f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
     }
+}
+
+/// The body of an entry for all who wait for it.
+fn good_result(entry: &Entry, outcome: CacheOutcome) -> LoadResult {
+    LoadResult { body: Ok(with_outcome(&entry.body, outcome)), good_until: entry.expires_at }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alpine_domain::{
-    Error, Result,
+    Error, Result, Timestamp,
     ports::cache::{CacheKey, CachedBody},
 };
 use tokio::sync::watch;
@@ -16,7 +16,12 @@ use super::generations::Snapshot;
 use crate::sync;
 
 /// The result of a load, shared by all callers that wait for it.
-pub(super) type LoadResult = Result<Arc<CachedBody>, Arc<Error>>;
+#[derive(Debug, Clone)]
+pub(super) struct LoadResult {
+    pub(super) body: Result<Arc<CachedBody>, Arc<Error>>,
+    /// It answers who asked before then.
+    pub(super) good_until: Timestamp,
+}
 
 /// Where a caller waits for the result.
 pub(super) type Waiting = watch::Receiver<Option<LoadResult>>;
@@ -64,6 +69,8 @@ impl SingleFlight {
         let mut loads = sync::lock(&self.0);
         if let Some(load) = loads.get(key)
             && may_join(&load.snapshot)
+            // One that has just ended, and is still listed, began before this caller came.
+            && load.result.borrow().is_none()
         {
             return Role::Follower(load.result.subscribe());
         }
@@ -91,7 +98,7 @@ impl Drop for Leader {
     fn drop(&mut self) {
         // A load without a result has panicked. Its followers must not wait for ever.
         if self.load.result.borrow().is_none() {
-            self.load.result.send_replace(Some(Err(Arc::new(no_result()))));
+            self.load.result.send_replace(Some(LoadResult::none()));
         }
         let mut loads = sync::lock(&self.loads.0);
         if loads.get(&self.key).is_some_and(|current| Arc::ptr_eq(current, &self.load)) {
@@ -100,21 +107,25 @@ impl Drop for Leader {
     }
 }
 
-/// Waits for the end of a load.
-pub(super) async fn wait_for_result(mut wait: Waiting) -> Result<Arc<CachedBody>> {
-    let result = match wait.wait_for(Option::is_some).await {
-        Ok(result) => result.clone(),
-        Err(_) => None,
-    };
-    match result {
-        Some(Ok(body)) => Ok(body),
-        Some(Err(error)) => Err(clone_error(error)),
-        None => Err(no_result()),
+impl LoadResult {
+    /// What a load without a result has ended with.
+    fn none() -> Self {
+        let error = Error::internal("the load ended without a result");
+        Self { body: Err(Arc::new(error)), good_until: Timestamp::MAX }
+    }
+
+    /// For one of the callers.
+    pub(super) fn answer(self) -> Result<Arc<CachedBody>> {
+        self.body.map_err(clone_error)
     }
 }
 
-fn no_result() -> Error {
-    Error::internal("the load ended without a result")
+/// Waits for the end of a load.
+pub(super) async fn wait_for_result(mut wait: Waiting) -> LoadResult {
+    match wait.wait_for(Option::is_some).await {
+        Ok(result) => result.clone().unwrap_or_else(LoadResult::none),
+        Err(_) => LoadResult::none(),
+    }
 }
 
 /// An error that several callers get. The original is its source, for operators.

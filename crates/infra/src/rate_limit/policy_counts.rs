@@ -120,6 +120,12 @@ impl LocalCounts {
     }
 }
 
+/// What one of so many instances admits of every limit when each counts for itself: at least one request a
+/// window.
+pub(super) fn instance_share(windows: &[Window], instances: NonZeroU32) -> Vec<Window> {
+    windows.iter().map(|w| Window { limit: (w.limit / instances).max(1), ..*w }).collect()
+}
+
 /// The limiter of one policy in this process, with the limits of the present request.
 #[derive(Clone, Copy)]
 pub(super) struct PolicyLimiter<'a> {
@@ -188,9 +194,8 @@ impl PolicyLimiter<'_> {
         Some(decided)
     }
 
-    /// The refusal that is known in this process. Counts nothing.
-    pub(super) fn known_refusal(self, caller: &str) -> Option<Decision> {
-        let windows = &self.policy.windows;
+    /// The refusal that is known in this process, against `windows` as in [`admit`](Self::admit). Counts nothing.
+    pub(super) fn known_refusal(self, windows: &[Window], caller: &str) -> Option<Decision> {
         self.with_caller(self.local_id(caller), |usage| {
             let now = usage.now;
             if !usage.has_room(windows) {

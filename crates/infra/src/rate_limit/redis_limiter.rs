@@ -16,7 +16,7 @@ use super::{
     caller_id::RedisCallerId,
     debit_script::{CallContext, DebitAnswer, DebitScript},
     pending_debit::PendingDebit,
-    policy_counts::{LocalCounts, PolicyLimiter, own_part, refusal},
+    policy_counts::{LocalCounts, PolicyLimiter, instance_share, own_part, refusal},
     policy_metrics::DecisionSource,
 };
 use crate::{
@@ -177,14 +177,6 @@ impl Shared {
         let name = format!("limit:{}:{{{}}}", policy.name, id.hex());
         self.redis.namespace().map(|namespace| namespace.key(&name))
     }
-
-    /// This instance's part of every limit.
-    fn fallback_share(&self, windows: &[Window]) -> Vec<Window> {
-        windows
-            .iter()
-            .map(|w| Window { length: w.length, limit: (w.limit / self.instances).max(1) })
-            .collect()
-    }
 }
 
 impl RedisRateLimiter {
@@ -225,7 +217,7 @@ impl RedisRateLimiter {
         }
         // Gives back what it took, so that the local decision adds to it.
         drop(debit);
-        let share = shared.fallback_share(&limiter.policy.windows);
+        let share = instance_share(&limiter.policy.windows, shared.instances);
         self.metrics.limit_fallbacks.inc();
         (limiter.admit(&share, caller, true), DecisionSource::Fallback)
     }
@@ -241,7 +233,7 @@ impl RateLimiter for RedisRateLimiter {
     }
 
     fn known_refusal(&self, policy: &RatePolicy, caller: &str) -> Option<Decision> {
-        self.shared.local.of(policy)?.known_refusal(caller)
+        self.shared.local.of(policy)?.known_refusal(&policy.windows, caller)
     }
 
     async fn admit(&self, policy: &RatePolicy, caller: &str) -> Decision {

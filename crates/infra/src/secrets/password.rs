@@ -227,14 +227,16 @@ impl PasswordHasher for Argon2Hasher {
     }
 }
 
-/// Whether a hash was made with less than today's settings.
+/// Whether a hash was made with other settings than today's. Stronger ones are outdated as well: checking them takes
+/// another time than checking nobody's password, which tells that there is such an account, and more memory than an
+/// operator has planned for.
 fn is_outdated(hash: &PasswordHash, today: &Params) -> bool {
     let Ok(then) = Params::try_from(hash) else {
         return true;
     };
     hash.algorithm != Algorithm::Argon2id.ident()
         || hash.version != Some(Version::V0x13.into())
-        || then.m_cost() < today.m_cost()
-        || then.t_cost() < today.t_cost()
-        || then.p_cost() < today.p_cost()
+        || then.m_cost() != today.m_cost()
+        || then.t_cost() != today.t_cost()
+        || then.p_cost() != today.p_cost()
 }

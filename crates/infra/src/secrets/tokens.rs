@@ -3,8 +3,9 @@
 //! Written on `hmac` and `sha2` directly. The `jsonwebtoken` crate brings RSA, elliptic curves and a
 //! second version of `hmac` with its providers, or wants a provider installed for the whole process;
 //! and the one attack surface of JWT is a header that the verifier obeys. Here none is obeyed: a
-//! token's header must be, to the byte, the only one that this service writes. So `alg: none`, other
-//! algorithms, a `kid` and a token of another `typ` are not refused one by one, they do not exist.
+//! token's header must be, to the byte, one of those that this service writes for the keys that it knows. So
+//! `alg: none`, other algorithms, a foreign `kid` and a token of another `typ` are not refused one by one,
+//! they do not exist.
 
 use std::{
     fmt,
@@ -58,6 +59,11 @@ impl SigningKey {
             return Err(refused(format!("only {} bytes long", secret.len())));
         }
         Hmac::new_from_slice(secret).map(Self).map_err(|e| refused(e.to_string()))
+    }
+
+    /// Tells this key from the others (`kid`, RFC 7515, section 4.1.4), and nothing of the secret.
+    fn id(&self) -> String {
+        hex::encode(&self.over("id of an access token's key").finalize().into_bytes()[..8])
     }
 
     fn over(&self, text: &str) -> Hmac<Sha256> {
@@ -142,19 +148,36 @@ impl Hasher for LastBytes {
     }
 }
 
+/// A key, and the header of tokens that name it: encoded, with its dot.
+struct NamedKey {
+    key: SigningKey,
+    header: String,
+}
+
+impl NamedKey {
+    fn of(key: SigningKey) -> Self {
+        let header = format!(r#"{{"alg":"HS256","typ":"at+jwt","kid":"{}"}}"#, key.id());
+        Self { key, header: BASE64_URL_SAFE_NO_PAD.encode(header) + "." }
+    }
+}
+
 /// Signs and verifies access tokens. Times in tokens are whole seconds: `issued_at` and
 /// `expires_at` come back rounded down.
 pub struct SignedTokens {
-    key: SigningKey,
+    signing: NamedKey,
+    /// Keys whose tokens are good although they do not sign.
+    accepted: Vec<NamedKey>,
     settings: TokenSettings,
-    /// The encoded header and its dot.
-    header: String,
+    /// The header of tokens that name no key.
+    unnamed: String,
     remembered: Option<Remembered>,
 }
 
 impl SignedTokens {
-    /// Tokens signed with `key`.
-    pub fn new(key: SigningKey, settings: TokenSettings) -> Self {
+    /// Tokens signed with `key`. Those of the keys in `accepted` are good as well, until they end.
+    ///
+    /// Tokens name their key only while there are several: a release that knows one key refuses them.
+    pub fn new(key: SigningKey, accepted: Vec<SigningKey>, settings: TokenSettings) -> Self {
         let remembered = (settings.verified_cache > 0).then(|| {
             Cache::with(
                 settings.verified_cache,
@@ -164,17 +187,35 @@ impl SignedTokens {
                 DefaultLifecycle::default(),
             )
         });
-        Self { key, settings, header: BASE64_URL_SAFE_NO_PAD.encode(HEADER) + ".", remembered }
+        Self {
+            signing: NamedKey::of(key),
+            accepted: accepted.into_iter().map(NamedKey::of).collect(),
+            settings,
+            unnamed: BASE64_URL_SAFE_NO_PAD.encode(HEADER) + ".",
+            remembered,
+        }
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &NamedKey> {
+        std::iter::once(&self.signing).chain(&self.accepted)
+    }
+
+    /// The header of a new token.
+    fn header(&self) -> &str {
+        if self.accepted.is_empty() { &self.unnamed } else { &self.signing.header }
+    }
+
+    /// The payload of a token with a good signature: by the key that it names, or by any if it names none.
+    fn signed_payload<'a>(&self, token: &'a str) -> Option<&'a str> {
+        if token.starts_with(&self.unnamed) {
+            return self.keys().find_map(|named| payload(token, &self.unnamed, &named.key));
+        }
+        self.keys().find_map(|named| payload(token, &named.header, &named.key))
     }
 
     /// Signature first, content after.
     fn read(&self, token: &str) -> Option<AccessClaims> {
-        let rest = token.strip_prefix(&self.header)?;
-        let (payload, signature) = rest.rsplit_once('.')?;
-        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
-        let signed = &token[..self.header.len() + payload.len()];
-        // In constant time, and of full length only.
-        self.key.over(signed).verify_slice(&signature).ok()?;
+        let payload = self.signed_payload(token)?;
         let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?;
         let payload: Payload<'_> = serde_json::from_slice(&payload).ok()?;
         let ours = payload.iss == self.settings.issuer && payload.aud == self.settings.audience;
@@ -188,6 +229,16 @@ impl SignedTokens {
             expires_at: Timestamp::from_seconds(payload.exp),
         })
     }
+}
+
+/// What stands between this header and a good signature by this key.
+fn payload<'a>(token: &'a str, header: &str, key: &SigningKey) -> Option<&'a str> {
+    let (payload, signature) = token.strip_prefix(header)?.rsplit_once('.')?;
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
+    let signed = &token[..header.len() + payload.len()];
+    // In constant time, and of full length only.
+    key.over(signed).verify_slice(&signature).ok()?;
+    Some(payload)
 }
 
 /// The last second of the year 9999: beyond it no text form exists.
@@ -206,9 +257,9 @@ impl AccessTokens for SignedTokens {
             exp: claims.expires_at.seconds(),
         };
         let payload = serde_json::to_vec(&payload).map_err(Error::internal)?;
-        let mut token = self.header.clone();
+        let mut token = self.header().to_owned();
         BASE64_URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = self.key.over(&token).finalize().into_bytes();
+        let signature = self.signing.key.over(&token).finalize().into_bytes();
         token.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)

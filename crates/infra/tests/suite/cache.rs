@@ -16,6 +16,7 @@ use alpine_domain::{
     time::ManualClock,
 };
 use alpine_infra::cache::{BodyCache, CacheSettings};
+use alpine_testing::Wait;
 use bytes::Bytes;
 use tokio::{sync::Notify, time::timeout};
 
@@ -83,6 +84,8 @@ contract!(
     a_load_racing_an_invalidation_is_not_kept,
     stale_is_served_within_grace_only,
     a_known_end_is_kept,
+    who_comes_after_a_known_end_joins_no_load_from_before,
+    what_is_loaded_is_as_old_as_the_question,
     errors_are_told_to_all_and_not_kept,
     a_hung_load_frees_its_key,
     a_panicking_load_frees_its_key,
@@ -254,13 +257,9 @@ async fn stale_is_served_within_grace_only(subject: Subject) {
     }
     // Serving a stale one refreshes it behind. The refresh that fails may still be under way, and
     // sharing it is right, so the working one is asked for until it was.
-    timeout(Duration::from_secs(5), async {
-        while get(&subject, "a", &load).await.1 != CacheOutcome::Hit {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await
-    .unwrap();
+    Wait::unpromised("a refresh behind the readers takes as long as it takes")
+        .until("it is fresh", async || get(&subject, "a", &load).await.1 == CacheOutcome::Hit)
+        .await;
     assert_eq!(get(&subject, "a", &load).await.0, "body 2");
     subject.clock.advance(Duration::from_secs(91));
     assert!(subject.cache.get_or_load(key("a"), &policy(), failing).await.is_err());
@@ -285,6 +284,47 @@ async fn a_known_end_is_kept(subject: Subject) {
     subject.clock.advance(Duration::from_secs(1));
     assert_eq!(get(&subject, "a", &load).await.1, CacheOutcome::Miss);
     assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+async fn who_comes_after_a_known_end_joins_no_load_from_before(subject: Subject) {
+    let (count, gate, started) = (Arc::default(), Arc::default(), Arc::<Notify>::default());
+    let plain = gated(&count, &gate, &started);
+    let load: Loader = Arc::new(move || {
+        let plain = plain();
+        let end = Some(Timestamp::from_seconds(1_010));
+        Box::pin(async move { plain.await.map(|loaded| Loaded { expires_at: end, ..loaded }) })
+    });
+    let get = || {
+        let (cache, load) = (Arc::clone(&subject.cache), Arc::clone(&load));
+        tokio::spawn(async move { cache.get_or_load(key("a"), &policy(), load).await.unwrap() })
+    };
+    let early = get();
+    started.notified().await;
+    let beside = get();
+    tokio::task::yield_now().await;
+    subject.clock.advance(Duration::from_secs(10));
+    let late = get();
+    tokio::task::yield_now().await;
+    gate.notify_one();
+    assert_eq!(early.await.unwrap().body, "body 1");
+    assert_eq!(beside.await.unwrap().body, "body 1");
+    gate.notify_one();
+    assert_eq!(late.await.unwrap().body, "body 2");
+}
+
+async fn what_is_loaded_is_as_old_as_the_question(subject: Subject) {
+    let (count, gate, started) = (Arc::default(), Arc::default(), Arc::<Notify>::default());
+    let load = gated(&count, &gate, &started);
+    let (cache, first) = (Arc::clone(&subject.cache), Arc::clone(&load));
+    let early =
+        tokio::spawn(async move { cache.get_or_load(key("a"), &policy(), first).await.unwrap() });
+    started.notified().await;
+    subject.clock.advance(Duration::from_secs(91));
+    gate.notify_one();
+    assert_eq!(early.await.unwrap().body, "body 1");
+    // The next body must be asked for: the first one has been too old since before it came.
+    gate.notify_one();
+    assert_eq!(get(&subject, "a", &load).await, ("body 2".into(), CacheOutcome::Miss));
 }
 
 async fn errors_are_told_to_all_and_not_kept(subject: Subject) {
@@ -389,13 +429,10 @@ async fn what_is_about_to_expire_is_refreshed_behind_its_readers(subject: Subjec
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(count.load(Ordering::SeqCst), 1, "less than four fifths of its TTL");
     subject.clock.advance(Duration::from_secs(2));
-    timeout(Duration::from_secs(5), async {
-        while get(&subject, "a", &load).await != ("body 2".into(), CacheOutcome::Hit) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await
-    .unwrap();
+    let is_new = async || get(&subject, "a", &load).await == ("body 2".into(), CacheOutcome::Hit);
+    Wait::unpromised("a refresh behind the readers takes as long as it takes")
+        .until("the new body is served", is_new)
+        .await;
     assert_eq!(count.load(Ordering::SeqCst), 2, "one refresh for all readers");
 }
 
@@ -451,19 +488,12 @@ async fn pair(on: On) -> Option<[Subject; 2]> {
 /// Asks until the other instance's entry has arrived in Redis, which happens behind its answer.
 async fn get_from_redis(subject: &Subject, name: &str, wanted: &str) {
     let missing: Loader = Arc::new(|| Box::pin(async { Err(Error::unavailable("x", "down")) }));
-    timeout(Duration::from_secs(5), async {
-        loop {
-            let got = subject.cache.get_or_load(key(name), &policy(), Arc::clone(&missing)).await;
-            if let Ok(got) = got {
-                assert_eq!(got.body, wanted.to_owned());
-                assert_eq!(got.outcome, CacheOutcome::Hit);
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await
-    .unwrap();
+    let ask =
+        async || subject.cache.get_or_load(key(name), &policy(), Arc::clone(&missing)).await.ok();
+    let got = Wait::unpromised("Redis is written behind the answer")
+        .until_some("the entry is in Redis", ask)
+        .await;
+    assert_eq!((&got.body[..], got.outcome), (wanted.as_bytes(), CacheOutcome::Hit));
 }
 
 #[tokio::test]
@@ -518,14 +548,14 @@ async fn garbage_in_redis_is_a_miss() {
     };
     get(&fresh(open(settings.clone()).await).await, "x", &load).await;
     let pattern = format!("{}:*:cache:*:body", settings.key_prefix);
-    let mut keys: Vec<String> = vec![];
-    for _ in 0..500 {
-        keys = redis::cmd("KEYS").arg(&pattern).query_async(&mut connection).await.unwrap();
-        if !keys.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let found = async || {
+        let keys: Vec<String> =
+            redis::cmd("KEYS").arg(&pattern).query_async(&mut connection).await.unwrap();
+        (!keys.is_empty()).then_some(keys)
+    };
+    let keys = Wait::unpromised("Redis is written behind the answer")
+        .until_some("the entry is in Redis", found)
+        .await;
     assert_eq!(keys.len(), 1);
     () = redis::cmd("SETRANGE")
         .arg(&keys[0])

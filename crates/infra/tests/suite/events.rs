@@ -16,6 +16,7 @@ use alpine_domain::{
     },
 };
 use alpine_infra::events::{Follower, FollowerSettings, RedisWakeBus};
+use alpine_testing::Wait;
 use async_trait::async_trait;
 use tokio::{
     sync::Notify,
@@ -199,14 +200,11 @@ fn follow(fake: &Arc<Fake>, settings: FollowerSettings) -> (Follower, Arc<Memory
     (follower, bus)
 }
 
+/// By the paused clock, so that nothing is waited for in vain.
 async fn until(what: impl Fn() -> bool) {
-    timeout(Duration::from_mins(1), async {
-        while !what() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .unwrap();
+    Wait::unpromised("the follower comes to it by its own clock; Δ has tests of its own")
+        .until("the follower has come so far", async || what())
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,6 +224,21 @@ async fn applies_every_row_once_and_in_order() {
     until(|| follower.state().position == Some(22)).await;
     assert_eq!(fake.applied(), [11, 12, 15, 16, 17, 20, 21, 22]);
     assert_eq!(fake.resets.load(Ordering::SeqCst), 1);
+    follower.stop().await;
+}
+
+/// One wake-up is enough for more rows than are read at once.
+#[tokio::test(start_paused = true)]
+async fn a_full_page_is_not_the_end() {
+    let fake = Arc::new(Fake::default());
+    fake.append([1]);
+    let poll_interval = Duration::from_hours(1);
+    let settings = FollowerSettings { page: 2, poll_interval, ..FollowerSettings::default() };
+    let (follower, bus) = follow(&fake, settings);
+    follower.ensure_fresh().await.unwrap();
+    fake.append(2..=6);
+    bus.wake();
+    until(|| follower.state().position == Some(6)).await;
     follower.stop().await;
 }
 
@@ -308,6 +321,25 @@ async fn a_database_that_is_away_ends_freshness_and_comes_back_by_itself() {
         assert_eq!(fake.applied(), [2]);
         follower.ensure_fresh().await.unwrap();
     }
+}
+
+/// The next read comes a tenth of a second after the one that was given up.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_hangs_is_given_up() {
+    let fake = Arc::new(Fake::default());
+    fake.append([1]);
+    let step_deadline = Duration::from_secs(20);
+    let settings = FollowerSettings { step_deadline, ..FollowerSettings::default() };
+    let (follower, bus) = follow(&fake, settings);
+    follower.ensure_fresh().await.unwrap();
+    let before = fake.reads.load(Ordering::SeqCst);
+    fake.hangs.store(true, Ordering::SeqCst);
+    bus.wake();
+    sleep(Duration::from_secs(19)).await;
+    assert_eq!(fake.reads.load(Ordering::SeqCst), before + 1);
+    bus.wake();
+    sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(fake.reads.load(Ordering::SeqCst), before + 2);
 }
 
 #[tokio::test(start_paused = true)]

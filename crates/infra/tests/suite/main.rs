@@ -12,6 +12,7 @@ mod blacklist;
 mod cache;
 mod events;
 mod invariants;
+mod mail;
 mod memory;
 mod rate_limit;
 mod redis_away;

@@ -26,7 +26,7 @@ use alpine_infra::{
     rate_limit::RedisRateLimiter,
     redis::{RedisHandle, RedisProbe},
 };
-use alpine_testing::Redis;
+use alpine_testing::{Redis, Wait};
 use prometheus::Registry;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -35,6 +35,10 @@ use crate::support::{ONE, OwnRedis, identified, open, shared_limits};
 const TAG: Tag = Tag::of("t");
 const PATIENCE: Duration = Duration::from_secs(20);
 const MIB: u64 = 1 << 20;
+
+fn behind_answers() -> Wait {
+    Wait::unpromised("Redis is written behind the answers")
+}
 
 /// One instance.
 struct Instance {
@@ -81,9 +85,13 @@ impl Instance {
 
     /// Asks for a body of `size` bytes that do not compress.
     async fn get(&self, name: &str, size: usize) {
+        self.get_for(Duration::from_mins(1), name, size).await;
+    }
+
+    /// The same, fresh for `ttl` and stale for as long again.
+    async fn get_for(&self, ttl: Duration, name: &str, size: usize) {
         let key = CacheKey { route: "r", scope: Scope::Public, parameters: name.to_owned() };
-        let minute = Duration::from_mins(1);
-        let policy = CachePolicy { ttl: minute, grace: minute, tags: vec![TAG] };
+        let policy = CachePolicy { ttl, grace: ttl, tags: vec![TAG] };
         let loads = Arc::clone(&self.loads);
         let load: Loader = Arc::new(move || {
             loads.fetch_add(1, Ordering::SeqCst);
@@ -112,21 +120,18 @@ impl Instance {
 
     /// Waits until health says so.
     async fn until_report(&self, condition: Condition, detail: Option<&str>) {
-        let told = timeout(PATIENCE, async {
-            loop {
-                let report = self.report().await;
-                let fits = match (&report.detail, detail) {
-                    (Some(is), Some(wanted)) => is.contains(wanted),
-                    (None, None) => true,
-                    _ => false,
-                };
-                if report.condition == condition && fits {
-                    return;
-                }
-                sleep(Duration::from_millis(10)).await;
-            }
-        });
-        assert!(told.await.is_ok(), "not told: {detail:?}; {:?}", self.report().await);
+        let told = async || {
+            let report = self.report().await;
+            let fits = match (&report.detail, detail) {
+                (Some(is), Some(wanted)) => is.contains(wanted),
+                (None, None) => true,
+                _ => false,
+            };
+            report.condition == condition && fits
+        };
+        Wait::unpromised("a Redis is full when it is, and has room when it has freed it")
+            .until(&format!("health says {condition:?}, {detail:?}"), told)
+            .await;
     }
 
     /// For a second health says that Redis is full, and every request is answered.
@@ -183,29 +188,25 @@ async fn bodies_stay_within_their_budget_and_popular_ones_are_shared_whatever_el
         all[n % 3].get(&format!("cursor {n}"), 2_000).await;
     }
     for instance in &all {
-        let refused = async {
-            while instance.bytes("asked_once") < 2_000.0 {
-                sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, refused).await.unwrap();
+        behind_answers()
+            .until("bodies are refused", async || instance.bytes("asked_once") >= 2_000.0)
+            .await;
         instance.cache.invalidate(&[TAG], 1);
     }
     let bodies = bytes_of_bodies(&server.0);
     assert!((3 * MIB / 8..3 * MIB / 4).contains(&bodies), "a quarter of the budget: {bodies}");
     // All have loaded it before: who loads it now writes it, and the others find it.
     all[0].get("popular", 2_000).await;
-    let written = async {
-        loop {
-            let before = all[1].loads();
-            all[1].get("popular", 2_000).await;
-            if all[1].loads() == before {
-                return;
-            }
+    let written = async || {
+        let before = all[1].loads();
+        all[1].get("popular", 2_000).await;
+        let is_written = all[1].loads() == before;
+        if !is_written {
             all[1].cache.restart(&[(TAG, 1)]);
         }
+        is_written
     };
-    timeout(PATIENCE, written).await.unwrap();
+    behind_answers().until("the popular body is in Redis", written).await;
     let before = all[2].loads();
     all[2].get("popular", 2_000).await;
     assert_eq!(all[2].loads(), before);
@@ -222,13 +223,26 @@ async fn bodies_stay_within_their_budget_and_popular_ones_are_shared_whatever_el
     assert!((3 * MIB / 2..3 * MIB).contains(&bodies), "the budget: {bodies}");
     assert!(all.iter().all(|instance| instance.bytes("full") > 0.0));
     all[0].get("large", 100_000).await;
-    timeout(PATIENCE, async {
-        while all[0].bytes("too_large") < 100_000.0 {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .unwrap();
+    behind_answers()
+        .until("the large body is refused", async || all[0].bytes("too_large") >= 100_000.0)
+        .await;
+}
+
+/// Whatever its policy: the event log keeps rows for longer, so that no body outlives the row that ended
+/// its generation.
+#[tokio::test]
+async fn a_body_stays_for_half_an_hour_at_most() {
+    let Some(server) = OwnRedis::start() else { return };
+    let instance = Instance::start(&server, 3 * MIB, ONE).await;
+    instance.get_for(Duration::from_hours(5), "long", 2_000).await;
+    let life = || -> Option<u64> {
+        let names = run(&server.0, "KEYS *:body");
+        let name = names.split_whitespace().next()?.to_owned();
+        run(&server.0, &format!("PTTL {name}")).trim().parse().ok()
+    };
+    behind_answers().until("the body is there", async || life().is_some()).await;
+    let half_an_hour = 30 * 60 * 1_000;
+    assert!(life().is_some_and(|millis| millis <= half_an_hour), "{:?}", life());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use alpine_domain::{
     Timestamp,
-    ports::rate_limit::{RateLimiter, RatePolicy, Window},
+    ports::rate_limit::{Decision, RateLimiter, RatePolicy, Window},
     time::ManualClock,
 };
 use alpine_infra::{
@@ -260,19 +260,33 @@ proptest! {
     }
 }
 
+/// How many callers were removed to make room.
+fn evicted(registry: &prometheus::Registry) -> f64 {
+    let families = registry.gather();
+    let family =
+        families.iter().find(|family| family.name() == "rate_limit_evicted_total").unwrap();
+    family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum()
+}
+
 #[tokio::test]
 async fn a_flood_of_callers_neither_grows_memory_nor_forgets_anybody() {
-    let (limiter, clock) = at_hand(1_600);
+    const STRANGERS: u32 = 50_000;
+    let registry = prometheus::Registry::new();
+    let metrics = alpine_infra::InfraMetrics::register(&registry).unwrap();
+    let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_700_000_003)));
+    let limiter = MemoryRateLimiter::new(1_600, Arc::<ManualClock>::clone(&clock), metrics);
     let policy = policy(&[(60_000, 20)]);
     for _ in 0..20 {
         assert!(limiter.admit(&policy, "hot").await.allowed);
     }
     let mut refused_strangers = 0;
-    for n in 0..50_000 {
+    for n in 0..STRANGERS {
         clock.advance(Duration::from_micros(200));
         refused_strangers += u32::from(!limiter.admit(&policy, &n.to_string()).await.allowed);
     }
-    // Ten seconds later the hot one was pushed out long ago, and is still refused.
+    // Whoever is neither held nor was removed does not exist, and the hot one was quiet longest.
+    assert!(evicted(&registry) >= f64::from(STRANGERS - 1_600), "{}", evicted(&registry));
+    // Ten seconds later it is refused all the same.
     assert!(!limiter.admit(&policy, "hot").await.allowed);
     // Its neighbours in the shared cell pay for that: one cell of four thousand.
     assert!(refused_strangers < 200, "{refused_strangers}");
@@ -280,20 +294,48 @@ async fn a_flood_of_callers_neither_grows_memory_nor_forgets_anybody() {
     assert!(limiter.admit(&policy, "hot").await.allowed);
 }
 
+/// The parts are 2 of 7 and, of a limit that three cannot share, 1.
 #[tokio::test]
-async fn a_clock_set_back_admits_nothing_extra() {
-    struct Back(std::sync::atomic::AtomicBool);
-    impl alpine_domain::Clock for Back {
-        fn now(&self) -> Timestamp {
-            let back = self.0.load(std::sync::atomic::Ordering::SeqCst);
-            Timestamp::from_seconds(if back { 1_000 } else { 10_000 })
+async fn one_of_several_instances_in_memory_admits_its_part() {
+    let (limiter, clock) = at_hand(1_600);
+    let limiter = limiter.one_of(3.try_into().unwrap());
+    for (limit, part) in [(7, 2), (2, 1)] {
+        let policy = policy(&[(60_000, limit)]);
+        for _ in 0..part {
+            assert_eq!(limiter.known_refusal(&policy, "a"), None, "of {limit}");
+            assert!(limiter.admit(&policy, "a").await.allowed, "of {limit}");
         }
+        let refused = limiter.admit(&policy, "a").await;
+        assert_eq!((refused.allowed, refused.limit, refused.remaining), (false, part, 0));
+        assert_eq!(limiter.known_refusal(&policy, "a"), Some(refused));
+        clock.advance(Duration::from_mins(2));
     }
-    let clock = Arc::new(Back(false.into()));
-    let limiter = MemoryRateLimiter::new(MAX_CALLERS, Arc::<Back>::clone(&clock), metrics());
+}
+
+/// What counts is the latest time that a caller was seen at: neither does its count end earlier, nor is
+/// it told to wait for as long as the clock went back.
+#[tokio::test]
+async fn a_clock_set_back_admits_nothing_extra_and_prolongs_no_refusal() {
+    let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(10_000)));
+    let limiter = MemoryRateLimiter::new(MAX_CALLERS, Arc::<ManualClock>::clone(&clock), metrics());
     let policy = policy(&[(60_000, 2)]);
-    assert!(limiter.admit(&policy, "a").await.allowed);
-    clock.0.store(true, std::sync::atomic::Ordering::SeqCst);
-    assert!(limiter.admit(&policy, "a").await.allowed);
-    assert!(!limiter.admit(&policy, "a").await.allowed);
+    // Both count until the window and the sub-bucket that is partly outside of it have passed.
+    let count = |remaining| Decision {
+        allowed: true,
+        limit: 2,
+        window: Duration::from_mins(1),
+        remaining,
+        reset_after: Duration::from_secs(65),
+        retry_after: None,
+    };
+    let refused =
+        Decision { allowed: false, retry_after: Some(Duration::from_secs(65)), ..count(0) };
+    assert_eq!(limiter.admit(&policy, "a").await, count(1));
+    clock.set_back(Duration::from_mins(150));
+    assert_eq!(limiter.admit(&policy, "a").await, count(0));
+    assert_eq!(limiter.admit(&policy, "a").await, refused);
+    clock.advance(Duration::from_mins(150) + Duration::from_secs(64));
+    assert!(!limiter.admit(&policy, "a").await.allowed, "the later one has not ended");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(limiter.admit(&policy, "a").await, count(1));
 }

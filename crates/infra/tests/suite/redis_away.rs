@@ -21,7 +21,8 @@ use alpine_infra::{
     rate_limit::RedisRateLimiter,
     redis::{RedisHandle, RedisProbe, RedisSettings},
 };
-use tokio::time::{Instant, sleep, timeout};
+use alpine_testing::Wait;
+use tokio::time::Instant;
 
 use crate::support::{ONE, OwnRedis, free_port, metrics, open, shared_limits};
 
@@ -91,13 +92,9 @@ async fn condition(parts: &Parts) -> Condition {
 }
 
 async fn until_away(parts: &Parts) {
-    timeout(Duration::from_secs(10), async {
-        while parts.redis.is_in_use() {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .unwrap();
+    Wait::unpromised("nobody uses Redis here, so the background finds out when it next looks")
+        .until("Redis is out of use", async || !parts.redis.is_in_use())
+        .await;
 }
 
 /// Uses everything while Redis is away. The first use may take a deadline each.

@@ -24,7 +24,14 @@ const HEADER: &str = r#"{"alg":"HS256","typ":"at+jwt"}"#;
 const PAYLOAD: &str = r#"{"iss":"alpine","aud":"alpine-api","sub":"00000000-0000-0000-0000-000000000007","sid":"00000000-0000-0000-0000-000000000001","jti":"t1","gen":3,"iat":1000,"exp":1900}"#;
 
 fn tokens() -> SignedTokens {
-    SignedTokens::new(SigningKey::new(SECRET).unwrap(), TokenSettings::default())
+    signing(SECRET, &[])
+}
+
+/// Tokens of one key, where those of others are good as well.
+fn signing(secret: &[u8], accepted: &[&[u8]]) -> SignedTokens {
+    let key = |secret: &[u8]| SigningKey::new(secret).unwrap();
+    let accepted = accepted.iter().map(|secret| key(secret)).collect();
+    SignedTokens::new(key(secret), accepted, TokenSettings::default())
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -67,7 +74,7 @@ fn what_was_issued_is_verified_until_it_ends() {
     // Issued in the future, by a clock that was set back since, or by another instance's.
     assert!(tokens.verify(&token, at(900)).is_ok());
     let never = TokenSettings { verified_cache: 0, ..TokenSettings::default() };
-    let forgetful = SignedTokens::new(SigningKey::new(SECRET).unwrap(), never);
+    let forgetful = SignedTokens::new(SigningKey::new(SECRET).unwrap(), Vec::new(), never);
     assert!(forgetful.verify(&token, at(1_500)).is_ok());
     assert!(!format!("{:?}", SigningKey::new(SECRET).unwrap()).contains("0123"));
 }
@@ -75,6 +82,45 @@ fn what_was_issued_is_verified_until_it_ends() {
 #[test]
 fn the_format_is_plain_jwt() {
     assert_eq!(tokens().issue(&claims()).unwrap(), signed(HEADER, PAYLOAD, SECRET));
+}
+
+/// A secret is changed in three steps, each on one instance after the other: the next one is accepted, it
+/// signs and the old one is accepted, the old one is gone.
+#[test]
+fn a_token_is_good_on_all_instances_while_the_secret_is_changed() {
+    let (old, new): (&[u8], &[u8]) = (SECRET, b"another secret of thirty-two byt");
+    let steps = [signing(old, &[]), signing(old, &[new]), signing(new, &[old]), signing(new, &[])];
+    let token = |step: usize| steps[step].issue(&claims()).unwrap();
+    let is_good = |on: usize, token: &str| match steps[on].verify(token, at(1_500)) {
+        Ok(found) => *found == claims(),
+        Err(_) => false,
+    };
+    for (one, other) in [(0, 1), (1, 2), (2, 3)] {
+        for step in [one, other] {
+            for on in [one, other] {
+                assert!(is_good(on, &token(step)), "of step {step} in step {on}");
+            }
+        }
+    }
+    // What the old one signed ends with it.
+    for step in [0, 1] {
+        assert!(!is_good(3, &token(step)), "of step {step}");
+    }
+    // Only where a release must know of several is the key named.
+    let named = |step: usize| {
+        let header = BASE64.decode(token(step).split('.').next().unwrap()).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+        header["kid"].as_str().map(str::to_owned)
+    };
+    assert_eq!([named(0), named(3)], [None, None]);
+    let (of_old, of_new) = (named(1).unwrap(), named(2).unwrap());
+    assert_ne!(of_old, of_new);
+    // The name decides: with the other key's signature it is worth nothing.
+    let header = |kid: &str| format!(r#"{{"alg":"HS256","typ":"at+jwt","kid":"{kid}"}}"#);
+    assert!(is_good(2, &signed(&header(&of_old), PAYLOAD, old)));
+    assert!(!is_good(2, &signed(&header(&of_old), PAYLOAD, new)));
+    assert!(!is_good(2, &signed(&header(&of_new), PAYLOAD, old)));
+    assert!(!is_good(2, &signed(&header("0000000000000000"), PAYLOAD, new)));
 }
 
 #[test]
@@ -183,6 +229,19 @@ async fn weaker_hashes_are_right_but_outdated() {
     assert_eq!(check("wrong horse").await.unwrap(), PasswordCheck::Wrong);
 }
 
+/// The original hashed with more memory and two lanes. Whoever has such a hash signs in, and gets one like all others.
+#[tokio::test]
+async fn hashes_of_the_original_are_right_but_outdated() {
+    let settings = HashSettings { memory_kib: 65_536, parallelism: 2, ..HashSettings::default() };
+    let original = Argon2Hasher::new(settings, metrics()).unwrap();
+    let old = original.hash("correct horse battery", HashPriority::Known).await.unwrap();
+    assert!(old.starts_with("$argon2id$v=19$m=65536,t=2,p=2$"), "{old}");
+    let today = hasher();
+    let check = |password| today.check(password, Some(&old), HashPriority::Known);
+    assert_eq!(check("correct horse battery").await.unwrap(), PasswordCheck::RightButOutdated);
+    assert_eq!(check("correct horse batterz").await.unwrap(), PasswordCheck::Wrong);
+}
+
 #[tokio::test]
 async fn an_unknown_account_takes_as_long_as_a_wrong_password() {
     let hasher = hasher();
@@ -268,7 +327,7 @@ fn storm() {
     let hasher = Arc::new(Argon2Hasher::new(settings, metrics()).unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async {
-        let checks = (0..120).map(|_| {
+        let checks = (0..30).map(|_| {
             let hasher = Arc::clone(&hasher);
             tokio::spawn(async move { hasher.check("x", None, HashPriority::Stranger).await })
         });
@@ -283,7 +342,7 @@ fn storm() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_strangers_does_not_shut_out_whoever_is_known() {
-    for at_once in [1, 2, 3] {
+    for at_once in [1, 3] {
         let settings = HashSettings { concurrent: at_once, queue: 8, ..HashSettings::default() };
         let hasher = Arc::new(Argon2Hasher::new(settings, metrics()).unwrap());
         let served = Arc::new(AtomicUsize::new(0));
@@ -304,7 +363,7 @@ async fn a_storm_of_strangers_does_not_shut_out_whoever_is_known() {
         while served.load(Ordering::SeqCst) < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        for _ in 0..10 {
+        for _ in 0..4 {
             let before = served.load(Ordering::SeqCst);
             let check = hasher.check("x", None, HashPriority::Known).await;
             assert_eq!(check.unwrap(), PasswordCheck::Wrong, "{at_once} at once");

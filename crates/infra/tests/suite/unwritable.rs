@@ -7,7 +7,7 @@ use std::time::Duration;
 use alpine_domain::ports::health::{Condition, Probe as _, Report};
 use alpine_infra::redis::{RedisHandle, RedisProbe, RedisSettings};
 use alpine_testing::{
-    FaultProxy, Memory, Redis, own_redis, own_redis_cluster, own_redis_sentinel, redis_prefix,
+    FaultProxy, Memory, Redis, Wait, own_redis, own_redis_cluster, own_redis_sentinel, redis_prefix,
 };
 use tokio::time::{Instant, sleep};
 
@@ -16,6 +16,13 @@ use crate::support::{identified, metrics};
 /// The probe comes round every 300 ms here. The rest is for a busy machine and for a cluster's
 /// reconnecting.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is wrong with a Redis is found out by the probe, which comes round every 300 ms here.
+fn found_out(since: Instant) -> Wait {
+    // The rest is for a busy machine, and for a cluster of which several nodes must be asked.
+    let limit = Duration::from_secs(5);
+    Wait::promised(limit, since, "\"out of use within seconds\": \"Circuit\" in ARCHITECTURE.md")
+}
 
 fn settings(url: &str) -> RedisSettings {
     let mut settings = RedisSettings::new(url).unwrap();
@@ -36,16 +43,13 @@ async fn report(handle: &RedisHandle) -> Report {
 
 /// Waits until Redis is out of use for good: not while a failure is being examined.
 async fn until_away(handle: &RedisHandle) -> Report {
-    let started = Instant::now();
-    loop {
+    let away = async || {
         let report = report(handle).await;
         let is_examined = report.detail.as_deref().is_some_and(|text| text.contains("examined"));
-        if !handle.is_in_use() && !is_examined && report.condition != Condition::Up {
-            return report;
-        }
-        assert!(started.elapsed() < PATIENCE, "a Redis that cannot be written is in use");
-        sleep(Duration::from_millis(10)).await;
-    }
+        let is_away = !handle.is_in_use() && !is_examined && report.condition != Condition::Up;
+        is_away.then_some(report)
+    };
+    found_out(Instant::now()).until_some("what cannot be written is out of use", away).await
 }
 
 /// Breaks `server`, sees Redis taken out of use with `cause` shown, mends it, sees it used again.
@@ -184,15 +188,11 @@ async fn invariant_18_one_that_never_could_be_written_is_never_used() {
 }
 
 async fn until_away_with(handle: &RedisHandle, cause: &str) -> Report {
-    let started = Instant::now();
-    loop {
+    let shown = async || {
         let report = report(handle).await;
-        if report.detail.as_deref().is_some_and(|text| text.contains(cause)) {
-            return report;
-        }
-        assert!(started.elapsed() < PATIENCE, "the cause is never shown: {report:?}");
-        sleep(Duration::from_millis(10)).await;
-    }
+        report.detail.as_deref().is_some_and(|text| text.contains(cause)).then_some(report)
+    };
+    found_out(Instant::now()).until_some("the cause is shown", shown).await
 }
 
 /// Both servers work and take writes, and the connection to the old one stays up.
@@ -204,12 +204,10 @@ async fn invariant_18_a_name_that_was_moved_is_followed() {
     let handle = open(&proxy.url(&old.url()).unwrap());
     assert!(handle.wait_until_in_use(PATIENCE).await);
     proxy.redirect(&new.url()).unwrap();
-    let started = Instant::now();
+    let redirected = Instant::now();
     // The probe writes to the server in use.
-    while new.command(&["DBSIZE"]).unwrap() == "0" {
-        assert!(started.elapsed() < PATIENCE, "the old server is still used");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let is_written = async || new.command(&["DBSIZE"]).unwrap() != "0";
+    found_out(redirected).until("the new server is used", is_written).await;
     assert!(handle.wait_until_in_use(PATIENCE).await);
     old.command(&["FLUSHALL"]).unwrap();
     sleep(Duration::from_secs(1)).await;

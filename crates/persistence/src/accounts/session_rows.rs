@@ -1,30 +1,55 @@
 //! Sessions and their refresh tokens, inside a unit of work.
 
 use alpine_domain::{
-    Result, Timestamp,
-    account::{Refreshed, Rotation, SessionId},
+    Error, Result, Timestamp,
+    account::{AddressDigest, NewSession, Refreshed, Rotation, SessionId, SessionSummary, UserId},
+    audit::{Action, Entry, Reason},
     event::Event,
 };
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
-    dsl::insert_into,
+    dsl::{insert_into, max},
+    prelude::Queryable,
 };
 
-use super::user_rows::user_row;
+use super::user_rows::{held_user, no_account, user_row, written};
 use crate::{
     AnyConnection, Failure,
     database::Unit,
-    rows::{SessionRow, stored},
+    rows::{SessionRow, instant, stored},
     schema::{refresh_tokens, sessions},
 };
 
-/// Ends a session unless it ended before, and tells everybody.
+/// Records a sign-in, unless the account changed since its generation was read.
+pub(crate) fn open(unit: &mut Unit<'_>, session: &NewSession) -> Result<(), Failure> {
+    let id = session.id.to_string();
+    let user = held_user(unit.conn, &session.user.to_string())?;
+    let user = written(unit.conn, &user.ok_or_else(no_account)?)?;
+    if !user.is_active || user.generation != session.generation {
+        return Err(Error::Unauthenticated("the account changed; sign in again").into());
+    }
+    insert_into(sessions::table)
+        .values((
+            sessions::id.eq(&id),
+            sessions::user_id.eq(session.user.to_string()),
+            sessions::address_digest.eq(session.address.as_ref().map(AddressDigest::as_str)),
+            sessions::created_at.eq(session.created_at.micros()),
+            sessions::expires_at.eq(session.expires_at.micros()),
+            sessions::generation.eq(session.generation),
+        ))
+        .execute(unit.conn)?;
+    let entry = Entry::new(session.created_at, Action::SignIn);
+    unit.audit(entry.on(session.user).by(session.user).with(format!("session {id}")));
+    insert_refresh(unit.conn, &session.refresh_hash, &id, session.created_at)
+}
+
+/// Ends a session unless it ended before, and tells everybody; says whether it did.
 pub(super) fn revoke(
     unit: &mut Unit<'_>,
     session: SessionId,
     now: Timestamp,
     denied_until: Timestamp,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let live = sessions::table
         .filter(sessions::id.eq(session.to_string()))
         .filter(sessions::revoked_at.is_null());
@@ -40,10 +65,89 @@ pub(super) fn revoke(
     } else {
         unit.confirm(event);
     }
-    Ok(())
+    Ok(ended > 0)
 }
 
-pub(super) fn insert_refresh(
+/// Ends a live session of this user.
+pub(super) fn revoke_own(
+    unit: &mut Unit<'_>,
+    user: UserId,
+    session: SessionId,
+    now: Timestamp,
+    denied_until: Timestamp,
+) -> Result<(), Failure> {
+    let live = sessions::table
+        .filter(sessions::id.eq(session.to_string()))
+        .filter(sessions::user_id.eq(user.to_string()))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now.micros()));
+    let row: Option<SessionRow> = live.first(unit.conn).optional()?;
+    let owner = user_row(unit.conn, user)?;
+    match row.zip(owner) {
+        Some((row, (owner, everybody))) if owner.holds(&row, everybody) => {
+            if revoke(unit, session, now, denied_until)? {
+                unit.audit(Entry::new(now, Action::SignOut).on(session));
+            }
+            Ok(())
+        }
+        _ => Err(Error::NotFound("session").into()),
+    }
+}
+
+/// What a list of sessions shows of a row.
+#[derive(Queryable)]
+pub(super) struct ListedRow {
+    pub(super) id: String,
+    address_digest: Option<String>,
+    created_at: i64,
+    last_used_at: Option<i64>,
+}
+
+impl ListedRow {
+    pub(super) fn summary(self) -> Result<SessionSummary> {
+        let created_at = instant("sessions.created_at", self.created_at)?;
+        let last_used_at = self.last_used_at.map(|at| instant("refresh_tokens.created_at", at));
+        Ok(SessionSummary {
+            id: stored("sessions.id", &self.id)?,
+            address: self.address_digest.map(AddressDigest::from_stored),
+            created_at,
+            last_used_at: last_used_at.transpose()?.unwrap_or(created_at),
+        })
+    }
+}
+
+/// The live sessions of a user, those that expire last first, at most `limit`.
+pub(super) fn list(
+    conn: &mut AnyConnection,
+    user: UserId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<ListedRow>, Failure> {
+    let Some((owner, everybody)) = user_row(conn, user)? else { return Ok(Vec::new()) };
+    let mut rows: Vec<ListedRow> = Vec::new();
+    // Each read by the index: what has ended is not touched.
+    for generation in owner.live_generations(everybody) {
+        let last_used_at = refresh_tokens::table
+            .filter(refresh_tokens::session_id.eq(sessions::id))
+            .select(max(refresh_tokens::created_at))
+            .single_value();
+        let more: Vec<ListedRow> = sessions::table
+            .filter(sessions::user_id.eq(user.to_string()))
+            .filter(sessions::generation.eq(generation))
+            .filter(sessions::revoked_at.is_null())
+            .filter(sessions::expires_at.gt(now.micros()))
+            .order((sessions::expires_at.desc(), sessions::id.desc()))
+            .limit(limit.into())
+            .select((sessions::id, sessions::address_digest, sessions::created_at, last_used_at))
+            .load(conn)?;
+        rows.extend(more);
+    }
+    rows.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(rows)
+}
+
+fn insert_refresh(
     conn: &mut AnyConnection,
     hash: &str,
     session: &str,
@@ -103,6 +207,8 @@ pub(super) fn rotate(unit: &mut Unit<'_>, rotation: &Rotation) -> Result<Refresh
     };
     if used == 0 && sealed_next.is_none() {
         revoke(unit, session.session()?, now, denied_until)?;
+        let entry = Entry::new(now, Action::RefreshReplayed).denied(Reason::Replayed);
+        unit.audit(entry.on(session.session()?));
         return Ok(Refreshed::Replayed { session: session.session()? });
     }
     let account = user.account(everybody)?;

@@ -1,6 +1,9 @@
 //! Rows of users, and how often everybody was signed out: the two parts of an account's generation.
 
-use alpine_domain::account::{Account, UserId};
+use alpine_domain::{
+    Error,
+    account::{Account, UserId},
+};
 use diesel::{
     ExpressionMethods as _, JoinOnDsl as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
 };
@@ -11,8 +14,12 @@ use crate::{
     schema::{database_identity, users},
 };
 
+pub(crate) fn no_account() -> Failure {
+    Error::NotFound("account").into()
+}
+
 /// The account's row, and how often everybody was signed out, as of one instant.
-pub(super) fn user_row(
+pub(crate) fn user_row(
     conn: &mut AnyConnection,
     id: UserId,
 ) -> Result<Option<(UserRow, i64)>, Failure> {
@@ -25,7 +32,7 @@ pub(super) fn user_row(
 }
 
 /// The account of a row that this transaction wrote.
-pub(super) fn written(conn: &mut AnyConnection, row: &UserRow) -> Result<Account, Failure> {
+pub(crate) fn written(conn: &mut AnyConnection, row: &UserRow) -> Result<Account, Failure> {
     Ok(row.account(everybody(conn)?)?)
 }
 

@@ -164,6 +164,8 @@ fn with_defaults(url: PostgresUrl, settings: &DatabaseSettings) -> PostgresUrl {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{super::postgres_url::shown_url, *};
 
     fn parse(url: &str) -> Result<Target> {
@@ -205,6 +207,18 @@ mod tests {
         let begin = "postgresql://u:a%3Fb@h1:1,h2:2/db?connect_timeout=3&application_name=mine&keepalives=1";
         assert!(target.any.starts_with(begin), "{}", target.any);
         assert_eq!(target.any.matches("connect_timeout").count(), 1);
+        let own = DatabaseSettings {
+            connect_timeout: Duration::from_secs(7),
+            network_timeout: Duration::from_millis(1_500),
+            ..DatabaseSettings::new("postgres://h/db")
+        };
+        let Ok(Target::Postgres(changed)) = Target::parse(&own) else {
+            panic!("not a PostgreSQL URL");
+        };
+        for parameter in ["connect_timeout=7&", "tcp_user_timeout=1500&"] {
+            assert!(changed.any.contains(parameter), "{parameter} in {}", changed.any);
+            assert!(!target.any.contains(parameter), "{parameter} in {}", target.any);
+        }
         assert!(target.any.contains("&options=-c%20statement_timeout%3D30000%20-c%20idle"));
         let writable = format!("{}&target_session_attrs=read-write", target.any);
         assert_eq!(target.writable, Some(writable));

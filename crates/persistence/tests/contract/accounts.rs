@@ -5,7 +5,7 @@ use alpine_domain::{
     account::{
         AccountState, AddressDigest, AddressProof, ApiKey, ApiKeyId, EmailChange, NewApiKey,
         NewSession, ProfileChange, Promotion, Refreshed, Repeat, RevokedSession, Role, Rotation,
-        Secret, SessionId, Tier, UserId,
+        Scopes, Secret, SessionId, SignOut, Tier, UserId,
     },
     error::ConflictKind,
     event::Event,
@@ -187,8 +187,8 @@ async fn ending_all_sessions_raises_the_generation(bed: Bed) {
     bed.session(ada.id, "a1").await;
     bed.session(ada.id, "a2").await;
     bed.session(bob.id, "b1").await;
-    assert_eq!(bed.accounts.revoke_all(ada.id, at(1)).await.unwrap(), 1);
-    assert_eq!(bed.accounts.revoke_all(ada.id, at(2)).await.unwrap(), 2);
+    assert_eq!(bed.accounts.revoke_all(ada.id, SignOut::Sessions, at(1)).await.unwrap(), 1);
+    assert_eq!(bed.accounts.revoke_all(ada.id, SignOut::Sessions, at(2)).await.unwrap(), 2);
     let state = bed.accounts.state(ada.id).await.unwrap().unwrap();
     assert_eq!(state.generation, 2);
     for token in ["a1", "a2"] {
@@ -198,7 +198,10 @@ async fn ending_all_sessions_raises_the_generation(bed: Bed) {
     let answer = bed.rotate("b1", "b2", at(3), at(100)).await;
     assert!(matches!(answer, Refreshed::Rotated { .. }));
     let nobody = UserId::generate(at(0), random());
-    assert!(matches!(bed.accounts.revoke_all(nobody, at(1)).await, Err(Error::NotFound(_))));
+    assert!(matches!(
+        bed.accounts.revoke_all(nobody, SignOut::Sessions, at(1)).await,
+        Err(Error::NotFound(_))
+    ));
 }
 
 async fn revoking_everybodys_sessions_raises_every_generation(bed: Bed) {
@@ -206,7 +209,7 @@ async fn revoking_everybodys_sessions_raises_every_generation(bed: Bed) {
     let bob = bed.user("bob@example.com").await;
     bed.session(ada.id, "a1").await;
     bed.session(bob.id, "b1").await;
-    bed.accounts.revoke_all(ada.id, at(1)).await.unwrap();
+    bed.accounts.revoke_all(ada.id, SignOut::Sessions, at(1)).await.unwrap();
     let head = bed.events.head().await.unwrap();
     bed.accounts.revoke_everybody(at(2)).await.unwrap();
     for (user, generation) in [(ada.id, 2), (bob.id, 1)] {
@@ -246,7 +249,7 @@ async fn sessions_of_a_release_without_generations_last_until_the_next_sign_out(
     assert!(is_good("a1").await);
     assert!(is_good("a1 next").await, "it has the account's generation now");
     assert!(is_good("b1").await);
-    bed.accounts.revoke_all(ada.id, at(4)).await.unwrap();
+    bed.accounts.revoke_all(ada.id, SignOut::Sessions, at(4)).await.unwrap();
     for token in ["a1 next next", "a2"] {
         assert!(!is_good(token).await, "{token}");
     }
@@ -278,7 +281,7 @@ async fn an_account_knows_the_addresses_that_signed_in_to_it(bed: Bed) {
 
     // Sessions end, the memory of them does not; and it follows the account to another address.
     bed.accounts.revoke_session(session, at(1), at(100)).await.unwrap();
-    bed.accounts.revoke_all(ada.id, at(1)).await.unwrap();
+    bed.accounts.revoke_all(ada.id, SignOut::Sessions, at(1)).await.unwrap();
     let change = ProfileChange { full_name: None, email: Some(to("ada@example.org")) };
     bed.accounts.update_profile(ada.id, change, at(2)).await.unwrap();
     assert!(knows("ada@example.org", &home).await);
@@ -384,7 +387,7 @@ fn key_of(owner: UserId, hash: &str, generation: i64) -> NewApiKey {
         owner,
         name: "bot".parse().unwrap(),
         prefix: "alp_1234".to_owned(),
-        scopes: vec!["signals:read".to_owned()],
+        scopes: Scopes::UNNAMED,
         created_at: at(0),
         expires_at: None,
     };
@@ -424,8 +427,9 @@ async fn a_promotion_leaves_nothing_to_who_held_the_account_before(bed: Bed) {
     let hers = key_of(eve.id, "the operator's", 1);
     bed.api_keys.create(hers.clone(), 5).await.unwrap();
     assert_eq!(bed.api_keys.list(eve.id, at(3)).await.unwrap(), [hers.key]);
-    let (due, from) = (at(6), Positions::default());
-    let due = Due { sessions: at(0), api_keys: due, now: due, from };
+    let (due, first, from) = (at(6), at(0), Positions::default());
+    let due =
+        Due { sessions: first, api_keys: due, failed_jobs: first, audit: first, now: due, from };
     let (deleted, _) = bed.retention.delete_chunk(due).await.unwrap();
     assert_eq!(deleted.api_keys, 2, "one is revoked and one has expired");
     assert!(!bed.accounts.has_signed_in_from(&email, &home()).await.unwrap());

@@ -4,7 +4,7 @@ use std::{sync::mpsc, time::Duration};
 
 use alpine_domain::{
     Error, Timestamp,
-    account::{ApiKey, ApiKeyId, NewApiKey, UserId},
+    account::{ApiKey, ApiKeyId, NewApiKey, Scopes, SignOut, UserId},
     error::ConflictKind,
 };
 
@@ -16,7 +16,8 @@ use crate::support::{Bed, DatabaseBed, at, dawdle, on_every, random};
 on_every!(
     keys_read_back_until_they_end,
     the_limit_holds_under_concurrent_creation,
-    a_key_is_revoked_by_its_owner_only;
+    a_key_is_revoked_by_its_owner_only,
+    signing_out_everywhere_ends_keys_where_that_is_asked_for;
     databases:
     who_is_signed_out_with_everybody_makes_no_key_meanwhile,
 );
@@ -28,7 +29,7 @@ fn new_key(owner: UserId, hash: &str, seconds: i64, expires_at: Option<Timestamp
             owner,
             name: "bot".parse().unwrap(),
             prefix: "alp_1234".to_owned(),
-            scopes: vec!["signals:read".to_owned(), "signals:export".to_owned()],
+            scopes: Scopes::from_stored("stream account"),
             created_at: at(seconds),
             expires_at,
         },
@@ -88,6 +89,28 @@ async fn a_key_is_revoked_by_its_owner_only(bed: Bed) {
     assert_eq!(bed.api_keys.by_hash("h", at(2)).await.unwrap(), None);
     // A revoked key makes room.
     bed.api_keys.create(new_key(ada.id, "h2", 3, None), 1).await.unwrap();
+}
+
+async fn signing_out_everywhere_ends_keys_where_that_is_asked_for(bed: Bed) {
+    let ada = bed.user("ada@example.com").await;
+    let bob = bed.user("bob@example.com").await;
+    for (owner, hash) in [(ada.id, "a1"), (ada.id, "a2"), (bob.id, "b1")] {
+        bed.api_keys.create(new_key(owner, hash, 0, None), 2).await.unwrap();
+    }
+    let good = async |now| {
+        let found = ["a1", "a2", "b1"].map(|hash| bed.api_keys.by_hash(hash, now));
+        let [a1, a2, b1] = found;
+        [a1.await, a2.await, b1.await].map(|key| key.unwrap().is_some())
+    };
+    let before = bed.kinds().await.len();
+    bed.accounts.revoke_all(ada.id, SignOut::Sessions, at(1)).await.unwrap();
+    assert_eq!(good(at(1)).await, [true; 3]);
+    assert_eq!(bed.kinds().await[before..], ["account_changed"]);
+    bed.accounts.revoke_all(ada.id, SignOut::SessionsAndKeys, at(2)).await.unwrap();
+    assert_eq!(good(at(2)).await, [false, false, true]);
+    assert_eq!(bed.kinds().await[before + 1..], ["account_changed", "api_keys_changed"]);
+    assert_eq!(bed.api_keys.list(ada.id, at(2)).await.unwrap(), []);
+    assert_eq!(bed.api_keys.list(bob.id, at(2)).await.unwrap().len(), 1);
 }
 
 /// The key's transaction comes while the other is under way, and must not go by what was before it.

@@ -2,6 +2,8 @@
 //! rows add nothing to it.
 
 mod accounts;
+mod audit;
+mod jobs;
 
 use alpine_domain::{
     ports::events::EventLog,

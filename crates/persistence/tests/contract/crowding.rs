@@ -14,6 +14,7 @@ use alpine_domain::{
     signal::{SignalQuery, SignalReader as _, SignalState, SignalStatus},
 };
 use alpine_persistence::{AnyConnection, Signals};
+use alpine_testing::Wait;
 use diesel::{
     QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_types::BigInt,
 };
@@ -112,20 +113,18 @@ async fn abandoned_statements_are_cancelled() {
             })
         })
         .collect();
-    let started = Instant::now();
-    while sleeping(&bed).await < 11 {
-        assert!(started.elapsed() < Duration::from_secs(2), "they do not start");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    Wait::unpromised("connections open as fast as the machine lets them")
+        .until("all statements run", async || sleeping(&bed).await == 11)
+        .await;
     for caller in &callers {
         caller.abort();
     }
     let aborted = Instant::now();
-    while sleeping(&bed).await > 1 {
-        // They would sleep for 100 s; the bound is a busy machine's.
-        assert!(aborted.elapsed() < Duration::from_secs(5), "{} run on", sleeping(&bed).await);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let promise = "\"Costly reads end when nobody waits\", ARCHITECTURE.md; the bound is for a busy \
+                   machine, they would sleep for 100 s";
+    Wait::promised(Duration::from_secs(2), aborted, promise)
+        .until("what nobody waits for has ended", async || sleeping(&bed).await == 1)
+        .await;
     patient.await.unwrap().unwrap();
     // No connection is left with a cancellation still under way to it.
     for _ in 0..50 {

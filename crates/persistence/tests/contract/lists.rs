@@ -151,6 +151,10 @@ async fn the_next_change_is_foreseen(bed: Bed) {
     assert_eq!(next(0, Some(90.0)).await, Some(at(25)));
     assert_eq!(next(25, Some(90.0)).await, Some(at(30)));
     assert_eq!(next(30, None).await, None);
+    for (closed, seconds) in [(&news[1], 40), (&news[2], 50)] {
+        bed.signals.record_outcome(outcome(closed, "110", seconds)).await.unwrap();
+    }
+    assert_eq!(next(30, None).await, Some(at(40)), "the first of two ends");
 }
 
 /// Year 0 in UTC, as a release without bounds stored it.

@@ -8,7 +8,9 @@
 )]
 
 mod accounts;
+mod admins;
 mod api_keys;
+mod audit;
 mod clock;
 mod closing;
 mod cost;
@@ -19,12 +21,16 @@ mod failover;
 mod files;
 mod identity;
 mod ingest;
+mod jobs;
 mod late_outcomes;
 mod lists;
+mod mail_tokens;
 mod migrations;
 mod pool;
 mod producers;
 mod retention;
 mod roles;
+mod second_factors;
+mod sessions;
 mod statistics;
 mod support;

@@ -26,6 +26,8 @@ async fn the_rows_of_each_table_are_counted(bed: DatabaseBed) {
         .filter(|(_, rows)| *rows > 0)
         .collect();
     let expected = [
+        ("audit_counts", 3),
+        ("audit_log", 4),
         ("database_identity", 1),
         ("events", 4),
         ("producers", 1),
@@ -36,7 +38,7 @@ async fn the_rows_of_each_table_are_counted(bed: DatabaseBed) {
         ("users", 1),
     ];
     assert_eq!(counted, expected);
-    for empty in ["api_keys", "late_outcomes", "notifications", "outcomes"] {
+    for empty in ["api_keys", "jobs", "late_outcomes", "mail_tokens", "notifications", "outcomes"] {
         assert_eq!(rows.get(empty), Some(&0), "{empty}");
     }
 }

@@ -1,10 +1,16 @@
 //! The pool: bounded waits, recovery after a loss, metrics.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use alpine_domain::{
     Error,
-    account::AccountStore as _,
+    account::{AccountStore as _, SignOut},
     ports::health::{Condition, Probe as _},
 };
 use alpine_persistence::{Accounts, AnyConnection, Database, DatabaseProbe};
@@ -205,6 +211,30 @@ async fn terminated_backends_are_replaced_without_an_error() {
     }
 }
 
+/// Work that has begun on a lost connection runs twice, so one that may be lost is tried before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_tried_after_it_was_idle() {
+    let Some(bed) = DatabaseBed::postgres() else { return };
+    for (check_after_idle, expected) in [(Duration::ZERO, 1), (Duration::from_hours(1), 2)] {
+        let database = bed.another(|settings| settings.check_after_idle = check_after_idle);
+        let runs = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&runs);
+        let work = move |conn: &mut AnyConnection| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let AnyConnection::Postgres(conn) = conn else {
+                panic!("not PostgreSQL");
+            };
+            conn.batch_execute("SELECT 1")?;
+            Ok(())
+        };
+        database.read("test", work.clone()).await.unwrap();
+        assert_eq!(runs.swap(0, Ordering::SeqCst), 1);
+        terminate_all(&bed);
+        database.read("test", work).await.unwrap();
+        assert_eq!(runs.load(Ordering::SeqCst), expected, "{check_after_idle:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_was_cut_is_reported_and_not_repeated() {
     let Some(bed) = DatabaseBed::postgres() else { return };
@@ -231,7 +261,7 @@ async fn read_only_servers_answer_reads_and_refuse_writes_as_unavailable() {
     });
     let accounts = Accounts::new(read_only);
     assert!(accounts.account(user.id).await.unwrap().is_some());
-    let refused = accounts.revoke_all(user.id, crate::support::at(0)).await;
+    let refused = accounts.revoke_all(user.id, SignOut::Sessions, crate::support::at(0)).await;
     assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
 }
 

@@ -15,6 +15,7 @@ use crate::support::{Bed, DatabaseBed, at, on_every};
 on_every!(
     producers_are_made_once_and_found_by_key,
     a_configured_key_takes_effect_once,
+    one_simulated_producer_is_told_of,
     a_key_belongs_to_one_producer;
     databases:
     many_instances_ensure_the_same_producers,
@@ -36,6 +37,17 @@ async fn producers_are_made_once_and_found_by_key(bed: Bed) {
     assert_eq!(bed.kinds().await, ["producers_changed"; 3]);
 }
 
+async fn one_simulated_producer_is_told_of(bed: Bed) {
+    for (name, is_simulated, expected) in
+        [("argo", false, false), ("made-up", true, true), ("zeus", false, true)]
+    {
+        let before = expected && !is_simulated;
+        assert_eq!(bed.signals.has_simulations().await.unwrap(), before, "before {name}");
+        bed.producers.create(&name.parse().unwrap(), name, is_simulated, at(0)).await.unwrap();
+        assert_eq!(bed.signals.has_simulations().await.unwrap(), expected, "after {name}");
+    }
+}
+
 async fn a_configured_key_takes_effect_once(bed: Bed) {
     let name = "argo".parse().unwrap();
     let first = bed.producers.ensure(&name, "k1", false, at(0)).await.unwrap();
@@ -46,11 +58,14 @@ async fn a_configured_key_takes_effect_once(bed: Bed) {
     assert_eq!(bed.producers.by_key_hash("k2").await.unwrap(), Some(first.clone()));
     // A restart with the same key does not enable what was disabled; another key does.
     bed.producers.disable(first.id, at(3)).await.unwrap();
-    assert!(!bed.producers.ensure(&name, "k2", false, at(4)).await.unwrap().is_active);
+    for is_simulated in [false, true] {
+        let again = bed.producers.ensure(&name, "k2", is_simulated, at(4)).await.unwrap();
+        assert_eq!((again.is_active, again.is_simulated), (false, is_simulated));
+    }
     assert!(bed.producers.ensure(&name, "k3", false, at(5)).await.unwrap().is_active);
     bed.producers.ensure(&"zeus".parse().unwrap(), "k9", false, at(6)).await.unwrap();
     let shared = bed.producers.ensure(&name, "k9", false, at(7)).await;
-    assert!(matches!(shared, Err(Error::Conflict(_))), "{shared:?}");
+    assert!(matches!(shared, Err(Error::Conflict(c)) if c.kind == ConflictKind::ProducerExists));
 }
 
 /// Each instance has a pool of its own, and all start at the same moment, many times: none may fail,

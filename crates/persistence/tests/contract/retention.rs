@@ -7,7 +7,9 @@ use std::sync::{
 
 use alpine_domain::{
     AgreedTime, Timestamp,
-    account::{ApiKey, ApiKeyId, NewApiKey, Refreshed},
+    account::{ApiKey, ApiKeyId, NewApiKey, Refreshed, Scopes},
+    jobs::{Claim, Job, JobCounts, Lane, Lease, NewJob},
+    ports::secrets::Randomness,
     retention::{
         Deleted, Due, LogRetention, Positions, Progress, Retention, RetentionRun,
         RetentionSettings, RetentionStep,
@@ -19,7 +21,8 @@ use diesel::{QueryableByName, RunQueryDsl as _, sql_types::Text};
 use crate::support::{Bed, DatabaseBed, at, on_every, random};
 
 on_every!(
-    a_row_goes_by_the_instant_at_which_it_ended;
+    a_row_goes_by_the_instant_at_which_it_ended,
+    a_job_goes_by_the_instant_at_which_it_failed;
     databases:
     what_ended_long_ago_is_deleted_and_nothing_else,
     a_session_with_thousands_of_tokens_goes_in_pieces,
@@ -116,6 +119,8 @@ fn total(chunks: &[Deleted]) -> Deleted {
         sessions: sum.sessions + chunk.sessions,
         refresh_tokens: sum.refresh_tokens + chunk.refresh_tokens,
         api_keys: sum.api_keys + chunk.api_keys,
+        jobs: sum.jobs + chunk.jobs,
+        audit: sum.audit + chunk.audit,
         events: sum.events + chunk.events,
     })
 }
@@ -140,7 +145,10 @@ async fn what_ended_long_ago_is_deleted_and_nothing_else(bed: DatabaseBed) {
     let (chunks, end) = run(&retention(&bed, day_10(), 1_000_000)).await;
     assert_eq!(end, RetentionStep::Done);
     assert!(chunks.len() >= 13, "{chunks:?}");
-    let expected = Deleted { sessions: 2_501, refresh_tokens: 5_002, api_keys: 1_103, events: 0 };
+    // The account left a line, which stays, and the count of its hour, which is nine days old.
+    let (sessions, refresh_tokens, audit) = (2_501, 5_002, 1);
+    let expected =
+        Deleted { sessions, refresh_tokens, api_keys: 1_103, audit, ..Deleted::default() };
     assert_eq!(total(&chunks), expected);
     assert_eq!(ids(&bed, "id", "sessions").await, ["before1", "denied1", "live1"]);
     assert_eq!(
@@ -162,7 +170,7 @@ async fn a_row_goes_by_the_instant_at_which_it_ended(bed: Bed) {
             owner: ada.id,
             name: "bot".parse().unwrap(),
             prefix: "alp_1234".to_owned(),
-            scopes: vec!["signals:read".to_owned()],
+            scopes: Scopes::UNNAMED,
             created_at: at(seconds),
             expires_at: ends,
         };
@@ -180,7 +188,14 @@ async fn a_row_goes_by_the_instant_at_which_it_ended(bed: Bed) {
     let denied = bed.session(ada.id, "denied").await;
     bed.accounts.revoke_session(denied, at(1), at(5_000)).await.unwrap();
     let delete = async |sessions: Timestamp, now: Timestamp| {
-        let due = Due { sessions, api_keys: at(1_000), now, from: Positions::default() };
+        let due = Due {
+            sessions,
+            api_keys: at(1_000),
+            failed_jobs: at(1_000),
+            audit: Timestamp::MIN,
+            now,
+            from: Positions::default(),
+        };
         bed.retention.delete_chunk(due).await.unwrap().0
     };
     let (next, just) = (Timestamp::from_micros, at(5_000).micros() - 1);
@@ -189,7 +204,7 @@ async fn a_row_goes_by_the_instant_at_which_it_ended(bed: Bed) {
         sessions,
         refresh_tokens,
         api_keys,
-        events: 0,
+        ..Deleted::default()
     };
     assert_eq!(delete(at(1_000), next(just)).await, gone(0, 0, 2));
     assert_eq!(delete(at(1_000), next(just)).await, gone(0, 0, 0));
@@ -202,17 +217,54 @@ async fn a_row_goes_by_the_instant_at_which_it_ended(bed: Bed) {
     assert_eq!(bed.api_keys.list(ada.id, at(999)).await.unwrap().len(), 3);
 }
 
+async fn a_job_goes_by_the_instant_at_which_it_failed(bed: Bed) {
+    for seconds in [999, 1_000, 1_001] {
+        bed.jobs.add(NewJob::new(Job::Check, at(0))).await.unwrap();
+        let lease = Lease::generate(&Random);
+        let claim = Claim { lane: Lane::Other, now: at(0), until: at(9), lease, limit: 1 };
+        let held = bed.jobs.claim(claim).await.unwrap().remove(0);
+        assert!(bed.jobs.fail(&held, at(seconds), "refused").await.unwrap());
+    }
+    // As old as they are, and neither failed.
+    bed.jobs.add(NewJob::new(Job::Check, at(0))).await.unwrap();
+    let delete = async |failed_jobs| {
+        let (first, from) = (Timestamp::MIN, Positions::default());
+        let due = Due {
+            sessions: first,
+            api_keys: first,
+            failed_jobs,
+            audit: first,
+            now: at(5_000),
+            from,
+        };
+        let (deleted, _) = bed.retention.delete_chunk(due).await.unwrap();
+        assert_eq!(deleted, Deleted { jobs: deleted.jobs, ..Deleted::default() });
+        deleted.jobs
+    };
+    assert_eq!([delete(at(999)).await, delete(at(1_000)).await], [0, 1]);
+    assert_eq!([delete(at(1_000)).await, delete(at(9_000)).await], [0, 2]);
+    assert_eq!(bed.jobs.counts().await.unwrap(), JobCounts { pending: 1, failed: 0 });
+}
+
+struct Random;
+
+impl Randomness for Random {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.iter_mut().zip(random()).for_each(|(to, from)| *to = from);
+    }
+}
+
 async fn a_session_with_thousands_of_tokens_goes_in_pieces(bed: DatabaseBed) {
     bed.user("ada@example.com").await;
     sessions(&bed, "s", 3, at(0), None).await;
     bed.execute(&rows(9_000, TOKENS, "'t' || x, 's2', 0, 1")).await.unwrap();
     let (chunks, end) = run(&retention(&bed, day_10(), 1_000_000)).await;
     assert_eq!(end, RetentionStep::Done);
-    assert_eq!(chunks.len(), 10, "{chunks:?}");
+    assert_eq!(chunks.len(), 11, "{chunks:?}");
     assert!(chunks[..9].iter().all(|chunk| chunk.sessions == 0), "no token lacks its session");
     assert_eq!(
         total(&chunks),
-        Deleted { sessions: 3, refresh_tokens: 9_006, ..Deleted::default() }
+        Deleted { sessions: 3, refresh_tokens: 9_006, audit: 1, ..Deleted::default() }
     );
 }
 
@@ -279,6 +331,8 @@ async fn two_instances_delete_each_row_once(bed: DatabaseBed) {
     let due = Due {
         sessions: at(9 * DAY),
         api_keys: at(9 * DAY),
+        failed_jobs: at(9 * DAY),
+        audit: Timestamp::MIN,
         now: at(10 * DAY),
         from: Positions::default(),
     };
@@ -298,6 +352,7 @@ async fn two_instances_delete_each_row_once(bed: DatabaseBed) {
     }
     let (rest, end) = run(&retention(&bed, day_10(), 1_000_000)).await;
     assert_eq!(end, RetentionStep::Done);
-    let expected = Deleted { sessions: 3_000, refresh_tokens: 6_000, ..Deleted::default() };
+    let expected =
+        Deleted { sessions: 3_000, refresh_tokens: 6_000, audit: 1, ..Deleted::default() };
     assert_eq!(total(&[sum, total(&rest)]), expected);
 }

@@ -1,7 +1,7 @@
 //! The role that serves owns nothing, and can do everything that the service does.
 
 use alpine_domain::{
-    account::AccountStore as _,
+    account::{AccountStore as _, SignOut},
     ports::events::EventLog as _,
     producer::ProducerStore as _,
     signal::{SignalReader as _, SignalStore as _},
@@ -101,7 +101,7 @@ async fn the_role_that_serves_owns_nothing() {
     assert!(signals.find(expired[0]).await.unwrap().unwrap().late_outcome.is_some());
     let accounts = Accounts::new(database.clone());
     let user = accounts.create(new_account("ada@example.com")).await.unwrap().id;
-    accounts.revoke_all(user, at(1)).await.unwrap();
+    accounts.revoke_all(user, SignOut::Sessions, at(1)).await.unwrap();
     let events = Events::new(database);
     assert!(events.head().await.unwrap() > 0);
     assert!(events.prune_chunk(at(100_000), 0).await.unwrap().0 > 0);

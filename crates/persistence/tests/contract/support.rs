@@ -365,6 +365,7 @@ pub(crate) fn new_account(email: &str) -> NewAccount {
         tier: Tier::Free,
         role: Role::User,
         created_at: at(0),
+        welcome: None,
     }
 }
 

@@ -16,7 +16,7 @@ use alpine_infra::{
     blacklist::{MemoryBlacklist, MirroredBlacklist},
     cache::BodyCache,
     events::{NoWakeBus, RedisWakeBus},
-    rate_limit::{MemoryRateLimiter, RedisRateLimiter},
+    rate_limit::{MemoryRateLimiter, RedisRateLimiter, SharedLimits},
     redis::RedisHandle,
 };
 use async_trait::async_trait;
@@ -99,11 +99,9 @@ impl Adapters {
     ) -> anyhow::Result<Self> {
         let cache =
             BodyCache::in_memory(config.cache.clone(), Arc::clone(clock), Arc::clone(metrics))?;
-        let limiter = MemoryRateLimiter::new(
-            config.rate_limits.capacity,
-            Arc::clone(steady),
-            Arc::clone(metrics),
-        );
+        let SharedLimits { max_callers, instances } = settings::limiter(config);
+        let limiter = MemoryRateLimiter::new(max_callers, Arc::clone(steady), Arc::clone(metrics))
+            .one_of(instances);
         let blacklist =
             MemoryBlacklist::new(config.blacklist, Arc::clone(clock), Arc::clone(metrics));
         Ok(Self {

@@ -3,19 +3,24 @@
 use std::sync::{Arc, Weak};
 
 use alpine_domain::{
+    account::Secret,
     event::{CommitHandler, CommittedEvent, InstanceMemory},
-    ports::{database_id::DatabaseIdentity as _, events::EventBus, rate_limit::RateLimiter},
+    ports::{
+        database_id::DatabaseIdentity as _, events::EventBus, mail::Mailer, rate_limit::RateLimiter,
+    },
     use_cases::{self, Stores, UseCases},
 };
 use alpine_infra::{
     InfraMetrics,
     clock::DisciplinedClock,
+    mail::{Outbox, SmtpMailer},
     redis::RedisHandle,
-    secrets::{Argon2Hasher, SignedTokens, SigningKey},
+    secrets::{Argon2Hasher, Keyring, SignedTokens, SigningKey},
 };
 use alpine_persistence::{self as persistence, Database, Migrator};
 use anyhow::Context as _;
 use prometheus::Registry;
+use tokio::sync::Notify;
 
 use super::{
     adapters::Adapters,
@@ -45,6 +50,8 @@ pub struct Core {
     pub(super) disciplined: Option<Arc<DisciplinedClock>>,
     pub(crate) redis: Option<RedisHandle>,
     pub(crate) infra_metrics: Arc<InfraMetrics>,
+    /// Notified when this process has added jobs.
+    pub(super) jobs_added: Arc<Notify>,
 }
 
 impl Core {
@@ -70,10 +77,16 @@ impl Core {
             clock,
             agreed_time,
             randomness,
+            mailer: mailer(config)?,
+            sealing: Arc::new(keyring(config)?),
         };
         let use_cases = Arc::new(UseCases::new(&stores, &ports, settings::use_cases(config)));
-        let own_commits =
-            Arc::new(OwnCommits { memory: use_cases.memory.clone(), bus: bus.clone() });
+        let jobs_added = Arc::new(Notify::new());
+        let own_commits = Arc::new(OwnCommits {
+            memory: use_cases.memory.clone(),
+            bus: bus.clone(),
+            jobs_added: jobs_added.clone(),
+        });
         let handler: Weak<dyn CommitHandler> = Arc::downgrade(&own_commits) as _;
         database.tell(handler);
         Ok(Self {
@@ -87,6 +100,7 @@ impl Core {
             disciplined,
             redis,
             infra_metrics,
+            jobs_added,
         })
     }
 
@@ -147,6 +161,7 @@ impl Core {
 struct OwnCommits {
     memory: Arc<InstanceMemory>,
     bus: Arc<dyn EventBus>,
+    jobs_added: Arc<Notify>,
 }
 
 impl CommitHandler for OwnCommits {
@@ -154,12 +169,33 @@ impl CommitHandler for OwnCommits {
         self.memory.apply(events);
         self.bus.wake();
     }
+
+    fn jobs_added(&self) {
+        self.jobs_added.notify_one();
+    }
+}
+
+fn mailer(config: &Config) -> anyhow::Result<Arc<dyn Mailer>> {
+    let settings = &config.mail;
+    Ok(match &settings.smtp {
+        Some(url) => Arc::new(SmtpMailer::new(url.reveal(), settings)?),
+        None => Arc::new(Outbox::new(config.outbox(), settings)?),
+    })
+}
+
+fn keyring(config: &Config) -> anyhow::Result<Keyring> {
+    let secrets = &config.secrets;
+    let keyring = Keyring::new(secrets.second_factor.as_ref(), &secrets.accepted_second_factor);
+    keyring.map_err(explain).context("`secrets.second_factor`")
 }
 
 fn signed_tokens(config: &Config) -> anyhow::Result<SignedTokens> {
+    let key = |secret: &Secret| SigningKey::new(secret.reveal().as_bytes());
     let secret = config.secrets.jwt.as_ref().context("`secrets.jwt` is missing")?;
-    let key = SigningKey::new(secret.reveal().as_bytes()).context("`secrets.jwt`")?;
-    Ok(SignedTokens::new(key, config.tokens.clone()))
+    let signing = key(secret).context("`secrets.jwt`")?;
+    let accepted = config.secrets.accepted_jwt.iter().map(key).collect::<Result<_, _>>();
+    let accepted = accepted.context("`secrets.accepted_jwt`")?;
+    Ok(SignedTokens::new(signing, accepted, config.tokens.clone()))
 }
 
 /// The domain keeps the reason of an internal error from clients; the operator needs it.

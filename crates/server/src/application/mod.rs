@@ -2,7 +2,9 @@
 
 mod adapters;
 mod core;
+mod denials;
 mod expiry;
+mod jobs;
 mod ports;
 mod retention;
 mod settings;
@@ -35,8 +37,14 @@ pub(crate) use self::settings::database as database_settings;
 pub use self::{
     core::Core,
     ports::{Ports, TimeSource},
+    tasks::BackgroundTask,
 };
-use self::{expiry::ExpiryMetrics, retention::RetentionMetrics, tasks::Tasks};
+use self::{
+    expiry::ExpiryMetrics,
+    jobs::{JobMetrics, Worker},
+    retention::RetentionMetrics,
+    tasks::Tasks,
+};
 use crate::{
     config::Config,
     connections::{self, Counters, Port},
@@ -190,8 +198,13 @@ impl Application {
     }
 
     /// Runs `work` in the background until it ends or the application does.
-    pub fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(work);
+    pub fn spawn(&mut self, task: BackgroundTask, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task, work);
+    }
+
+    /// What runs in the background.
+    pub fn background_tasks(&self) -> &[BackgroundTask] {
+        self.tasks.begun()
     }
 
     /// Serves until it is asked to stop.
@@ -335,13 +348,13 @@ fn background(
 ) -> anyhow::Result<Tasks> {
     let mut tasks = Tasks::new();
     let (shared, expiry_metrics) = (core.clone(), Arc::new(ExpiryMetrics::register(registry)?));
-    tasks.every("expiry", config.signals.expiry_interval, move || {
+    tasks.every(BackgroundTask::Expiry, config.signals.expiry_interval, move || {
         let (core, metrics) = (shared.clone(), expiry_metrics.clone());
         async move { expiry::run(&core.use_cases.expiry, &metrics).await }
     });
     let (shared, counted) = (core.clone(), Arc::new(RetentionMetrics::register(registry)?));
     let metrics = counted.clone();
-    tasks.every("retention", config.retention.interval, move || {
+    tasks.every(BackgroundTask::Retention, config.retention.interval, move || {
         let (core, metrics) = (shared.clone(), metrics.clone());
         async move { retention::run(&core.use_cases.retention, &metrics).await }
     });
@@ -350,13 +363,25 @@ fn background(
     let log = Arc::new(LogRetention::new(log, time, kept, max_rows));
     // Rows live a little longer than promised, never shorter.
     let often = (kept / 24).min(Duration::from_hours(1));
-    tasks.every("retention of events", often, move || {
+    tasks.every(BackgroundTask::EventRetention, often, move || {
         let (log, metrics) = (log.clone(), counted.clone());
         async move { retention::run(&*log, &metrics).await }
     });
+    let denials = core.use_cases.denials.clone();
+    tasks.spawn_until_stopped(BackgroundTask::Denials, |stopped| denials::run(denials, stopped));
+    let worker = Worker {
+        store: core.stores.jobs.clone(),
+        runner: core.use_cases.jobs.clone(),
+        clock: core.ports.clock.clone(),
+        randomness: core.ports.randomness.clone(),
+        settings: config.jobs,
+        metrics: JobMetrics::register(registry)?,
+        added: core.jobs_added.clone(),
+    };
+    tasks.spawn_until_stopped(BackgroundTask::Jobs, |stopped| worker.run(stopped));
     if let Some(clock) = core.disciplined.clone() {
         let follower = follower.clone();
-        tasks.every("clock", Duration::from_secs(1), move || {
+        tasks.every(BackgroundTask::Clock, Duration::from_secs(1), move || {
             let (clock, follower) = (clock.clone(), follower.clone());
             async move {
                 clock.compare(|| follower.start_anew()).await;
@@ -365,7 +390,7 @@ fn background(
         });
     }
     let follower = follower.clone();
-    tasks.every("freshness gauge", Duration::from_secs(5), move || {
+    tasks.every(BackgroundTask::FreshnessGauge, Duration::from_secs(5), move || {
         follower.measure();
         std::future::ready(Ok::<_, std::convert::Infallible>(()))
     });

@@ -26,11 +26,13 @@ impl RetentionMetrics {
     }
 
     fn count(&self, deleted: Deleted) {
-        let Deleted { sessions, refresh_tokens, api_keys, events } = deleted;
+        let Deleted { sessions, refresh_tokens, api_keys, jobs, audit, events } = deleted;
         for (table, rows) in [
             ("sessions", sessions),
             ("refresh_tokens", refresh_tokens),
             ("api_keys", api_keys),
+            ("jobs", jobs),
+            ("audit_log", audit),
             ("events", events),
         ] {
             self.0.with_label_values(&[table]).inc_by(rows);

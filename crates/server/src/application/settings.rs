@@ -37,6 +37,7 @@ pub(super) fn use_cases(config: &Config) -> use_cases::Settings {
         visibility: config.visibility.clone(),
         expiry: config.signals.clone(),
         retention: config.retention.clone(),
+        website: config.website(),
     }
 }
 

@@ -4,21 +4,64 @@ use std::{future::Future, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
+macro_rules! tasks {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
+        /// A task that runs beside requests for as long as the application does.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum BackgroundTask { $($(#[$doc])* $name,)+ }
+
+        impl BackgroundTask {
+            /// Every one.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Its name in the log.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+        }
+    };
+}
+
+tasks! {
+    /// Ends signals that were open for too long.
+    Expiry = "expiry",
+    /// Deletes sessions and API keys that ended long ago.
+    Retention = "retention",
+    /// Deletes old rows of the event log.
+    EventRetention = "retention of events",
+    /// Writes what was refused to the audit log.
+    Denials = "audit of refusals",
+    /// Does what has to be done after a commit.
+    Jobs = "jobs",
+    /// Compares the clocks once a second. Not with a clock that a test moves.
+    Clock = "clock",
+    /// Measures how old the last read of the event log is.
+    FreshnessGauge = "freshness gauge",
+    /// Says what was left out of the log. Of the program only.
+    LogSummaries = "summaries of the log",
+    /// Invites the first administrator, or plays the demo. Of the program only.
+    FirstSteps = "first steps",
+}
+
 /// Background tasks that end together.
 pub(crate) struct Tasks {
     running: JoinSet<()>,
+    begun: Vec<BackgroundTask>,
     stop: watch::Sender<bool>,
 }
 
 impl Tasks {
     pub(crate) fn new() -> Self {
-        Self { running: JoinSet::new(), stop: watch::Sender::new(false) }
+        Self { running: JoinSet::new(), begun: Vec::new(), stop: watch::Sender::new(false) }
     }
 
     /// Runs `work` until it ends or the tasks are stopped, whichever comes first.
-    pub(crate) fn spawn(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut stopped = self.stop.subscribe();
-        self.running.spawn(async move {
+    pub(crate) fn spawn(
+        &mut self,
+        task: BackgroundTask,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.spawn_until_stopped(task, |mut stopped| async move {
             tokio::select! {
                 () = work => {}
                 // An error means that the sender is gone: the application is, too.
@@ -27,15 +70,28 @@ impl Tasks {
         });
     }
 
+    /// Runs what ends by itself once it is told that the tasks are stopped.
+    pub(crate) fn spawn_until_stopped<Fut>(
+        &mut self,
+        task: BackgroundTask,
+        work: impl FnOnce(watch::Receiver<bool>) -> Fut,
+    ) where
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.begun.push(task);
+        self.running.spawn(work(self.stop.subscribe()));
+    }
+
     /// Calls `work` once every `interval`, counted from the end of the call before. A failed or
     /// panicked call is logged, and the next one comes all the same.
-    pub(crate) fn every<F, Fut, E>(&mut self, name: &'static str, interval: Duration, work: F)
+    pub(crate) fn every<F, Fut, E>(&mut self, task: BackgroundTask, interval: Duration, work: F)
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display + Send + 'static,
     {
-        self.spawn(async move {
+        let name = task.name();
+        self.spawn(task, async move {
             loop {
                 tokio::time::sleep(interval).await;
                 match tokio::spawn(work()).await {
@@ -45,6 +101,11 @@ impl Tasks {
                 }
             }
         });
+    }
+
+    /// Those that were begun.
+    pub(crate) fn begun(&self) -> &[BackgroundTask] {
+        &self.begun
     }
 
     /// Stops all of them and waits until they have ended, for `patience` at most.
@@ -72,7 +133,7 @@ mod tests {
         let calls = Arc::new(AtomicU32::new(0));
         let seen = Arc::clone(&calls);
         let mut tasks = Tasks::new();
-        tasks.every("test", Duration::from_millis(5), move || {
+        tasks.every(BackgroundTask::Expiry, Duration::from_millis(5), move || {
             let call = seen.fetch_add(1, Ordering::SeqCst);
             async move {
                 assert_ne!(call, 0, "the first call panics");

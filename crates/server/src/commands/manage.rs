@@ -1,10 +1,15 @@
-//! Administrators, producers and sessions, managed on the machine itself.
+//! Administrators, producers, sessions, second factors and jobs, managed on the machine itself.
 
-use std::io::BufRead as _;
+use std::{
+    io::BufRead as _,
+    time::{Duration, Instant},
+};
 
 use alpine_domain::{
     Error,
     account::{AddressProof, NewPassword},
+    audit::{Action, Entry, Origin, Party, within},
+    jobs::{Job, JobId, JobState, NewJob, StoredJob},
     ports::secrets::Randomness,
 };
 use anyhow::{Context as _, Result};
@@ -12,7 +17,7 @@ use prometheus::Registry;
 
 use crate::{
     application::{Core, Ports, explain},
-    cli::{Admin, Producer, Sessions},
+    cli::{Admin, Jobs, Producer, Sessions, TwoFactor},
     config::Config,
 };
 
@@ -73,6 +78,81 @@ pub(super) fn sessions(config: &Config, action: Sessions) -> Result<()> {
     })
 }
 
+pub(super) fn two_factor(config: &Config, action: TwoFactor) -> Result<()> {
+    with_core(config, async |core: Core| {
+        let accounts = &core.use_cases.accounts;
+        match action {
+            TwoFactor::Off { email } => {
+                let was_on = accounts.remove_factor(&email).await.map_err(explain)?;
+                let state = if was_on { "is off now" } else { "was off" };
+                println!("two-factor sign-in of {} {state}", email.escape_debug());
+            }
+            TwoFactor::Reseal => {
+                let resealed = accounts.reseal_factors().await.map_err(explain)?;
+                println!("sealed {resealed} secrets anew");
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn jobs(config: &Config, action: Jobs) -> Result<()> {
+    with_core(config, async |core: Core| match action {
+        Jobs::List { pending, limit, offset } => {
+            let state = if pending { JobState::Pending } else { JobState::Failed };
+            for job in core.stores.jobs.list(state, limit, offset).await.map_err(explain)? {
+                println!("{}", line(&job));
+            }
+            let counts = core.stores.jobs.counts().await.map_err(explain)?;
+            println!("{} pending, {} failed", counts.pending, counts.failed);
+            Ok(())
+        }
+        Jobs::Retry { id } => {
+            let (id, now) = (JobId::new(id), core.ports.clock.now());
+            match core.stores.jobs.retry_failed(id, now).await.map_err(explain)? {
+                pending if pending == id => println!("job {id} is due"),
+                pending => {
+                    println!("job {pending} is pending for the same, and stands for job {id}");
+                }
+            }
+            Ok(())
+        }
+        Jobs::Check => check_jobs(config, &core).await,
+    })
+}
+
+/// One line for a person.
+fn line(job: &StoredJob) -> String {
+    let StoredJob { id, kind, created_at, due_at, attempts, failed_at, last_error } = job;
+    let state = match failed_at {
+        Some(at) => format!("failed {at}"),
+        None => format!("due {due_at}"),
+    };
+    let error = last_error.as_deref().map(|error| format!(": {}", error.escape_debug()));
+    let error = error.unwrap_or_default();
+    format!("{id} {kind}, asked for {created_at}, {state}, {attempts} attempts{error}")
+}
+
+/// How long a check waits besides `jobs.interval`, by which instances learn of it.
+const CHECK_PATIENCE: Duration = Duration::from_secs(10);
+
+async fn check_jobs(config: &Config, core: &Core) -> Result<()> {
+    let started = Instant::now();
+    let job = NewJob::new(Job::Check, core.ports.clock.now()).once_for("check");
+    let added = core.stores.jobs.add(job).await.map_err(explain)?;
+    let id = added.context("a check that was asked for before has not been done yet")?;
+    let entry = Entry::new(core.ports.clock.now(), Action::JobsChecked).on(id);
+    core.stores.audit.append(vec![entry.line(&Origin::current())]).await.map_err(explain)?;
+    while started.elapsed() < config.jobs.interval + CHECK_PATIENCE {
+        if core.stores.jobs.find(id).await.map_err(explain)?.is_none() {
+            println!("an instance did job {id} after {:.1} s", started.elapsed().as_secs_f64());
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    anyhow::bail!("no instance did job {id} within {:.0} s", started.elapsed().as_secs_f64())
+}
+
 /// Runs a use case on the database, beside a server that may be running.
 fn with_core(config: &Config, work: impl AsyncFnOnce(Core) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -82,7 +162,8 @@ fn with_core(config: &Config, work: impl AsyncFnOnce(Core) -> Result<()>) -> Res
         }
         let core = Core::wire(config, &Ports::default(), &Registry::new())?;
         core.prepare_schema(config).await?;
-        work(core).await
+        let origin = Origin { actor: Party::Operator, ..Origin::default() };
+        within(origin, work(core)).await
     })
 }
 

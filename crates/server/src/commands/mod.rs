@@ -1,6 +1,10 @@
 //! What each subcommand does. `main` only calls [`run`].
 
+mod allocator;
+mod healthcheck;
 mod manage;
+mod manual;
+mod output;
 mod serve;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +14,7 @@ use crate::{
     cli::{Cli, Command, ConfigAction, Migrate},
     config::{self, Config, Sources},
 };
+use output::{tell, warn};
 
 /// Does what the command line says.
 ///
@@ -18,26 +23,33 @@ use crate::{
 pub fn run(cli: Cli) -> Result<()> {
     let sources = Sources::of_process(cli.config);
     let command = match cli.command {
-        Some(command) if cli.serve.demo => {
-            anyhow::bail!("--demo belongs to `serve`, not to {command:?}")
+        Some(_) if cli.serve.is_given() => {
+            anyhow::bail!("--demo, --bind, --port and --data-dir belong to `serve`")
         }
         Some(command) => command,
         None => Command::Serve(cli.serve),
     };
     match command {
         Command::Config { action } => look_at_settings(action, &sources),
-        Command::Serve(arguments) => serve::run(&sources, arguments),
+        Command::Serve(arguments) => {
+            allocator::give_back_what_is_free();
+            serve::run(&arguments.over(sources), arguments.demo)
+        }
+        Command::Healthcheck => healthcheck::run(&config::load(&sources)?.config),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::pages(&folder),
         Command::Migrate { action } => migrate(&usable(&sources)?, action),
         Command::Backup { file } => {
             alpine_persistence::backup(&database_settings(&usable(&sources)?), &file)
                 .map_err(explain)?;
             keep_private(&file)?;
-            println!("copied to {}", file.display());
-            Ok(())
+            tell(&format!("copied to {}\n", file.display()))
         }
         Command::Admin { action } => manage::admin(&usable(&sources)?, action),
         Command::Producer { action } => manage::producer(&usable(&sources)?, action),
         Command::Sessions { action } => manage::sessions(&usable(&sources)?, action),
+        Command::TwoFactor { action } => manage::two_factor(&usable(&sources)?, action),
+        Command::Jobs { action } => manage::jobs(&usable(&sources)?, action),
     }
 }
 
@@ -63,13 +75,14 @@ fn usable(sources: &Sources) -> Result<Config> {
 fn look_at_settings(action: ConfigAction, sources: &Sources) -> Result<()> {
     match action {
         ConfigAction::Show => {
-            print!("{}", config::read_layers(sources).show());
+            tell(&config::read_layers(sources).show())?;
             // What cannot be used is shown as well; the exit code tells.
             config::load(sources)?;
         }
         ConfigAction::Check => {
             let loaded = config::load(sources)?;
-            println!("the configuration is good ({:?} profile)", loaded.config.profile);
+            warn(&loaded.layers);
+            tell(&format!("the configuration is good ({:?} profile)\n", loaded.config.profile))?;
         }
     }
     Ok(())
@@ -77,8 +90,7 @@ fn look_at_settings(action: ConfigAction, sources: &Sources) -> Result<()> {
 
 fn migrate(config: &Config, action: Migrate) -> Result<()> {
     let text = migrate_database(&database_settings(config), action)?;
-    print!("{text}");
-    Ok(())
+    tell(&text)
 }
 
 /// Moves a database's schema and says what was done; `cargo xtask migrate` calls it, too.

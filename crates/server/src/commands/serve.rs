@@ -3,10 +3,10 @@
 use anyhow::{Context as _, Result};
 use prometheus::Registry;
 
+use super::output::tell;
 use crate::{
-    application::{Application, Ports, StopHandle},
+    application::{Application, BackgroundTask, Ports, StopHandle},
     banner,
-    cli::ServeArgs,
     config::{self, Config, Sources},
     demo, logging,
 };
@@ -14,21 +14,32 @@ use crate::{
 /// Exit code of a process that was told twice to stop.
 const FORCED: i32 = 130;
 
-pub(super) fn run(sources: &Sources, arguments: ServeArgs) -> Result<()> {
+pub(super) fn run(sources: &Sources, is_demo: bool) -> Result<()> {
     let mut loaded = config::load(sources)?;
     config::keep_generated_secrets(&mut loaded.config, &mut loaded.layers)?;
-    let config = loaded.config;
+    let (config, warnings) = (loaded.config, loaded.layers.warnings);
     anyhow::ensure!(
-        !arguments.demo || config.is_development(),
+        !is_demo || config.is_development(),
         "--demo makes accounts whose passwords it prints, so it is refused outside the development \
          profile; set profile = \"development\" or leave --demo out"
     );
     let logging = logging::start(&config)?;
+    // In the log, whose lines may be JSON and nothing else.
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    if !config.is_development() && config.mail.smtp.is_none() {
+        let folder = config.outbox();
+        tracing::warn!(
+            folder = %folder.display(),
+            "`mail.smtp` is empty, so mail goes to files and to nobody; set it to your server"
+        );
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let result = runtime.block_on(serve(&config, sources, arguments, &logging));
+    let result = runtime.block_on(serve(&config, sources, is_demo, &logging));
     // Nothing of value is left in it: blocking calls under way have answered or been given up.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     result
@@ -37,7 +48,7 @@ pub(super) fn run(sources: &Sources, arguments: ServeArgs) -> Result<()> {
 async fn serve(
     config: &Config,
     sources: &Sources,
-    arguments: ServeArgs,
+    is_demo: bool,
     logging: &logging::Logging,
 ) -> Result<()> {
     let registry = Registry::new();
@@ -49,11 +60,15 @@ async fn serve(
     let core = application.core().clone();
     let address = application.address();
     tracing::info!(%address, profile = ?config.profile, "serving");
-    print!("{}", banner::text(config, sources, address, application.metrics_address()));
+    let banner = banner::text(config, sources, address, application.metrics_address());
+    if let Err(error) = tell(&banner) {
+        // It serves all the same.
+        tracing::warn!(%error, "nobody reads the banner");
+    }
     let (ours, sources) = (config.clone(), sources.clone());
-    application.spawn(logging.summaries());
-    application.spawn(async move {
-        if arguments.demo {
+    application.spawn(BackgroundTask::LogSummaries, logging.summaries());
+    application.spawn(BackgroundTask::FirstSteps, async move {
+        if is_demo {
             demo::run(core, &ours, address).await;
         } else {
             banner::invite_first_admin(&core, &sources).await;
@@ -81,8 +96,11 @@ async fn stop_on_signals(stop: StopHandle) {
 async fn wait_for_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
+    // The terminal was closed, or a supervisor asks for a new start: nothing is read again while it runs.
+    let mut hang_up = signal(SignalKind::hangup())?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
         result = tokio::signal::ctrl_c() => result,
     }
 }

@@ -1,6 +1,9 @@
 //! What follows from several settings together.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use alpine_domain::account::Secret;
 use url::Url;
@@ -45,6 +48,18 @@ impl Config {
         let mut seen = std::collections::HashSet::new();
         origins.retain(|origin| seen.insert(origin.clone()));
         origins
+    }
+
+    /// Where links in mails lead to, without a slash at its end.
+    pub fn website(&self) -> Option<String> {
+        let domain = || self.http.domain.as_ref().map(|domain| format!("https://{domain}"));
+        let website = self.http.frontend_url.clone().or_else(domain)?;
+        Some(website.trim_end_matches('/').to_owned())
+    }
+
+    /// Where mail goes while no server takes it.
+    pub fn outbox(&self) -> PathBuf {
+        self.data_dir.join("outbox")
     }
 
     /// Where the metrics are served, if not beside the API.

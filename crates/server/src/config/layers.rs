@@ -54,8 +54,9 @@ pub struct Layers {
     pub settings: BTreeMap<String, Setting>,
     /// One sentence for each problem.
     pub problems: Vec<String>,
-    /// Environment names of the original that this version has no use for.
-    pub unused: Vec<&'static str>,
+    /// Variables of the environment that look like settings and are not read: a sentence for each, with what was
+    /// meant.
+    pub warnings: Vec<String>,
 }
 
 impl Layers {
@@ -96,7 +97,14 @@ impl Layers {
     /// Lays the environment on top: first the original's names, then our own, which win.
     pub fn add_environment(&mut self, variables: &BTreeMap<String, String>) {
         let (translated, unused, problems) = original::translate(variables);
-        self.unused = unused;
+        let unused = unused.into_iter();
+        self.warnings.extend(
+            unused.map(|name| {
+                format!("{name} is set; this version takes no payments and ignores it")
+            }),
+        );
+        let misnamed: Vec<_> = variables.keys().filter_map(|name| self.misnamed(name)).collect();
+        self.warnings.extend(misnamed);
         self.problems.extend(problems);
         for (key, value, name) in translated {
             self.set(key.to_owned(), value, Origin::Environment(name.to_owned()));
@@ -173,6 +181,18 @@ impl Layers {
             )),
             _ => Ok(Value::String(text.to_owned())),
         }
+    }
+
+    /// What to say of a variable that is named almost as a setting is.
+    fn misnamed(&self, name: &str) -> Option<String> {
+        if name == "PORT" {
+            return Some("PORT is not read; set ALPINE__HTTP__BIND, or say --port".to_owned());
+        }
+        let rest = name.strip_prefix("ALPINE_").filter(|rest| !rest.starts_with('_'))?;
+        let meant = rest.to_lowercase();
+        let key = self.settings.keys().find(|key| key.replace('.', "_") == meant)?;
+        let right = key.to_uppercase().replace('.', "__");
+        Some(format!("{name} is not read; did you mean ALPINE__{right}?"))
     }
 
     fn nearest(&self, key: &str) -> Option<&str> {

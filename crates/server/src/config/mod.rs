@@ -16,7 +16,7 @@ use std::{
 
 pub use layers::{Layers, Origin, Setting};
 pub use model::{
-    Config, LogFormat, Logging, Metrics, MetricsBind, Producers, Profile, Secrets, Shutdown,
+    Config, Jobs, LogFormat, Logging, Metrics, MetricsBind, Producers, Profile, Secrets, Shutdown,
 };
 pub use secrets::keep_generated_secrets;
 pub(crate) use secrets::make_private_folder;

@@ -14,6 +14,7 @@ use alpine_infra::{
     cache::CacheSettings,
     clock::ClockSettings,
     events::FollowerSettings,
+    mail::MailSettings,
     redis::RedisSettings,
     secrets::{HashSettings, TokenSettings},
 };
@@ -51,6 +52,8 @@ pub struct Config {
     pub visibility: VisibilityPolicy,
     pub signals: ExpirySettings,
     pub retention: RetentionSettings,
+    pub jobs: Jobs,
+    pub mail: MailSettings,
     pub clock: ClockSettings,
     pub plans: Plans,
     pub cache: CacheSettings,
@@ -76,12 +79,34 @@ pub struct Shutdown {
 pub struct Secrets {
     #[serde(deserialize_with = "units::optional")]
     pub jwt: Option<Secret>,
+    /// At most [`Secrets::MOST_ACCEPTED`].
+    pub accepted_jwt: Vec<Secret>,
+    #[serde(deserialize_with = "units::optional")]
+    pub second_factor: Option<Secret>,
+    /// At most [`Secrets::MOST_ACCEPTED`].
+    pub accepted_second_factor: Vec<Secret>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Producers {
     pub keys: BTreeMap<String, Secret>,
+}
+
+impl Secrets {
+    /// Of each kind. A token without a key's name is tried with each.
+    pub const MOST_ACCEPTED: usize = 4;
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    #[serde(deserialize_with = "units::duration")]
+    pub interval: Duration,
+    #[serde(deserialize_with = "units::within::<_, _, 1, 64>")]
+    pub concurrent: usize,
+    #[serde(deserialize_with = "units::duration")]
+    pub deadline: Duration,
 }
 
 /// US cents a month.
@@ -128,7 +153,7 @@ impl TryFrom<String> for MetricsBind {
         match text.trim() {
             "" => Ok(Self::ByProfile),
             "main" => Ok(Self::Main),
-            address => address.parse().map(Self::Apart).map_err(
+            address => units::parse_listen_address(address).map(Self::Apart).map_err(
                 |_| "must be empty, `main`, or an address and port, 127.0.0.1:9464 for example",
             ),
         }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use alpine_domain::{account::Secret, producer::ProducerName};
-use alpine_infra::redis::RedisUrl;
+use alpine_infra::{SettingsError, mail, redis::RedisUrl};
 use url::Url;
 
-use super::{Config, effective::is_postgres, weakness::weakness};
+use super::{Config, Secrets, effective::is_postgres, weakness::weakness};
 
 /// The remedy for every missing or weak secret.
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
@@ -18,6 +18,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     rules.secrets(config);
     rules.instances(config);
     rules.addresses(config);
+    rules.mail(config);
     rules.database(config);
     rules.accounts(config);
     rules.limits(config);
@@ -60,6 +61,31 @@ impl Rules {
             ),
             None => {}
         }
+        for secret in &config.secrets.accepted_jwt {
+            self.strong(secret, "secrets.accepted_jwt", "the secret");
+        }
+        self.demand(
+            config.secrets.accepted_jwt.len() <= Secrets::MOST_ACCEPTED,
+            "secrets.accepted_jwt",
+            "has more than 4 secrets: tokens of the oldest ended tokens.access_ttl after it last signed",
+        );
+        if let Some(secret) = &config.secrets.second_factor {
+            self.strong(secret, "secrets.second_factor", "the secret");
+        }
+        for secret in &config.secrets.accepted_second_factor {
+            self.strong(secret, "secrets.accepted_second_factor", "the secret");
+        }
+        self.demand(
+            config.secrets.accepted_second_factor.len() <= Secrets::MOST_ACCEPTED,
+            "secrets.accepted_second_factor",
+            "has more than 4 secrets: run `alpine two-factor reseal`, then only secrets.second_factor is needed",
+        );
+        self.demand(
+            config.secrets.accepted_second_factor.is_empty()
+                || config.secrets.second_factor.is_some(),
+            "secrets.accepted_second_factor",
+            "opens nothing without secrets.second_factor, which seals",
+        );
         for (name, key) in &config.producers.keys {
             let path = format!("producers.keys.{name}");
             if let Err(reason) = name.parse::<ProducerName>() {
@@ -82,7 +108,14 @@ impl Rules {
         let keys = config.producers.keys.iter();
         let keys = keys.map(|(name, key)| (format!("producers.keys.{name}"), key));
         let jwt = config.secrets.jwt.iter().map(|secret| ("secrets.jwt".to_owned(), secret));
-        let secrets: Vec<(String, &Secret)> = jwt.chain(keys).collect();
+        let accepted = config.secrets.accepted_jwt.iter();
+        let accepted = accepted.map(|secret| ("secrets.accepted_jwt".to_owned(), secret));
+        let factor = config.secrets.second_factor.iter();
+        let factor = factor.map(|secret| ("secrets.second_factor".to_owned(), secret));
+        let opening = config.secrets.accepted_second_factor.iter();
+        let opening = opening.map(|secret| ("secrets.accepted_second_factor".to_owned(), secret));
+        let secrets: Vec<(String, &Secret)> =
+            jwt.chain(accepted).chain(factor).chain(opening).chain(keys).collect();
         for (at, (key, secret)) in secrets.iter().enumerate() {
             for (other, _) in secrets[..at].iter().filter(|(_, other)| other == secret) {
                 let remedy =
@@ -120,11 +153,21 @@ impl Rules {
         }
     }
 
+    fn mail(&mut self, config: &Config) {
+        for SettingsError { key, problem, remedy } in mail::problems(&config.mail) {
+            self.0.push(format!("`{key}`: {problem}; {remedy}"));
+        }
+    }
+
     fn addresses(&mut self, config: &Config) {
         let http = &config.http;
         if let Some(url) = &http.frontend_url {
-            let web = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-            let remedy = "must be the website's address, https://www.example.com for example";
+            let web = Url::parse(url).is_ok_and(|url| {
+                // Links of mails are made by adding to it.
+                let is_bare = url.query().is_none() && url.fragment().is_none();
+                matches!(url.scheme(), "http" | "https") && is_bare
+            });
+            let remedy = "must be the website's address without ? and #, https://www.example.com for example";
             self.demand(web, "http.frontend_url", remedy);
         }
         if let Some(domain) = &http.domain {
@@ -238,6 +281,11 @@ impl Rules {
     }
 
     fn times(&mut self, config: &Config) {
+        self.demand(
+            config.mail.timeout < config.jobs.deadline,
+            "mail.timeout",
+            "must be shorter than jobs.deadline",
+        );
         let events = &config.events;
         self.demand(
             events.max_staleness > events.poll_interval,
@@ -253,6 +301,11 @@ impl Rules {
             config.retention.sessions_after > config.accounts.access_ttl,
             "retention.sessions_after",
             "must be longer than accounts.access_ttl: the session of a token that is good can be ended",
+        );
+        self.demand(
+            config.retention.audit_after >= Duration::from_hours(24 * 31),
+            "retention.audit_after",
+            "must be at least 31d: the database refuses to delete lines younger than 30 days",
         );
     }
 }

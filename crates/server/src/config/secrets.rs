@@ -18,21 +18,41 @@ use super::{Config, Layers, Origin, Setting, display};
 /// # Errors
 /// When the directory or a file cannot be made or read, or its content was tampered with.
 pub fn keep_generated_secrets(config: &mut Config, layers: &mut Layers) -> anyhow::Result<()> {
-    if config.secrets.jwt.is_some() || !config.is_development() {
+    if !config.is_development() {
         return Ok(());
     }
-    let folder = config.data_dir.join("secrets");
-    make_private_folder(&config.data_dir)?;
+    let data_dir = config.data_dir.clone();
+    if config.secrets.jwt.is_none() {
+        let lost = "everybody has to sign in again";
+        config.secrets.jwt = Some(generated(&data_dir, "jwt", lost, layers)?);
+    }
+    // On a database that others may share, theirs would be another one.
+    if config.secrets.second_factor.is_none() && !config.uses_postgres() {
+        let lost = "authenticators' codes are good no more, backup codes are";
+        config.secrets.second_factor = Some(generated(&data_dir, "second_factor", lost, layers)?);
+    }
+    Ok(())
+}
+
+/// The secret `secrets.NAME`, kept in a file of that name; `lost`: what it means when there is another one.
+fn generated(
+    data_dir: &Path,
+    name: &str,
+    lost: &str,
+    layers: &mut Layers,
+) -> anyhow::Result<Secret> {
+    let folder = data_dir.join("secrets");
+    make_private_folder(data_dir)?;
     make_private_folder(&folder)?;
-    let path = folder.join("jwt");
-    let secret = read_or_generate(&path)
-        .with_context(|| format!("the generated secret in {}", display(&path)))?;
+    let path = folder.join(name);
+    let secret = read_or_generate(&path).with_context(|| {
+        format!("the generated secret in {} (with another one {lost})", display(&path))
+    })?;
     layers.settings.insert(
-        "secrets.jwt".to_owned(),
+        format!("secrets.{name}"),
         Setting { value: toml::Value::String(String::new()), origin: Origin::Generated(path) },
     );
-    config.secrets.jwt = Some(secret);
-    Ok(())
+    Ok(secret)
 }
 
 /// Makes a directory that only its owner may enter; leaves an existing one as it is.
@@ -115,11 +135,11 @@ const OTHERS: u32 = 0o077;
 fn may_be_trusted(owner: u32, mode: u32, user: u32) -> anyhow::Result<()> {
     anyhow::ensure!(
         owner == user,
-        "belongs to another user (id {owner}); delete the file, and a new one is generated (everybody has to sign in again)"
+        "belongs to another user (id {owner}); delete the file, and a new one is generated"
     );
     anyhow::ensure!(
         mode & OTHERS == 0,
-        "may be read or written by others (mode {:o}); delete the file, and a new one is generated (everybody has to sign in again)",
+        "may be read or written by others (mode {:o}); delete the file, and a new one is generated",
         mode & 0o777
     );
     Ok(())
@@ -129,7 +149,7 @@ fn kept(text: &str) -> anyhow::Result<Secret> {
     let text = text.trim();
     anyhow::ensure!(
         text.len() >= 32,
-        "is shorter than 32 bytes; delete the file, and a new one is generated (everybody has to sign in again)"
+        "is shorter than 32 bytes; delete the file, and a new one is generated"
     );
     Ok(Secret::new(text))
 }
@@ -162,8 +182,12 @@ mod tests {
 
         let secret = first.secrets.jwt.unwrap();
         assert_eq!(secret.reveal().len(), 64);
-        assert!(second.secrets.jwt == Some(secret), "kept across starts");
-        assert!(matches!(layers.settings["secrets.jwt"].origin, Origin::Generated(_)));
+        assert!(second.secrets.jwt == Some(secret.clone()), "kept across starts");
+        let other = first.secrets.second_factor.unwrap();
+        assert!(other != secret && second.secrets.second_factor == Some(other));
+        for key in ["secrets.jwt", "secrets.second_factor"] {
+            assert!(matches!(layers.settings[key].origin, Origin::Generated(_)), "{key}");
+        }
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
@@ -173,6 +197,7 @@ mod tests {
             };
             assert_eq!(mode("secrets"), 0o700);
             assert_eq!(mode("secrets/jwt"), 0o600);
+            assert_eq!(mode("secrets/second_factor"), 0o600);
         }
     }
 

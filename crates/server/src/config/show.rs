@@ -29,21 +29,29 @@ impl Layers {
             // Writing to a String cannot fail.
             let _ = writeln!(out, "{text:<width$}  # {origin}");
         }
-        for name in &self.unused {
-            let _ = writeln!(out, "# {name} is set; this version takes no payments and ignores it");
+        for warning in &self.warnings {
+            let _ = writeln!(out, "# {warning}");
         }
         out
     }
 }
 
 fn shown(key: &str, value: &Value) -> String {
+    let is_secret =
+        key.starts_with("secrets.") || key == "mail.smtp" || key.starts_with("producers.keys.");
+    if is_secret {
+        let is_empty = match value {
+            Value::String(text) => text.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        };
+        let text = if is_empty { "(not set)" } else { "(hidden)" };
+        return Value::String(text.to_owned()).to_string();
+    }
     let Value::String(text) = value else {
         return value.to_string();
     };
-    let is_secret = key.starts_with("secrets.") || key.starts_with("producers.keys.");
     let text = match key {
-        _ if is_secret && text.is_empty() => "(not set)".to_owned(),
-        _ if is_secret => "(hidden)".to_owned(),
         "database.url" if text.is_empty() => String::new(),
         "database.url" => alpine_persistence::shown_url(text),
         "redis.url" => redis_without_password(text),
@@ -62,6 +70,7 @@ fn redis_without_password(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::config::{Sources, read_layers};
 
     #[test]
@@ -131,5 +140,27 @@ mod tests {
         assert!(text.contains("# environment JWT_SECRET"), "{text}");
         assert!(text.contains("STRIPE_SECRET_KEY is set"), "{text}");
         assert!(text.contains("http.workers = 0"), "{text}");
+    }
+
+    /// A text or a list of texts: who reads it could sign tokens.
+    #[test]
+    fn no_secret_shows_whatever_its_form() {
+        let layers = Layers::defaults();
+        let mut keys: Vec<&str> = layers
+            .settings
+            .keys()
+            .map(String::as_str)
+            .filter(|key| key.starts_with("secrets."))
+            .collect();
+        assert!(keys.contains(&"secrets.jwt") && keys.contains(&"secrets.accepted_jwt"));
+        keys.push("mail.smtp");
+        for key in keys {
+            let variable = format!("ALPINE__{}", key.to_uppercase().replace('.', "__"));
+            let mut sources = Sources::default();
+            sources.environment.insert(variable, "hunter2-hunter2".to_owned());
+            let text = read_layers(&sources).show();
+            let line = text.lines().find(|line| line.starts_with(&format!("{key} ="))).unwrap();
+            assert!(line.contains("\"(hidden)\"") && !text.contains("hunter2"), "{line}");
+        }
     }
 }

@@ -21,6 +21,11 @@ fn with_file(text: &str) -> Result<Loaded, ConfigError> {
 
 const GOOD_SECRET: &str = "3f1b0c9d7e5a4f2688b1d0c3e7a95f42aa17";
 const OTHER_SECRET: &str = "c07d6e41b82f93a5504e1b7f6ad2983c1f64";
+const FOUR_SECRETS: &str = "1c0d6e41b82f93a5504e1b7f6ad2983c1f64,2d07ae41b82f93a5504e1b7f6ad2983c1f64,\
+     3e07d641b82f93a5504e1b7f6ad2983c1f64,4f07d6e1b82f93a5504e1b7f6ad2983c1f64";
+const FIVE_SECRETS: &str = "1c0d6e41b82f93a5504e1b7f6ad2983c1f64,2d07ae41b82f93a5504e1b7f6ad2983c1f64,\
+     3e07d641b82f93a5504e1b7f6ad2983c1f64,4f07d6e1b82f93a5504e1b7f6ad2983c1f64,\
+     5a17d6e41b82f93a5504e1b7f6ad2983c1f6";
 
 #[test]
 fn environment_beats_file_beats_default_and_origins_are_kept() {
@@ -52,7 +57,7 @@ fn environment_beats_file_beats_default_and_origins_are_kept() {
 #[test]
 fn every_problem_is_told_at_once() {
     let ConfigError(problems) = with_file(
-        "instances = \"two\"\nprofil = \"production\"\n[http]\nbind = \"localhost\"\nkeep_alive = \"1 year\"\n[accounts]\naccess_ttl = \"60d\"\n",
+        "instances = \"two\"\nprofil = \"production\"\n[http]\nbind = \"example.com:80\"\nkeep_alive = \"1 year\"\n[accounts]\naccess_ttl = \"60d\"\n",
     )
     .unwrap_err();
     let text = problems.join("\n");
@@ -60,7 +65,7 @@ fn every_problem_is_told_at_once() {
         "`instances` must be a whole number, not a text",
         "unknown key `profil`",
         "did you mean `profile`?",
-        "`http.bind`: invalid socket address syntax",
+        "`http.bind`: must be an IP address and a port, 127.0.0.1:8000 for example, or a port alone for 127.0.0.1",
         "`http.keep_alive`: must be a whole number with a unit",
         "`accounts.access_ttl`",
     ] {
@@ -329,6 +334,12 @@ const EDGES: &[Edge] = &[
     ("http.frontend_url", "ftp://a.example", "https://a.example", &[]),
     ("http.send_window", "999ms", "1s", &[]),
     ("logging.filter", "info,=", "info,alpine_http=debug", &[]),
+    ("http.frontend_url", "https://a.example/?lang=de", "https://a.example/app", &[]),
+    ("http.frontend_url", "https://a.example/#/app", "https://a.example/", &[]),
+    ("mail.from", "not@@an", "Alpine <alpine@a.example>", &[]),
+    ("mail.smtp", "http://a.example", "smtp://a.example", &[]),
+    ("mail.smtp", "smtp://u:p@a.example?tsl=required", "smtp://u:p@a.example?tls=required", &[]),
+    ("mail.timeout", "1m", "59s", &[]),
     ("metrics.bind", "127.0.0.1:8000", "127.0.0.1:8001", &[("http.bind", "127.0.0.1:8000")]),
     ("metrics.bind", "192.0.2.1:9464", "127.0.0.1:9464", &[]),
     ("rate_limits.capacity", "0", "1", &[]),
@@ -342,7 +353,16 @@ const EDGES: &[Edge] = &[
     ("redis.key_prefix", "", "a", &[]),
     ("redis.key_prefix", "a{b}", "a-b_c.d:e", &[]),
     ("redis.url", "", "redis://:pw@cache/0", &[("instances", "2"), ("database.url", "postgres://u@db/a"), ("secrets.jwt", GOOD_SECRET)]),
+    ("retention.audit_after", "2678399s", "31d", &[]),
     ("retention.sessions_after", "15m", "901s", &[]),
+    ("secrets.accepted_jwt", "3f1b0c9d7e5a4f2688b1d0c3e7a95f4", "3f1b0c9d7e5a4f2688b1d0c3e7a95f42", &[]),
+    ("secrets.accepted_jwt", FIVE_SECRETS, FOUR_SECRETS, &[]),
+    ("secrets.accepted_jwt", GOOD_SECRET, OTHER_SECRET, &[("profile", "production"), ("secrets.jwt", GOOD_SECRET)]),
+    ("secrets.accepted_second_factor", "3f1b0c9d7e5a4f2688b1d0c3e7a95f4", "3f1b0c9d7e5a4f2688b1d0c3e7a95f42", &[("secrets.second_factor", OTHER_SECRET)]),
+    ("secrets.accepted_second_factor", FIVE_SECRETS, FOUR_SECRETS, &[("secrets.second_factor", OTHER_SECRET)]),
+    ("secrets.accepted_second_factor", OTHER_SECRET, "", &[]),
+    ("secrets.second_factor", "3f1b0c9d7e5a4f2688b1d0c3e7a95f4", "3f1b0c9d7e5a4f2688b1d0c3e7a95f42", &[]),
+    ("secrets.second_factor", GOOD_SECRET, OTHER_SECRET, &[("profile", "production"), ("secrets.jwt", GOOD_SECRET)]),
     ("secrets.jwt", "3f1b0c9d7e5a4f2688b1d0c3e7a95f4", "3f1b0c9d7e5a4f2688b1d0c3e7a95f42", &[]),
     ("secrets.jwt", "", GOOD_SECRET, &[("profile", "production")]),
     ("tokens.audience", " ", "a", &[]),
@@ -386,4 +406,47 @@ fn every_rule_has_an_edge_and_every_edge_is_where_the_rule_says() {
             panic!("{key} = {taken}: {error}");
         }
     }
+}
+
+#[test]
+fn variables_that_are_almost_settings_are_told_of() {
+    let warnings = |variables: &[(&str, &str)]| {
+        let mut sources = Sources::default();
+        let owned = variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        sources.environment.extend(owned);
+        read_layers(&sources).warnings
+    };
+    let meant = "ALPINE_HTTP_BIND is not read; did you mean ALPINE__HTTP__BIND?";
+    assert_eq!(warnings(&[("ALPINE_HTTP_BIND", "127.0.0.1:1")]), [meant]);
+    let nested = "ALPINE_RATE_LIMITS_FREE_PER_MINUTE is not read; did you mean \
+                  ALPINE__RATE_LIMITS__FREE__PER_MINUTE?";
+    assert_eq!(warnings(&[("ALPINE_RATE_LIMITS_FREE_PER_MINUTE", "1")]), [nested]);
+    assert_eq!(
+        warnings(&[("PORT", "80")]),
+        ["PORT is not read; set ALPINE__HTTP__BIND, or say --port"]
+    );
+    // Somebody else's, and those that are read.
+    let read = [("ALPINE_CONFIG", "a.toml"), ("ALPINE_HOME", "/"), ("ALPINE__INSTANCES", "1")];
+    assert_eq!(warnings(&read), Vec::<String>::new());
+}
+
+#[test]
+fn the_command_line_wins_over_everything() {
+    use clap::Parser as _;
+    let bind = |line: &str| {
+        let mut sources = Sources::default();
+        sources.environment.insert("ALPINE__HTTP__BIND".to_owned(), "[::1]:1".to_owned());
+        let arguments = crate::cli::Cli::parse_from(line.split(' ')).serve;
+        let loaded = load(&arguments.over(sources)).unwrap();
+        let origin = loaded.layers.settings["http.bind"].origin.to_string();
+        (loaded.config.http.bind.to_string(), loaded.config.data_dir, origin)
+    };
+    let told = |bind: &str, folder: &str, origin: &str| {
+        (bind.to_owned(), std::path::PathBuf::from(folder), origin.to_owned())
+    };
+    let variable = "environment ALPINE__HTTP__BIND";
+    assert_eq!(bind("alpine"), told("[::1]:1", "./data", variable));
+    assert_eq!(bind("alpine --bind 9"), told("127.0.0.1:9", "./data", "command line --bind"));
+    assert_eq!(bind("alpine --port 9"), told("[::1]:9", "./data", "command line --port"));
+    assert_eq!(bind("alpine --data-dir x"), told("[::1]:1", "x", variable));
 }

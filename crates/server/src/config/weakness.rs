@@ -65,6 +65,10 @@ mod tests {
         ] {
             assert!(weakness(&weak).is_some(), "{weak}");
         }
+        for example in ["your-secret-key", "Your-Secret-Key", "YOUR-SECRET-KEY"] {
+            let secret = format!("{example}-3f1b0c9d7e5a4f26");
+            assert_eq!(weakness(&secret), Some("it looks like an example"), "{secret}");
+        }
         // Of 2,000 none is expected to be refused: fewer than one in a million is.
         for length in [16, 32] {
             for _ in 0..1_000 {

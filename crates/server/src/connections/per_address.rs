@@ -75,8 +75,11 @@ mod tests {
         let _place = limit.admit(ip("2001:db8:0:1::1")).ok().unwrap();
         assert_eq!(limit.admit(ip("2001:db8:0:1:ffff::2")).err(), Some(Full));
         assert!(limit.admit(ip("2001:db8:0:2::1")).is_ok());
+        // The second as it comes to a listener of both families.
         for _ in 0..3 {
-            assert!(limit.admit(ip("192.0.2.9")).ok().unwrap().is_none());
+            for proxy in ["192.0.2.9", "::ffff:192.0.2.9"] {
+                assert!(limit.admit(ip(proxy)).ok().unwrap().is_none(), "{proxy}");
+            }
         }
     }
 }

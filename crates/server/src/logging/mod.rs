@@ -37,9 +37,8 @@ pub fn start(config: &Config) -> anyhow::Result<Logging> {
     if config.logs_json() {
         registry.with(JsonLines::new(lines.clone())).try_init()
     } else {
-        use std::io::IsTerminal as _;
         let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone());
-        registry.with(layer.compact().with_ansi(std::io::stderr().is_terminal())).try_init()
+        registry.with(layer.compact().with_ansi(is_colourful())).try_init()
     }
     .context("logging was set up before")?;
     Ok(Logging { lines, repeats, _flush: flush })
@@ -85,4 +84,10 @@ impl Collector for Dropped {
         self.total.inc_by(self.lines.dropped().saturating_sub(self.total.get()));
         self.total.collect()
     }
+}
+/// Whether a person reads it who has not asked for plain text (`NO_COLOR`, no-color.org).
+fn is_colourful() -> bool {
+    use std::io::IsTerminal as _;
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty());
+    std::io::stderr().is_terminal() && !is_plain
 }

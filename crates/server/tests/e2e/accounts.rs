@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     alpine::Alpine,
-    support::{Answer, Options},
+    support::{Answer, Options, TestApp, backends},
 };
 
 const PASSWORD: &str = "a quiet river at dawn";
@@ -104,6 +104,53 @@ async fn signing_in_takes_a_form_or_json_and_tells_nobody_who_has_an_account() {
 }
 
 #[tokio::test]
+async fn a_user_sees_their_sessions_ends_one_and_changes_the_password() {
+    Alpine::on_every_back_end(async |alpine| {
+        let phone = sign_up(&alpine, "ada@example.com").await;
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        alpine.clock.advance(Duration::from_secs(1));
+        let laptop = alpine.post("/api/v1/auth/login", &body, None).await.expect(200);
+        let (phone, laptop) = (text(&phone, "access_token"), text(&laptop, "access_token"));
+        let list = alpine.json("/api/v1/users/sessions", Some(laptop)).await;
+        let items = list["items"].as_array().unwrap();
+        let current: Vec<_> = items.iter().map(|session| &session["current"]).collect();
+        assert_eq!(
+            (current, &list["has_more"]),
+            (vec![&json!(true), &json!(false)], &json!(false))
+        );
+        let digest = text(&items[0], "address_digest");
+        assert_eq!((digest.len(), digest), (64, text(&items[1], "address_digest")));
+
+        let path = format!("/api/v1/users/sessions/{}", text(&items[1], "id"));
+        let as_laptop = alpine.as_holder(Some(laptop));
+        assert_eq!(as_laptop.delete(&path).await.expect(200), json!({"message": "session ended"}));
+        assert_eq!((me(&alpine, phone).await, me(&alpine, laptop).await), (401, 200));
+        let gone = as_laptop.delete(&path).await.expect(404);
+        assert_eq!(text(&gone, "type"), "/problems/not-found");
+
+        let change =
+            |current: &str, new: &str| json!({"current_password": current, "new_password": new});
+        let password = "/api/v1/users/password";
+        let wrong =
+            as_laptop.put(password, &change("wrong password!!", "another river at noon")).await;
+        assert_eq!(text(&wrong.expect(403), "detail"), "the current password is wrong");
+        let short = as_laptop.put(password, &change(PASSWORD, "short")).await;
+        assert_eq!(
+            (short.status.as_u16(), short.refused_fields()),
+            (422, vec!["new_password".to_owned()])
+        );
+        assert_eq!(me(&alpine, laptop).await, 200);
+        let changed = as_laptop.put(password, &change(PASSWORD, "another river at noon")).await;
+        let changed = changed.expect(200);
+        assert_eq!(text(&changed, "message"), "password changed; every other session has ended");
+        let token = text(&changed, "access_token");
+        assert_eq!((me(&alpine, laptop).await, me(&alpine, token).await), (401, 200));
+        assert_eq!(alpine.post("/api/v1/auth/login", &body, None).await.status, 401);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refresh_token_is_good_once_and_a_copy_ends_its_family() {
     Alpine::on_every_back_end(async |alpine| {
         let first = sign_up(&alpine, "ada@example.com").await;
@@ -169,37 +216,6 @@ async fn two_tabs_that_refresh_at_once_hear_the_same_and_a_later_replay_ends_the
         let second = refresh(first, HOME).await.expect(200);
         assert_eq!(refresh(first, "198.51.100.1").await.status, 401);
         assert_eq!(refresh(text(&second, "refresh_token"), HOME).await.status, 401);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn logging_out_refuses_the_token_at_once_and_only_its_session() {
-    Alpine::on_every_back_end(async |alpine| {
-        let one = sign_up(&alpine, "ada@example.com").await;
-        let body = json!({"email": "ada@example.com", "password": PASSWORD});
-        let two: Value = alpine.post("/api/v1/auth/login", &body, None).await.json();
-        let (one, two) =
-            (text(&one, "access_token").to_owned(), text(&two, "access_token").to_owned());
-        assert_eq!(alpine.post("/api/v1/auth/logout", &json!({}), Some(&one)).await.status, 200);
-        assert_eq!((me(&alpine, &one).await, me(&alpine, &two).await), (401, 200));
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn logging_out_everywhere_spares_a_token_of_the_same_second() {
-    Alpine::on_every_back_end(async |alpine| {
-        let before = sign_up(&alpine, "ada@example.com").await;
-        let before = text(&before, "access_token").to_owned();
-        assert_eq!(
-            alpine.post("/api/v1/auth/logout-all", &json!({}), Some(&before)).await.status,
-            200
-        );
-        let body = json!({"email": "ada@example.com", "password": PASSWORD});
-        let after: Value = alpine.post("/api/v1/auth/login", &body, None).await.json();
-        assert_eq!(me(&alpine, &before).await, 401);
-        assert_eq!(me(&alpine, text(&after, "access_token")).await, 200);
     })
     .await;
 }
@@ -310,4 +326,47 @@ async fn guessing_from_many_addresses_slows_down_strangers_and_not_the_owner() {
         }
     })
     .await;
+}
+
+/// The secret is changed while the instances are restarted one after the other, in the three steps of
+/// `secrets.accepted_jwt`: nobody is signed out meanwhile, and what was revoked stays so.
+#[tokio::test]
+async fn a_secret_is_changed_and_nobody_is_signed_out() {
+    const NEW: &str = "c07d6e41b82f93a5504e1b7f6ad2983c1f64ab09";
+    for backend in backends() {
+        let first = TestApp::spawn(&backend).await;
+        let old = first.config.secrets.jwt.clone().unwrap();
+        let deployment = first.deployment();
+        let accepting = |jwt: &str, accepted: &str| {
+            deployment
+                .clone()
+                .with("JWT_SECRET", jwt)
+                .with("ALPINE__SECRETS__ACCEPTED_JWT", accepted)
+        };
+        let signed_in = first.client().sign_up("ada@example.com").await;
+        let out = first.client().sign_in("ada@example.com").await;
+        first.client().with_token(&out.access_token).post("auth/logout", &json!({})).await;
+        let mut tokens = vec![signed_in.access_token];
+        let mut before = first;
+        let steps = [(old.reveal(), NEW), (NEW, old.reveal()), (NEW, "")];
+        for (step, (jwt, accepted)) in steps.into_iter().enumerate() {
+            let next = accepting(jwt, accepted).start(0).await;
+            tokens.push(next.client().sign_in("ada@example.com").await.access_token);
+            // What the old secret signed ends in the last step.
+            let ended = if step == 2 { 2 } else { 0 };
+            for (app, ended) in [(&before, 0), (&next, ended)] {
+                for (n, token) in tokens.iter().enumerate() {
+                    let status = app.client().with_token(token).get("auth/me").await.status;
+                    let expected = if n < ended { 401 } else { 200 };
+                    assert_eq!(status, expected, "token {n} in step {step} on {backend:?}");
+                }
+                let revoked = app.client().with_token(&out.access_token).get("auth/me").await;
+                assert_eq!(revoked.status, 401);
+            }
+            before.stop().await.unwrap();
+            before = next;
+        }
+        let body = json!({"refresh_token": signed_in.refresh_token});
+        before.client().post("auth/refresh", &body).await.expect(200);
+    }
 }

@@ -1,12 +1,16 @@
 //! One running application with a clock, a producer and accounts of every tier at hand.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alpine_domain::{
     Timestamp,
     account::{Role, Tier},
     time::ManualClock,
 };
+use alpine_testing::Wait;
 use serde_json::Value;
 
 use crate::support::{Answer, Backend, Client, Options, SignedIn, TestApp, backends};
@@ -25,6 +29,17 @@ pub fn bodies(cases: &str) -> impl Iterator<Item = String> {
         body: Box<serde_json::value::RawValue>,
     }
     cases.lines().map(|line| serde_json::from_str::<Case>(line).unwrap().body.get().to_owned())
+}
+
+/// What `/health` says of Redis, from `since` on.
+pub fn health_tells(since: Instant) -> Wait {
+    // `redis.check_interval`, a second for which a report is passed on, and one more for a busy machine.
+    const LIMIT: Duration = Duration::from_secs(7);
+    Wait::promised(
+        LIMIT,
+        since,
+        "Redis is checked every 5 s: `redis.check_interval` of config/default.toml",
+    )
 }
 
 pub struct Alpine {
@@ -110,16 +125,5 @@ impl Alpine {
 
     pub async fn admin_token(&self) -> String {
         self.token_of(Tier::Free, Role::Admin).await
-    }
-
-    /// Waits until `holds`, for ten seconds of real time at most.
-    pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
-        for _ in 0..500 {
-            if holds().await {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("after ten seconds still not: {what}");
     }
 }

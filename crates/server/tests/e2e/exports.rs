@@ -6,12 +6,12 @@ use std::{
 };
 
 use alpine_domain::account::{Role, Tier};
+use alpine_testing::Wait;
 use reqwest::Method;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
-    time::sleep,
 };
 
 use crate::{
@@ -89,7 +89,9 @@ async fn an_account_has_a_bounded_number_of_exports_at_once() {
 
         // A client that goes away gives its place back, and so does a file that ends.
         drop(first);
-        alpine.eventually("a place is free", async || status(&alpine, &ada).await == 200).await;
+        Wait::unpromised("the server notices when it next writes to the closed socket")
+            .until("a place is free", async || status(&alpine, &ada).await == 200)
+            .await;
         let third = begun(&alpine, &ada).await;
         assert_eq!(alpine.get(PATH, Some(&ada)).await.status, 429);
         let mut rest = Vec::new();
@@ -122,13 +124,16 @@ async fn who_stops_reading_in_the_middle_is_disconnected_and_leaves_nothing() {
         assert_eq!(metric(&alpine, "http_exports_open").await, 3);
         assert_eq!(alpine.get(PATH, Some(&ada)).await.status, 429);
 
-        // Two windows, and a busy machine is forgiven as long again.
-        while metric(&alpine, "http_slow_readers_disconnected_total").await < 3 {
-            assert!(began.elapsed() < 4 * WINDOW, "after {:?}", began.elapsed());
-            sleep(Duration::from_millis(20)).await;
-        }
+        let disconnected =
+            async || metric(&alpine, "http_slow_readers_disconnected_total").await == 3;
+        let promise = "two windows, `http.send_window`; a busy machine is forgiven as long again";
+        Wait::promised(4 * WINDOW, began, promise)
+            .until("all are disconnected", disconnected)
+            .await;
         let none = async || metric(&alpine, "http_exports_open").await == 0;
-        alpine.eventually("no export is under way", none).await;
+        Wait::unpromised("an export ends when its task next runs")
+            .until("no export is under way", none)
+            .await;
         assert_eq!(metric(&alpine, "db_connections_active").await, 0);
         let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                     AND pid <> pg_backend_pid() AND state <> 'idle'";

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use alpine_domain::account::{Role, Tier};
-use alpine_testing::{Memory, own_postgres, own_redis, postgres_authority, postgres_url};
+use alpine_testing::{Memory, Wait, own_postgres, own_redis, postgres_authority, postgres_url};
 use serde_json::{Value, json};
 
 use crate::{
-    alpine::{ARGO_SIGNALS, Alpine},
+    alpine::{ARGO_SIGNALS, Alpine, health_tells},
     support::{Backend, Options},
 };
 
@@ -44,11 +44,12 @@ async fn killing_redis_changes_no_answer_except_health() {
     let before = answers(&alpine, &token).await;
     assert!(before.iter().all(|(status, _)| *status == 200));
 
+    let killed = Instant::now();
     redis.kill().unwrap();
     assert_eq!(answers(&alpine, &token).await, before);
     assert_eq!(alpine.get("auth/me", Some(&revoked)).await.status, 401, "revoked before the kill");
     let degraded = async || alpine.json("/health", None).await["status"] == "degraded";
-    alpine.eventually("health says degraded", degraded).await;
+    health_tells(killed).until("health says degraded", degraded).await;
     assert_eq!(alpine.get("/health/readiness", None).await.status, 200);
 
     // A restarted instance without Redis knows of the revocation as well.
@@ -57,7 +58,9 @@ async fn killing_redis_changes_no_answer_except_health() {
 
     redis.restart().unwrap();
     let healthy = async || alpine.json("/health", None).await["status"] == "healthy";
-    alpine.eventually("health recovers", healthy).await;
+    Wait::unpromised("Redis is used again once it has answered several times")
+        .until("health recovers", healthy)
+        .await;
     assert_eq!(answers(&alpine, &token).await, before);
     assert_eq!(alpine.get("auth/me", Some(&revoked)).await.status, 401, "it came back empty");
 }
@@ -94,7 +97,9 @@ async fn killing_postgres_gives_503_problem_documents_and_full_recovery() {
     redis.kill().unwrap();
     postgres.restart().unwrap();
     let recovered = async || alpine.get(&signal, Some(&token)).await.status == 200;
-    alpine.eventually("reads are served again", recovered).await;
+    Wait::unpromised("PostgreSQL has just come back, and the pool backs off from it")
+        .until("reads are served again", recovered)
+        .await;
     // No connection from before the restart is handed out any more.
     for limit in 1..=20 {
         let path = format!("signals/history?limit={limit}");
@@ -151,7 +156,10 @@ async fn a_read_only_postgres_serves_reads_and_is_written_again() {
     postgres.execute("SELECT pg_reload_conf()").unwrap();
     let line = next();
     let is_refused = async || alpine.ingest(line).await.status == 503;
-    alpine.eventually("the reload reaches every session", is_refused).await;
+    Wait::unpromised("a reload reaches a session of PostgreSQL when it is idle")
+        .until("writes are refused", is_refused)
+        .await;
+    let refused = Instant::now();
     for limit in 1..=5 {
         let refused = alpine.ingest(line).await;
         assert_eq!(refused.status, 503, "{}", refused.text);
@@ -164,8 +172,10 @@ async fn a_read_only_postgres_serves_reads_and_is_written_again() {
     }
     let health = async || alpine.get("/health", None).await.json();
     let degraded = async || health().await["status"] == "degraded";
-    // A report is passed on for a second.
-    alpine.eventually("health says so", degraded).await;
+    let promise = "a report is passed on for a second, `health.rs`; another for a busy machine";
+    Wait::promised(Duration::from_secs(2), refused, promise)
+        .until("health says so", degraded)
+        .await;
     let check = health().await["checks"]["database"].clone();
     assert_eq!(
         (&check["status"], &check["detail"]),
@@ -174,9 +184,12 @@ async fn a_read_only_postgres_serves_reads_and_is_written_again() {
     assert_eq!(alpine.get("/health/readiness", None).await.status, 200);
 
     postgres.execute("ALTER SYSTEM RESET default_transaction_read_only").unwrap();
+    let reset = Instant::now();
     postgres.execute("SELECT pg_reload_conf()").unwrap();
-    alpine
-        .eventually("writes are taken again", async || alpine.ingest(line).await.status == 201)
+    let promise = "a host that takes writes is looked for once a second, `pool.rs`; the rest is for \
+                   the reload and a machine with three times the work, where five seconds were not enough";
+    Wait::promised(Duration::from_secs(10), reset, promise)
+        .until("writes are taken again", async || alpine.ingest(line).await.status == 201)
         .await;
 }
 
@@ -208,7 +221,9 @@ async fn costly_reads_take_nothing_from_others_and_end_with_their_readers() {
                    AND relation = 'outcomes'::regclass";
         postgres.execute(sql).unwrap() == "1"
     };
-    alpine.eventually("the table is locked", locked).await;
+    Wait::unpromised("psql connects when it has started")
+        .until("the table is locked", locked)
+        .await;
 
     // More than there are connections, and no two of them share an entry of the cache.
     let readers: Vec<_> = (1..=60)
@@ -219,7 +234,9 @@ async fn costly_reads_take_nothing_from_others_and_end_with_their_readers() {
             })
         })
         .collect();
-    alpine.eventually("they wait in PostgreSQL", async || waiting() > 0).await;
+    Wait::unpromised("requests arrive as fast as the machine lets them")
+        .until("they wait in PostgreSQL", async || waiting() > 0)
+        .await;
     for _ in 0..20 {
         let asked = Instant::now();
         let answer = alpine.get("auth/me", Some(&token)).await;
@@ -231,7 +248,9 @@ async fn costly_reads_take_nothing_from_others_and_end_with_their_readers() {
     for reader in &readers {
         reader.abort();
     }
-    alpine.eventually("nothing is read for readers who have gone", async || waiting() == 0).await;
+    Wait::unpromised("what is promised is that they end before the lock does, which comes next")
+        .until("nothing is read for readers who have gone", async || waiting() == 0)
+        .await;
     assert!(!lock.is_finished(), "the lock ended before the statements did");
     assert_eq!(alpine.get("auth/me", Some(&token)).await.status, 200);
     lock.join().unwrap().unwrap();

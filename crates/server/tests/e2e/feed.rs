@@ -1,5 +1,7 @@
 //! Real signals in, the same numbers and the right statistics out.
 
+use std::fmt::Write as _;
+
 use alpine_domain::{
     account::{Role, Tier},
     json::JsonObject,
@@ -28,12 +30,13 @@ async fn the_record_of_real_signals_equals_the_producers_own_metrics() {
         let again = alpine.post_as_producer(&batch, ARGO_SIGNALS.to_owned()).await;
         assert_eq!(count(&again.json(), "duplicate"), total);
 
-        for _ in 0..2 {
-            for outcome in ARGO_OUTCOMES.lines() {
-                let answer =
-                    alpine.post_as_producer(&format!("{SYNC}/outcome"), outcome.to_owned()).await;
-                assert_eq!(answer.status, 200, "{outcome}");
-            }
+        // Of one instrument, and some once more: a repeat changes nothing. All of them are closed, and every
+        // figure compared, in the tests of the domain.
+        let amd = || ARGO_OUTCOMES.lines().filter(|outcome| outcome.contains("ARGO-AMD-"));
+        for outcome in amd().chain(amd().take(20)) {
+            let answer =
+                alpine.post_as_producer(&format!("{SYNC}/outcome"), outcome.to_owned()).await;
+            assert_eq!(answer.status, 200, "{outcome}");
         }
         check_statistics(&alpine).await;
         check_profit_and_loss(&alpine).await;
@@ -45,14 +48,13 @@ async fn check_statistics(alpine: &Alpine) {
     // Readers without an account would wait for their delay.
     let elite = alpine.token_of(Tier::Elite, Role::User).await;
     let metrics: Value = serde_json::from_str(ARGO_METRICS).unwrap();
-    for (symbol, expected) in metrics.as_object().unwrap() {
-        let path = format!("/api/v1/performance/stats?symbol={symbol}");
-        let found = alpine.json(&path, Some(&elite)).await;
-        for (key, value) in expected.as_object().unwrap() {
-            let (found, value) = (found[key].as_f64(), value.as_f64().unwrap());
-            let found = found.unwrap_or_else(|| panic!("{symbol} has no {key}"));
-            assert!((found - value).abs() <= 1e-6, "{symbol} {key}: {found} instead of {value}");
-        }
+    let found = alpine.json("/api/v1/performance/stats?symbol=AMD", Some(&elite)).await;
+    let expected = metrics["AMD"].as_object().unwrap();
+    assert_eq!(expected.len(), 10);
+    for (key, value) in expected {
+        let (found, value) = (found[key].as_f64(), value.as_f64().unwrap());
+        let found = found.unwrap_or_else(|| panic!("there is no {key}"));
+        assert!((found - value).abs() <= 1e-6, "{key}: {found} instead of {value}");
     }
 }
 
@@ -102,7 +104,8 @@ async fn every_valid_edge_case_comes_back_with_the_same_numbers() {
 #[tokio::test]
 async fn every_malformed_line_is_refused_under_its_field() {
     Alpine::on_every_back_end(async |alpine| {
-        for line in MALFORMED_SIGNALS.lines() {
+        let mut told = String::new();
+        for (number, line) in MALFORMED_SIGNALS.lines().enumerate() {
             let case: Value = serde_json::from_str(line).unwrap();
             let field = case["field"].as_str().unwrap();
             let mut body = case["body"].clone();
@@ -110,16 +113,77 @@ async fn every_malformed_line_is_refused_under_its_field() {
                 body.as_object_mut().unwrap().remove(field);
             }
             let answer = alpine.ingest(&body.to_string()).await;
-            assert!(answer.status.is_client_error(), "{body}");
-            assert_eq!(answer.header("content-type"), "application/problem+json");
-            let problem: Value = answer.json();
-            let fields: Vec<&str> = problem["errors"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|e| e["field"].as_str().unwrap())
-                .collect();
-            assert_eq!(fields, [field], "{body}");
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{body}");
+            let Value::Object(problem) = answer.json() else { panic!("{}", answer.text) };
+            assert_eq!(problem["status"], answer.status.as_u16(), "{body}");
+            let (kind, why) = (&problem["type"], &case["why"]);
+            writeln!(told, "{number:02} {field}: {why}: {} {kind}", answer.status.as_u16())
+                .unwrap();
+            for error in problem["errors"].as_array().unwrap() {
+                writeln!(told, "   {error}").unwrap();
+            }
+        }
+        insta::allow_duplicates! {
+        insta::assert_snapshot!(told, @r#"
+        00 timestamp: "not a time": 422 "/problems/invalid"
+           {"field":"timestamp","message":"must be an RFC 3339 date and time with an offset, 2025-01-15T10:30:00Z for example"}
+        01 timestamp: "no offset": 422 "/problems/invalid"
+           {"field":"timestamp","message":"must be an RFC 3339 date and time with an offset, 2025-01-15T10:30:00Z for example"}
+        02 timestamp: "impossible date": 422 "/problems/invalid"
+           {"field":"timestamp","message":"must be an RFC 3339 date and time with an offset, 2025-01-15T10:30:00Z for example"}
+        03 timestamp: "an hour in the future at most": 422 "/problems/invalid"
+           {"field":"timestamp","message":"lies more than an hour in the future"}
+        04 timestamp: "missing": 422 "/problems/invalid"
+           {"field":"timestamp","message":"is missing"}
+        05 action: "unknown": 422 "/problems/invalid"
+           {"field":"action","message":"must be one of: BUY SELL"}
+        06 action: "empty": 422 "/problems/invalid"
+           {"field":"action","message":"must be one of: BUY SELL"}
+        07 action: "wrong type": 422 "/problems/invalid"
+           {"field":"action","message":"must be a string"}
+        08 symbol: "empty": 422 "/problems/invalid"
+           {"field":"symbol","message":"must have 1 to 64 characters: letters and digits, at most 20 in a row, . - _ / : = ^ ! # $ % & * + @ | ~ ' ( ) , and spaces inside"}
+        09 symbol: "longer than 20": 422 "/problems/invalid"
+           {"field":"symbol","message":"must have 1 to 64 characters: letters and digits, at most 20 in a row, . - _ / : = ^ ! # $ % & * + @ | ~ ' ( ) , and spaces inside"}
+        10 symbol: "control characters": 422 "/problems/invalid"
+           {"field":"symbol","message":"must have 1 to 64 characters: letters and digits, at most 20 in a row, . - _ / : = ^ ! # $ % & * + @ | ~ ' ( ) , and spaces inside"}
+        11 symbol: "markup": 422 "/problems/invalid"
+           {"field":"symbol","message":"must have 1 to 64 characters: letters and digits, at most 20 in a row, . - _ / : = ^ ! # $ % & * + @ | ~ ' ( ) , and spaces inside"}
+        12 entry_price: "must be above 0": 422 "/problems/invalid"
+           {"field":"entry_price","message":"must be above 0"}
+        13 entry_price: "must be above 0": 422 "/problems/invalid"
+           {"field":"entry_price","message":"must be above 0"}
+        14 entry_price: "a string": 422 "/problems/invalid"
+           {"field":"entry_price","message":"must be a JSON number, not a string"}
+        15 entry_price: "missing": 422 "/problems/invalid"
+           {"field":"entry_price","message":"is missing"}
+        16 confidence: "0 to 100": 422 "/problems/invalid"
+           {"field":"confidence","message":"must be between 0 and 100"}
+        17 confidence: "0 to 100": 422 "/problems/invalid"
+           {"field":"confidence","message":"must be between 0 and 100"}
+        18 confidence: "0 to 100": 422 "/problems/invalid"
+           {"field":"confidence","message":"must be between 0 and 100"}
+        19 target_price: "above 0": 422 "/problems/invalid"
+           {"field":"target_price","message":"must be above 0"}
+        20 stop_price: "above 0": 422 "/problems/invalid"
+           {"field":"stop_price","message":"must be above 0"}
+        21 target_price: "a BUY targets above its entry": 422 "/problems/invalid"
+           {"field":"target_price","message":"of a BUY must lie above its entry_price"}
+        22 stop_price: "a BUY stops below its entry": 422 "/problems/invalid"
+           {"field":"stop_price","message":"of a BUY must lie below its entry_price"}
+        23 sha256: "64 hex digits": 422 "/problems/invalid"
+           {"field":"sha256","message":"must be a SHA-256 in 64 hex digits"}
+        24 sha256: "does not match the content": 400 "/problems/malformed"
+           {"field":"sha256","message":"does not match the content: SHA-256 over the nine keys as Python's json.dumps(…, sort_keys=True) writes them"}
+        25 sha256: "missing": 422 "/problems/invalid"
+           {"field":"sha256","message":"is missing"}
+        26 signal_id: "empty": 422 "/problems/invalid"
+           {"field":"signal_id","message":"must have 1 to 255 characters and no control characters"}
+        27 signal_id: "longer than 255": 422 "/problems/invalid"
+           {"field":"signal_id","message":"must have 1 to 255 characters and no control characters"}
+        28 target_price: "disagrees with take_profit": 422 "/problems/invalid"
+           {"field":"target_price","message":"disagrees with take_profit; send one of them"}
+        "#);
         }
     })
     .await;
@@ -200,12 +264,19 @@ async fn nesting_never_brings_the_server_down() {
         for body in [&text, &objects, &plain] {
             for path in ["auth/login", "auth/signup", "auth/refresh", "/api/auth/login"] {
                 let answer = alpine.as_holder(None).post_text(path, body.clone()).await;
-                assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+                assert_eq!(answer.expect(400)["type"], "/problems/malformed", "{path}");
             }
-            for path in ["signal", "batch", "outcome"] {
-                let path = format!("{SYNC}/{path}");
-                let answer = alpine.post_as_producer(&path, body.clone()).await;
-                assert!(answer.status.is_client_error() || answer.status == 200, "{path}");
+            for path in ["signal", "outcome"] {
+                let answer = alpine.post_as_producer(&format!("{SYNC}/{path}"), body.clone()).await;
+                assert_eq!(answer.expect(400)["type"], "/problems/malformed", "{path}");
+            }
+            let answer = alpine.post_as_producer(&format!("{SYNC}/batch"), body.clone()).await;
+            // What begins like an object is a line of its own, and refused by itself.
+            if body.starts_with('{') {
+                let lines = answer.expect(200);
+                assert_eq!((count(&lines, "refused"), &lines["stored"]), (1, &0.into()), "{lines}");
+            } else {
+                assert_eq!(answer.expect(400)["type"], "/problems/malformed", "batch");
             }
         }
         assert_eq!(alpine.get("/health/liveness", None).await.status, 200);

@@ -14,10 +14,13 @@
 mod support;
 
 mod accounts;
+mod allocator;
 mod alpine;
 mod bookmarks;
 mod clock;
+mod command_line;
 mod connections;
+mod every_route;
 mod exports;
 mod faults;
 mod feed;
@@ -25,10 +28,13 @@ mod field_reports;
 mod full_redis;
 mod grants;
 mod hot_path;
+mod jobs;
 mod late_outcomes;
 mod original_clients;
+mod recovery;
 mod retention;
 mod rollback_plan;
+mod second_factor;
 mod seed_checklist;
 mod smoke;
 mod typed_text;

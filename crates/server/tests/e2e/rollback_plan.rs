@@ -1,12 +1,15 @@
 //! The original's "Rollback Plan": each line is a documented command or setting (see the README's chapter of
 //! that name), exercised here.
 
-use alpine_testing::{Memory, own_redis, postgres_url};
+use std::time::Instant;
+
+use alpine_domain::account::{Role, Tier};
+use alpine_testing::{Memory, Wait, own_redis, postgres_url};
 use serde_json::Value;
 
 use crate::{
-    alpine::{ARGO_SIGNALS, Alpine},
-    support::{Backend, Options},
+    alpine::{ARGO_SIGNALS, Alpine, health_tells},
+    support::{Backend, Options, backends},
 };
 
 /// "Indexes can be dropped without affecting data": `cargo xtask migrate revert`, or DROP INDEX, while the
@@ -45,10 +48,11 @@ async fn losing_redis(
     let (Some(mut redis), Some(_)) = (own_redis(Memory::Lost), postgres_url()) else { return };
     let alpine = Alpine::start(&Backend::PostgresRedis { redis: redis.url() }, options).await;
     before(&alpine).await;
+    let killed = Instant::now();
     redis.kill().unwrap();
     after(&alpine).await;
     let degraded = async || alpine.json("/health", None).await["status"] == "degraded";
-    alpine.eventually("health says degraded", degraded).await;
+    health_tells(killed).until("health says degraded", degraded).await;
 }
 
 /// "System falls back to in-memory if Redis unavailable".
@@ -103,14 +107,43 @@ async fn cors_can_be_reverted_to_any_origin() {
 /// "Connection pooling: revert to default settings": the original's five connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn connection_pooling_can_be_reverted_to_default_settings() {
-    let five = || {
-        Options::default()
+    const READERS: u32 = 40;
+    for backend in backends().into_iter().filter(|backend| *backend != Backend::SqliteMemory) {
+        let five = Options::default()
             .set("ALPINE__DATABASE__POOL_KEPT", &5)
             .set("ALPINE__DATABASE__POOL_MAX", &5)
-    };
-    Alpine::with(five, async |alpine| {
-        assert_eq!(alpine.app.config.database.pool_max, 5);
-        alpine.json("signals/latest", None).await;
-    })
-    .await;
+            // Longer than the table is held.
+            .set("ALPINE__DATABASE__CHECKOUT_TIMEOUT", "20s");
+        let alpine = Alpine::start(&backend, five).await;
+        let token = alpine.token_of(Tier::Pro, Role::User).await;
+        let holder = alpine.app.deployment();
+        let held = tokio::task::spawn_blocking(move || {
+            holder.sql("BEGIN; LOCK TABLE signals; SELECT pg_sleep(1.5); COMMIT")
+        });
+        let count = |condition: &str| {
+            let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE {condition}");
+            alpine.app.sql(&sql).unwrap().trim().parse::<u32>().unwrap()
+        };
+        Wait::unpromised("psql connects when it has started")
+            .until("the table is held", async || {
+                count("wait_event = 'PgSleep' AND datname = current_database()") == 1
+            })
+            .await;
+        // Each asks for another signal, so that no cache answers, and they hold what connections there are.
+        let readers: Vec<_> = (0..READERS)
+            .map(|id| {
+                let client = alpine.as_holder(Some(&token));
+                let path = format!("signals/{}", 1_000_000 + id);
+                tokio::spawn(async move { client.get(&path).await.status.as_u16() })
+            })
+            .collect();
+        let mut most = 0;
+        while !held.is_finished() {
+            most = most.max(count("wait_event_type = 'Lock' AND datname = current_database()"));
+        }
+        assert_eq!(most, 5);
+        for reader in readers {
+            assert_eq!(reader.await.unwrap(), 404);
+        }
+    }
 }

@@ -57,6 +57,7 @@ async fn older_account(alpine: &Alpine, email: &str, name: &str, password: &str)
         tier: Tier::Free,
         role: Role::User,
         created_at: alpine.app.now(),
+        welcome: None,
     };
     alpine.app.core.stores.accounts.create(account).await.unwrap()
 }

@@ -218,8 +218,12 @@ impl Alpine {
         200
     }
 
-    pub(crate) fn sign_out_everywhere(&mut self, by: Credential) -> u16 {
+    pub(crate) fn sign_out_everywhere(&mut self, by: Credential, and_keys: bool) -> u16 {
         let Some(account) = self.user(by) else { return 401 };
+        if and_keys {
+            let theirs = self.keys.iter_mut().filter(|key| key.account == account);
+            theirs.for_each(|key| key.is_revoked = true);
+        }
         let theirs = self.sessions.iter_mut().filter(|session| session.account == account);
         theirs.for_each(|session| session.is_over = true);
         200
@@ -254,6 +258,10 @@ impl Alpine {
     }
 
     pub(crate) fn profile(&self, by: Credential) -> Answer {
+        // Keys here have the scopes of signals, and whose they are is another one.
+        if let (Credential::Key(_), Some(_)) = (by, self.reader(by)) {
+            return (403, Value::Null);
+        }
         let Some(account) = self.user(by) else { return (401, Value::Null) };
         let Account { tier, role } = self.accounts[account];
         (200, json!({"email": email(account), "tier": tier, "role": role}))

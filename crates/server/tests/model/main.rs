@@ -73,8 +73,9 @@ fn run(backend: &Backend, instances: usize, cases: u32) {
     });
     match result {
         Ok(()) => {}
-        Err(TestError::Fail(_, operations)) => {
-            let (operations, why) = shortest(operations, attempts, fails);
+        Err(TestError::Fail(first, operations)) => {
+            let (operations, why) = shortest(operations, attempts, fails)
+                .unwrap_or_else(|all| (all, format!("it failed once, and not again: {first}")));
             let lines: Vec<String> = operations.iter().map(|one| format!("{one:?}")).collect();
             panic!("{why}\nafter these:\n{}", lines.join("\n"));
         }
@@ -98,15 +99,13 @@ async fn failure(
 }
 
 /// As few operations as still fail: takes out ever smaller pieces of what comes before the failure, in so
-/// many attempts at most.
+/// many attempts at most. The error is all of them, if they do not fail again.
 fn shortest(
     mut operations: Vec<Operation>,
     mut attempts: u32,
     fails: impl Fn(&[Operation]) -> Option<(usize, String)>,
-) -> (Vec<Operation>, String) {
-    let Some((n, mut why)) = fails(&operations) else {
-        return (operations, "it failed once, and not again".to_owned());
-    };
+) -> Result<(Vec<Operation>, String), Vec<Operation>> {
+    let Some((n, mut why)) = fails(&operations) else { return Err(operations) };
     operations.truncate(n + 1);
     let mut piece = operations.len() / 2;
     while piece > 0 {
@@ -126,5 +125,5 @@ fn shortest(
         }
         piece /= 2;
     }
-    (operations, why)
+    Ok((operations, why))
 }

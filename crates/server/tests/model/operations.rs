@@ -32,7 +32,8 @@ pub(crate) enum What {
         older: usize,
     },
     SignOut(By),
-    SignOutEverywhere(By),
+    /// Perhaps with API keys.
+    SignOutEverywhere(By, bool),
     SignOutEverybody,
     Grant {
         account: usize,
@@ -173,7 +174,7 @@ fn what() -> impl Strategy<Value = What> {
             session, older: older.saturating_sub(1)
         }),
         2 => by().prop_map(What::SignOut),
-        1 => by().prop_map(What::SignOutEverywhere),
+        1 => (by(), any::<bool>()).prop_map(|(by, and_keys)| What::SignOutEverywhere(by, and_keys)),
         1 => prop::bool::weighted(0.5).prop_map(|really| {
             if really { What::SignOutEverybody } else { What::SignUp }
         }),
@@ -202,7 +203,7 @@ fn what() -> impl Strategy<Value = What> {
     ]
 }
 
-/// No shorter than a cached answer lives: what falls out of the last days may stay in it for that long.
+/// Longer than a cached answer lives here: what falls out of the last days may stay in it for that long.
 fn wait() -> impl Strategy<Value = What> {
     let minutes = prop_oneof![
         8 => select(vec![2_u32, 5, 13, 15, 17]),

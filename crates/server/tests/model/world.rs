@@ -32,6 +32,8 @@ const PRODUCERS: usize = 2;
 pub(crate) struct World {
     model: Alpine,
     clock: Arc<ManualClock>,
+    /// Connections to all instances: making a client takes longer than most answers.
+    client: Client,
     apps: Vec<TestApp>,
     /// The log's end, and where it was after the newest operation of each instance that wrote.
     head: i64,
@@ -56,7 +58,10 @@ impl World {
             .set("ALPINE__SIGNALS__EXPIRY_INTERVAL", "1d")
             .set(&format!("ALPINE__SIGNALS__EXPIRES_AFTER_BY_STRATEGY__{SHORT_LIVED}"), &hours(0))
             .set("ALPINE__SIGNALS__EXPIRES_AFTER", &hours(1))
-            .set("ALPINE__ACCOUNTS__MAX_API_KEYS", &MAX_KEYS);
+            .set("ALPINE__ACCOUNTS__MAX_API_KEYS", &MAX_KEYS)
+            // What falls out of the last days may stay in a cached answer: for less than any `Wait` takes.
+            .set("ALPINE__CACHE_TTL__PERFORMANCE", "1m")
+            .set("ALPINE__CACHE_TTL__GRACE", "0s");
         let app = TestApp::spawn_with(backend, options).await;
         let clock = app.clock.clone().expect("a clock");
         let mut apps = vec![app];
@@ -74,6 +79,7 @@ impl World {
         let mut world = Self {
             model,
             clock,
+            client: apps[0].client(),
             head: 0,
             heads: vec![0; apps.len()],
             apps,
@@ -151,10 +157,11 @@ impl World {
                 let promised = self.model.sign_out(by);
                 (only(promised), self.post(on, by, "auth/logout", &json!({})).await)
             }
-            What::SignOutEverywhere(by) => {
+            What::SignOutEverywhere(by, and_keys) => {
                 let by = self.credential(*by);
-                let promised = self.model.sign_out_everywhere(by);
-                (only(promised), self.post(on, by, "auth/logout-all", &json!({})).await)
+                let promised = self.model.sign_out_everywhere(by, *and_keys);
+                let body = json!({"api_keys": and_keys});
+                (only(promised), self.post(on, by, "auth/logout-all", &body).await)
             }
             What::SignOutEverybody => {
                 self.model.sign_out_everybody();
@@ -447,7 +454,7 @@ impl World {
     }
 
     fn client(&self, on: usize, by: Credential) -> Client {
-        let client = self.apps[on].client();
+        let client = self.client.at(&self.apps[on].base);
         match by {
             Credential::Nothing => client,
             Credential::Token(session, token) => client.with_token(&self.tokens[session].0[token]),
@@ -465,7 +472,7 @@ impl World {
     }
 
     async fn produce(&self, on: usize, producer: usize, what: &str, body: String) -> Answer {
-        let client = self.apps[on].client().with_key(&self.producers[producer]);
+        let client = self.client(on, Credential::Nothing).with_key(&self.producers[producer]);
         read(&client.post_text(&format!("external-signals/sync/{what}"), body).await)
     }
 }

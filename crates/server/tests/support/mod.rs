@@ -18,7 +18,7 @@ use alpine_domain::{
 };
 use alpine_infra::{MonotonicClock, events::FollowState};
 use alpine_server::{
-    application::{Application, Core, MoreRoutes, Ports, StopHandle, TimeSource},
+    application::{Application, BackgroundTask, Core, MoreRoutes, Ports, StopHandle, TimeSource},
     config::{Config, Sources, keep_generated_secrets, load},
 };
 use prometheus::Registry;
@@ -68,6 +68,8 @@ pub struct Options {
     pub skew: i64,
     /// Routes besides those of the table, of every instance.
     pub more_routes: Option<MoreRoutes>,
+    /// Changes settings beyond what their rules allow, for what would take a test hours.
+    pub adjust: Option<fn(&mut Config)>,
 }
 
 impl Options {
@@ -104,6 +106,7 @@ pub struct Deployment {
     clock: Option<Arc<ManualClock>>,
     time: Option<TimeSource>,
     more_routes: Option<MoreRoutes>,
+    adjust: Option<fn(&mut Config)>,
 }
 
 /// The running application. Dropping it stops it; the last one to go drops the database.
@@ -118,6 +121,8 @@ pub struct TestApp {
     pub follow_state: watch::Receiver<FollowState>,
     /// The clock, if the test asked for one.
     pub clock: Option<Arc<ManualClock>>,
+    /// What runs in the background.
+    pub tasks: Vec<BackgroundTask>,
     stop: StopHandle,
     running: Option<JoinHandle<anyhow::Result<()>>>,
     deployment: Deployment,
@@ -155,9 +160,10 @@ impl TestApp {
             let prefix = redis_prefix().trim_end_matches(':').to_owned();
             settings.push(("ALPINE__REDIS__KEY_PREFIX".to_owned(), prefix));
         }
-        let Options { settings: changed, clock, time, skew, more_routes } = options;
+        let Options { settings: changed, clock, time, skew, more_routes, adjust } = options;
         settings.extend(changed);
-        let deployment = Deployment { folder, database, settings, clock, time, more_routes };
+        let deployment =
+            Deployment { folder, database, settings, clock, time, more_routes, adjust };
         deployment.start(skew).await
     }
 
@@ -205,6 +211,23 @@ impl TestApp {
     /// A file in the application's data directory.
     pub fn data_path(&self, name: &str) -> PathBuf {
         self.deployment.folder.path().join(name)
+    }
+
+    /// The mails in the outbox, in the order in which they were sent.
+    pub fn mails(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.data_path("outbox")).into_iter().flatten();
+        let paths = entries.map(|entry| entry.expect("an entry of the outbox").path());
+        // What is not finished has another name.
+        let mut mails: Vec<PathBuf> =
+            paths.filter(|path| path.extension().is_some_and(|end| end == "eml")).collect();
+        mails.sort();
+        let text = |path| std::fs::read_to_string(path).expect("a mail");
+        mails.into_iter().map(text).collect()
+    }
+
+    /// Begins an orderly stop and does not wait for it.
+    pub fn begin_to_stop(&self) {
+        self.stop.stop();
     }
 
     /// Stops in order and says how that went.
@@ -258,6 +281,9 @@ impl Deployment {
         })
         .expect("the test's settings are good");
         keep_generated_secrets(&mut loaded.config, &mut loaded.layers).expect("secrets");
+        if let Some(adjust) = self.adjust {
+            adjust(&mut loaded.config);
+        }
         let mut ports = Ports::default();
         if let Some(clock) = &self.clock {
             ports.time = TimeSource::Manual(clock.clone());
@@ -279,6 +305,7 @@ impl Deployment {
             config: loaded.config,
             follow_state: application.follow_state(),
             clock: self.clock.clone(),
+            tasks: application.background_tasks().to_vec(),
             stop: application.stop_handle(),
             running: Some(tokio::spawn(application.run())),
             deployment: self.clone(),

@@ -4,9 +4,10 @@ use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Child, Command, ExitStatus},
 };
+
+use alpine_testing::Wait;
 
 /// `alpine serve` on SQLite and a free port. Dropping it kills it.
 pub struct Process {
@@ -22,6 +23,7 @@ impl Process {
     pub fn start(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let output = std::fs::File::create(folder.path().join("output")).expect("a file");
         let metrics = Self::free_port();
         let mut child = Command::new(env!("CARGO_BIN_EXE_alpine"))
             .arg("serve")
@@ -33,28 +35,53 @@ impl Process {
             .env("JWT_SECRET", super::SECRET)
             .envs(settings.iter().copied())
             .current_dir(folder.path())
-            .stdout(Stdio::null())
+            .stdout(output)
             .stderr(log)
             .spawn()
             .expect("the program");
-        let started = Instant::now();
-        let address = loop {
-            let mut lines = Self::read(&folder.path().join("log")).into_iter();
-            if let Some(line) = lines.find(|line| line["message"] == "serving") {
-                break line["address"].as_str().expect("text").parse().expect("an address");
-            }
-            let ended = child.try_wait().expect("a child");
-            // A minute: the machine may be busy.
-            let is_late = started.elapsed() > Duration::from_mins(1);
-            assert!(ended.is_none() && !is_late, "{ended:?} {:?}", started.elapsed());
-            std::thread::sleep(Duration::from_millis(20));
+        let serving = || {
+            assert_eq!(child.try_wait().expect("a child"), None, "it has ended");
+            Self::read(&folder.path().join("log"))
+                .into_iter()
+                .find(|line| line["message"] == "serving")
         };
+        let serving = Wait::unpromised("a process starts as fast as the machine lets it")
+            .until_some_blocking("the program serves", serving);
+        let address = serving["address"].as_str().expect("text").parse().expect("an address");
         Self { address, metrics, child, folder }
     }
 
     /// What it has logged so far.
     pub fn log(&self) -> Vec<serde_json::Value> {
         Self::read(&self.folder.path().join("log"))
+    }
+
+    /// The same as it was written.
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("the log")
+    }
+
+    /// What it has printed so far.
+    pub fn output(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("output")).expect("the output")
+    }
+
+    /// Asks it to stop, as a supervisor does.
+    #[cfg(unix)]
+    pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    #[cfg(unix)]
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        rustix::process::kill_process(id.expect("an id"), signal).expect("it runs");
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
     }
 
     /// The value of a counter or gauge without labels.
@@ -71,6 +98,24 @@ impl Process {
         let text = std::fs::read_to_string(path).expect("Linux's account of the process");
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// The value that a variable of its environment has.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let path = format!("/proc/{}/environ", self.child.id());
+        let text = std::fs::read_to_string(path).expect("Linux's account of the process");
+        let value = |entry: &str| Some(entry.strip_prefix(name)?.strip_prefix('=')?.to_owned());
+        text.split('\0').find_map(value)
+    }
+
+    /// The names of its threads, of which Linux keeps the first 15 characters.
+    pub fn threads(&self) -> Vec<String> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let tasks = std::fs::read_dir(folder).expect("Linux's account of the process");
+        let name = |task: std::io::Result<std::fs::DirEntry>| {
+            std::fs::read_to_string(task.ok()?.path().join("comm")).ok()
+        };
+        tasks.filter_map(name).map(|name| name.trim_end().to_owned()).collect()
     }
 
     /// Somebody else could take it before the program does; ports are given out in turn, so it is unlikely.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use alpine_domain::{
     Timestamp,
+    account::SignOut,
     retention::{Due, Positions},
 };
 use anyhow::{Context as _, Result, ensure};
@@ -196,7 +197,8 @@ async fn start(side: &Side) -> Result<Duration> {
 
 async fn sign_out_everywhere(side: &Side, user: i64) -> Result<Duration> {
     let account = side.sign_in(user).await?.account;
-    timed(async { Ok(side.accounts.sign_out_everywhere(account.id).await?) }).await
+    timed(async { Ok(side.accounts.sign_out_everywhere(account.id, SignOut::Sessions).await?) })
+        .await
 }
 
 /// Takes the oldest rows off the log. Each call finds as many that are old.
@@ -221,6 +223,8 @@ async fn delete(side: &Side) -> Result<Duration> {
             side.sessions_deleted() + DELETED,
         )),
         api_keys: Timestamp::MIN,
+        failed_jobs: Timestamp::MIN,
+        audit: Timestamp::MIN,
         now: side.core.ports.clock.now(),
         from: Positions::default(),
     };

@@ -275,10 +275,13 @@ fn without_hashing(core: &Core, config: &Config) -> Result<Accounts> {
     let ports = AccountPorts {
         store: core.stores.accounts.clone(),
         api_keys: core.stores.api_keys.clone(),
+        second_factors: core.stores.second_factors.clone(),
+        sealing: core.ports.sealing.clone(),
         hasher: Arc::new(NoHashing),
         tokens: core.ports.tokens.clone(),
         clock: core.ports.clock.clone(),
         randomness: core.ports.randomness.clone(),
+        denials: core.use_cases.denials.clone(),
     };
     let key: Secret = config.secrets.jwt.clone().context("`secrets.jwt` is missing")?;
     Ok(Accounts::new(ports, config.accounts.clone(), key))

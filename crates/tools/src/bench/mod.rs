@@ -4,7 +4,9 @@ pub(crate) mod fixture;
 mod hot_path;
 mod leak;
 mod load;
+mod ranks;
 mod serve;
+mod sign_in;
 mod table;
 mod variant;
 
@@ -24,6 +26,8 @@ enum Bench {
     HotPath(hot_path::Arguments),
     /// Whether the time of an answer tells a late reader of what is hidden
     Leak(leak::Arguments),
+    /// Whether the time of a refused log-in tells why it was refused
+    SignInTiming(sign_in::Arguments),
     /// The server of one variant, until its standard input closes
     #[command(hide = true)]
     Serve(serve::Arguments),
@@ -34,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.bench {
         Bench::HotPath(arguments) => hot_path::run(arguments),
         Bench::Leak(arguments) => leak::run(arguments),
+        Bench::SignInTiming(arguments) => sign_in::run(arguments),
         Bench::Serve(arguments) => serve::run(arguments).map(|()| true),
     }
 }

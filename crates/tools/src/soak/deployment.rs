@@ -13,10 +13,10 @@ use redis::AsyncCommands as _;
 use tokio::{runtime::Runtime, task::JoinHandle};
 
 use super::{
-    instance::{Instance, Usage},
     traffic::{Api, Client, Tally},
     verdict::Verdict,
 };
+use crate::instance::{Instance, Usage};
 
 const MIB: u64 = 1 << 20;
 /// What an instance may use of memory at any time, bytes.
@@ -45,11 +45,16 @@ pub(super) struct Deployment {
     _folder: tempfile::TempDir,
 }
 
+/// Who stops reading is disconnected within the soak.
+fn send_window() -> [(&'static str, String); 1] {
+    [("ALPINE__HTTP__SEND_WINDOW", "3s".to_owned())]
+}
+
 impl Deployment {
     /// One instance without anything else.
     pub(super) fn on_sqlite() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let instance = Instance::start(folder.path(), &[])?;
+        let instance = Instance::start(folder.path(), &send_window())?;
         let url = format!("sqlite:{}", folder.path().join("alpine.db").display());
         Self::of("SQLite", DatabaseSettings::new(url), vec![instance], folder)
     }
@@ -67,6 +72,7 @@ impl Deployment {
             ("ALPINE__INSTANCES", "2".to_owned()),
             ("ALPINE__CACHE__REDIS_BYTES", format!("{BODIES}B")),
         ];
+        let settings = [&settings[..], &send_window()].concat();
         let start = |name| Instance::start(&folder.path().join(name), &settings);
         let instances = vec![start("one")?, start("two")?];
         Self::of("PostgreSQL", DatabaseSettings::new(url), instances, folder)

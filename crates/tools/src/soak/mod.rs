@@ -2,7 +2,6 @@
 //! left: memory, descriptors, threads, connections, rows and keys.
 
 mod deployment;
-mod instance;
 mod traffic;
 mod verdict;
 
@@ -10,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use alpine_testing::servers::{Memory, Postgres, Redis};
 use anyhow::Result;
-use clap::{Parser as _, Subcommand};
-
 use deployment::Deployment;
 use verdict::Verdict;
 
@@ -27,10 +24,7 @@ const QUIET: Duration = Duration::from_secs(12);
 /// A part of the clients breaks off in the middle of requests, bodies and answers. Fails when memory,
 /// descriptors, threads, connections, rows or keys are not what they should be in the end, and names them.
 #[derive(clap::Args)]
-#[command(subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
-    #[command(subcommand)]
-    server: Option<Server>,
     /// How long the traffic lasts; 0.5 for example
     #[arg(long, default_value_t = 10.0)]
     minutes: f64,
@@ -42,19 +36,8 @@ pub(crate) struct Arguments {
     seed: u64,
 }
 
-#[derive(Subcommand)]
-enum Server {
-    /// The program itself, with the settings of the environment
-    #[command(hide = true)]
-    Serve,
-}
-
 /// Whether everything is as it should be.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    if arguments.server.is_some() {
-        let command_line = alpine_server::cli::Cli::parse_from(["alpine", "serve"]);
-        return alpine_server::commands::run(command_line).map(|()| true);
-    }
     let span = Duration::try_from_secs_f64(arguments.minutes * 60.0)?;
     let redis = Redis::start(Memory::Lost)?;
     let postgres = Postgres::start()?;

@@ -18,7 +18,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::sleep};
 
-use super::instance::PRODUCER_KEY;
+use crate::instance::PRODUCER_KEY;
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);

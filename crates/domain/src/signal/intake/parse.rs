@@ -282,6 +282,37 @@ mod tests {
         }
     }
 
+    /// A signal with one more member.
+    fn with(name: &str, text: &str) -> Result<NewSignal> {
+        let line = ARGO.lines().next().unwrap();
+        let member = serde_json::to_string(text).unwrap();
+        let (whole, _) = line.rsplit_once('}').unwrap();
+        parse_signal(&object(&format!(r#"{whole}, "{name}": {member}}}"#)), &argo(), now())
+    }
+
+    #[test]
+    fn prose_has_so_many_characters_at_most_and_no_nul() {
+        for (name, max) in [("data_source", 100), ("reasoning", 4_000), ("regime", 100)] {
+            let told = |text: &str| with(name, text).err().map(|error| error.to_string());
+            assert_eq!(told(&"é".repeat(max)), None, "{name}");
+            let reason =
+                format!("invalid input: {name}: must have at most {max} characters and no NUL");
+            for text in ["é".repeat(max + 1), "é".repeat(max + 2), "a\0b".to_owned()] {
+                assert_eq!(told(&text), Some(reason.clone()), "{name} of {}", text.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_written_time_has_64_characters_at_most() {
+        let written = |digits: usize| format!("2025-01-15T10:30:00.{}Z", "1".repeat(digits));
+        let read = |text: &str| text.parse::<WrittenTime>().map(|time| time.letters);
+        assert_eq!(read(&written(43)), Ok(written(43)));
+        for digits in [44, 45] {
+            assert_eq!(read(&written(digits)), Err(InvalidTimestamp::Unreadable), "{digits}");
+        }
+    }
+
     #[test]
     fn every_real_signal_is_read() {
         let read = |line: &str| parse_signal(&object(line), &argo(), now()).is_ok();

@@ -38,7 +38,7 @@ pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
     let (user, state) = (context.user()?, state(&context)?);
     let mut fields = context.json().await?;
     let name = fields.text("name");
-    let scopes = fields.optional_texts("scopes").unwrap_or_else(|| vec!["signals:read".to_owned()]);
+    let scopes = fields.optional_texts("scopes");
     let expires_at = fields.optional_timestamp("expires_at");
     fields.finish()?;
     let (key, secret) = context
@@ -46,7 +46,7 @@ pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
         .services
         .use_cases
         .accounts
-        .create_api_key(user, state, &name, &scopes, expires_at)
+        .create_api_key(user, state, &name, scopes.as_deref(), expires_at)
         .await?;
     let view = NewApiKeyView { details: ApiKeyView::from(&key), key: secret.reveal() };
     let mut answer = context.answer(StatusCode::CREATED, &view)?;

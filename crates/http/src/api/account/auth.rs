@@ -7,13 +7,15 @@ use actix_web::{
         header::{HeaderValue, LOCATION},
     },
 };
-use alpine_domain::account::{Caller, Email, FullName, NewPassword, Registration};
+use alpine_domain::account::{
+    Email, FullName, MailPurpose, NewPassword, Registration, SignIn, SignOut,
+};
 
-use super::views::SignedInView;
+use super::{sessions::own as own_session, views::SignedInView};
 use crate::{
     context::Context,
     extract::{body::MediaType, fields::Fields},
-    problem::{Challenge, Problem, Result},
+    problem::Result,
 };
 
 /// `POST auth/signup`. What would grant something (`tier`, `role`, ids) is not even read.
@@ -47,8 +49,50 @@ pub(crate) async fn sign_in(mut context: Context) -> Result<HttpResponse> {
     let priority = context.count_guess(&email).await?;
     let (accounts, address) =
         (&context.state.services.use_cases.accounts, context.address_digest()?);
-    let signed_in = accounts.sign_in(Some(&address), priority, &email, &password).await?;
-    context.ok(&SignedInView::from(&signed_in))
+    match accounts.begin_sign_in(Some(&address), priority, &email, &password).await? {
+        SignIn::Complete(signed_in) => context.ok(&SignedInView::from(&*signed_in)),
+        SignIn::NeedsCode(needed) => context.ok(&SignedInView::from(&*needed)),
+    }
+}
+
+/// `POST auth/forgot-password`. Says and does the same whether or not there is such an account.
+pub(crate) async fn forgot_password(mut context: Context) -> Result<HttpResponse> {
+    let mut fields = context.json().await?;
+    let email = fields.text("email");
+    fields.finish()?;
+    context.count_attempt(&email).await?;
+    context.count_mail(MailPurpose::Reset, &email).await?;
+    context.state.services.use_cases.recovery.request(&email).await?;
+    context.message("if there is such an account, a mail is on its way")
+}
+
+/// `POST auth/reset-password`.
+pub(crate) async fn reset_password(mut context: Context) -> Result<HttpResponse> {
+    let mut fields = context.json().await?;
+    let token = fields.text("token");
+    let password = fields.parsed("password", NewPassword::parse);
+    let (token, password) = fields.finish_with((Some(token), password))?;
+    context.state.services.use_cases.recovery.reset(&token, password).await?;
+    context.message("password changed; every session has ended")
+}
+
+/// `POST auth/verify-email`.
+pub(crate) async fn verify_email(mut context: Context) -> Result<HttpResponse> {
+    let mut fields = context.json().await?;
+    let token = fields.text("token");
+    fields.finish()?;
+    context.state.services.use_cases.verification.confirm(&token).await?;
+    context.message("the address is confirmed")
+}
+
+/// `POST auth/resend-verification`. Says the same to whoever is confirmed already, and sends nothing then.
+pub(crate) async fn resend_verification(context: Context) -> Result<HttpResponse> {
+    let user = context.user()?;
+    let use_cases = &context.state.services.use_cases;
+    let email = use_cases.accounts.profile(user).await?.email;
+    context.count_mail(MailPurpose::Verify, email.as_str()).await?;
+    use_cases.verification.request(user).await?;
+    context.message("unless the address is confirmed, a mail is on its way")
 }
 
 /// `POST auth/refresh`.
@@ -68,15 +112,22 @@ pub(crate) async fn refresh(mut context: Context) -> Result<HttpResponse> {
 
 /// `POST auth/logout`.
 pub(crate) async fn sign_out(context: Context) -> Result<HttpResponse> {
-    let Caller::User { session, .. } = context.caller else {
-        return Err(Problem::unauthenticated(Challenge::Bearer, "sign in first"));
-    };
+    let session = own_session(&context)?;
     context.state.services.use_cases.accounts.sign_out(session).await?;
     context.message("signed out")
 }
 
-/// `POST auth/logout-all`.
-pub(crate) async fn sign_out_everywhere(context: Context) -> Result<HttpResponse> {
-    context.state.services.use_cases.accounts.sign_out_everywhere(context.user()?).await?;
-    context.message("signed out everywhere")
+/// `POST auth/logout-all`, with or without a body.
+pub(crate) async fn sign_out_everywhere(mut context: Context) -> Result<HttpResponse> {
+    let mut fields = context.optional_json().await?;
+    let and_keys = fields.optional_flag("api_keys");
+    fields.finish()?;
+    let (ended, message) = if and_keys == Some(true) {
+        (SignOut::SessionsAndKeys, "signed out everywhere, and every API key has ended")
+    } else {
+        (SignOut::Sessions, "signed out everywhere; API keys stay good")
+    };
+    let accounts = &context.state.services.use_cases.accounts;
+    accounts.sign_out_everywhere(context.user()?, ended).await?;
+    context.message(message)
 }

@@ -62,6 +62,64 @@ pub(crate) struct SignInForm {
     password: String,
 }
 
+/// A code, after the password.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct VerifySignInRequest {
+    /// From the answer of `auth/login`.
+    mfa_token: String,
+    /// Six digits of the authenticator, or a backup code. Each is good once.
+    #[schema(max_length = 64)]
+    token: String,
+}
+
+/// A code.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct CodeRequest {
+    /// Six digits of the authenticator, or a backup code. Each is good once.
+    #[schema(max_length = 64)]
+    token: String,
+}
+
+/// The password and a code.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct PasswordAndCodeRequest {
+    #[schema(format = Password)]
+    password: String,
+    /// Six digits of the authenticator, or a backup code. Each is good once.
+    #[schema(max_length = 64)]
+    token: String,
+}
+
+/// Who has forgotten the password.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ForgotPasswordRequest {
+    #[schema(format = Email)]
+    email: String,
+}
+
+/// Another password, proved by what was mailed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ResetPasswordRequest {
+    /// Good once, for an hour, until a newer one is sent.
+    token: String,
+    /// The rules of sign-up.
+    #[schema(format = Password, min_length = 12, max_length = 128)]
+    password: String,
+}
+
+/// What was mailed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct VerifyEmailRequest {
+    /// Good once, for a day, until a newer one is sent or the account gets another address.
+    token: String,
+}
+
 /// A refresh token, good for one use.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -82,14 +140,36 @@ pub(crate) struct ProfileChangeRequest {
     current_password: Option<String>,
 }
 
+/// What else ends.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct SignOutRequest {
+    /// Every API key ends as well. Without it they stay good.
+    #[schema(default = false)]
+    api_keys: Option<bool>,
+}
+
+/// Another password.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct PasswordChangeRequest {
+    #[schema(format = Password)]
+    current_password: String,
+    /// The rules of sign-up.
+    #[schema(format = Password, min_length = 12, max_length = 128)]
+    new_password: String,
+}
+
 /// A new API key.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct ApiKeyRequest {
     #[schema(schema_with = key_name)]
     name: String,
-    /// Today only `signals:read`.
-    #[schema(example = json!(["signals:read"]))]
+    /// `read` for signals and statistics, `stream` for signals as they are published, `export` for files,
+    /// `account` to see whose the key is; no key changes anything of an account. Without them `read` and
+    /// `export`, for which `signals:read` stands as well.
+    #[schema(min_items = 1, example = json!(["read"]))]
     scopes: Option<Vec<String>>,
     #[schema(format = DateTime)]
     expires_at: Option<String>,

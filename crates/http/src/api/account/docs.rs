@@ -21,11 +21,81 @@ pub(crate) fn sign_up() -> Doc {
 }
 
 pub(crate) fn sign_in() -> Doc {
-    doc("Sign in", "Signed in.")
+    doc("Sign in", "Signed in, or `requires_2fa`.")
         .takes::<bodies::SignInRequest>(JSON)
         .takes::<bodies::SignInForm>("application/x-www-form-urlencoded")
         .gives::<views::SignedInView<'_>>()
         .problems(&[&problem::UNAUTHENTICATED, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn verify_sign_in() -> Doc {
+    doc("Sign in with a code, after the password", "Signed in.")
+        .takes::<bodies::VerifySignInRequest>(JSON)
+        .gives::<views::SignedInView<'_>>()
+        .problems(&[&problem::UNAUTHENTICATED, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn factor_status() -> Doc {
+    doc("Whether a code is asked for at sign-in", "The state.").gives::<views::FactorStatusView>()
+}
+
+pub(crate) fn set_up_factor() -> Doc {
+    doc("Make a secret for an authenticator", "Shown this once; nothing is asked for yet.")
+        .gives::<views::FactorSetupView<'_>>()
+        .problems(&[&problem::SECOND_FACTOR_ON, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn enable_factor() -> Doc {
+    doc("Ask for codes of the authenticator that was set up", "On. Sessions stay.")
+        .takes::<bodies::PasswordAndCodeRequest>(JSON)
+        .gives::<Message<'_>>()
+        .problems(&[&problem::FORBIDDEN, &problem::SECOND_FACTOR_ON, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn verify_factor() -> Doc {
+    doc("Try a code, which uses it up", "It is right.")
+        .takes::<bodies::CodeRequest>(JSON)
+        .gives::<Message<'_>>()
+        .problems(&[&problem::FORBIDDEN, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn renew_backup_codes() -> Doc {
+    doc("Make other backup codes in the place of all", "Shown this once.")
+        .takes::<bodies::PasswordAndCodeRequest>(JSON)
+        .gives::<views::BackupCodesView<'_>>()
+        .problems(&[&problem::FORBIDDEN, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn disable_factor() -> Doc {
+    doc("Ask for no code any more", "Off.")
+        .takes::<bodies::PasswordAndCodeRequest>(JSON)
+        .gives::<Message<'_>>()
+        .problems(&[&problem::FORBIDDEN, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn forgot_password() -> Doc {
+    doc("Ask for a mail with which to set another password", "The same for every address.")
+        .takes::<bodies::ForgotPasswordRequest>(JSON)
+        .gives::<Message<'_>>()
+        .problems(&[&problem::UNAVAILABLE])
+}
+
+pub(crate) fn reset_password() -> Doc {
+    doc("Set another password with what was mailed", "Changed. Every session has ended.")
+        .takes::<bodies::ResetPasswordRequest>(JSON)
+        .gives::<Message<'_>>()
+        .problems(&[&problem::UNAVAILABLE])
+}
+
+pub(crate) fn verify_email() -> Doc {
+    doc("Confirm the account's address with what was mailed", "Confirmed.")
+        .takes::<bodies::VerifyEmailRequest>(JSON)
+        .gives::<Message<'_>>()
+}
+
+pub(crate) fn resend_verification() -> Doc {
+    doc("Ask for another mail that confirms the address", "Sent, unless it is confirmed.")
+        .gives::<Message<'_>>()
 }
 
 pub(crate) fn refresh() -> Doc {
@@ -40,7 +110,9 @@ pub(crate) fn sign_out() -> Doc {
 }
 
 pub(crate) fn sign_out_everywhere() -> Doc {
-    doc("End every session", "Signed out.").gives::<Message<'_>>()
+    doc("End every session, and every API key if the body says so", "Signed out.")
+        .may_take::<bodies::SignOutRequest>(JSON)
+        .gives::<Message<'_>>()
 }
 
 pub(crate) fn profile() -> Doc {
@@ -54,6 +126,22 @@ pub(crate) fn update_profile() -> Doc {
         .takes::<bodies::ProfileChangeRequest>(JSON)
         .gives::<views::ProfileView<'_>>()
         .problems(&[&problem::EMAIL_TAKEN, &problem::FORBIDDEN])
+}
+
+pub(crate) fn change_password() -> Doc {
+    doc("Change the password", "Changed. Every session has ended; the tokens are of a new one.")
+        .takes::<bodies::PasswordChangeRequest>(JSON)
+        .gives::<views::PasswordChangedView<'_>>()
+        .problems(&[&problem::FORBIDDEN, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn list_sessions() -> Doc {
+    doc("The user's sessions", "Those that are live, the newest first, a hundred at most.")
+        .gives::<views::SessionsView<'_>>()
+}
+
+pub(crate) fn end_session() -> Doc {
+    doc("End one session", "Ended. Its tokens are refused.").gives::<Message<'_>>()
 }
 
 pub(crate) fn list_api_keys() -> Doc {

@@ -5,4 +5,7 @@ pub(crate) mod auth;
 mod bodies;
 pub(crate) mod docs;
 pub(crate) mod profile;
+mod qr;
+pub(crate) mod second_factor;
+pub(crate) mod sessions;
 pub(crate) mod views;

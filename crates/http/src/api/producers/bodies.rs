@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct SignalSubmission {
     /// Unique per producer.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1F\x7F-\x9F]+$")]
     signal_id: String,
     /// As the exchange or vendor writes it: letters and digits of any script, at most 20 in a row,
     /// single spaces, and the punctuation of tickers.
@@ -42,7 +42,7 @@ pub(crate) struct SignalSubmission {
     timestamp: String,
     /// Or `verification_hash`: SHA-256 over the nine keys as Python's `json.dumps(…, sort_keys=True)`
     /// writes them.
-    #[schema(min_length = 64, max_length = 64)]
+    #[schema(min_length = 64, max_length = 64, pattern = "^[0-9A-Fa-f]+$")]
     sha256: String,
     #[schema(max_length = 4000)]
     reasoning: Option<String>,
@@ -58,7 +58,7 @@ pub(crate) struct SignalSubmission {
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct OutcomeReport {
     /// The producer's own id.
-    #[schema(min_length = 1, max_length = 255)]
+    #[schema(min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1F\x7F-\x9F]+$")]
     signal_id: String,
     /// Any price that a market settles at: zero, or below it.
     exit_price: f64,
@@ -66,6 +66,6 @@ pub(crate) struct OutcomeReport {
     #[schema(format = DateTime)]
     exit_timestamp: String,
     /// `target_hit`, `stop_hit`, `closed` or `expired`; without it the prices tell.
-    #[schema(example = "target_hit")]
+    #[schema(example = "target_hit", pattern = "^(target_hit|stop_hit|closed|expired)$")]
     status: Option<String>,
 }

@@ -179,3 +179,24 @@ pub(crate) struct SyncHealth {
     /// Where signals go.
     pub endpoint: &'static str,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_lines_are_told_however_many_errors_were() {
+        let line = |line, outcome| LineResult { line, external_id: None, outcome };
+        let bad = || LineOutcome::Refused(vec![FieldError::new("body", "is bad"); MAX_TOLD_ERRORS]);
+        let results = [
+            line(1, bad()),
+            line(2, bad()),
+            line(3, LineOutcome::Stored(SignalId::new(7))),
+            line(4, LineOutcome::Duplicate(SignalId::new(8))),
+        ];
+        let view = BatchView::new(&results);
+        let counts = (view.stored, view.duplicates, view.refused, view.refused_untold);
+        assert_eq!(counts, (1, 1, 2, 1));
+        assert_eq!(view.results.iter().map(|line| line.line).collect::<Vec<_>>(), [1, 3, 4]);
+    }
+}

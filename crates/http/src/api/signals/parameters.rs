@@ -16,8 +16,13 @@ const OFFSET: Or<Param<u32>> =
     Param::whole("offset", 0, TOTAL_CAP, "Signals to pass over, without a cursor.")
         .position()
         .or(0);
-const CURSOR: Param<Cursor> =
-    Param::text("cursor", None, None, "next_cursor of the page before.").position();
+const CURSOR: Param<Cursor> = Param::text(
+    "cursor",
+    Some(Cursor::MAX_CHARS),
+    Some(Cursor::PATTERN),
+    "next_cursor of the page before.",
+)
+.position();
 const PREMIUM_ONLY: Or<Param<bool>> =
     Param::flag("premium_only", "Only signals of the PREMIUM type.").or(false);
 const ACTION: Param<Action> = Param::one_of("action", Action::WORDS, "Only this direction.");

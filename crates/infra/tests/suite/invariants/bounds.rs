@@ -55,31 +55,30 @@ async fn invariant_12_the_cache_stays_within_its_bytes_and_entries() {
 
 #[tokio::test]
 async fn invariant_12_the_limiter_counts_a_bounded_number_of_callers() {
-    const CALLERS: u32 = 500_000;
+    const CALLERS: u32 = 50_000;
     let (registry, metrics) = registered();
     let clock = Arc::new(ManualClock::starting_at(Timestamp::from_seconds(1_000)));
-    let limits = 5_000;
-    let limiter = MemoryRateLimiter::new(limits, clock, metrics);
+    let limiter = MemoryRateLimiter::new(500, clock, metrics);
     let policy = policy(&[(60_000, 20)]);
     for n in 0..CALLERS {
         limiter.admit(&policy, &n.to_string()).await;
     }
     // Whoever is neither held nor was evicted does not exist.
     let evicted = measured(&registry, "rate_limit_evicted_total", "");
-    assert!(evicted >= f64::from(CALLERS - 5_000 - 16), "{evicted}");
+    assert!(evicted >= f64::from(CALLERS - 500 - 16), "{evicted}");
 }
 
 #[tokio::test]
 async fn invariant_12_the_blacklist_is_bounded_and_refuses_to_guess_beyond() {
     let (_, metrics) = registered();
     let list =
-        MemoryBlacklist::new(BlacklistSettings { capacity: 5_000 }, Arc::new(SystemClock), metrics);
+        MemoryBlacklist::new(BlacklistSettings { capacity: 500 }, Arc::new(SystemClock), metrics);
     let until = SystemClock.now().later(Duration::from_mins(15));
-    for n in 0..500_000 {
+    for n in 0..50_000 {
         list.deny_now(&n.to_string(), until);
     }
-    assert!(list.len() <= 5_000, "{}", list.len());
-    for n in (0..500_000).step_by(997) {
+    assert_eq!(list.len(), 500);
+    for n in (0..50_000).step_by(97) {
         assert!(!matches!(list.is_denied(&n.to_string()).await, Ok(false)), "{n} got in");
     }
 }

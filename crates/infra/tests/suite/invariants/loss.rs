@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use alpine_domain::ports::rate_limit::RateLimiter;
-use alpine_testing::{FaultProxy, Memory, own_redis};
-use tokio::time::{sleep, timeout};
+use alpine_testing::{FaultProxy, Memory, Wait, own_redis};
 
 use super::{admitted, limiter, measured, measured_limiter, policy, registered, settings_for};
 use crate::support::open;
@@ -99,13 +98,11 @@ async fn invariant_09_what_was_admitted_during_an_outage_is_charged_before_redis
     redis.stop().unwrap();
     assert_eq!(admitted(&a, &policy, 12).await, 12);
     redis.resume().unwrap();
-    timeout(Duration::from_secs(10), async {
-        while !handles.iter().all(alpine_infra::redis::RedisHandle::is_in_use) {
-            sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .unwrap();
+    Wait::unpromised("Redis is used again once it has answered several times")
+        .until("both use it", async || {
+            handles.iter().all(alpine_infra::redis::RedisHandle::is_in_use)
+        })
+        .await;
     // The instance that admitted them is not even asked.
     let admitted = admitted(&b, &policy, 30).await;
     assert!(admitted <= 8, "{admitted}");

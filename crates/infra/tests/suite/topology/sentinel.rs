@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alpine_domain::ports::health::Condition;
 use alpine_infra::redis::{RedisHandle, RedisSettings};
-use alpine_testing::{Redis, SentinelRedis, own_redis_sentinel};
+use alpine_testing::{Redis, SentinelRedis, Wait, own_redis_sentinel};
 use tokio::time::sleep;
 
 use super::{PATIENCE, RIGHTS, instance, policy, set_user, settings, wakes};
@@ -19,6 +19,11 @@ fn promote_the_second(redis: &SentinelRedis) {
 fn tell_of_the_second(redis: &SentinelRedis) {
     let port = redis.servers[1].port().to_string();
     redis.sentinel.command(&["SENTINEL", "MONITOR", "mymaster", "127.0.0.1", &port, "1"]).unwrap();
+}
+
+/// How soon depends on when the Sentinels decide; nobody waits for it meanwhile.
+fn by_sentinel() -> Wait {
+    Wait::unpromised("an outage lasts as long as the Sentinels take")
 }
 
 fn number_of_keys(server: &Redis) -> u64 {
@@ -40,14 +45,16 @@ async fn a_killed_master_is_replaced_and_nobody_fails_meanwhile() {
     redis.servers[0].kill().unwrap();
     total += a.until_away(&policy, "x").await + b.until_away(&policy, "x").await;
     // From here on until the Sentinel has decided, and beyond, everything goes on.
-    let patience = tokio::time::Instant::now() + PATIENCE;
-    while !(a.redis.is_in_use() && b.redis.is_in_use()) {
-        assert!(tokio::time::Instant::now() < patience, "the new master was not found");
+    let is_followed = async || {
+        if a.redis.is_in_use() && b.redis.is_in_use() {
+            return true;
+        }
         total += a.admit(&policy, "x", 1).await + b.admit(&policy, "x", 1).await;
         a.deny("during");
         assert!(a.denies("before").await && a.denies("during").await && !a.denies("never").await);
-        sleep(Duration::from_millis(20)).await;
-    }
+        false
+    };
+    by_sentinel().until("the new master is used", is_followed).await;
     assert_ne!(redis.master().unwrap(), port);
     assert_eq!(a.condition().await, Condition::Up);
     total += a.admit(&policy, "x", 60).await + b.admit(&policy, "x", 60).await;
@@ -71,11 +78,10 @@ async fn an_ordered_failover_is_followed() {
     let mut total = a.admit(&policy, "x", 6).await;
     redis.fail_over().unwrap();
     // It knows by itself, in the background, although nobody uses it.
-    let patience = tokio::time::Instant::now() + PATIENCE;
-    while redis.servers[1].command(&["INFO", "clients"]).unwrap().contains("blocked_clients:0") {
-        assert!(tokio::time::Instant::now() < patience, "no reader came to the new master");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let is_read = async || {
+        !redis.servers[1].command(&["INFO", "clients"]).unwrap().contains("blocked_clients:0")
+    };
+    by_sentinel().until("a reader waits at the new master", is_read).await;
     a.until_in_use().await;
     b.until_in_use().await;
     total += a.admit(&policy, "x", 20).await + b.admit(&policy, "x", 20).await;
@@ -119,11 +125,7 @@ async fn a_demoted_master_is_noticed_although_nobody_writes() {
     promote_the_second(&redis);
     let second = redis.servers[1].port().to_string();
     redis.servers[0].command(&["REPLICAOF", "127.0.0.1", &second]).unwrap();
-    let patience = tokio::time::Instant::now() + PATIENCE;
-    while handle.is_in_use() {
-        assert!(tokio::time::Instant::now() < patience, "a replica is used");
-        sleep(Duration::from_millis(20)).await;
-    }
+    by_sentinel().until("the replica is left", async || !handle.is_in_use()).await;
     tell_of_the_second(&redis);
     assert!(handle.wait_until_in_use(PATIENCE).await);
 }
@@ -139,16 +141,17 @@ async fn a_master_that_its_sentinel_left_is_left_too() {
     tell_of_the_second(&redis);
     let role = redis.servers[0].command(&["ROLE"]).unwrap();
     assert!(role.starts_with("master"), "{role}");
-    let patience = tokio::time::Instant::now() + PATIENCE;
-    let uses_the_second = |keys| number_of_keys(&redis.servers[1]) > keys;
     let before = number_of_keys(&redis.servers[1]);
     let mut n = 0;
-    while !uses_the_second(before) {
-        assert!(tokio::time::Instant::now() < patience, "the old master is still used");
+    let uses_the_second = async || {
+        if number_of_keys(&redis.servers[1]) > before {
+            return true;
+        }
         n += 1;
         assert_eq!(a.admit(&policy(20), &format!("caller {n}"), 1).await, 1);
-        sleep(Duration::from_millis(20)).await;
-    }
+        false
+    };
+    by_sentinel().until("the new master is used", uses_the_second).await;
     // Who waits for wake-ups has left it as well, though nothing broke.
     let fresh = instance(settings).await;
     wakes(&fresh, &a).await;

@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     Timestamp,
-    account::{Account, AddressDigest, AddressProof, Promotion, Secret, UserId},
+    account::{Account, AddressDigest, AddressProof, Promotion, Secret, SignOut, UserId},
     retention::{Due, Positions},
     use_cases::Stores,
 };
@@ -61,7 +61,7 @@ async fn sessions_read(database: &Database, work: impl Future<Output = ()>) -> u
 async fn signing_out_of_everything_reads_no_session() {
     let Some((_bed, database, stores, ada)) = old_account().await else { return };
     let read = sessions_read(&database, async {
-        stores.accounts.revoke_all(ada.id, at(1)).await.unwrap();
+        stores.accounts.revoke_all(ada.id, SignOut::Sessions, at(1)).await.unwrap();
         stores.accounts.revoke_everybody(at(2)).await.unwrap();
         let (email, password_hash) = (ada.email.clone(), "new".to_owned());
         let proof = AddressProof::Operator;
@@ -72,6 +72,27 @@ async fn signing_out_of_everything_reads_no_session() {
             .unwrap();
     });
     assert_eq!(read.await, 0);
+}
+
+/// A third of them has ended, the others are older than the last sign-out of everything, or expired.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_sessions_reads_those_that_it_shows() {
+    let Some((bed, database, stores, ada)) = old_account().await else { return };
+    let list = async |seconds| {
+        let listed = stores.accounts.sessions(ada.id, at(seconds), 100).await.unwrap();
+        listed.len()
+    };
+    let (sessions, tokens) =
+        (rows_read(&database, "sessions").await, rows_read(&database, "refresh_tokens").await);
+    assert_eq!((list(1).await, list(2_000).await), (100, 0));
+    stores.accounts.revoke_all(ada.id, SignOut::Sessions, at(1)).await.unwrap();
+    bed.session(ada.id, "new").await;
+    assert_eq!(list(2).await, 1);
+    for (table, so_far) in [("sessions", sessions), ("refresh_tokens", tokens)] {
+        let read = rows_read(&database, table).await - so_far;
+        // Each in the index and in the table.
+        assert!((101..=420).contains(&read), "{read} of {table}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,7 +130,14 @@ async fn deleting_old_sessions_reads_them_and_little_more() {
         (rows_read(&database, "sessions").await, rows_read(&database, "refresh_tokens").await);
     let (mut deleted, mut from) = (0, Positions::default());
     loop {
-        let due = Due { sessions: before, api_keys: before, now: before, from };
+        let due = Due {
+            sessions: before,
+            api_keys: before,
+            failed_jobs: before,
+            audit: before,
+            now: before,
+            from,
+        };
         let (chunk, next) = stores.retention.delete_chunk(due).await.unwrap();
         from = next;
         if chunk.rows() == 0 {
@@ -180,7 +208,14 @@ async fn deleting_old_keys_passes_nothing_twice() {
     let before = rows_read(&database, "api_keys").await;
     let (mut deleted, mut from) = (0, Positions::default());
     loop {
-        let due = Due { sessions: end, api_keys: end, now: end, from };
+        let due = Due {
+            sessions: end,
+            api_keys: end,
+            failed_jobs: end,
+            audit: Timestamp::MIN,
+            now: end,
+            from,
+        };
         let (chunk, next) = stores.retention.delete_chunk(due).await.unwrap();
         from = next;
         if chunk.rows() == 0 {

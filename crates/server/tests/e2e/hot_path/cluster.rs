@@ -1,10 +1,11 @@
 //! Several instances on one database, and a Redis that only they use.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use alpine_domain::account::{Role, Tier};
-use alpine_testing::{FaultProxy, Memory, Redis, own_redis, postgres_url};
+use alpine_testing::{FaultProxy, Memory, Redis, Wait, own_redis, postgres_url};
 
+use super::watch::within_delta;
 use crate::support::{Backend, Client, Deployment, Options, SignedIn, TestApp};
 
 /// What has become of Redis.
@@ -104,7 +105,9 @@ impl Cluster {
         let wanted = if in_use { 0 } else { 2 };
         for app in &self.apps {
             let reached = async || measured(app, "redis_breaker_state", "").await == wanted;
-            until(Duration::from_secs(20), "the breaker follows", reached).await;
+            Wait::unpromised("the probe looks until Redis has answered, or failed, several times")
+                .until("the circuit follows", reached)
+                .await;
         }
     }
 
@@ -114,7 +117,7 @@ impl Cluster {
         let head = u64::try_from(self.apps[0].core.stores.events.head().await.unwrap()).unwrap();
         for app in &self.apps {
             let applied = async || measured(app, "event_log_position", "").await >= head;
-            until(Duration::from_secs(5), "the log is applied", applied).await;
+            within_delta(Instant::now()).until("the log is applied", applied).await;
         }
     }
 
@@ -186,14 +189,4 @@ pub async fn measured(app: &TestApp, name: &str, label: &str) -> u64 {
         })
         .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
         .sum()
-}
-
-/// Waits until `holds`, for `patience` at most; says how long that took.
-pub async fn until(patience: Duration, what: &str, holds: impl AsyncFn() -> bool) -> Duration {
-    let started = Instant::now();
-    while !holds().await {
-        assert!(started.elapsed() < patience, "after {patience:?} still not: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    started.elapsed()
 }

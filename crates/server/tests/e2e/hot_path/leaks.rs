@@ -38,8 +38,8 @@ pub(super) fn paths(is_anonymous: bool, signal: &str) -> Vec<String> {
     let endpoints = routes.into_iter().map(|route| route.endpoint);
     let readable = endpoints.filter(|endpoint| {
         let may_call = match endpoint.access {
-            Access::Public | Access::Optional => true,
-            Access::Bearer | Access::BearerOrKey => !is_anonymous,
+            Access::Public | Access::Optional(_) => true,
+            Access::Bearer | Access::BearerOrKey(_) => !is_anonymous,
             Access::Admin | Access::Producer => false,
         };
         endpoint.method.as_str() == "GET" && may_call && !OF_THE_PROCESS.contains(&endpoint.name)

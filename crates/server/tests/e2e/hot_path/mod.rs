@@ -2,8 +2,8 @@
 //! of the test's own that is killed, stopped, cut off, flushed and restarted empty.
 //!
 //! Each test is named after its invariant, and fails when a mechanism that it depends on is switched off:
-//! `cargo xtask mutants hot-path` proves that. Where two seconds are promised, the tests wait a little
-//! longer before they call it broken; what they measured stands in their output.
+//! `cargo xtask mutants hot-path` proves that. Where two seconds are promised, a test fails as soon as
+//! a request that was sent later still gets the old answer; what was measured stands in its output.
 
 mod addresses;
 mod at_once;

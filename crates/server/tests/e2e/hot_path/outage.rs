@@ -9,10 +9,11 @@ use std::{
 };
 
 use alpine_domain::account::Tier;
+use alpine_testing::Wait;
 use tokio::{task::JoinHandle, time::sleep};
 
 use super::{
-    cluster::{Cluster, State, until},
+    cluster::{Cluster, State},
     watch::{Log, Seen},
 };
 use crate::support::{Client, Options};
@@ -216,6 +217,8 @@ async fn is_healthy_again(cluster: &mut Cluster) {
     cluster.enter(State::Up).await;
     for app in &cluster.apps {
         let healthy = async || app.client().get("/health").await.json()["status"] == "healthy";
-        until(Duration::from_secs(10), "health says healthy", healthy).await;
+        Wait::unpromised("Redis is used again once it has answered several times")
+            .until("health says healthy", healthy)
+            .await;
     }
 }

@@ -1,18 +1,15 @@
 //! Invariants 4, 5 and 9: what was revoked stays revoked, everywhere.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use alpine_domain::{Timestamp, account::Tier};
 use serde_json::json;
 
 use super::{
     cluster::{Cluster, State},
-    watch::last_without,
+    watch::within_delta,
 };
 use crate::support::{Options, SignedIn, TestApp};
-
-/// Δ.
-const PROMISED: Duration = Duration::from_secs(2);
 
 async fn status(app: &TestApp, token: &str) -> u16 {
     app.client().with_token(token).get("auth/me").await.status.as_u16()
@@ -44,16 +41,12 @@ async fn invariant_04_after_a_logout_no_instance_accepts_the_token_whatever_beco
         let committed = Instant::now();
         assert_eq!(status(&cluster.apps[0], &token).await, 401, "on the instance that served it");
         let [b, c] = [&cluster.apps[1], &cluster.apps[2]];
-        let (on_b, on_c) = tokio::join!(
-            last_without(401, committed, async || status(b, &token).await),
-            last_without(401, committed, async || status(c, &token).await),
-        );
+        let refuses = async |app| {
+            let refused = async || status(app, &token).await == 401;
+            within_delta(committed).until("the token is refused", refused).await
+        };
+        let (on_b, on_c) = tokio::join!(refuses(b), refuses(c));
         eprintln!("accepted up to {on_b:?} and {on_c:?} after the logout");
-        assert!(
-            on_b.max(on_c) <= PROMISED,
-            "accepted in a request sent {:?} later",
-            on_b.max(on_c)
-        );
         for app in [b, c] {
             assert_eq!(status(app, &token).await, 401, "once refused, always refused");
             assert_eq!(status(app, &kept).await, 200, "another session of the same account");
@@ -70,8 +63,8 @@ async fn invariant_09_neither_flushing_nor_restarting_anything_un_revokes_a_toke
     let token = cluster.apps[0].client().sign_in("ada@example.com").await.access_token;
     let revoked = [token];
     sign_out(&cluster.apps[0], "auth/logout", &revoked[0]).await;
-    let elsewhere = async || status(&cluster.apps[1], &revoked[0]).await;
-    assert!(last_without(401, Instant::now(), elsewhere).await <= PROMISED);
+    let refused = async || status(&cluster.apps[1], &revoked[0]).await == 401;
+    within_delta(Instant::now()).until("the token is refused", refused).await;
 
     cluster.enter(State::Flushed).await;
     assert_all_refused(&cluster, &revoked, &kept).await;
@@ -156,23 +149,23 @@ async fn spares_who_signs_in_again(other: &str, end: impl AsyncFn(&TestApp, &str
         }
         cluster.enter(state).await;
         let [a, b] = [&cluster.apps[0], &cluster.apps[1]];
-        let elsewhere = b.client().sign_in(other).await;
-        assert_eq!(status(b, &elsewhere.access_token).await, 200);
+        let on_b = b.client().sign_in(other).await;
+        assert_eq!(status(b, &on_b.access_token).await, 200);
         end(a, &before.access_token).await;
         let committed = Instant::now();
         let after = a.client().sign_in("ada@example.com").await;
         assert_eq!(status(a, &before.access_token).await, 401, "on the instance that did it");
-        assert_eq!(status(a, &elsewhere.access_token).await, 401, "a session of another instance");
+        assert_eq!(status(a, &on_b.access_token).await, 401, "a session of another instance");
         for app in [a, b] {
-            for from_before in [&before, &elsewhere] {
+            for from_before in [&before, &on_b] {
                 assert_eq!(refresh(app, from_before).await, 401, "at once, on both");
             }
             let in_the_same_second = status(app, &after.access_token).await;
             assert_eq!(in_the_same_second, 200, "issued after it, in the same second");
         }
-        for from_before in [&before, &elsewhere] {
-            let ask = async || status(b, &from_before.access_token).await;
-            assert!(last_without(401, committed, ask).await <= PROMISED);
+        for from_before in [&before, &on_b] {
+            let refused = async || status(b, &from_before.access_token).await == 401;
+            within_delta(committed).until("the token is refused", refused).await;
         }
         for app in [a, b] {
             assert_eq!(status(app, &after.access_token).await, 200, "and still good");

@@ -2,15 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use alpine_testing::balancer::Balancer;
+use alpine_testing::{Wait, balancer::Balancer};
 
-use super::cluster::until;
 use crate::support::{Backend, Options, TestApp, backends};
 
 const EVENTS: u32 = 100_000;
 /// Longer than the new instance waits for one step of catching up.
 const HELD: &str = "2.5";
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn address(app: &TestApp) -> SocketAddr {
     app.base.strip_prefix("http://").unwrap().parse().unwrap()
@@ -37,14 +35,16 @@ async fn a_rolling_start_refuses_nobody_and_readiness_is_true() {
     let old = deployment.start(0).await;
     let mut balancer = Balancer::start("/api/v1/signals/subscribed", &token, 4);
     balancer.add(address(&old));
-    until(PATIENCE, "the old instance serves", async || balancer.served(address(&old)) > 50).await;
+    let traffic = Wait::unpromised("the balancer's clients ask as fast as the machine lets them");
+    traffic.until("the old instance serves", async || balancer.served(address(&old)) > 50).await;
 
     let lock = format!("BEGIN; LOCK TABLE sessions; SELECT pg_sleep({HELD}); COMMIT");
     let locked = "SELECT count(*) FROM pg_locks WHERE relation = 'sessions'::regclass AND \
                   mode = 'AccessExclusiveLock' AND granted";
     let (holder, watched) = (deployment.clone(), deployment.clone());
     let held = tokio::task::spawn_blocking(move || holder.sql(&lock));
-    until(PATIENCE, "the table is held", async || watched.sql(locked).as_deref() == Some("1"))
+    Wait::unpromised("psql connects when it has started")
+        .until("the table is held", async || watched.sql(locked).as_deref() == Some("1"))
         .await;
     let new = deployment.start(0).await;
     balancer.add(address(&new));
@@ -57,13 +57,14 @@ async fn a_rolling_start_refuses_nobody_and_readiness_is_true() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     held.await.unwrap();
-    until(PATIENCE, "both serve", async || balancer.served(address(&new)) > 50).await;
+    let traffic =
+        Wait::unpromised("the new instance reads the log first; nobody is refused meanwhile");
+    traffic.until("both serve", async || balancer.served(address(&new)) > 50).await;
     old.stop().await.unwrap();
     let so_far = balancer.served(address(&new));
-    until(PATIENCE, "the new one serves alone", async || {
-        balancer.served(address(&new)) > so_far + 50
-    })
-    .await;
+    traffic
+        .until("the new one serves alone", async || balancer.served(address(&new)) > so_far + 50)
+        .await;
 
     let report = balancer.finish().await;
     assert!(report.refused.is_empty(), "{report:?}");

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alpine_testing::Wait;
+
 use crate::support::Client;
 
 /// A request as its client knows it.
@@ -44,20 +46,14 @@ impl Log {
     }
 }
 
-/// Sends requests one after the other until an answer has this status; says how long after `since` the
-/// last one was sent that had another. What a promise of "not later than" is about: a request's own
-/// time, on however busy a machine, does not count.
-pub async fn last_without(status: u16, since: Instant, ask: impl AsyncFn() -> u16) -> Duration {
-    let mut last = Duration::ZERO;
-    loop {
-        let sent = since.elapsed();
-        if ask().await == status {
-            return last;
-        }
-        last = sent;
-        assert!(last < Duration::from_secs(30), "no answer was {status} within {last:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+/// What one instance did, every other one goes by for requests sent later than Δ, 2 s, after it.
+pub fn within_delta(since: Instant) -> Wait {
+    const DELTA: Duration = Duration::from_secs(2);
+    Wait::promised(
+        DELTA,
+        since,
+        "Δ: \"One log, many readers\" and the invariants of ARCHITECTURE.md",
+    )
 }
 
 /// The most requests that were both sent and answered within any interval of `length`.

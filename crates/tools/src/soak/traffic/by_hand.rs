@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{Client, PASSWORD, PATIENCE};
-use crate::soak::instance::PRODUCER_KEY;
+use crate::instance::PRODUCER_KEY;
 
 /// How long a client that stopped reading keeps its connection: longer than instances wait for it.
 const STOPPED: Duration = Duration::from_secs(10);

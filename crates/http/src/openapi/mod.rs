@@ -1,23 +1,35 @@
 //! The description of the API (OpenAPI 3.1), made from the route table: what is not in the table is
 //! not in the description, and the other way round.
 
-use alpine_domain::Error;
+mod complete;
+
+use std::collections::BTreeSet;
+
+use alpine_domain::{
+    Error,
+    account::{Role, Scope},
+};
 use bytes::Bytes;
+use serde_json::Value;
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, HeaderBuilder, HttpMethod, Info, LicenseBuilder, OpenApi,
-    OpenApiBuilder, PathsBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement,
+    ComponentsBuilder, Contact, ContentBuilder, HttpMethod, Info, LicenseBuilder, Object,
+    ObjectBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Ref, RefOr, Required, ResponseBuilder,
+    SecurityRequirement,
     path::{OperationBuilder, ParameterBuilder, ParameterIn, PathItemBuilder},
     request_body::RequestBodyBuilder,
     response::Response,
-    schema::Schema,
+    schema::{Schema, Type},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    tag::TagBuilder,
 };
 
 use crate::{
-    doc::{Doc, Extra, schema, text_schema},
+    doc::{Doc, Extra, schema, text_schema, word_schema},
     endpoint::{Access, Endpoint, Limit},
+    json,
     problem::{self, Kind},
 };
+use complete::{OF_LIMITS, bound, header_components, headers, share_problems, this_server};
 
 const DESCRIPTION: &str = "Trading signals: producers push them in, subscribers read what their tier \
 may see.\n\nEvery path under `/api/v1` is also reachable under `/api`. Every error is a problem \
@@ -35,15 +47,37 @@ impl Described {
     /// # Errors
     /// [`Error::Internal`] when it cannot be written.
     pub(crate) fn to_json(&self) -> alpine_domain::Result<Bytes> {
-        let document = document(&self.0);
-        document.to_json().map(Bytes::from).map_err(Error::internal)
+        json::to_json(&document(&self.0)?)
     }
 }
 
 /// The description of the documented endpoints of a table.
-pub fn document(table: &[Endpoint]) -> OpenApi {
+///
+/// # Errors
+/// [`Error::Internal`] when it cannot be written.
+pub fn document(table: &[Endpoint]) -> alpine_domain::Result<Value> {
     let documented: Vec<(&Endpoint, Doc)> =
         table.iter().filter_map(|endpoint| Some((endpoint, endpoint.doc?()))).collect();
+    let answers = documented.iter().map(|(endpoint, doc)| (*endpoint, doc.clone()));
+    let answers: Vec<(&Endpoint, Doc)> = answers.collect();
+    let mut described = serde_json::to_value(outline(documented)).map_err(Error::internal)?;
+    bound(&mut described);
+    for (endpoint, doc) in &answers {
+        let method = endpoint.method.as_str().to_lowercase();
+        let operation = &mut described["paths"][endpoint.canonical_path()][method];
+        let responses = operation["responses"].as_object_mut().into_iter().flatten();
+        for (status, response) in responses {
+            response["headers"] = headers(&header_names(endpoint, doc, status)).into();
+        }
+    }
+    share_problems(&mut described);
+    described["components"]["headers"] = header_components();
+    described["servers"] = this_server();
+    Ok(described)
+}
+
+/// The description without bounds and headers.
+fn outline(documented: Vec<(&Endpoint, Doc)>) -> OpenApi {
     let mut paths = PathsBuilder::new();
     let mut done: Vec<String> = Vec::new();
     for (endpoint, _) in &documented {
@@ -63,9 +97,18 @@ pub fn document(table: &[Endpoint]) -> OpenApi {
     }
     let mut info = Info::new("Alpine", env!("CARGO_PKG_VERSION"));
     info.description = Some(DESCRIPTION.to_owned());
-    info.license = Some(LicenseBuilder::new().name("MIT OR Apache-2.0").build());
+    let license = LicenseBuilder::new().name("MIT OR Apache-2.0");
+    info.license = Some(license.identifier(Some("MIT OR Apache-2.0")).build());
+    let mut contact = Contact::new();
+    contact.name = Some("Whoever runs this instance".to_owned());
+    info.contact = Some(contact);
+    let tags: BTreeSet<&str> = documented.iter().map(|(_, doc)| doc.tag).collect();
+    let tags = tags
+        .into_iter()
+        .map(|tag| TagBuilder::new().name(tag).description(tag_description(tag)).build());
     OpenApiBuilder::new()
         .info(info)
+        .tags(Some(tags.collect::<Vec<_>>()))
         .paths(paths.build())
         .components(Some(schemas(components(), documented).build()))
         .build()
@@ -87,11 +130,7 @@ fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation
         .operation_id(Some(endpoint.name))
         .tag(doc.tag)
         .summary(Some(doc.summary))
-        .description(
-            endpoint
-                .extra_limit
-                .map(|name| format!("Each caller is counted under the limit `{name}` besides.")),
-        )
+        .description(Some(description(endpoint)))
         .parameter_ref(Ref::new("#/components/parameters/RequestId"))
         .parameter_ref(Ref::new("#/components/parameters/TraceParent"));
     for name in path_parameters(endpoint.path) {
@@ -99,7 +138,8 @@ fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation
             .name(name)
             .parameter_in(ParameterIn::Path)
             .required(utoipa::openapi::Required::True)
-            .schema(Some(text_schema()));
+            .description(Some("Which one, as lists name it."))
+            .schema(Some(path_text(name)));
         operation = operation.parameter(parameter.build());
     }
     for description in &doc.parameters {
@@ -114,7 +154,7 @@ fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation
     if doc.extras.contains(&Extra::Validator) {
         operation = operation.parameter_ref(Ref::new("#/components/parameters/IfNoneMatch"));
     }
-    operation = operation.response(doc.status.to_string(), success(endpoint, doc));
+    operation = operation.response(doc.status.to_string(), success(doc));
     if doc.extras.contains(&Extra::Validator) {
         let unchanged = ResponseBuilder::new().description("What If-None-Match names is current.");
         operation = operation.response("304", unchanged.build());
@@ -131,48 +171,97 @@ fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation
                 let content = ContentBuilder::new().schema(Some(schema.clone())).build();
                 body.content(*media_type, content)
             })
-            .required(Some(utoipa::openapi::Required::True))
+            .required(Some(if doc.is_body_optional { Required::False } else { Required::True }))
             .build()
     });
     operation.request_body(body).build()
+}
+
+/// A part of a path. No id and no name is longer.
+fn path_text(name: &str) -> Object {
+    if name == "kind" {
+        let slugs: Vec<&str> = problem::KINDS.iter().map(|kind| kind.slug).collect();
+        return word_schema(&slugs).build();
+    }
+    ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).build()
 }
 
 fn path_parameters(path: &'static str) -> impl Iterator<Item = &'static str> {
     path.split('{').skip(1).filter_map(|rest| rest.split(['}', ':']).next())
 }
 
-fn success(endpoint: &Endpoint, doc: &Doc) -> Response {
+fn success(doc: &Doc) -> Response {
     let mut response = ResponseBuilder::new().description(doc.answer);
     for (media_type, schema) in &doc.content {
         let content = ContentBuilder::new().schema(Some(schema.clone())).build();
         response = response.content(*media_type, content);
     }
-    for (name, text) in headers(endpoint, doc) {
-        let header = HeaderBuilder::new().schema(Some(text_schema())).description(Some(text));
-        response = response.header(name, header.build());
-    }
     response.build()
 }
 
-/// The headers of an endpoint's success.
-fn headers(endpoint: &Endpoint, doc: &Doc) -> Vec<(&'static str, &'static str)> {
-    let mut headers = vec![("X-Request-ID", "Names the request in the server's log.")];
+/// The headers of an answer with this status, beyond those that every answer may carry.
+fn header_names(endpoint: &Endpoint, doc: &Doc, status: &str) -> Vec<&'static str> {
+    let mut names = Vec::new();
     if endpoint.extra_limit.is_some() || !matches!(endpoint.limit, Limit::None | Limit::Address) {
-        headers.extend([
-            ("RateLimit-Policy", "Every window of the caller's policy."),
-            ("RateLimit", "What is left of the window that ends first."),
-            ("X-RateLimit-Limit", "The limit of that window."),
-            ("X-RateLimit-Remaining", "What is left of it."),
-            ("X-RateLimit-Reset", "When it is whole again, in Unix seconds."),
-        ]);
+        names.extend(OF_LIMITS);
     }
-    headers.extend(doc.extras.iter().map(|extra| match extra {
-        Extra::Validator => ("ETag", "For If-None-Match; another one for each coding."),
-        Extra::Location => ("Location", "Where the new thing is."),
-        Extra::Link => ("Link", "The next page, rel=next, if there is one."),
-        Extra::Attachment => ("Content-Disposition", "The file's name."),
-    }));
-    headers
+    match status {
+        "401" => names.push("WWW-Authenticate"),
+        "429" | "503" => names.push("Retry-After"),
+        _ if status == doc.status.to_string() => {
+            names.extend(doc.extras.iter().map(|extra| match extra {
+                Extra::Validator => "ETag",
+                Extra::Location => "Location",
+                Extra::Link => "Link",
+                Extra::Attachment => "Content-Disposition",
+            }));
+        }
+        _ => {}
+    }
+    names
+}
+
+/// What stands under a heading; the test of the description's headings names one without a line.
+fn tag_description(tag: &str) -> Option<&'static str> {
+    Some(match tag {
+        "accounts" => "Sign-up, sign-in, sessions, profiles and API keys.",
+        "admin" => "What administrators see and change.",
+        "operation" => "Health, metrics and this description.",
+        "payments" => "Plans and what they cost.",
+        "producers" => "Signals and outcomes as producers push them in.",
+        "record" => "Statistics over closed signals.",
+        "signals" => "Signals as subscribers may see them.",
+        _ => return None,
+    })
+}
+
+/// Who may call an endpoint, and how often.
+fn description(endpoint: &Endpoint) -> String {
+    let who = match endpoint.access {
+        Access::Public => "Anybody may call; credentials are not looked at.",
+        Access::Optional(_) => {
+            "Anybody may call; credentials that are sent must be good, and decide what is shown."
+        }
+        Access::Bearer => "For a user with an access token.",
+        Access::BearerOrKey(_) => "For a user with an access token, or a program with an API key.",
+        Access::Admin => "For an administrator with an access token.",
+        Access::Producer => "For a producer with its key.",
+    };
+    let limit = match endpoint.limit {
+        Limit::None => "It is not limited.",
+        Limit::Address => "Requests are counted by address.",
+        Limit::Caller => "Requests are counted by caller, and without credentials by address.",
+        Limit::SignIn => "Requests are counted strictly, by address and by account.",
+        Limit::Session => "Requests are counted by session.",
+    };
+    let besides = endpoint.extra_limit.map_or_else(String::new, |name| {
+        format!(" Each caller is counted under the limit `{name}` besides.")
+    });
+    let scope = endpoint
+        .access
+        .scope()
+        .map_or_else(String::new, |scope| format!(" An API key needs the scope `{scope}`."));
+    format!("{who}{scope} {limit}{besides}")
 }
 
 /// Every kind of problem that an endpoint can answer with, by status.
@@ -188,16 +277,19 @@ fn problems(endpoint: &Endpoint, doc: &Doc) -> Vec<(u16, Vec<&'static Kind>)> {
         ]);
     }
     if !doc.parameters.is_empty() {
-        kinds.extend([&problem::MALFORMED, &problem::INVALID]);
+        kinds.extend([&problem::MALFORMED, &problem::INVALID, &problem::URI_TOO_LONG]);
     }
     if endpoint.path.contains('{') {
-        kinds.push(&problem::NOT_FOUND);
+        kinds.extend([&problem::NOT_FOUND, &problem::URI_TOO_LONG]);
     }
     if endpoint.access != Access::Public {
         kinds.extend([&problem::UNAUTHENTICATED, &problem::UNAVAILABLE]);
     }
-    if !matches!(endpoint.access, Access::Public | Access::Optional) {
+    if !matches!(endpoint.access, Access::Public | Access::Optional(_)) {
         kinds.push(&problem::FORBIDDEN);
+    }
+    if endpoint.access.scope().is_some() {
+        kinds.push(&problem::MISSING_SCOPE);
     }
     if endpoint.limit != Limit::None {
         kinds.push(&problem::RATE_LIMITED);
@@ -220,18 +312,9 @@ fn problem_response(kinds: &[&'static Kind]) -> Response {
         .map(|kind| format!("`{}`: {}. {}", kind.slug, kind.title, kind.remedy))
         .collect();
     let schema = RefOr::<Schema>::Ref(Ref::from_schema_name("Problem"));
-    let mut response = ResponseBuilder::new()
+    let response = ResponseBuilder::new()
         .description(lines.join("\n\n"))
         .content(problem::MEDIA_TYPE, ContentBuilder::new().schema(Some(schema)).build());
-    let header = match kinds.first().map(|kind| kind.status) {
-        Some(401) => Some(("WWW-Authenticate", "Which credential is asked for.")),
-        Some(429 | 503) => Some(("Retry-After", "Seconds to wait.")),
-        _ => None,
-    };
-    if let Some((name, text)) = header {
-        let header = HeaderBuilder::new().schema(Some(text_schema())).description(Some(text));
-        response = response.header(name, header.build());
-    }
     response.build()
 }
 
@@ -242,11 +325,16 @@ pub(crate) const PRODUCER_KEY: &str = "producerKey";
 /// What an access means as requirements, of which one suffices.
 fn security(access: Access) -> Vec<SecurityRequirement> {
     let of = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
+    let of_key = |scope: Scope| SecurityRequirement::new(USER_KEY, [scope.as_str()]);
     match access {
         Access::Public => Vec::new(),
-        Access::Optional => vec![SecurityRequirement::default(), of(BEARER), of(USER_KEY)],
-        Access::Bearer | Access::Admin => vec![of(BEARER)],
-        Access::BearerOrKey => vec![of(BEARER), of(USER_KEY)],
+        Access::Optional(scope) => {
+            vec![SecurityRequirement::default(), of(BEARER), of_key(scope)]
+        }
+        Access::Bearer => vec![of(BEARER)],
+        // OpenAPI 3.1: what a requirement of this kind names is a role.
+        Access::Admin => vec![SecurityRequirement::new(BEARER, [Role::Admin.to_string()])],
+        Access::BearerOrKey(scope) => vec![of(BEARER), of_key(scope)],
         Access::Producer => vec![of(PRODUCER_KEY)],
     }
 }
@@ -255,7 +343,8 @@ fn components() -> ComponentsBuilder {
     let bearer = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("An access token from auth/login, auth/signup or auth/refresh."))
+        .description(Some("An access token (RFC 9068) from auth/login, auth/signup or auth/refresh. It is made and read by the \
+             rules of RFC8725: one algorithm, its type, issuer, audience and expiry are checked."))
         .build();
     let key = |text: &str| {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-API-Key", text)))

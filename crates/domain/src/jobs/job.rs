@@ -1,0 +1,125 @@
+//! What there is to do.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, account::UserId};
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Job {
+    /// Nothing: that it is done shows an operator that instances work off jobs.
+    Check,
+    /// Somebody asked for another password for the account of this address, if there is one.
+    ResetRequested {
+        /// The address as it was typed.
+        email: String,
+    },
+    /// A user is to confirm the account's address.
+    VerificationRequested {
+        /// Who.
+        user: UserId,
+    },
+}
+
+/// What jobs wait for. Those of one lane delay none of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// The mail server, for as long as it takes.
+    Mail,
+    /// Nothing but the database.
+    Other,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 2] = [Self::Mail, Self::Other];
+
+    /// The names of its kinds, as they are stored.
+    pub const fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Mail => &["reset_requested", "verification_requested"],
+            Self::Other => &["check"],
+        }
+    }
+}
+
+impl Job {
+    /// The kind's name, as it is stored.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::ResetRequested { .. } => "reset_requested",
+            Self::VerificationRequested { .. } => "verification_requested",
+        }
+    }
+
+    /// Beside which jobs it is done.
+    pub const fn lane(&self) -> Lane {
+        match self {
+            Self::Check => Lane::Other,
+            Self::ResetRequested { .. } | Self::VerificationRequested { .. } => Lane::Mail,
+        }
+    }
+
+    /// The job as it is stored.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it cannot be written as JSON, which no variant here can cause.
+    pub fn to_payload(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(Error::internal)
+    }
+
+    /// Reads a stored job.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it is none of this release.
+    pub fn from_payload(payload: &str) -> Result<Self> {
+        serde_json::from_str(payload).map_err(Error::internal)
+    }
+}
+
+/// Does jobs.
+#[async_trait]
+pub trait RunJob: Send + Sync {
+    /// Does one. May be dropped in the middle, and the job come again.
+    ///
+    /// # Errors
+    /// What kept it from being done; [`outcome`](super::outcome) says whether it is tried again.
+    async fn run(&self, job: &Job) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is stored is read by older and newer releases: the names stay.
+    #[test]
+    fn each_kind_has_the_name_that_its_payload_says() {
+        let email = "ada@example.com".to_owned();
+        let user = UserId::new(uuid::Uuid::nil());
+        let all = [
+            (Job::Check, r#"{"kind":"check"}"#),
+            (
+                Job::ResetRequested { email },
+                r#"{"kind":"reset_requested","email":"ada@example.com"}"#,
+            ),
+            (
+                Job::VerificationRequested { user },
+                r#"{"kind":"verification_requested","user":"00000000-0000-0000-0000-000000000000"}"#,
+            ),
+        ];
+        for (job, payload) in &all {
+            assert_eq!(job.to_payload().unwrap(), *payload);
+            assert_eq!(Job::from_payload(payload).unwrap(), *job);
+            assert!(payload.starts_with(&format!(r#"{{"kind":"{}""#, job.kind())), "{payload}");
+        }
+        for (job, _) in &all {
+            let lanes = Lane::ALL.map(|lane| lane.kinds().contains(&job.kind()));
+            assert_eq!(lanes, Lane::ALL.map(|lane| lane == job.lane()), "{}", job.kind());
+        }
+        assert_eq!(all.len(), Lane::ALL.iter().map(|lane| lane.kinds().len()).sum::<usize>());
+        assert!(Job::from_payload(r#"{"kind":"from_the_future"}"#).is_err());
+    }
+}

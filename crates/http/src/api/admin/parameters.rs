@@ -1,0 +1,53 @@
+//! What the queries of administrators may hold.
+
+use alpine_domain::{
+    Timestamp,
+    audit::{Action, Party},
+    page::Cursor,
+};
+
+use crate::extract::parameter::{Or, Param, Parameters};
+
+const LIMIT: Or<Param<u32>> = Param::whole("limit", 1, 200, "Lines at most.").or(50);
+const CURSOR: Param<Cursor> = Param::text(
+    "cursor",
+    Some(Cursor::MAX_CHARS),
+    Some(Cursor::PATTERN),
+    "next_cursor of the page before.",
+)
+.position();
+const SINCE: Param<Timestamp> = Param::instant("since", "From this instant on (RFC 3339).");
+const UNTIL: Param<Timestamp> = Param::instant("until", "Before this instant (RFC 3339).");
+const ACTION: Param<Action> = Param::one_of(
+    "action",
+    Action::WORDS,
+    "Only this action. One of action, actor and subject at a time.",
+);
+const ACTOR: Param<Party> = Param::text(
+    "actor",
+    Some(Party::MAX_CHARS),
+    Some(Party::PATTERN),
+    "Only what this one did: `user:` and an id, `operator`, `system` for example.",
+);
+const SUBJECT: Param<Party> = Param::text(
+    "subject",
+    Some(Party::MAX_CHARS),
+    Some(Party::PATTERN),
+    "Only what was done to this one: `user:` and an id for example.",
+);
+
+/// Limit, cursor, since, until.
+pub(super) type Events = (u32, Option<Cursor>, Option<Timestamp>, Option<Timestamp>);
+
+/// Of `security/events`.
+pub(super) fn events() -> impl Parameters<Values = Events> {
+    (LIMIT, CURSOR, SINCE, UNTIL)
+}
+
+/// The same, then action, actor, subject.
+pub(super) type Audit = (Events, Option<Action>, Option<Party>, Option<Party>);
+
+/// Of `admin/audit`.
+pub(super) fn audit() -> impl Parameters<Values = Audit> {
+    (events(), ACTION, ACTOR, SUBJECT)
+}

@@ -1,0 +1,49 @@
+//! Who asks, for the audit log, and what is refused before a handler runs.
+
+use alpine_domain::{
+    account::Caller,
+    audit::{Action, Origin, Party, Reason},
+};
+
+use crate::{
+    endpoint::{Access, Limit, MountedEndpoint},
+    extract::address::ClientAddress,
+    problem::Result,
+    request_info::RequestInfo,
+    state::AppState,
+};
+
+/// Who asks, from where, and by which request.
+///
+/// # Errors
+/// 500, see [`AddressDigest::of`](alpine_domain::account::AddressDigest::of).
+pub(super) fn of(
+    state: &AppState,
+    info: &RequestInfo,
+    caller: &Caller,
+    address: ClientAddress,
+) -> Result<Origin> {
+    Ok(Origin {
+        actor: Party::from(caller),
+        address: Some(state.services.use_cases.accounts.address_digest(&address.to_string())?),
+        request_id: Some(info.request_id().to_owned()),
+    })
+}
+
+/// Notes that an address made as many attempts as it may.
+pub(super) fn note_limit(state: &AppState, origin: &Origin, mounted: &MountedEndpoint) {
+    if mounted.endpoint.limit == Limit::SignIn {
+        let (action, reason) = (Action::AttemptsLimited, Reason::LimitReached);
+        let name = Some(mounted.endpoint.name);
+        state.services.use_cases.denials.note_from(origin, action, reason, None, name);
+    }
+}
+
+/// Notes that somebody asked for what only administrators may.
+pub(super) fn note_forbidden(state: &AppState, origin: &Origin, mounted: &MountedEndpoint) {
+    if mounted.endpoint.access == Access::Admin {
+        let (action, reason) = (Action::AccessDenied, Reason::NotPermitted);
+        let name = Some(mounted.endpoint.name);
+        state.services.use_cases.denials.note_from(origin, action, reason, None, name);
+    }
+}

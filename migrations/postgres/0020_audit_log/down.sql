@@ -1,0 +1,3 @@
+DROP TABLE audit_counts;
+DROP TABLE audit_log;
+DROP FUNCTION keep_young_audit_lines();

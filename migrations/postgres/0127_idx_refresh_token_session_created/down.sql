@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS idx_refresh_token_session_created;

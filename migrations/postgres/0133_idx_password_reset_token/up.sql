@@ -1,0 +1,2 @@
+-- Whose a token is.
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_password_reset_token ON password_resets (token_hash);

@@ -1,0 +1,2 @@
+-- The family of a session, and when it was last refreshed.
+CREATE INDEX IF NOT EXISTS idx_refresh_token_session_created ON refresh_tokens (session_id, created_at);

@@ -1,0 +1,2 @@
+-- The family of a session.
+CREATE INDEX IF NOT EXISTS idx_refresh_token_session ON refresh_tokens (session_id);

@@ -1,0 +1,2 @@
+-- Whose a token is.
+CREATE UNIQUE INDEX IF NOT EXISTS idx_mail_token_hash ON mail_tokens (token_hash);

@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS idx_sign_in_challenge_user;
