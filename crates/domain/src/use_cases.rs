@@ -9,7 +9,8 @@ use crate::{
     AgreedTime, Clock,
     account::{
         AccountPorts, AccountSettings, AccountStates, AccountStore, Accounts, ApiKeyStore,
-        Authenticator, Letters, Recovery, SecondFactorStore, Secret, Verification,
+        Authenticator, DeletionStore, Erasure, Letters, Recovery, SecondFactorStore, Secret,
+        SignInLinks, Verification,
     },
     audit::{AuditReader, AuditStore, Denials},
     event::InstanceMemory,
@@ -35,6 +36,8 @@ use crate::{
 pub struct Stores {
     /// Users and their sessions.
     pub accounts: Arc<dyn AccountStore>,
+    /// The end of accounts.
+    pub deletions: Arc<dyn DeletionStore>,
     /// Users' API keys.
     pub api_keys: Arc<dyn ApiKeyStore>,
     /// Users' second factors.
@@ -103,6 +106,8 @@ pub struct UseCases {
     pub accounts: Accounts,
     /// Another password for who has forgotten it.
     pub recovery: Arc<Recovery>,
+    /// Links for who cannot sign in.
+    pub links: Arc<SignInLinks>,
     /// Whether addresses are their accounts' owners'.
     pub verification: Arc<Verification>,
     /// From a credential to its caller.
@@ -170,11 +175,14 @@ impl UseCases {
         };
         let recovery = Recovery::new(letters.clone(), stores.jobs.clone(), ports.hasher.clone());
         let recovery = Arc::new(recovery);
+        let erasure = Erasure::new(letters.clone(), stores.deletions.clone(), ports.hasher.clone());
+        let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit.clone(), clock.clone());
         let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
         let account_ports = AccountPorts {
             store: stores.accounts,
+            deletions: stores.deletions,
             api_keys: stores.api_keys,
             second_factors: stores.second_factors,
             sealing: ports.sealing,
@@ -194,8 +202,14 @@ impl UseCases {
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
             retention: Retention::new(stores.retention, ports.agreed_time, &retention),
-            jobs: Arc::new(Jobs::new(recovery.clone(), verification.clone())),
+            jobs: Arc::new(Jobs::new(
+                recovery.clone(),
+                verification.clone(),
+                links.clone(),
+                erasure,
+            )),
             recovery,
+            links,
             audit,
             denials,
             verification,

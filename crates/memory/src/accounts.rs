@@ -19,7 +19,7 @@ use crate::{
     tables::{RefreshToken, SessionRow, Tables, UserRow},
 };
 
-const NO_ACCOUNT: Error = Error::NotFound("account");
+pub(crate) const NO_ACCOUNT: Error = Error::NotFound("account");
 
 fn by_email<'a>(tables: &'a Tables, email: &Email) -> Option<&'a UserRow> {
     tables.users.iter().find(|user| user.account.email == *email)
@@ -50,7 +50,7 @@ fn sign_out(unit: &mut Unit, id: SessionId, now: Timestamp, denied_until: Timest
 }
 
 /// Ends the live API keys of a user.
-fn revoke_keys(unit: &mut Unit, user: UserId, now: Timestamp) -> Result<()> {
+pub(crate) fn revoke_keys(unit: &mut Unit, user: UserId, now: Timestamp) -> Result<()> {
     for key in unit.tables.revoke_keys(user, now) {
         unit.audit(Entry::new(now, Action::ApiKeyRevoked).on(key).with(format!("of user {user}")));
     }
@@ -392,7 +392,9 @@ impl AccountStore for Memory {
             user.password_hash = password_hash;
             user.account.generation += 1;
             user.account.updated_at = now;
-            unit.tables.forget_token(id, MailPurpose::Reset);
+            for purpose in [MailPurpose::Reset, MailPurpose::SignIn] {
+                unit.tables.forget_token(id, purpose);
+            }
             unit.audit(Entry::new(now, Action::PasswordChanged).on(id));
             unit.log(now, Event::AccountChanged { user: id })?;
             unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
@@ -432,9 +434,30 @@ impl AccountStore for Memory {
             user.account.generation += 1;
             user.account.updated_at = now;
             unit.tables.forget_token(id, MailPurpose::Verify);
+            unit.tables.forget_token(id, MailPurpose::SignIn);
             unit.audit(Entry::new(now, Action::PasswordReset).on(id).by(id));
             unit.log(now, Event::AccountChanged { user: id })?;
             Ok(true)
+        })
+    }
+
+    async fn take_sign_in_token(
+        &self,
+        token_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<Account>> {
+        self.write(|unit| {
+            let purpose = MailPurpose::SignIn;
+            let Some(id) = take_token(unit, purpose, token_hash, now) else { return Ok(None) };
+            let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+            if !user.account.is_verified {
+                user.account.is_verified = true;
+                user.account.updated_at = now;
+                unit.tables.forget_token(id, MailPurpose::Verify);
+                unit.audit(Entry::new(now, Action::AddressVerified).on(id).by(id));
+                unit.log(now, Event::AccountChanged { user: id })?;
+            }
+            Ok(unit.tables.user(id).map(|user| unit.tables.account(user)))
         })
     }
 
@@ -457,6 +480,9 @@ impl AccountStore for Memory {
             user.account.generation += 1;
             user.account.updated_at = now;
             let generation = user.account.generation;
+            for purpose in [MailPurpose::Reset, MailPurpose::SignIn] {
+                unit.tables.forget_token(id, purpose);
+            }
             unit.audit(Entry::new(now, Action::SignOutEverywhere).on(id));
             unit.log(now, Event::AccountChanged { user: id })?;
             if ended == SignOut::SessionsAndKeys {

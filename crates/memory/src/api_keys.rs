@@ -23,7 +23,7 @@ impl ApiKeyStore for Memory {
             let is_counted =
                 |key: &&KeyRow| key.made.key.owner == owner && unit.tables.is_good(key, now);
             if unit.tables.api_keys.iter().filter(is_counted).count() >= max as usize {
-                let detail = format!("at most {max} API keys at a time; revoke one first");
+                let detail = format!("your plan brings {max} API keys at a time; revoke one first");
                 return Err(Error::conflict(ConflictKind::LimitReached, detail));
             }
             unit.audit(Entry::new(now, Action::ApiKeyCreated).on(new.key.id));

@@ -23,6 +23,7 @@
 mod accounts;
 mod api_keys;
 mod audit;
+mod deletion;
 mod events;
 mod jobs;
 mod producers;
@@ -66,6 +67,7 @@ impl Memory {
         let store = Arc::new(self.clone());
         Stores {
             accounts: store.clone(),
+            deletions: store.clone(),
             api_keys: store.clone(),
             second_factors: store.clone(),
             producers: store.clone(),

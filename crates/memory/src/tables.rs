@@ -3,7 +3,7 @@
 use alpine_domain::{
     Result, Timestamp,
     account::{
-        Account, AccountState, ApiKeyId, FactorState, MailPurpose, MailToken, NewApiKey,
+        Account, AccountState, ApiKeyId, Email, FactorState, MailPurpose, MailToken, NewApiKey,
         NewChallenge, NewSession, Repeat, SessionId, SessionSummary, UserId,
     },
     audit::{AuditLine, StoredLine},
@@ -24,6 +24,8 @@ pub(crate) struct Tables {
     pub(crate) api_keys: Vec<KeyRow>,
     /// One for each user and purpose at most.
     pub(crate) mail_tokens: Vec<MailToken>,
+    /// Accounts that were deleted and are not erased, with the addresses that they had.
+    pub(crate) deleted: Vec<(UserId, Email)>,
     pub(crate) factors: Vec<FactorRow>,
     pub(crate) challenges: Vec<ChallengeRow>,
     pub(crate) producers: Vec<ProducerRow>,

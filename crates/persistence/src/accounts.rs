@@ -1,5 +1,6 @@
 //! Users, their sign-ins and their refresh tokens.
 
+mod deletion;
 mod mail_tokens;
 mod roles;
 pub(crate) mod session_rows;
@@ -113,7 +114,7 @@ fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Result<Accou
         ))
         .returning(users::all_columns)
         .get_result(unit.conn)?;
-    mail_tokens::forget_one(unit.conn, *user, MailPurpose::Reset)?;
+    mail_tokens::forget_ways_in(unit.conn, *user)?;
     unit.audit(Entry::new(*now, Action::PasswordChanged).on(*user));
     unit.log(*now, Event::AccountChanged { user: *user });
     written(unit.conn, &row)
@@ -415,6 +416,16 @@ impl AccountStore for Accounts {
         self.0.read("mail_token_account", work).await
     }
 
+    async fn take_sign_in_token(
+        &self,
+        token_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<Account>> {
+        let token_hash = token_hash.to_owned();
+        let work = move |unit: &mut Unit<'_>| mail_tokens::take_sign_in(unit, &token_hash, now);
+        self.0.write("sign_in_token_take", work).await
+    }
+
     async fn reset_password(&self, reset: PasswordReset) -> Result<bool> {
         self.0.write("password_reset", move |unit| mail_tokens::reset(unit, &reset)).await
     }
@@ -437,6 +448,7 @@ impl AccountStore for Accounts {
                     .get_result(unit.conn)
                     .optional()?;
                 let generation = generation.ok_or_else(no_account)?;
+                mail_tokens::forget_ways_in(unit.conn, user)?;
                 unit.audit(Entry::new(now, Action::SignOutEverywhere).on(user));
                 unit.log(now, Event::AccountChanged { user });
                 if ended == SignOut::SessionsAndKeys {

@@ -69,7 +69,8 @@ impl ApiKeyStore for ApiKeys {
                     .count()
                     .get_result(unit.conn)?;
                 if count >= i64::from(max) {
-                    let detail = format!("at most {max} API keys at a time; revoke one first");
+                    let detail =
+                        format!("your plan brings {max} API keys at a time; revoke one first");
                     return Err(Error::conflict(ConflictKind::LimitReached, detail).into());
                 }
                 insert_into(api_keys::table)

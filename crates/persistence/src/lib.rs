@@ -99,6 +99,7 @@ pub fn stores(database: &Database) -> Stores {
     let signals = Arc::new(Signals::new(database.clone()));
     Stores {
         accounts: Arc::new(Accounts::new(database.clone())),
+        deletions: Arc::new(Accounts::new(database.clone())),
         api_keys: Arc::new(ApiKeys::new(database.clone())),
         second_factors: Arc::new(SecondFactors::new(database.clone())),
         producers: Arc::new(Producers::new(database.clone())),

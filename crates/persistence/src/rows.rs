@@ -27,7 +27,7 @@ where
 }
 
 /// What a stored text was read as.
-fn read_back<T>(column: &'static str, read: Result<T, impl Display>) -> Result<T> {
+pub(crate) fn read_back<T>(column: &'static str, read: Result<T, impl Display>) -> Result<T> {
     read.map_err(|error| {
         Error::internal(format!("the database holds an unreadable {column}: {error}"))
     })

@@ -81,6 +81,12 @@ tables! {
         created_at -> BigInt,
         expires_at -> BigInt,
     }
+    deleted_accounts (user_id) {
+        user_id -> Text,
+        email -> Text,
+        deleted_at -> BigInt,
+        erase_at -> BigInt,
+    }
     mail_tokens (user_id, purpose) {
         user_id -> Text,
         purpose -> Text,

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    Account, AccountStore, AddressDigest, ApiKeyStore, Email, NewAccount, NewSession, Registration,
-    Role, SecondFactorStore, Secret, SessionId, SignOut, Tier, TypedPassword, UserId, digest,
-    verification,
+    Account, AccountStore, AddressDigest, ApiKeyStore, DeletionStore, Email, NewAccount,
+    NewSession, Registration, Role, SecondFactorStore, Secret, SessionId, SignOut, Tier,
+    TypedPassword, UserId, digest, verification,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
@@ -33,11 +33,41 @@ pub struct AccountSettings {
     /// How long a family of refresh tokens is good, counted from the sign-in.
     #[serde(deserialize_with = "duration")]
     pub refresh_ttl: Duration,
-    /// Live API keys of one user at most.
-    pub max_api_keys: u32,
+    /// Live API keys of one user at most, by tier.
+    pub max_api_keys: KeysByTier,
+    /// How long after its deletion what is personal of an account is erased.
+    #[serde(deserialize_with = "duration")]
+    pub erase_after: Duration,
     /// Accounts whose tier, role and generation are remembered in this process.
     #[serde(deserialize_with = "at_least_one")]
     pub state_cache: usize,
+}
+
+/// How many live API keys a user of each tier may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysByTier {
+    /// Without a subscription.
+    pub free: u32,
+    /// The first paid tier.
+    pub starter: u32,
+    /// The second.
+    pub pro: u32,
+    /// The highest, and every administrator.
+    pub elite: u32,
+}
+
+impl KeysByTier {
+    /// How many whoever is in this state may have. Who has more, after a downgrade, keeps them and makes no further
+    /// ones.
+    pub const fn of(&self, tier: Tier, role: Role) -> u32 {
+        match (role, tier) {
+            (Role::Admin, _) | (Role::User, Tier::Elite) => self.elite,
+            (Role::User, Tier::Free) => self.free,
+            (Role::User, Tier::Starter) => self.starter,
+            (Role::User, Tier::Pro) => self.pro,
+        }
+    }
 }
 
 impl Default for AccountSettings {
@@ -67,6 +97,8 @@ pub struct SignedIn {
 pub struct AccountPorts {
     /// Keeps users and sessions.
     pub store: Arc<dyn AccountStore>,
+    /// Ends accounts.
+    pub deletions: Arc<dyn DeletionStore>,
     /// Keeps users' API keys.
     pub api_keys: Arc<dyn ApiKeyStore>,
     /// Keeps second factors.

@@ -1,7 +1,7 @@
-//! Keys for users' programs: an elite subscriber's or an administrator's.
+//! Keys for users' programs: so many as the owner's tier brings.
 
 use super::{
-    AccountState, Accounts, ApiKey, ApiKeyId, KeyName, NewApiKey, Role, Scopes, Secret, UserId,
+    AccountState, Accounts, ApiKey, ApiKeyId, KeyName, NewApiKey, Scopes, Secret, UserId,
     authenticator::API_KEY_PREFIX, digest,
 };
 use crate::{Error, Result, Timestamp, error::Refusals};
@@ -11,9 +11,8 @@ impl Accounts {
     /// could do before there were any.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] below the elite tier, [`Error::Invalid`] naming every refused field,
-    /// [`Error::Conflict`] when the user has as many as allowed, [`Error::Unauthenticated`] when the
-    /// user was signed out everywhere meanwhile.
+    /// [`Error::Invalid`] naming every refused field, [`Error::Conflict`] when the user has as many as the tier
+    /// brings, [`Error::Unauthenticated`] when the user was signed out everywhere meanwhile.
     pub async fn create_api_key(
         &self,
         user: UserId,
@@ -22,9 +21,6 @@ impl Accounts {
         scopes: Option<&[String]>,
         expires_at: Option<Timestamp>,
     ) -> Result<(ApiKey, Secret)> {
-        if !state.tier.brings_api_keys() && state.role != Role::Admin {
-            return Err(Error::Forbidden("API keys come with the elite tier"));
-        }
         let created_at = self.ports.clock.now();
         let (name, scopes) = check_request(name, scopes, expires_at, created_at)?;
         let secret = self.secret(API_KEY_PREFIX);
@@ -39,7 +35,8 @@ impl Accounts {
         };
         let key_hash = digest(secret.reveal());
         let new_key = NewApiKey { key: key.clone(), key_hash, generation: state.generation };
-        self.ports.api_keys.create(new_key, self.settings.max_api_keys).await?;
+        let most = self.settings.max_api_keys.of(state.tier, state.role);
+        self.ports.api_keys.create(new_key, most).await?;
         Ok((key, secret))
     }
 

@@ -4,7 +4,8 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use super::{Account, AccountStore, Email, MailPurpose, MailToken, Secret, digest};
 use crate::{
-    Clock, Error, Result,
+    Clock, Error, Result, Timestamp,
+    jobs::{Job, NewJob},
     ports::{
         mail::{Mail, Mailer},
         secrets::Randomness,
@@ -65,6 +66,24 @@ pub(super) fn compose(
 /// One answer for a token that is unknown, used, replaced or old.
 pub(super) fn refused() -> Error {
     Error::invalid("token", "is not good, or not any more; ask for another mail")
+}
+
+/// What has a mail of this kind sent to an address that somebody typed: once while it waits.
+///
+/// # Errors
+/// [`Error::Invalid`] for what is no address.
+pub(super) fn asked_for(
+    email: &str,
+    purpose: MailPurpose,
+    job: impl FnOnce(String) -> Job,
+    now: Timestamp,
+) -> Result<NewJob> {
+    if Email::as_typed(email).next().is_none() {
+        let reason = email.parse::<Email>().err().map(|reason| reason.to_string());
+        return Err(Error::invalid("email", reason.unwrap_or_default()));
+    }
+    let key = format!("{}:{}", purpose.as_str(), digest(&Email::folded(email)));
+    Ok(NewJob::new(job(email.trim().to_owned()), now).once_for(key))
 }
 
 /// A text as it stands in HTML, also within quotes.

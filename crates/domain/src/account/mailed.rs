@@ -10,6 +10,8 @@ text_enum!(
         Reset = "reset",
         /// Confirming the account's address.
         Verify = "verify",
+        /// Signing in.
+        SignIn = "sign_in",
     }
 );
 

@@ -6,6 +6,7 @@ mod admins;
 mod api_keys;
 mod authenticator;
 mod credentials;
+mod deletion;
 mod email;
 mod letters;
 mod mailed;
@@ -21,14 +22,16 @@ mod scopes;
 mod second_factor;
 mod sessions;
 mod sign_in;
+mod sign_in_link;
 mod states;
 mod store;
 mod verification;
 
-pub use accounts::{AccountPorts, AccountSettings, Accounts, SignedIn};
+pub use accounts::{AccountPorts, AccountSettings, Accounts, KeysByTier, SignedIn};
 pub use addresses::AddressDigest;
 pub use authenticator::{API_KEY_PREFIX, Authenticator};
 pub use credentials::{Secret, digest};
+pub use deletion::{Deletion, DeletionStore, Erasure, placeholder};
 pub use email::Email;
 pub use letters::Letters;
 pub use mailed::{MailPurpose, MailToken, PasswordReset};
@@ -49,6 +52,7 @@ pub use second_factor::{
     SecondFactorNeeded, SecondFactorStore, SignIn, SpentOn, WRONG_CODE,
 };
 pub use sessions::Sessions;
+pub use sign_in_link::{SIGN_IN_LINK_TTL, SignInLinks};
 pub use states::AccountStates;
 pub use store::{
     AccountStore, AddressProof, ApiKeyStore, EmailChange, LAST_ADMIN, NOT_TO_ADMINISTER,

@@ -71,17 +71,10 @@ text_enum!(
         Starter = "starter",
         /// Below 95 by default.
         Pro = "pro",
-        /// Everything, API keys, webhooks.
+        /// Everything, webhooks.
         Elite = "elite",
     }
 );
-
-impl Tier {
-    /// Whether its users may make API keys.
-    pub const fn brings_api_keys(self) -> bool {
-        matches!(self, Self::Elite)
-    }
-}
 
 text_enum!(
     /// What a user may do besides reading.

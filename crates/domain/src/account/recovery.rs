@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Email, MailPurpose, NewPassword, PASSWORD_IS_EMAIL, PasswordReset,
+    MailPurpose, NewPassword, PASSWORD_IS_EMAIL, PasswordReset,
     accounts::find,
     digest,
-    letters::{Letter, Letters, refused},
+    letters::{Letter, Letters, asked_for, refused},
 };
 use crate::{
     Error, Result,
-    jobs::{Job, JobStore, NewJob},
+    jobs::{Job, JobStore},
     ports::secrets::{HashPriority, PasswordHasher},
 };
 
@@ -52,13 +52,8 @@ impl Recovery {
     /// # Errors
     /// [`Error::Invalid`] for what is no address.
     pub async fn request(&self, email: &str) -> Result<()> {
-        if Email::as_typed(email).next().is_none() {
-            let reason = email.parse::<Email>().err().map(|reason| reason.to_string());
-            return Err(Error::invalid("email", reason.unwrap_or_default()));
-        }
-        let key = format!("reset:{}", digest(&Email::folded(email)));
-        let job = Job::ResetRequested { email: email.trim().to_owned() };
-        let job = NewJob::new(job, self.letters.clock.now()).once_for(key);
+        let job = |email| Job::ResetRequested { email };
+        let job = asked_for(email, LETTER.purpose, job, self.letters.clock.now())?;
         self.jobs.add(job).await?;
         Ok(())
     }

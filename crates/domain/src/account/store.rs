@@ -339,7 +339,13 @@ pub trait AccountStore: Send + Sync {
     /// `AccountChanged`. False as above.
     async fn verify_email(&self, token_hash: &str, now: Timestamp) -> Result<bool>;
 
-    /// Raises the user's generation by one, which ends every session, and logs `AccountChanged`; says
+    /// Uses up the token, confirms the account's address, and says whose it is; logs `AccountChanged` if the address
+    /// was not confirmed before. `None` if the token is not good.
+    async fn take_sign_in_token(&self, token_hash: &str, now: Timestamp)
+    -> Result<Option<Account>>;
+
+    /// Raises the user's generation by one, which ends every session, ends what was mailed to set another password or
+    /// to sign in, and logs `AccountChanged`; says
     /// the new generation. Costs the same however many sessions there are. With
     /// [`SignOut::SessionsAndKeys`] revokes the live API keys in the same transaction, and logs
     /// `ApiKeysChanged`.

@@ -49,6 +49,10 @@ text_enum!(
         RoleChanged = "role_changed",
         /// An account was enabled or disabled.
         ActivationChanged = "activation_changed",
+        /// An account was deleted by its owner.
+        AccountDeleted = "account_deleted",
+        /// What was personal of a deleted account was erased.
+        AccountErased = "account_erased",
         /// An existing account was made an administrator's, with another password.
         AdminPromoted = "admin_promoted",
         /// A user's API key was made.
@@ -120,6 +124,7 @@ impl Action {
             | Self::BackupCodesRenewed
             | Self::RoleChanged
             | Self::ActivationChanged
+            | Self::AccountDeleted
             | Self::AdminPromoted
             | Self::ApiKeyCreated
             | Self::ApiKeyRevoked
@@ -130,6 +135,7 @@ impl Action {
             | Self::AttemptsLimited
             | Self::AccessDenied => true,
             Self::AccountCreated
+            | Self::AccountErased
             | Self::SignIn
             | Self::SignOut
             | Self::PasswordProved

@@ -16,9 +16,24 @@ pub enum Job {
         /// The address as it was typed.
         email: String,
     },
+    /// Somebody asked for a link that signs in to the account of this address, if there is one.
+    SignInLinkRequested {
+        /// The address as it was typed.
+        email: String,
+    },
     /// A user is to confirm the account's address.
     VerificationRequested {
         /// Who.
+        user: UserId,
+    },
+    /// An account was deleted: its owner is told.
+    AccountDeleted {
+        /// Whose it was.
+        user: UserId,
+    },
+    /// What is personal of a deleted account is to be erased.
+    ErasureDue {
+        /// Whose it was.
         user: UserId,
     },
 }
@@ -39,8 +54,13 @@ impl Lane {
     /// The names of its kinds, as they are stored.
     pub const fn kinds(self) -> &'static [&'static str] {
         match self {
-            Self::Mail => &["reset_requested", "verification_requested"],
-            Self::Other => &["check"],
+            Self::Mail => &[
+                "reset_requested",
+                "sign_in_link_requested",
+                "verification_requested",
+                "account_deleted",
+            ],
+            Self::Other => &["check", "erasure_due"],
         }
     }
 }
@@ -51,15 +71,21 @@ impl Job {
         match self {
             Self::Check => "check",
             Self::ResetRequested { .. } => "reset_requested",
+            Self::SignInLinkRequested { .. } => "sign_in_link_requested",
             Self::VerificationRequested { .. } => "verification_requested",
+            Self::AccountDeleted { .. } => "account_deleted",
+            Self::ErasureDue { .. } => "erasure_due",
         }
     }
 
     /// Beside which jobs it is done.
     pub const fn lane(&self) -> Lane {
         match self {
-            Self::Check => Lane::Other,
-            Self::ResetRequested { .. } | Self::VerificationRequested { .. } => Lane::Mail,
+            Self::Check | Self::ErasureDue { .. } => Lane::Other,
+            Self::ResetRequested { .. }
+            | Self::SignInLinkRequested { .. }
+            | Self::VerificationRequested { .. }
+            | Self::AccountDeleted { .. } => Lane::Mail,
         }
     }
 
@@ -102,12 +128,24 @@ mod tests {
         let all = [
             (Job::Check, r#"{"kind":"check"}"#),
             (
+                Job::SignInLinkRequested { email: email.clone() },
+                r#"{"kind":"sign_in_link_requested","email":"ada@example.com"}"#,
+            ),
+            (
                 Job::ResetRequested { email },
                 r#"{"kind":"reset_requested","email":"ada@example.com"}"#,
             ),
             (
                 Job::VerificationRequested { user },
                 r#"{"kind":"verification_requested","user":"00000000-0000-0000-0000-000000000000"}"#,
+            ),
+            (
+                Job::AccountDeleted { user },
+                r#"{"kind":"account_deleted","user":"00000000-0000-0000-0000-000000000000"}"#,
+            ),
+            (
+                Job::ErasureDue { user },
+                r#"{"kind":"erasure_due","user":"00000000-0000-0000-0000-000000000000"}"#,
             ),
         ];
         for (job, payload) in &all {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use alpine_domain::{
     Error,
     account::{
-        API_KEY_PREFIX, AccountSettings, AddressProof, ApiKey, Caller, Role, Scopes, Secret,
-        SignOut, Tier, UserId,
+        API_KEY_PREFIX, AccountSettings, AddressProof, ApiKey, Caller, KeysByTier, Role, Scopes,
+        Secret, SignOut, Tier, UserId,
     },
     error::ConflictKind,
 };
@@ -15,8 +15,9 @@ use crate::support::{DAY, MICROSECOND, PASSWORD, START, World, now, settings, to
 
 const UNKNOWN: &str = "not authenticated: the API key is not valid";
 
-/// A world with so many keys for everybody, and an elite subscriber in it.
-fn elite(max_api_keys: u32) -> (World, UserId) {
+/// A world with so many keys for the elite tier, and an elite subscriber in it.
+fn elite(most: u32) -> (World, UserId) {
+    let max_api_keys = KeysByTier { free: 0, starter: 0, pro: 0, elite: most };
     let accounts = AccountSettings { max_api_keys, ..AccountSettings::default() };
     let world = World::with(alpine_domain::use_cases::Settings { accounts, ..settings() });
     let ada = world.sign_up("ada@example.com").account;
@@ -35,32 +36,57 @@ fn asked(world: &World, key: &Secret) -> Result<Caller, Error> {
 }
 
 #[test]
-fn keys_come_with_the_elite_tier_and_to_administrators() {
-    let world = World::new();
-    let ada = world.sign_up("ada@example.com").account;
-    for (tier, role, may) in [
-        (Tier::Free, Role::User, false),
-        (Tier::Starter, Role::User, false),
-        (Tier::Pro, Role::User, false),
-        (Tier::Elite, Role::User, true),
-        (Tier::Free, Role::Admin, true),
-        (Tier::Elite, Role::Admin, true),
+fn every_tier_brings_so_many_keys_as_its_plan_says() {
+    let max_api_keys = KeysByTier { free: 1, starter: 2, pro: 3, elite: 4 };
+    let accounts = AccountSettings { max_api_keys, ..AccountSettings::default() };
+    for (tier, role, most) in [
+        (Tier::Free, Role::User, 1),
+        (Tier::Starter, Role::User, 2),
+        (Tier::Pro, Role::User, 3),
+        (Tier::Elite, Role::User, 4),
+        (Tier::Free, Role::Admin, 4),
+        (Tier::Elite, Role::Admin, 4),
     ] {
+        let settings = settings();
+        let settings =
+            alpine_domain::use_cases::Settings { accounts: accounts.clone(), ..settings };
+        let world = World::with(settings);
+        let ada = world.sign_up("ada@example.com").account;
         now(world.cases.accounts.set_tier_and_role(&ada, tier, role)).unwrap();
-        let made = make(&world, ada.id, None);
-        if may {
-            let (key, secret) = made.unwrap();
+        for _ in 0..most {
+            let (key, secret) = make(&world, ada.id, None).unwrap();
             let caller = asked(&world, &secret).unwrap();
             let state = world.state(ada.id);
             assert_eq!(
                 caller,
                 Caller::ApiKey { key: key.id, owner: ada.id, scopes: Scopes::UNNAMED, state }
             );
-        } else {
-            let reason = "forbidden: API keys come with the elite tier";
-            assert_eq!(told(made), reason, "{tier} {role}");
         }
+        let refused = told(make(&world, ada.id, None));
+        let reason = format!("your plan brings {most} API keys at a time; revoke one first");
+        assert!(refused.contains(&reason), "{tier} {role}: {refused}");
     }
+}
+
+/// Bots go on with the rights of the lower tier; what is revoked then is not made again.
+#[test]
+fn who_is_downgraded_keeps_the_keys_and_makes_no_further_ones() {
+    let max_api_keys = KeysByTier { free: 1, starter: 2, pro: 3, elite: 4 };
+    let accounts = AccountSettings { max_api_keys, ..AccountSettings::default() };
+    let world = World::with(alpine_domain::use_cases::Settings { accounts, ..settings() });
+    let ada = world.sign_up("ada@example.com").account;
+    now(world.cases.accounts.set_tier_and_role(&ada, Tier::Pro, Role::User)).unwrap();
+    let made: Vec<_> = (0..3).map(|_| make(&world, ada.id, None).unwrap()).collect();
+    now(world.cases.accounts.set_tier_and_role(&ada, Tier::Free, Role::User)).unwrap();
+    for (_, secret) in &made {
+        let Caller::ApiKey { state, .. } = asked(&world, secret).unwrap() else { panic!("a key") };
+        assert_eq!(state.tier, Tier::Free);
+    }
+    for (key, _) in &made {
+        assert!(told(make(&world, ada.id, None)).contains("your plan brings 1 API key"));
+        now(world.cases.accounts.revoke_api_key(ada.id, key.id)).unwrap();
+    }
+    make(&world, ada.id, None).unwrap();
 }
 
 #[test]

@@ -135,12 +135,13 @@ const CALLERS: &[CallerRow] = &[
     ("me", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("profile", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("list_sessions", "", &[(Nobody, "401"), (Ada, "here"), (Bob, "here elsewhere"), (Admin, "")]),
+    ("export_person", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("factor_status", "", &[(Nobody, "401"), (Ada, "off"), (Bob, "pending"), (Admin, "off")]),
     ("admin_audit", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "many")]),
     ("security_events", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "api_key_created producer_created api_key_created")]),
     ("list_roles", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "user admin")]),
     ("security_metrics", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "3")]),
-    ("list_api_keys", "", &[(Nobody, "401"), (Pro, "403"), (Ada, ""), (Bob, "a script of Bob"), (Admin, "")]),
+    ("list_api_keys", "", &[(Nobody, "401"), (Pro, ""), (Ada, ""), (Bob, "a script of Bob"), (Admin, "")]),
 ];
 
 struct Scene {
@@ -290,6 +291,7 @@ impl Scene {
             }
             "problem_kind" => text(&json["slug"]),
             "me" | "profile" => text(&json["email"]),
+            "export_person" => text(&json["profile"]["email"]),
             "list_sessions" => {
                 let sessions = json["items"].as_array().unwrap().iter();
                 let place = |here: bool| if here { "here" } else { "elsewhere" };

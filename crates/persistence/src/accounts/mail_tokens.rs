@@ -11,7 +11,7 @@ use diesel::{
     RunQueryDsl as _, dsl::insert_into,
 };
 
-use super::user_rows::held_user;
+use super::user_rows::{held_user, user_row};
 use crate::{
     AnyConnection, Failure,
     database::Unit,
@@ -35,6 +35,12 @@ pub(super) fn forget_one(
     let token = mail_tokens::table.find((user.to_string(), purpose.as_str()));
     diesel::delete(token).execute(conn)?;
     Ok(())
+}
+
+/// What was mailed to set another password or to sign in is good no more.
+pub(super) fn forget_ways_in(conn: &mut AnyConnection, user: UserId) -> Result<(), Failure> {
+    forget_one(conn, user, MailPurpose::Reset)?;
+    forget_one(conn, user, MailPurpose::SignIn)
 }
 
 /// Whoever changes the address, or stores another token, waits for the user's row.
@@ -110,9 +116,32 @@ pub(super) fn reset(unit: &mut Unit<'_>, reset: &PasswordReset) -> Result<bool, 
         ))
         .execute(unit.conn)?;
     forget_one(unit.conn, user, MailPurpose::Verify)?;
+    forget_one(unit.conn, user, MailPurpose::SignIn)?;
     unit.audit(Entry::new(*now, Action::PasswordReset).on(user).by(user));
     unit.log(*now, Event::AccountChanged { user });
     Ok(true)
+}
+
+/// Uses up a token that signs in: whoever has it reads what is sent to the account's address.
+pub(super) fn take_sign_in(
+    unit: &mut Unit<'_>,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Option<Account>, Failure> {
+    let Some(user) = take(unit.conn, MailPurpose::SignIn, token_hash, now)? else {
+        return Ok(None);
+    };
+    let unconfirmed = users::table.find(user.to_string()).filter(users::is_verified.eq(false));
+    let confirmed = diesel::update(unconfirmed)
+        .set((users::is_verified.eq(true), users::updated_at.eq(now.micros())))
+        .execute(unit.conn)?;
+    if confirmed == 1 {
+        forget_one(unit.conn, user, MailPurpose::Verify)?;
+        unit.audit(Entry::new(now, Action::AddressVerified).on(user).by(user));
+        unit.log(now, Event::AccountChanged { user });
+    }
+    let row = user_row(unit.conn, user)?;
+    Ok(row.map(|(row, everybody)| row.account(everybody)).transpose()?)
 }
 
 pub(super) fn verify(

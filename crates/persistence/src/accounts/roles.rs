@@ -22,11 +22,23 @@ use crate::{
 
 /// Holds the one row of its table until the transaction ends, so that changes of roles wait for each other: of two
 /// administrators who remove each other at once, the second one finds the first one gone.
-fn wait_for_others(conn: &mut AnyConnection) -> Result<(), Failure> {
+pub(super) fn wait_for_others(conn: &mut AnyConnection) -> Result<(), Failure> {
     diesel::update(database_identity::table)
         .set(database_identity::generation.eq(database_identity::generation))
         .execute(conn)?;
     Ok(())
+}
+
+/// Refuses to go on if no other enabled administrator is there.
+pub(super) fn another_admin(conn: &mut AnyConnection, id: UserId) -> Result<(), Failure> {
+    let others = users::table
+        .filter(users::role.eq(Role::Admin.as_str()))
+        .filter(users::is_active)
+        .filter(users::id.ne(id.to_string()));
+    if select(exists(others)).get_result::<bool>(conn)? {
+        return Ok(());
+    }
+    Err(Error::conflict(ConflictKind::LastAdmin, LAST_ADMIN).into())
 }
 
 /// Gives a user a role.
@@ -46,13 +58,7 @@ pub(super) fn change(
         return Err(Error::Forbidden(NOT_TO_ADMINISTER).into());
     }
     if old.role == Role::Admin {
-        let others = users::table
-            .filter(users::role.eq(Role::Admin.as_str()))
-            .filter(users::is_active)
-            .filter(users::id.ne(id.to_string()));
-        if !select(exists(others)).get_result::<bool>(unit.conn)? {
-            return Err(Error::conflict(ConflictKind::LastAdmin, LAST_ADMIN).into());
-        }
+        another_admin(unit.conn, id)?;
     }
     let row: UserRow = diesel::update(users::table.find(id.to_string()))
         .set((users::role.eq(role.as_str()), users::updated_at.eq(now.micros())))

@@ -15,6 +15,7 @@ mod clock;
 mod closing;
 mod cost;
 mod crowding;
+mod deletion;
 mod events;
 mod exit;
 mod failover;

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use alpine_domain::{
-    account::{Secret, Tier},
+    account::{Role, Secret, Tier},
     plan::{Plan, UsdCents},
     signal::View,
     use_cases,
@@ -76,8 +76,10 @@ fn plans(config: &Config) -> Vec<Plan> {
         if let Some(LimitRow { per_minute: per_minute @ 1.., .. }) = limit {
             features.push(format!("{per_minute} requests a minute"));
         }
-        if tier.brings_api_keys() {
-            features.push("API keys".to_owned());
+        match config.accounts.max_api_keys.of(tier, Role::User) {
+            0 => {}
+            1 => features.push("an API key".to_owned()),
+            most => features.push(format!("{most} API keys")),
         }
         Plan { tier, price: UsdCents::new(cents), features }
     };

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     alpine::Alpine,
-    support::{Answer, Client, Options, TestApp},
+    support::{Answer, Client, Options, TestApp, mailed_token},
 };
 
 const EMAIL: &str = "ada@example.com";
@@ -39,12 +39,6 @@ fn resets(app: &TestApp) -> Vec<String> {
     mails.filter(|mail| mail.contains("Subject: Another password for Alpine")).collect()
 }
 
-/// The token in a mail: 64 hexadecimal digits behind `token=`, in both of its forms.
-fn token(mail: &str) -> String {
-    let joined = mail.replace("=\r\n", "").replace("=3D", "=");
-    joined.split_once("?token=").unwrap().1[..64].to_owned()
-}
-
 fn with_website() -> Options {
     Options::default().set("FRONTEND_URL", "https://www.example.com/")
 }
@@ -61,7 +55,7 @@ async fn who_forgot_the_password_sets_another_one_by_mail() {
         assert_eq!(mails.len(), 1);
         assert!(mails[0].contains("To: ada@example.com"), "{}", mails[0]);
         assert!(mails[0].contains("https://www.example.com/reset-password?"), "{}", mails[0]);
-        let token = token(&mails[0]);
+        let token = mailed_token(&mails[0]);
 
         // Who is not there is told the same, and gets nothing.
         assert_eq!(forget(app, "nobody@example.com").await.expect(200), told);
@@ -114,12 +108,12 @@ async fn who_signs_up_confirms_the_address_by_mail() {
         let confirm = async |token: &str| {
             app.client().post("auth/verify-email", &json!({"token": token})).await
         };
-        let refused = confirm(&token(&mails[0])).await;
+        let refused = confirm(&mailed_token(&mails[0])).await;
         let fields = refused.refused_fields();
         assert_eq!((refused.status.as_u16(), fields), (422, vec!["token".into()]));
-        confirm(&token(&mails[1])).await.expect(200);
+        confirm(&mailed_token(&mails[1])).await.expect(200);
         assert_eq!(is_verified().await, true);
-        assert_eq!(confirm(&token(&mails[1])).await.status, 422, "it is used");
+        assert_eq!(confirm(&mailed_token(&mails[1])).await.status, 422, "it is used");
     })
     .await;
 }
@@ -134,7 +128,7 @@ async fn a_token_ends_after_an_hour_and_when_a_newer_one_is_sent() {
             all_done(app).await;
         }
         let mails = resets(app);
-        let (old, new) = (token(&mails[0]), token(&mails[1]));
+        let (old, new) = (mailed_token(&mails[0]), mailed_token(&mails[1]));
         assert_eq!(reset(app, &old, OTHER).await.status, 422);
         alpine.clock.advance(Duration::from_hours(1));
         assert_eq!(reset(app, &new, OTHER).await.status, 422);
@@ -176,7 +170,7 @@ async fn the_mail_of_an_instance_that_died_is_sent_once_by_another() {
         all_done(&other).await;
         assert_eq!(resets(app).len(), 1);
         assert!(!jobs.finish(&held).await.unwrap());
-        reset(&other, &token(&resets(app)[0]), OTHER).await.expect(200);
+        reset(&other, &mailed_token(&resets(app)[0]), OTHER).await.expect(200);
     })
     .await;
 }

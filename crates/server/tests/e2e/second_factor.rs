@@ -33,7 +33,7 @@ async fn finish(client: &Client, mfa_token: &Value, code: &str) -> u16 {
 }
 
 /// Signs up and switches two-factor sign-in on; a client with the first session, and what was set up.
-async fn with_factor(app: &TestApp) -> (Client, Value) {
+pub async fn with_factor(app: &TestApp) -> (Client, Value) {
     let token = app.client().sign_up(EMAIL).await.access_token;
     let client = app.client().with_token(&token);
     let setup = client.post("2fa/setup", &json!({})).await.expect(200);

@@ -58,7 +58,10 @@ impl World {
             .set("ALPINE__SIGNALS__EXPIRY_INTERVAL", "1d")
             .set(&format!("ALPINE__SIGNALS__EXPIRES_AFTER_BY_STRATEGY__{SHORT_LIVED}"), &hours(0))
             .set("ALPINE__SIGNALS__EXPIRES_AFTER", &hours(1))
-            .set("ALPINE__ACCOUNTS__MAX_API_KEYS", &MAX_KEYS)
+            .set("ALPINE__ACCOUNTS__MAX_API_KEYS__FREE", &MAX_KEYS)
+            .set("ALPINE__ACCOUNTS__MAX_API_KEYS__STARTER", &MAX_KEYS)
+            .set("ALPINE__ACCOUNTS__MAX_API_KEYS__PRO", &MAX_KEYS)
+            .set("ALPINE__ACCOUNTS__MAX_API_KEYS__ELITE", &MAX_KEYS)
             // What falls out of the last days may stay in a cached answer: for less than any `Wait` takes.
             .set("ALPINE__CACHE_TTL__PERFORMANCE", "1m")
             .set("ALPINE__CACHE_TTL__GRACE", "0s");

@@ -3,6 +3,9 @@
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
+/// Everything that a client is told, but for what belongs to the request alone: status, headers and body.
+pub type Told = (u16, Vec<(String, String)>, String);
+
 /// An answer, read to its end.
 #[derive(Debug)]
 pub struct Answer {
@@ -29,6 +32,22 @@ impl Answer {
     /// A header as text; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// What two answers must have in common so that nobody can tell them apart.
+    pub fn told(&self) -> Told {
+        let of_the_request =
+            |name: &str| ["date", "x-request-id"].contains(&name) || name.contains("ratelimit");
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value));
+        let mut headers: Vec<_> = headers
+            .filter(|(name, _)| !of_the_request(name))
+            .map(|(name, value)| (name.to_owned(), value.to_str().expect("text").to_owned()))
+            .collect();
+        headers.sort();
+        let request = self.header("x-request-id");
+        let text =
+            if request.is_empty() { self.text.clone() } else { self.text.replace(request, "") };
+        (self.status.as_u16(), headers, text)
     }
 
     /// The fields that a problem document names.

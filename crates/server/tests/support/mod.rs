@@ -21,11 +21,12 @@ use alpine_server::{
     application::{Application, BackgroundTask, Core, MoreRoutes, Ports, StopHandle, TimeSource},
     config::{Config, Sources, keep_generated_secrets, load},
 };
+use diesel::RunQueryDsl as _;
 use prometheus::Registry;
 use tokio::{sync::watch, task::JoinHandle};
 
 #[allow(unused_imports, reason = "each test binary uses a part of the harness")]
-pub use client::{Answer, Client, SignedIn};
+pub use client::{Answer, Client, SignedIn, Told};
 pub use producer::SignalBody;
 
 use alpine_testing::{TestDatabase, postgres_url, redis_prefix, redis_url};
@@ -86,6 +87,21 @@ impl Options {
         self.clock = Some(Arc::new(ManualClock::starting_at(start)));
         self
     }
+}
+
+/// The token in a mail: 64 hexadecimal digits behind `token=`, in both of its forms.
+pub fn mailed_token(mail: &str) -> String {
+    let joined = mail.replace("=\r\n", "").replace("=3D", "=");
+    joined.split_once("?token=").expect("a link").1[..64].to_owned()
+}
+
+/// Runs a statement that the use cases have no call for.
+pub async fn execute(app: &TestApp, statement: String) {
+    let write = move |unit: &mut alpine_persistence::Unit<'_>| {
+        diesel::sql_query(statement.clone()).execute(unit.conn)?;
+        Ok(())
+    };
+    app.core.database.write("test", write).await.expect("a good statement");
 }
 
 /// A host's clock that is wrong by some seconds.

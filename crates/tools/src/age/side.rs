@@ -274,6 +274,7 @@ fn uncached_routes(_: &Arc<Core>) -> Vec<Route> {
 fn without_hashing(core: &Core, config: &Config) -> Result<Accounts> {
     let ports = AccountPorts {
         store: core.stores.accounts.clone(),
+        deletions: core.stores.deletions.clone(),
         api_keys: core.stores.api_keys.clone(),
         second_factors: core.stores.second_factors.clone(),
         sealing: core.ports.sealing.clone(),

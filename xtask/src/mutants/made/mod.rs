@@ -75,7 +75,7 @@ pub(super) fn check() -> Result<usize> {
     Harmless::read(crate::workspace::root())?.check(crate::workspace::root())
 }
 
-/// Whether the tests notice every mutant that was tried.
+/// Whether the tests of each crate notice as many mutants as its standard asks for.
 pub(super) fn run(arguments: &MadeArguments) -> Result<bool> {
     let started = Instant::now();
     let folder = crate::workspace::root().join("target/mutants");

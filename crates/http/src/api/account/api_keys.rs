@@ -7,12 +7,12 @@ use actix_web::{
         header::{HeaderValue, LOCATION},
     },
 };
-use alpine_domain::account::{AccountState, Caller, Role, Tier};
+use alpine_domain::account::{AccountState, Caller};
 
 use super::views::{ApiKeyView, ApiKeysView, NewApiKeyView};
 use crate::{
     context::Context,
-    problem::{self, Challenge, Problem, Result},
+    problem::{Challenge, Problem, Result},
 };
 
 fn state(context: &Context) -> Result<AccountState> {
@@ -24,10 +24,6 @@ fn state(context: &Context) -> Result<AccountState> {
 
 /// `GET users/api-keys`.
 pub(crate) async fn list(context: Context) -> Result<HttpResponse> {
-    let state = state(&context)?;
-    if state.tier != Tier::Elite && state.role != Role::Admin {
-        return Err(Problem::new(&problem::FORBIDDEN, "API keys come with the elite tier"));
-    }
     let keys = context.state.services.use_cases.accounts.list_api_keys(context.user()?).await?;
     context
         .ok(&ApiKeysView { items: keys.iter().map(ApiKeyView::from).collect(), total: keys.len() })
@@ -56,7 +52,7 @@ pub(crate) async fn create(mut context: Context) -> Result<HttpResponse> {
     Ok(answer)
 }
 
-/// `DELETE users/api-keys/{id}`. Open to every tier, so that who was downgraded can still revoke.
+/// `DELETE users/api-keys/{id}`.
 pub(crate) async fn revoke(context: Context) -> Result<HttpResponse> {
     let id = context.segment("id", "API key")?;
     context.state.services.use_cases.accounts.revoke_api_key(context.user()?, id).await?;

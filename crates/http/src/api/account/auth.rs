@@ -49,10 +49,8 @@ pub(crate) async fn sign_in(mut context: Context) -> Result<HttpResponse> {
     let priority = context.count_guess(&email).await?;
     let (accounts, address) =
         (&context.state.services.use_cases.accounts, context.address_digest()?);
-    match accounts.begin_sign_in(Some(&address), priority, &email, &password).await? {
-        SignIn::Complete(signed_in) => context.ok(&SignedInView::from(&*signed_in)),
-        SignIn::NeedsCode(needed) => context.ok(&SignedInView::from(&*needed)),
-    }
+    let sign_in = accounts.begin_sign_in(Some(&address), priority, &email, &password).await?;
+    signed_in(&context, sign_in)
 }
 
 /// `POST auth/forgot-password`. Says and does the same whether or not there is such an account.
@@ -74,6 +72,36 @@ pub(crate) async fn reset_password(mut context: Context) -> Result<HttpResponse>
     let (token, password) = fields.finish_with((Some(token), password))?;
     context.state.services.use_cases.recovery.reset(&token, password).await?;
     context.message("password changed; every session has ended")
+}
+
+/// `POST auth/sign-in-link`. Says and does the same whether or not there is such an account. Wrong guesses at the
+/// password by others do not count here.
+pub(crate) async fn request_sign_in_link(mut context: Context) -> Result<HttpResponse> {
+    let mut fields = context.json().await?;
+    let email = fields.text("email");
+    fields.finish()?;
+    context.count_attempt(&email).await?;
+    context.count_mail(MailPurpose::SignIn, &email).await?;
+    context.state.services.use_cases.links.request(&email).await?;
+    context.message("if there is such an account, a mail is on its way")
+}
+
+/// `POST auth/sign-in-link/redeem`.
+pub(crate) async fn sign_in_by_link(mut context: Context) -> Result<HttpResponse> {
+    let mut fields = context.json().await?;
+    let token = fields.text("token");
+    fields.finish()?;
+    let address = context.address_digest()?;
+    let accounts = &context.state.services.use_cases.accounts;
+    signed_in(&context, accounts.begin_sign_in_by_link(&address, &token).await?)
+}
+
+/// Tokens, or the question for a code.
+fn signed_in(context: &Context, sign_in: SignIn) -> Result<HttpResponse> {
+    match sign_in {
+        SignIn::Complete(signed_in) => context.ok(&SignedInView::from(&*signed_in)),
+        SignIn::NeedsCode(needed) => context.ok(&SignedInView::from(&*needed)),
+    }
 }
 
 /// `POST auth/verify-email`.

@@ -112,12 +112,36 @@ pub(crate) struct ResetPasswordRequest {
     password: String,
 }
 
+/// Who cannot sign in.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct SignInLinkRequest {
+    #[schema(format = Email)]
+    email: String,
+}
+
+/// What was mailed to sign in.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct MailedTokenRequest {
+    /// Good once, for fifteen minutes, until a newer one is sent.
+    token: String,
+}
+
 /// What was mailed.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct VerifyEmailRequest {
     /// Good once, for a day, until a newer one is sent or the account gets another address.
     token: String,
+}
+
+/// The password, for what cannot be undone.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct PasswordRequest {
+    #[schema(format = Password)]
+    password: String,
 }
 
 /// A refresh token, good for one use.

@@ -1,6 +1,6 @@
 //! What is said of the routes of accounts.
 
-use super::{bodies, views};
+use super::{bodies, person, views};
 use crate::{
     context::Message,
     doc::{Doc, Extra},
@@ -87,6 +87,20 @@ pub(crate) fn reset_password() -> Doc {
         .problems(&[&problem::UNAVAILABLE])
 }
 
+pub(crate) fn request_sign_in_link() -> Doc {
+    doc("Ask for a mail with which to sign in without the password", "The same for every address.")
+        .takes::<bodies::SignInLinkRequest>(JSON)
+        .gives::<Message<'_>>()
+        .problems(&[&problem::UNAVAILABLE])
+}
+
+pub(crate) fn sign_in_by_link() -> Doc {
+    doc("Sign in with what was mailed", "Tokens, or the question for a code.")
+        .takes::<bodies::MailedTokenRequest>(JSON)
+        .gives::<views::SignedInView<'_>>()
+        .problems(&[&problem::UNAUTHENTICATED, &problem::UNAVAILABLE])
+}
+
 pub(crate) fn verify_email() -> Doc {
     doc("Confirm the account's address with what was mailed", "Confirmed.")
         .takes::<bodies::VerifyEmailRequest>(JSON)
@@ -135,6 +149,22 @@ pub(crate) fn change_password() -> Doc {
         .problems(&[&problem::FORBIDDEN, &problem::UNAVAILABLE])
 }
 
+pub(crate) fn delete_account() -> Doc {
+    doc(
+        "Delete the account",
+        "Deleted. Everything has ended; what is personal is erased on the day that is told.",
+    )
+    .takes::<bodies::PasswordRequest>(JSON)
+    .gives::<Message<'_>>()
+    .problems(&[&problem::FORBIDDEN, &problem::LAST_ADMIN, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn export_person() -> Doc {
+    doc("What is kept about the user", "A file.")
+        .gives::<person::PersonalDataView<'_>>()
+        .with(Extra::Attachment)
+}
+
 pub(crate) fn list_sessions() -> Doc {
     doc("The user's sessions", "Those that are live, the newest first, a hundred at most.")
         .gives::<views::SessionsView<'_>>()
@@ -149,7 +179,7 @@ pub(crate) fn list_api_keys() -> Doc {
 }
 
 pub(crate) fn create_api_key() -> Doc {
-    doc("Make an API key (elite tier)", "The key, shown this once.")
+    doc("Make an API key", "The key, shown this once.")
         .takes::<bodies::ApiKeyRequest>(JSON)
         .gives::<views::NewApiKeyView<'_>>()
         .created()

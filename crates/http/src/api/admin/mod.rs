@@ -4,4 +4,4 @@ pub(crate) mod audit;
 pub(crate) mod docs;
 mod parameters;
 pub(crate) mod roles;
-mod views;
+pub(crate) mod views;

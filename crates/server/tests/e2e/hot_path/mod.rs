@@ -17,3 +17,5 @@ mod revocation;
 mod rolling_start;
 mod twins;
 mod watch;
+
+pub use watch::within_delta;

@@ -20,10 +20,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::leaks::{Told, paths, told};
+use super::leaks::paths;
 use crate::{
     alpine::Alpine,
-    support::{Backend, Client, Deployment, Options, SignalBody, TestApp, backends},
+    support::{Backend, Client, Deployment, Options, SignalBody, TestApp, Told, backends},
 };
 
 /// How late both readers are.
@@ -155,7 +155,7 @@ impl Request {
         if let Some(etag) = &self.known {
             request = request.header("If-None-Match", etag);
         }
-        told(&client.send(request).await)
+        client.send(request).await.told()
     }
 }
 

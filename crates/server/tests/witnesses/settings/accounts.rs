@@ -24,6 +24,14 @@ const OTHER_SECRET: &str = "c07d6e41b82f93a5504e1b7f6ad2983c1f64ab09";
 
 const THIRD_SECRET: &str = "9b40c2e7f1a85d36807e2c94d15bf3a6680d7e21";
 
+/// What a member of this tier is told who makes a key and then another one.
+async fn two_keys_of(at: &Stage, tier: Tier) -> String {
+    let client = at.member("keys@example.com", tier, Role::User).await;
+    let make =
+        async |name| client.post("users/api-keys", &json!({"name": name})).await.status.as_u16();
+    format!("{} {}", make("one").await, make("two").await)
+}
+
 pub fn rows() -> Vec<Row> {
     let mut rows = accounts();
     rows.extend(passwords());
@@ -54,15 +62,29 @@ fn accounts() -> Vec<Row> {
             })
         })
         .on(On::MovedClock),
-        setting("accounts.max_api_keys", "1", "201 409", |at| {
-            Box::pin(async move {
-                let client = at.elite().await;
-                let make = async |name| {
-                    client.post("users/api-keys", &json!({"name": name})).await.status.as_u16()
-                };
-                format!("{} {}", make("one").await, make("two").await)
-            })
+        setting("accounts.max_api_keys.free", "2", "201 201", |at| {
+            Box::pin(two_keys_of(at, Tier::Free))
         }),
+        setting("accounts.max_api_keys.starter", "1", "201 409", |at| {
+            Box::pin(two_keys_of(at, Tier::Starter))
+        }),
+        setting("accounts.max_api_keys.pro", "1", "201 409", |at| {
+            Box::pin(two_keys_of(at, Tier::Pro))
+        }),
+        setting("accounts.max_api_keys.elite", "1", "201 409", |at| {
+            Box::pin(two_keys_of(at, Tier::Elite))
+        }),
+        setting("accounts.erase_after", "1d", "erased on 2026-01-02", |at| {
+            Box::pin(async move {
+                let client = at.member("gone@example.com", Tier::Free, Role::User).await;
+                let request = client.request(reqwest::Method::DELETE, "users/account");
+                let answer =
+                    client.send(request.json(&json!({"password": Client::PASSWORD}))).await;
+                let told = answer.expect(200)["message"].as_str().unwrap().to_owned();
+                told.split_once("in it is ").unwrap().1.trim_end_matches(" (UTC)").to_owned()
+            })
+        })
+        .on(On::MovedClock),
         setting("accounts.state_cache", "1", "looked up again", |at| {
             Box::pin(async move {
                 let mut clients = Vec::new();

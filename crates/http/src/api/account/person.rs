@@ -1,0 +1,88 @@
+//! What is kept about a person, and its end.
+
+use actix_web::{
+    HttpResponse,
+    http::header::{CONTENT_DISPOSITION, HeaderValue},
+};
+use alpine_domain::{
+    Timestamp,
+    account::UserId,
+    audit::{AuditFilter, AuditQuery, Party},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    sessions,
+    views::{ApiKeyView, FactorStatusView, ProfileView, SessionView},
+};
+use crate::{api::admin::views::AuditLineView, context::Context, problem::Result};
+
+/// Lines of the audit log that one file holds at most.
+const MOST_LINES: u32 = 1_000;
+
+/// All that is kept about a person. Passwords, keys and secrets are kept as digests, which tell nothing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonalData)]
+pub(crate) struct PersonalDataView<'a> {
+    #[schema(value_type = String, format = DateTime)]
+    pub exported_at: Timestamp,
+    pub profile: ProfileView<'a>,
+    pub second_factor: FactorStatusView,
+    /// The live ones, the newest first, a hundred at most.
+    #[schema(max_items = 100)]
+    pub sessions: Vec<SessionView<'a>>,
+    pub has_more_sessions: bool,
+    pub api_keys: Vec<ApiKeyView<'a>>,
+    /// What the person did, the newest first, a thousand lines at most.
+    #[schema(max_items = 1000)]
+    pub activity: Vec<AuditLineView<'a>>,
+    pub has_more_activity: bool,
+}
+
+/// `GET users/export`. Each part is read by itself: what changes meanwhile may stand in one and not in another.
+pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
+    let (user, own) = (context.user()?, sessions::own(&context)?);
+    let cases = &context.state.services.use_cases;
+    let account = cases.accounts.profile(user).await?;
+    let factor = cases.accounts.factor_status(user).await?;
+    let sessions = cases.accounts.sessions(user).await?;
+    let keys = cases.accounts.list_api_keys(user).await?;
+    let activity = cases.audit.page(of(user)).await?;
+    let exported_at = context.state.services.clock.now();
+    let view = PersonalDataView {
+        exported_at,
+        profile: ProfileView::from(&account),
+        second_factor: FactorStatusView::from(factor),
+        sessions: sessions.newest.iter().map(|session| SessionView::of(session, own)).collect(),
+        has_more_sessions: sessions.has_more,
+        api_keys: keys.iter().map(ApiKeyView::from).collect(),
+        activity: activity.lines.iter().map(AuditLineView::from).collect(),
+        has_more_activity: activity.next.is_some(),
+    };
+    let mut answer = context.ok(&view)?;
+    let name = HeaderValue::from_static("attachment; filename=\"alpine_account.json\"");
+    answer.headers_mut().insert(CONTENT_DISPOSITION, name);
+    Ok(answer)
+}
+
+fn of(user: UserId) -> AuditQuery {
+    let filter = AuditFilter::Actor(Party::User(user));
+    AuditQuery { filter, since: None, until: None, after: None, limit: MOST_LINES }
+}
+
+/// `DELETE users/account`. Trying a password counts as a guess at it.
+pub(crate) async fn delete(mut context: Context) -> Result<HttpResponse> {
+    let user = context.user()?;
+    let mut fields = context.json().await?;
+    let password = fields.text("password");
+    fields.finish()?;
+    let accounts = &context.state.services.use_cases.accounts;
+    let email = accounts.profile(user).await?.email;
+    let priority = context.count_guess(email.as_str()).await?;
+    let erase_at = accounts.delete(user, (&password, priority)).await?.to_string();
+    let day = erase_at.split('T').next().unwrap_or_default();
+    context.message(&format!(
+        "the account is deleted; what is personal in it is erased on {day} (UTC)"
+    ))
+}

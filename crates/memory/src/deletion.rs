@@ -1,0 +1,108 @@
+//! The end of accounts.
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    account::{
+        Deletion, DeletionStore, Email, FullName, LAST_ADMIN, Role, UserId, WRONG_PASSWORD,
+        placeholder,
+    },
+    audit::{Action, Entry},
+    error::ConflictKind,
+    event::Event,
+};
+use async_trait::async_trait;
+
+use crate::{
+    Memory, Unit,
+    accounts::{NO_ACCOUNT, revoke_keys},
+};
+
+fn delete(unit: &mut Unit, deletion: Deletion) -> Result<()> {
+    let Deletion { user: id, proved_by, now, jobs, .. } = deletion;
+    let users = &mut unit.tables.users;
+    let admins = |row: &&crate::tables::UserRow| {
+        row.account.id != id && row.account.is_active && row.account.role == Role::Admin
+    };
+    let has_other_admin = users.iter().any(|row| admins(&row));
+    let user = users.iter_mut().find(|row| row.account.id == id).ok_or(NO_ACCOUNT)?;
+    if user.password_hash != proved_by {
+        return Err(Error::Forbidden(WRONG_PASSWORD));
+    }
+    if !user.account.is_active {
+        return Err(NO_ACCOUNT);
+    }
+    if user.account.role == Role::Admin && !has_other_admin {
+        return Err(Error::conflict(ConflictKind::LastAdmin, LAST_ADMIN));
+    }
+    let email = user.account.email.clone();
+    user.account.email = Email::from_stored(&placeholder(id)).map_err(Error::internal)?;
+    (user.account.is_active, user.account.is_verified) = (false, false);
+    user.account.role = Role::User;
+    user.account.generation += 1;
+    user.account.updated_at = now;
+    unit.tables.deleted.push((id, email));
+    unit.tables.forget_tokens(id);
+    unit.tables.remove_factor(id);
+    unit.audit(Entry::new(now, Action::AccountDeleted).on(id).by(id));
+    unit.log(now, Event::AccountChanged { user: id })?;
+    revoke_keys(unit, id, now)?;
+    for job in jobs {
+        unit.enqueue(job);
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl DeletionStore for Memory {
+    async fn delete(&self, deletion: Deletion) -> Result<()> {
+        self.write(|unit| delete(unit, deletion))
+    }
+
+    async fn deleted_address(&self, user: UserId) -> Result<Option<Email>> {
+        let tables = self.read();
+        let found = tables.deleted.iter().find(|(id, _)| *id == user);
+        Ok(found.map(|(_, email)| email.clone()))
+    }
+
+    async fn erase(
+        &self,
+        user: UserId,
+        password_hash: String,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.write(|unit| {
+            if !unit.tables.deleted.iter().any(|(id, _)| *id == user) {
+                return Ok(true);
+            }
+            let most = limit as usize;
+            let keys = &mut unit.tables.api_keys;
+            let before = keys.len();
+            let mut left = most;
+            keys.retain(|row| {
+                let goes = row.made.key.owner == user && left > 0;
+                left -= usize::from(goes);
+                !goes
+            });
+            let erased = before - keys.len();
+            let theirs = unit.tables.sessions.iter_mut().filter(|row| row.opened.user == user);
+            let named = theirs.filter(|row| row.opened.address.is_some()).take(most);
+            let mut unnamed = 0;
+            for session in named {
+                (session.opened.address, session.repeat) = (None, None);
+                unnamed += 1;
+            }
+            if erased.max(unnamed) == most {
+                return Ok(false);
+            }
+            let row = unit.tables.user_mut(user).ok_or(NO_ACCOUNT)?;
+            row.account.full_name = FullName::from_stored("");
+            row.account.updated_at = now;
+            row.password_hash = password_hash;
+            unit.tables.deleted.retain(|(id, _)| *id != user);
+            unit.audit(Entry::new(now, Action::AccountErased).on(user));
+            unit.log(now, Event::AccountChanged { user })?;
+            Ok(true)
+        })
+    }
+}
