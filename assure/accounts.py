@@ -100,6 +100,15 @@ def disable_factor(account):
     return {"password": PASSWORD, "token": account.with_factor().backup_codes[0]}
 
 
+def delete_account(account):
+    return {"password": PASSWORD}
+
+
+def sign_in_by_link(account):
+    account.post("auth/sign-in-link", {"email": account.email})
+    return {"token": account.mailed("Sign in to Alpine")}
+
+
 def assign_role(account):
     return {"user_id": account.with_confirmed_address().id, "role": "admin"}
 
@@ -117,9 +126,21 @@ BODIES = {
     "verify_factor": verify_factor,
     "renew_backup_codes": disable_factor,
     "disable_factor": disable_factor,
+    "delete_account": delete_account,
+    "sign_in_by_link": sign_in_by_link,
     "assign_role": assign_role,
     "remove_role": remove_role,
 }
 
 # Asked as the account that is tried, an administrator for instance.
 AS_THE_CALLER = {"assign_role", "remove_role"}
+
+# Asked of a producer of the trial's own: the other one pushes signals meanwhile.
+OF_A_PRODUCER = {"rotate_producer_key", "enable_producer", "disable_producer"}
+
+
+def new_producer(credential):
+    """The id of a producer that the caller, an administrator, makes; none for others."""
+    body = {"name": f"trial-{os.getpid()}-{next(NUMBERS)}"}
+    answer = requests.post(API + "admin/producers", json=body, headers={"Authorization": credential}, timeout=15)
+    return str(answer.json()["id"]) if answer.status_code == 201 else None

@@ -74,7 +74,8 @@ ASKED = collections.Counter()
 def before_call(ctx, case, kwargs):
     """What only a mail or an authenticator knows, and what would end the account that is tried."""
     operation = case.operation.definition.raw.get("operationId")
-    if operation not in accounts.BODIES or ASKED[operation] == ASKED_FOR_REAL:
+    is_known = operation in accounts.BODIES or operation in accounts.OF_A_PRODUCER
+    if not is_known or ASKED[operation] == ASKED_FOR_REAL:
         return
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
@@ -82,6 +83,12 @@ def before_call(ctx, case, kwargs):
     is_public = not case.operation.definition.raw.get("security")
     # Without a credential, or with one that is made up, it is the credential that is tried.
     if not is_public and credential.count(".") != 2:
+        return
+    if operation in accounts.OF_A_PRODUCER:
+        producer = accounts.new_producer(credential)
+        if producer is not None:
+            ASKED[operation] += 1
+            case.path_parameters = {**case.path_parameters, "id": producer}
         return
     ASKED[operation] += 1
     account = accounts.Account()

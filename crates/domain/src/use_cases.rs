@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crate::{
     AgreedTime, Clock,
     account::{
-        AccountPorts, AccountSettings, AccountStates, AccountStore, Accounts, ApiKeyStore,
-        Authenticator, DeletionStore, Erasure, Letters, Recovery, SecondFactorStore, Secret,
-        SignInLinks, Verification,
+        AccountPorts, AccountSettings, AccountStates, AccountStore, Accounts, AddressChangeStore,
+        AddressChanges, ApiKeyStore, Authenticator, DeletionStore, Erasure, ImportStore, Letters,
+        Recovery, SecondFactorStore, Secret, SignInLinks, SignUpStore, SignUps, Verification,
     },
     audit::{AuditReader, AuditStore, Denials},
     event::InstanceMemory,
@@ -36,6 +36,12 @@ use crate::{
 pub struct Stores {
     /// Users and their sessions.
     pub accounts: Arc<dyn AccountStore>,
+    /// Sign-ups that wait for their confirmation.
+    pub sign_ups: Arc<dyn SignUpStore>,
+    /// Changes of addresses that wait for their confirmation.
+    pub address_changes: Arc<dyn AddressChangeStore>,
+    /// Takes accounts over.
+    pub imports: Arc<dyn ImportStore>,
     /// The end of accounts.
     pub deletions: Arc<dyn DeletionStore>,
     /// Users' API keys.
@@ -176,12 +182,16 @@ impl UseCases {
         let recovery = Recovery::new(letters.clone(), stores.jobs.clone(), ports.hasher.clone());
         let recovery = Arc::new(recovery);
         let erasure = Erasure::new(letters.clone(), stores.deletions.clone(), ports.hasher.clone());
+        let sign_ups = SignUps::new(letters.clone(), stores.sign_ups.clone());
+        let changes = AddressChanges::new(letters.clone(), stores.address_changes.clone());
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit.clone(), clock.clone());
         let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
         let account_ports = AccountPorts {
             store: stores.accounts,
+            sign_ups: stores.sign_ups,
+            address_changes: stores.address_changes,
             deletions: stores.deletions,
             api_keys: stores.api_keys,
             second_factors: stores.second_factors,
@@ -206,6 +216,8 @@ impl UseCases {
                 recovery.clone(),
                 verification.clone(),
                 links.clone(),
+                sign_ups,
+                changes,
                 erasure,
             )),
             recovery,

@@ -23,6 +23,8 @@ pub struct Doc {
     pub(crate) status: u16,
     pub(crate) answer: &'static str,
     pub(crate) content: Vec<(&'static str, RefOr<Schema>)>,
+    /// The status, the meaning and the schema of another answer that is no refusal.
+    pub(crate) otherwise: Option<(u16, &'static str, RefOr<Schema>)>,
     /// Kinds of problems that neither access nor limits nor bodies imply.
     pub(crate) problems: &'static [&'static Kind],
     pub(crate) extras: Vec<Extra>,
@@ -55,6 +57,7 @@ impl Doc {
             status: 200,
             answer,
             content: Vec::new(),
+            otherwise: None,
             problems: &[],
             extras: Vec::new(),
             schemas: Vec::new(),
@@ -129,6 +132,14 @@ impl Doc {
     #[must_use]
     pub fn answers(mut self, status: u16) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Another answer that is no refusal, in JSON.
+    #[must_use]
+    pub fn or_gives<T: ToSchema>(mut self, status: u16, answer: &'static str) -> Self {
+        let schema = self.refer::<T>();
+        self.otherwise = Some((status, answer, schema));
         self
     }
 

@@ -53,6 +53,8 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "signals/{id}", "find_signal", BearerOrKey(Read), Limit::Caller, signals::handlers::find, signals::docs::find),
 
         row(POST, "auth/signup", "sign_up", Public, Limit::SignIn, account::auth::sign_up, account::docs::sign_up),
+        row(POST, "auth/confirm-signup", "confirm_sign_up", Public, Limit::SignIn, account::auth::confirm_sign_up, account::docs::confirm_sign_up),
+        row(POST, "auth/confirm-email", "confirm_address", Public, Limit::SignIn, account::auth::confirm_address, account::docs::confirm_address),
         row(POST, "auth/login", "sign_in", Public, Limit::SignIn, account::auth::sign_in, account::docs::sign_in),
         row(POST, "auth/verify-2fa", "verify_sign_in", Public, Limit::SignIn, account::second_factor::verify_sign_in, account::docs::verify_sign_in),
         row(POST, "auth/forgot-password", "forgot_password", Public, Limit::SignIn, account::auth::forgot_password, account::docs::forgot_password),
@@ -96,6 +98,11 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
 
         row(GET, "admin/audit", "admin_audit", Admin, Limit::Caller, admin::audit::audit, admin::docs::audit),
+        row(GET, "admin/producers", "list_producers", Admin, Limit::Caller, admin::producers::list, admin::producers::list_doc),
+        row(POST, "admin/producers", "create_producer", Admin, Limit::Caller, admin::producers::create, admin::producers::create_doc),
+        row(POST, "admin/producers/{id}/rotate", "rotate_producer_key", Admin, Limit::Caller, admin::producers::rotate, admin::producers::rotate_doc),
+        row(POST, "admin/producers/{id}/enable", "enable_producer", Admin, Limit::Caller, admin::producers::enable, admin::producers::enable_doc),
+        row(DELETE, "admin/producers/{id}", "disable_producer", Admin, Limit::Caller, admin::producers::disable, admin::producers::disable_doc),
         row(GET, "roles", "list_roles", Admin, Limit::Caller, admin::roles::list, admin::roles::list_doc),
         row(POST, "roles/assign", "assign_role", Admin, Limit::Caller, admin::roles::assign, admin::roles::assign_doc),
         row(DELETE, "roles/remove", "remove_role", Admin, Limit::Caller, admin::roles::remove, admin::roles::remove_doc),

@@ -49,6 +49,38 @@ fn sign_out(unit: &mut Unit, id: SessionId, now: Timestamp, denied_until: Timest
     Ok(())
 }
 
+/// Makes an account, and adds what follows from it.
+pub(crate) fn insert_account(
+    unit: &mut Unit,
+    new: NewAccount,
+    is_verified: bool,
+) -> Result<Account> {
+    if by_email(&unit.tables, &new.email).is_some() {
+        return Err(taken());
+    }
+    let account = Account {
+        id: new.id,
+        email: new.email,
+        full_name: new.full_name,
+        tier: new.tier,
+        role: new.role,
+        is_active: true,
+        is_verified,
+        generation: 0,
+        created_at: new.created_at,
+        updated_at: new.created_at,
+    };
+    let entry = Entry::new(account.created_at, Action::AccountCreated).on(account.id);
+    unit.audit(entry.by(account.id).with(account.role.as_str()));
+    let row = UserRow { account, password_hash: new.password_hash, addresses_from: 0 };
+    let account = unit.tables.account(&row);
+    unit.tables.users.push(row);
+    if let Some(job) = new.welcome {
+        unit.enqueue(job);
+    }
+    Ok(account)
+}
+
 /// Ends the live API keys of a user.
 pub(crate) fn revoke_keys(unit: &mut Unit, user: UserId, now: Timestamp) -> Result<()> {
     for key in unit.tables.revoke_keys(user, now) {
@@ -146,32 +178,7 @@ fn take_token(
 #[async_trait]
 impl AccountStore for Memory {
     async fn create(&self, new: NewAccount) -> Result<Account> {
-        self.write(|unit| {
-            if by_email(&unit.tables, &new.email).is_some() {
-                return Err(taken());
-            }
-            let account = Account {
-                id: new.id,
-                email: new.email,
-                full_name: new.full_name,
-                tier: new.tier,
-                role: new.role,
-                is_active: true,
-                is_verified: false,
-                generation: 0,
-                created_at: new.created_at,
-                updated_at: new.created_at,
-            };
-            let entry = Entry::new(account.created_at, Action::AccountCreated).on(account.id);
-            unit.audit(entry.by(account.id).with(account.role.as_str()));
-            let row = UserRow { account, password_hash: new.password_hash, addresses_from: 0 };
-            let account = unit.tables.account(&row);
-            unit.tables.users.push(row);
-            if let Some(job) = new.welcome {
-                unit.enqueue(job);
-            }
-            Ok(account)
-        })
+        self.write(|unit| insert_account(unit, new, false))
     }
 
     async fn credentials(&self, email: &Email) -> Result<Option<(Account, String)>> {

@@ -42,6 +42,7 @@ fn delete(unit: &mut Unit, deletion: Deletion) -> Result<()> {
     user.account.updated_at = now;
     unit.tables.deleted.push((id, email));
     unit.tables.forget_tokens(id);
+    unit.tables.changes.retain(|row| row.asked.user != id);
     unit.tables.remove_factor(id);
     unit.audit(Entry::new(now, Action::AccountDeleted).on(id).by(id));
     unit.log(now, Event::AccountChanged { user: id })?;

@@ -21,15 +21,18 @@
 //! ```
 
 mod accounts;
+mod address_changes;
 mod api_keys;
 mod audit;
 mod deletion;
 mod events;
+mod import;
 mod jobs;
 mod producers;
 mod reading;
 mod retention;
 mod second_factors;
+mod sign_ups;
 mod signals;
 mod statistics;
 mod tables;
@@ -67,6 +70,9 @@ impl Memory {
         let store = Arc::new(self.clone());
         Stores {
             accounts: store.clone(),
+            sign_ups: store.clone(),
+            address_changes: store.clone(),
+            imports: store.clone(),
             deletions: store.clone(),
             api_keys: store.clone(),
             second_factors: store.clone(),

@@ -39,7 +39,7 @@ fn insert(
         is_active: true,
         created_at: now,
     };
-    let row = ProducerRow { producer: producer.clone(), key_hash: key_hash.to_owned() };
+    let row = ProducerRow { producer: producer.clone(), key_hash: key_hash.to_owned(), old: None };
     unit.tables.producers.push(row);
     unit.audit(Entry::new(now, Action::ProducerCreated).on(producer.id));
     unit.log(now, Event::ProducersChanged)?;
@@ -79,6 +79,9 @@ impl ProducerStore for Memory {
                 return insert(unit, name, key_hash, is_simulated, now);
             };
             let has_key = row.key_hash == key_hash;
+            if row.old.as_ref().is_some_and(|(old, _)| old == key_hash) {
+                return Ok(row.producer.clone());
+            }
             let is_same = has_key && row.producer.is_simulated == is_simulated;
             key_hash.clone_into(&mut row.key_hash);
             row.producer.is_simulated = is_simulated;
@@ -109,6 +112,52 @@ impl ProducerStore for Memory {
             unit.audit(Entry::new(now, Action::ProducerDisabled).on(id));
             unit.log(now, Event::ProducersChanged)
         })
+    }
+
+    async fn old_keys(&self, now: Timestamp) -> Result<Vec<(ProducerId, Timestamp)>> {
+        let tables = self.read();
+        let old = |row: &ProducerRow| {
+            let (_, until) = row.old.as_ref()?;
+            (*until > now).then_some((row.producer.id, *until))
+        };
+        Ok(tables.producers.iter().filter_map(old).collect())
+    }
+
+    async fn rotate(
+        &self,
+        id: ProducerId,
+        key_hash: &str,
+        old_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Producer> {
+        self.write(|unit| {
+            let row = unit.tables.producers.iter_mut().find(|row| row.producer.id == id);
+            let row = row.ok_or(Error::NotFound("producer"))?;
+            let old = std::mem::replace(&mut row.key_hash, key_hash.to_owned());
+            row.old = Some((old, old_until));
+            let producer = row.producer.clone();
+            unit.audit(Entry::new(now, Action::ProducerKeyRotated).on(id));
+            unit.log(now, Event::ProducersChanged)?;
+            Ok(producer)
+        })
+    }
+
+    async fn enable(&self, id: ProducerId, now: Timestamp) -> Result<()> {
+        self.write(|unit| {
+            let row = unit.tables.producers.iter_mut().find(|row| row.producer.id == id);
+            row.ok_or(Error::NotFound("producer"))?.producer.is_active = true;
+            unit.audit(Entry::new(now, Action::ProducerEnabled).on(id));
+            unit.log(now, Event::ProducersChanged)
+        })
+    }
+
+    async fn by_old_key_hash(&self, key_hash: &str) -> Result<Option<(Producer, Timestamp)>> {
+        let tables = self.read();
+        let found = tables.producers.iter().filter(|row| row.producer.is_active).find_map(|row| {
+            let (old, until) = row.old.as_ref()?;
+            (old == key_hash).then(|| (row.producer.clone(), *until))
+        });
+        Ok(found)
     }
 
     async fn by_key_hash(&self, key_hash: &str) -> Result<Option<Producer>> {

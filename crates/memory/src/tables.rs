@@ -3,8 +3,9 @@
 use alpine_domain::{
     Result, Timestamp,
     account::{
-        Account, AccountState, ApiKeyId, Email, FactorState, MailPurpose, MailToken, NewApiKey,
-        NewChallenge, NewSession, Repeat, SessionId, SessionSummary, UserId,
+        Account, AccountState, ApiKeyId, Email, FactorState, MailPurpose, MailToken,
+        NewAddressChange, NewApiKey, NewChallenge, NewSession, PendingSignUp, Repeat, SessionId,
+        SessionSummary, UserId,
     },
     audit::{AuditLine, StoredLine},
     event::Event,
@@ -24,6 +25,8 @@ pub(crate) struct Tables {
     pub(crate) api_keys: Vec<KeyRow>,
     /// One for each user and purpose at most.
     pub(crate) mail_tokens: Vec<MailToken>,
+    pub(crate) sign_ups: Vec<SignUpRow>,
+    pub(crate) changes: Vec<ChangeRow>,
     /// Accounts that were deleted and are not erased, with the addresses that they had.
     pub(crate) deleted: Vec<(UserId, Email)>,
     pub(crate) factors: Vec<FactorRow>,
@@ -37,6 +40,23 @@ pub(crate) struct Tables {
     pub(crate) jobs: Vec<JobRow>,
     /// The number of the newest job that there ever was.
     pub(crate) last_job: i64,
+}
+
+/// A change, with the generation that the account had.
+#[derive(Clone)]
+pub(crate) struct ChangeRow {
+    pub(crate) asked: NewAddressChange,
+    pub(crate) generation: i64,
+    /// The digests of what was mailed, of the old address first.
+    pub(crate) tokens: [Option<String>; 2],
+    pub(crate) confirmed: [bool; 2],
+}
+
+/// A sign-up, with the digest of what was mailed.
+#[derive(Clone)]
+pub(crate) struct SignUpRow {
+    pub(crate) pending: PendingSignUp,
+    pub(crate) token_hash: Option<String>,
 }
 
 #[derive(Clone)]
@@ -89,6 +109,8 @@ pub(crate) struct ChallengeRow {
 pub(crate) struct ProducerRow {
     pub(crate) producer: Producer,
     pub(crate) key_hash: String,
+    /// The key before the last rotation, and until when it is good.
+    pub(crate) old: Option<(String, Timestamp)>,
 }
 
 #[derive(Clone)]

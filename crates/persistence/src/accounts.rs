@@ -1,7 +1,8 @@
 //! Users, their sign-ins and their refresh tokens.
 
 mod deletion;
-mod mail_tokens;
+mod import;
+pub(crate) mod mail_tokens;
 mod roles;
 pub(crate) mod session_rows;
 pub(crate) mod user_rows;
@@ -99,6 +100,38 @@ fn revoke_keys(unit: &mut Unit<'_>, user: UserId, now: Timestamp) -> Result<(), 
     Ok(())
 }
 
+/// Makes an account, and adds what follows from it.
+pub(crate) fn insert_account(
+    unit: &mut Unit<'_>,
+    account: &NewAccount,
+    is_verified: bool,
+) -> Result<Account, Failure> {
+    let insert = insert_into(users::table).values((
+        users::id.eq(account.id.to_string()),
+        users::email.eq(account.email.as_str()),
+        users::full_name.eq(account.full_name.as_str()),
+        users::password_hash.eq(&account.password_hash),
+        users::tier.eq(account.tier.as_str()),
+        users::role.eq(account.role.as_str()),
+        users::is_active.eq(true),
+        users::is_verified.eq(is_verified),
+        users::generation.eq(0_i64),
+        users::created_at.eq(account.created_at.micros()),
+        users::updated_at.eq(account.created_at.micros()),
+    ));
+    let row: UserRow = unique_as(
+        insert.returning(users::all_columns).get_result(unit.conn),
+        ConflictKind::EmailTaken,
+        TAKEN,
+    )?;
+    let entry = Entry::new(account.created_at, Action::AccountCreated);
+    unit.audit(entry.on(account.id).by(account.id).with(account.role.as_str()));
+    if let Some(job) = &account.welcome {
+        unit.enqueue(job)?;
+    }
+    written(unit.conn, &row)
+}
+
 fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Result<Account, Failure> {
     let PasswordChange { user, proved_by, password_hash, now } = change;
     let row = held_user(unit.conn, &user.to_string())?.ok_or_else(no_account)?;
@@ -123,34 +156,7 @@ fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Result<Accou
 #[async_trait]
 impl AccountStore for Accounts {
     async fn create(&self, account: NewAccount) -> Result<Account> {
-        self.0
-            .write("account_create", move |unit| {
-                let insert = insert_into(users::table).values((
-                    users::id.eq(account.id.to_string()),
-                    users::email.eq(account.email.as_str()),
-                    users::full_name.eq(account.full_name.as_str()),
-                    users::password_hash.eq(&account.password_hash),
-                    users::tier.eq(account.tier.as_str()),
-                    users::role.eq(account.role.as_str()),
-                    users::is_active.eq(true),
-                    users::is_verified.eq(false),
-                    users::generation.eq(0_i64),
-                    users::created_at.eq(account.created_at.micros()),
-                    users::updated_at.eq(account.created_at.micros()),
-                ));
-                let row: UserRow = unique_as(
-                    insert.returning(users::all_columns).get_result(unit.conn),
-                    ConflictKind::EmailTaken,
-                    TAKEN,
-                )?;
-                let entry = Entry::new(account.created_at, Action::AccountCreated);
-                unit.audit(entry.on(account.id).by(account.id).with(account.role.as_str()));
-                if let Some(job) = &account.welcome {
-                    unit.enqueue(job)?;
-                }
-                written(unit.conn, &row)
-            })
-            .await
+        self.0.write("account_create", move |unit| insert_account(unit, &account, false)).await
     }
 
     async fn credentials(&self, email: &Email) -> Result<Option<(Account, String)>> {

@@ -42,6 +42,7 @@
 //! connection from before a loss is never handed out; every wait has a bound.
 
 mod accounts;
+mod address_changes;
 mod api_keys;
 mod audit;
 mod backup;
@@ -65,6 +66,7 @@ mod rows;
 mod schema;
 mod second_factors;
 mod settings;
+mod sign_ups;
 mod signal_ids;
 mod signals;
 mod statistics;
@@ -75,6 +77,7 @@ use std::sync::Arc;
 use alpine_domain::use_cases::Stores;
 
 pub use accounts::Accounts;
+pub use address_changes::AddressChanges;
 pub use api_keys::ApiKeys;
 pub use audit::AuditLog;
 pub use backup::backup;
@@ -92,6 +95,7 @@ pub use producers::Producers;
 pub use retention::OldRows;
 pub use second_factors::SecondFactors;
 pub use settings::DatabaseSettings;
+pub use sign_ups::SignUps;
 pub use signals::Signals;
 
 /// Every store over this database.
@@ -99,6 +103,9 @@ pub fn stores(database: &Database) -> Stores {
     let signals = Arc::new(Signals::new(database.clone()));
     Stores {
         accounts: Arc::new(Accounts::new(database.clone())),
+        sign_ups: Arc::new(SignUps::new(database.clone())),
+        address_changes: Arc::new(AddressChanges::new(database.clone())),
+        imports: Arc::new(Accounts::new(database.clone())),
         deletions: Arc::new(Accounts::new(database.clone())),
         api_keys: Arc::new(ApiKeys::new(database.clone())),
         second_factors: Arc::new(SecondFactors::new(database.clone())),

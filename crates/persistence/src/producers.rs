@@ -8,7 +8,10 @@ use alpine_domain::{
     producer::{Producer, ProducerId, ProducerName, ProducerStore},
 };
 use async_trait::async_trait;
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
+use diesel::{
+    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _,
+};
 
 use crate::{
     AnyConnection, Database, Failure,
@@ -64,6 +67,13 @@ fn insert(
     Ok((row, is_new))
 }
 
+fn set_active(unit: &mut Unit<'_>, id: ProducerId, is_active: bool) -> Result<(), Failure> {
+    let found = diesel::update(producers::table.find(id.get()))
+        .set(producers::is_active.eq(is_active))
+        .execute(unit.conn)?;
+    if found == 0 { Err(Error::NotFound("producer").into()) } else { Ok(()) }
+}
+
 #[async_trait]
 impl ProducerStore for Producers {
     async fn create(
@@ -99,6 +109,10 @@ impl ProducerStore for Producers {
             .write("producer_ensure", move |unit| {
                 let (row, _) = insert(unit, &name, &key_hash, is_simulated, now)?;
                 let has_key = row.key_hash == key_hash;
+                if row.previous_key_hash.as_ref() == Some(&key_hash) {
+                    // It was rotated out.
+                    return Ok(row.producer()?);
+                }
                 if has_key && row.is_simulated == is_simulated {
                     return Ok(row.producer()?);
                 }
@@ -136,15 +150,82 @@ impl ProducerStore for Producers {
     async fn disable(&self, id: ProducerId, now: Timestamp) -> Result<()> {
         self.0
             .write("producer_disable", move |unit| {
-                let found = diesel::update(producers::table.find(id.get()))
-                    .set(producers::is_active.eq(false))
-                    .execute(unit.conn)?;
-                if found == 0 {
-                    return Err(Error::NotFound("producer").into());
-                }
+                set_active(unit, id, false)?;
                 unit.audit(Entry::new(now, Action::ProducerDisabled).on(id));
                 unit.log(now, Event::ProducersChanged);
                 Ok(())
+            })
+            .await
+    }
+
+    async fn old_keys(&self, now: Timestamp) -> Result<Vec<(ProducerId, Timestamp)>> {
+        self.0
+            .read("producer_old_keys", move |conn| {
+                let rows: Vec<ProducerRow> = producers::table
+                    .filter(producers::previous_until.gt(now.micros()))
+                    .load(conn)?;
+                let mut old = Vec::new();
+                for row in rows {
+                    old.extend(row.old_until()?.map(|until| (ProducerId::new(row.id), until)));
+                }
+                Ok(old)
+            })
+            .await
+    }
+
+    async fn rotate(
+        &self,
+        id: ProducerId,
+        key_hash: &str,
+        old_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Producer> {
+        let key_hash = key_hash.to_owned();
+        self.0
+            .write("producer_rotate", move |unit| {
+                let row: Option<ProducerRow> = diesel::update(producers::table.find(id.get()))
+                    .set((
+                        // The value before the update.
+                        producers::previous_key_hash.eq(producers::key_hash.nullable()),
+                        producers::previous_until.eq(old_until.micros()),
+                        producers::key_hash.eq(&key_hash),
+                    ))
+                    .returning(producers::all_columns)
+                    .get_result(unit.conn)
+                    .optional()?;
+                let row = row.ok_or(Error::NotFound("producer"))?;
+                unit.audit(Entry::new(now, Action::ProducerKeyRotated).on(id));
+                unit.log(now, Event::ProducersChanged);
+                Ok(row.producer()?)
+            })
+            .await
+    }
+
+    async fn enable(&self, id: ProducerId, now: Timestamp) -> Result<()> {
+        self.0
+            .write("producer_enable", move |unit| {
+                set_active(unit, id, true)?;
+                unit.audit(Entry::new(now, Action::ProducerEnabled).on(id));
+                unit.log(now, Event::ProducersChanged);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn by_old_key_hash(&self, key_hash: &str) -> Result<Option<(Producer, Timestamp)>> {
+        let key_hash = key_hash.to_owned();
+        self.0
+            .read("producer_by_old_key", move |conn| {
+                let row: Option<ProducerRow> = producers::table
+                    .filter(producers::previous_key_hash.eq(&key_hash))
+                    .filter(producers::is_active)
+                    .first(conn)
+                    .optional()?;
+                let Some(row) = row else { return Ok(None) };
+                Ok(row
+                    .old_until()?
+                    .map(|until| Ok::<_, Error>((row.producer()?, until)))
+                    .transpose()?)
             })
             .await
     }

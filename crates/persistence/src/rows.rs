@@ -166,9 +166,16 @@ pub(crate) struct ProducerRow {
     pub(crate) is_simulated: bool,
     is_active: bool,
     created_at: i64,
+    pub(crate) previous_key_hash: Option<String>,
+    previous_until: Option<i64>,
 }
 
 impl ProducerRow {
+    /// Until when the key that it had before is good.
+    pub(crate) fn old_until(&self) -> Result<Option<Timestamp>> {
+        self.previous_until.map(|until| instant("producers.previous_until", until)).transpose()
+    }
+
     pub(crate) fn producer(&self) -> Result<Producer> {
         Ok(Producer {
             id: ProducerId::new(self.id),

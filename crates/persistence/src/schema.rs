@@ -81,6 +81,26 @@ tables! {
         created_at -> BigInt,
         expires_at -> BigInt,
     }
+    pending_sign_ups (user_id) {
+        user_id -> Text,
+        email -> Text,
+        full_name -> Text,
+        password_hash -> Text,
+        token_hash -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+    address_changes (user_id) {
+        user_id -> Text,
+        email -> Text,
+        generation -> BigInt,
+        old_token_hash -> Nullable<Text>,
+        new_token_hash -> Nullable<Text>,
+        old_confirmed_at -> Nullable<BigInt>,
+        new_confirmed_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
     deleted_accounts (user_id) {
         user_id -> Text,
         email -> Text,
@@ -113,6 +133,8 @@ tables! {
         is_simulated -> Bool,
         is_active -> Bool,
         created_at -> BigInt,
+        previous_key_hash -> Nullable<Text>,
+        previous_until -> Nullable<BigInt>,
     }
     signals (id) {
         id -> BigInt,

@@ -48,6 +48,12 @@ pub enum Command {
         #[command(subcommand)]
         action: Producer,
     },
+    /// Take over what another system kept
+    Import {
+        /// What.
+        #[command(subcommand)]
+        action: Import,
+    },
     /// End sessions
     Sessions {
         /// What to do.
@@ -207,6 +213,44 @@ pub enum Producer {
         /// Everything it says is made up, and marked so wherever it shows
         #[arg(long)]
         simulated: bool,
+    },
+    /// List the producers
+    List,
+    /// Give a producer another key and print it, once; the old one stays good for a while
+    Rotate {
+        /// Its name
+        name: String,
+        /// How many hours the old key stays good; 0 ends it at once
+        #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=720))]
+        overlap_hours: u64,
+    },
+    /// Refuse a producer's keys, here at once and on every instance within two seconds
+    Disable {
+        /// Its name
+        name: String,
+    },
+    /// Take a disabled producer's key again
+    Enable {
+        /// Its name
+        name: String,
+    },
+}
+
+/// Of `import`.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Take over accounts from a CSV file, with the hashes of their passwords: nobody has to set another one
+    ///
+    /// The first line names the columns: email and hashed_password (argon2id in PHC form), and if they are there
+    /// full_name, tier, is_active, is_verified, created_at and stripe_customer_id. Nobody becomes an administrator. An
+    /// address that has an account is left as it is, so the same file may come again. A line that is refused is named,
+    /// and takes no other one with it; the command then ends with 1.
+    Users {
+        /// The file
+        file: PathBuf,
+        /// Only say what would be refused
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

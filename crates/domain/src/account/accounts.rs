@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    Account, AccountStore, AddressDigest, ApiKeyStore, DeletionStore, Email, NewAccount,
-    NewSession, Registration, Role, SecondFactorStore, Secret, SessionId, SignOut, Tier,
-    TypedPassword, UserId, digest, verification,
+    Account, AccountStore, AddressChangeStore, AddressDigest, ApiKeyStore, ConfirmAddresses,
+    DeletionStore, Email, NewAccount, NewSession, Registration, Role, SecondFactorStore, Secret,
+    SessionId, SignOut, SignUpStore, Tier, TypedPassword, UserId, digest, verification,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
@@ -27,6 +27,9 @@ use crate::{
 pub struct AccountSettings {
     /// The tier of every new account.
     pub signup_tier: Tier,
+    /// Whether addresses are confirmed by mail before they are used. [`ConfirmAddresses::Auto`] is decided by
+    /// whoever knows whether there is a mail server; here it means no.
+    pub confirm_addresses: ConfirmAddresses,
     /// How long an access token is good.
     #[serde(deserialize_with = "duration")]
     pub access_ttl: Duration,
@@ -97,6 +100,10 @@ pub struct SignedIn {
 pub struct AccountPorts {
     /// Keeps users and sessions.
     pub store: Arc<dyn AccountStore>,
+    /// Keeps sign-ups that wait for their confirmation.
+    pub sign_ups: Arc<dyn SignUpStore>,
+    /// Keeps changes of addresses that wait for their confirmation.
+    pub address_changes: Arc<dyn AddressChangeStore>,
     /// Ends accounts.
     pub deletions: Arc<dyn DeletionStore>,
     /// Keeps users' API keys.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{AccountState, AccountStates, ApiKey, ApiKeyStore, Caller, SessionId, UserId, digest};
 use crate::{
-    Clock, Error, Result,
+    Clock, Error, Result, Timestamp,
     memo::Memo,
     ports::{blacklist::TokenBlacklist, secrets::AccessTokens},
     producer::{Producer, ProducerStore},
@@ -22,6 +22,8 @@ const MAX_KEY_BYTES: usize = 256;
 enum Holder {
     User(ApiKey),
     Producer(Producer),
+    /// By the key that it had before, until then.
+    OldProducer(Producer, Timestamp),
 }
 
 /// Establishes who sends a request, from an access token or a key.
@@ -79,6 +81,8 @@ impl Authenticator {
         }
         match self.holder(key).await? {
             Holder::Producer(producer) => Ok(Caller::Producer(producer)),
+            Holder::OldProducer(_, until) if until <= self.clock.now() => Err(UNKNOWN_KEY),
+            Holder::OldProducer(producer, _) => Ok(Caller::Producer(producer)),
             Holder::User(api_key) => {
                 if api_key.expires_at.is_some_and(|end| end <= self.clock.now()) {
                     return Err(UNKNOWN_KEY);
@@ -109,11 +113,21 @@ impl Authenticator {
         let holder = if key.starts_with(API_KEY_PREFIX) {
             self.api_keys.by_hash(&hash, self.clock.now()).await?.map(Holder::User)
         } else {
-            self.producers.by_key_hash(&hash).await?.map(Holder::Producer)
+            match self.producers.by_key_hash(&hash).await? {
+                Some(producer) => Some(Holder::Producer(producer)),
+                None => self.old_holder(&hash).await?,
+            }
         };
         let holder = holder.ok_or(UNKNOWN_KEY)?;
         self.holders.put(ticket, hash, holder.clone());
         Ok(holder)
+    }
+
+    /// The producer whose key this was until its last rotation.
+    async fn old_holder(&self, hash: &str) -> Result<Option<Holder>> {
+        let now = self.clock.now();
+        let found = self.producers.by_old_key_hash(hash).await?.filter(|(_, until)| *until > now);
+        Ok(found.map(|(producer, until)| Holder::OldProducer(producer, until)))
     }
 
     async fn active_state(&self, user: UserId) -> Result<AccountState> {

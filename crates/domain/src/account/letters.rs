@@ -144,18 +144,8 @@ impl Letters {
     /// # Errors
     /// As [`Mailer::send`].
     pub(super) async fn send_token(&self, account: &Account, letter: &Letter) -> Result<()> {
-        let mut bytes = [0; 32];
-        self.randomness.fill(&mut bytes);
-        let token = Secret::new(hex::encode(bytes));
         let (email, now) = (&account.email, self.clock.now());
-        let asks = if self.website.is_some() { letter.with_link } else { letter.with_token };
-        let parts = [
-            Part::Text(format!("{} {email}.", letter.happened).into()),
-            Part::Text(asks.into()),
-            Part::Token { page: letter.page, token: &token },
-            Part::Text(letter.otherwise.into()),
-        ];
-        let mail = compose(self.website.as_deref(), email, letter.subject, &parts)?;
+        let (token, mail) = self.with_token(email, letter)?;
         let stored = MailToken {
             user: account.id,
             email: email.clone(),
@@ -168,6 +158,22 @@ impl Letters {
             return Ok(());
         }
         self.mailer.send(&mail).await
+    }
+
+    /// A token, and the mail in which it stands.
+    pub(super) fn with_token(&self, email: &Email, letter: &Letter) -> Result<(Secret, Mail)> {
+        let mut bytes = [0; 32];
+        self.randomness.fill(&mut bytes);
+        let token = Secret::new(hex::encode(bytes));
+        let asks = if self.website.is_some() { letter.with_link } else { letter.with_token };
+        let parts = [
+            Part::Text(format!("{} {email}.", letter.happened).into()),
+            Part::Text(asks.into()),
+            Part::Token { page: letter.page, token: &token },
+            Part::Text(letter.otherwise.into()),
+        ];
+        let mail = compose(self.website.as_deref(), email, letter.subject, &parts)?;
+        Ok((token, mail))
     }
 }
 

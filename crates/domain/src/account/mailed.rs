@@ -12,6 +12,12 @@ text_enum!(
         Verify = "verify",
         /// Signing in.
         SignIn = "sign_in",
+        /// Finishing a sign-up. Nothing of it is stored beside other tokens: there is no account yet.
+        SignUp = "sign_up",
+        /// Confirming a change of address at the old one; kept with the change.
+        OldAddress = "old_address",
+        /// The same at the new one.
+        NewAddress = "new_address",
     }
 );
 

@@ -1,6 +1,7 @@
 //! Users, tiers, sessions, and the use cases around them.
 
 mod accounts;
+mod address_change;
 mod addresses;
 mod admins;
 mod api_keys;
@@ -8,6 +9,7 @@ mod authenticator;
 mod credentials;
 mod deletion;
 mod email;
+mod import;
 mod letters;
 mod mailed;
 mod model;
@@ -23,16 +25,22 @@ mod second_factor;
 mod sessions;
 mod sign_in;
 mod sign_in_link;
+mod sign_up;
 mod states;
 mod store;
 mod verification;
 
 pub use accounts::{AccountPorts, AccountSettings, Accounts, KeysByTier, SignedIn};
+pub use address_change::{
+    ADDRESS_CHANGE_TTL, AddressChangeStore, AddressChanges, AddressConfirmed, AddressSide,
+    NewAddressChange, PendingAddressChange,
+};
 pub use addresses::AddressDigest;
 pub use authenticator::{API_KEY_PREFIX, Authenticator};
 pub use credentials::{Secret, digest};
 pub use deletion::{Deletion, DeletionStore, Erasure, placeholder};
 pub use email::Email;
+pub use import::{ImportStore, ImportedAccount};
 pub use letters::Letters;
 pub use mailed::{MailPurpose, MailToken, PasswordReset};
 pub use model::{
@@ -40,7 +48,7 @@ pub use model::{
 };
 pub use names::{FullName, KeyName};
 pub use password::{NewPassword, TypedPassword};
-pub use profile::WRONG_PASSWORD;
+pub use profile::{ProfileChanged, WRONG_PASSWORD};
 pub use recovery::{RESET_TTL, Recovery};
 use registration::PASSWORD_IS_EMAIL;
 pub use registration::Registration;
@@ -53,6 +61,7 @@ pub use second_factor::{
 };
 pub use sessions::Sessions;
 pub use sign_in_link::{SIGN_IN_LINK_TTL, SignInLinks};
+pub use sign_up::{ConfirmAddresses, PendingSignUp, SIGN_UP_TTL, SignUpStore, SignUps};
 pub use states::AccountStates;
 pub use store::{
     AccountStore, AddressProof, ApiKeyStore, EmailChange, LAST_ADMIN, NOT_TO_ADMINISTER,

@@ -12,6 +12,15 @@ use crate::{
 /// Refuses a change of the address or the password whose proof is wrong, or was right of an older password.
 pub const WRONG_PASSWORD: &str = "the current password is wrong";
 
+/// A profile after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileChanged {
+    /// The account as it is now.
+    pub account: Account,
+    /// Whether another address waits for its confirmation by mail.
+    pub waits_for_mail: bool,
+}
+
 impl Accounts {
     /// The account.
     ///
@@ -22,7 +31,8 @@ impl Accounts {
     }
 
     /// Changes name or address; `None` leaves them. Another address needs the password: who signs in
-    /// with it owns the account; it comes with the priority of the client. The same address again is no change.
+    /// with it owns the account; it comes with the priority of the client. The same address again is no change. Where
+    /// addresses are confirmed by mail, another one waits for that, and the account is answered as it is.
     ///
     /// # Errors
     /// [`Error::Invalid`] naming every refused field; [`Error::Forbidden`] for a wrong password;
@@ -33,11 +43,26 @@ impl Accounts {
         full_name: Option<FullName>,
         email: Option<Email>,
         current_password: Option<(&str, HashPriority)>,
-    ) -> Result<Account> {
-        let email = match email {
+    ) -> Result<ProfileChanged> {
+        let mut email = match email {
             Some(email) => self.proved_change(user, email, current_password).await?,
             None => None,
         };
+        let asked = email.take_if(|_| self.confirms_addresses());
+        let waits_for_mail = asked.is_some();
+        if let Some(change) = asked {
+            self.ask_for_address(user, change).await?;
+        }
+        let account = self.change_profile(user, full_name, email).await?;
+        Ok(ProfileChanged { account, waits_for_mail })
+    }
+
+    async fn change_profile(
+        &self,
+        user: UserId,
+        full_name: Option<FullName>,
+        email: Option<EmailChange>,
+    ) -> Result<Account> {
         if full_name.is_none() && email.is_none() {
             // Nothing that others have in memory is outdated.
             return self.profile(user).await;

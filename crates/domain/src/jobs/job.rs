@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, account::UserId};
+use crate::{
+    Error, Result,
+    account::{AddressSide, UserId},
+};
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,18 @@ pub enum Job {
     VerificationRequested {
         /// Who.
         user: UserId,
+    },
+    /// Somebody signed up, and is to confirm it.
+    SignUpRequested {
+        /// The user that is to be.
+        user: UserId,
+    },
+    /// A user asked for another address, and one of the two is to be confirmed.
+    AddressChangeRequested {
+        /// Who.
+        user: UserId,
+        /// Which of the two.
+        side: AddressSide,
     },
     /// An account was deleted: its owner is told.
     AccountDeleted {
@@ -58,6 +73,8 @@ impl Lane {
                 "reset_requested",
                 "sign_in_link_requested",
                 "verification_requested",
+                "sign_up_requested",
+                "address_change_requested",
                 "account_deleted",
             ],
             Self::Other => &["check", "erasure_due"],
@@ -73,6 +90,8 @@ impl Job {
             Self::ResetRequested { .. } => "reset_requested",
             Self::SignInLinkRequested { .. } => "sign_in_link_requested",
             Self::VerificationRequested { .. } => "verification_requested",
+            Self::SignUpRequested { .. } => "sign_up_requested",
+            Self::AddressChangeRequested { .. } => "address_change_requested",
             Self::AccountDeleted { .. } => "account_deleted",
             Self::ErasureDue { .. } => "erasure_due",
         }
@@ -85,6 +104,8 @@ impl Job {
             Self::ResetRequested { .. }
             | Self::SignInLinkRequested { .. }
             | Self::VerificationRequested { .. }
+            | Self::SignUpRequested { .. }
+            | Self::AddressChangeRequested { .. }
             | Self::AccountDeleted { .. } => Lane::Mail,
         }
     }
@@ -138,6 +159,14 @@ mod tests {
             (
                 Job::VerificationRequested { user },
                 r#"{"kind":"verification_requested","user":"00000000-0000-0000-0000-000000000000"}"#,
+            ),
+            (
+                Job::SignUpRequested { user },
+                r#"{"kind":"sign_up_requested","user":"00000000-0000-0000-0000-000000000000"}"#,
+            ),
+            (
+                Job::AddressChangeRequested { user, side: AddressSide::Old },
+                r#"{"kind":"address_change_requested","user":"00000000-0000-0000-0000-000000000000","side":"old"}"#,
             ),
             (
                 Job::AccountDeleted { user },

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{Job, RunJob};
 use crate::{
     Result,
-    account::{Erasure, Recovery, SignInLinks, Verification},
+    account::{AddressChanges, Erasure, Recovery, SignInLinks, SignUps, Verification},
 };
 
 /// Does every kind of job.
@@ -15,6 +15,8 @@ pub struct Jobs {
     recovery: Arc<Recovery>,
     verification: Arc<Verification>,
     links: Arc<SignInLinks>,
+    sign_ups: SignUps,
+    changes: AddressChanges,
     erasure: Erasure,
 }
 
@@ -24,9 +26,11 @@ impl Jobs {
         recovery: Arc<Recovery>,
         verification: Arc<Verification>,
         links: Arc<SignInLinks>,
+        sign_ups: SignUps,
+        changes: AddressChanges,
         erasure: Erasure,
     ) -> Self {
-        Self { recovery, verification, links, erasure }
+        Self { recovery, verification, links, sign_ups, changes, erasure }
     }
 }
 
@@ -38,6 +42,8 @@ impl RunJob for Jobs {
             Job::ResetRequested { email } => self.recovery.send_token(email).await,
             Job::SignInLinkRequested { email } => self.links.send_token(email).await,
             Job::VerificationRequested { user } => self.verification.send_token(*user).await,
+            Job::SignUpRequested { user } => self.sign_ups.send(*user).await,
+            Job::AddressChangeRequested { user, side } => self.changes.send(*user, *side).await,
             Job::AccountDeleted { user } => self.erasure.tell(*user).await,
             Job::ErasureDue { user } => self.erasure.erase(*user).await,
         }

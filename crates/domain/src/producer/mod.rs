@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 use async_trait::async_trait;
 
-pub use self::producers::Producers;
+pub use self::producers::{DEFAULT_OVERLAP, MAX_OVERLAP, Producers};
 use crate::{Result, Timestamp};
 
 /// A producer's number.
@@ -87,7 +87,7 @@ pub trait ProducerStore: Send + Sync {
     ) -> Result<Producer>;
 
     /// Gives a producer another key, or makes the producer, whichever is needed: how a key from the
-    /// configuration takes effect. Doing it twice changes nothing.
+    /// configuration takes effect. Doing it twice changes nothing, and a key that was rotated out is not brought back.
     async fn ensure(
         &self,
         name: &ProducerName,
@@ -98,6 +98,31 @@ pub trait ProducerStore: Send + Sync {
 
     /// Every producer, by name.
     async fn list(&self) -> Result<Vec<Producer>>;
+
+    /// Until when the key that each producer had before is good, for those where it still is at `now`.
+    async fn old_keys(&self, now: Timestamp) -> Result<Vec<(ProducerId, Timestamp)>>;
+
+    /// Gives a producer another key; the one that it had is good until `old_until`, and the one before that is not
+    /// any more. Logs `ProducersChanged`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn rotate(
+        &self,
+        id: ProducerId,
+        key_hash: &str,
+        old_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Producer>;
+
+    /// Enables a producer and logs `ProducersChanged`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn enable(&self, id: ProducerId, now: Timestamp) -> Result<()>;
+
+    /// The active producer that had the key with this digest before its last rotation, and until when the key is good.
+    async fn by_old_key_hash(&self, key_hash: &str) -> Result<Option<(Producer, Timestamp)>>;
 
     /// Disables a producer and logs `ProducersChanged`.
     ///

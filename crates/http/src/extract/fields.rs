@@ -1,6 +1,6 @@
 //! The members of a body: typed, every refused one named at once. Unknown members change nothing.
 
-use std::fmt::Display;
+use std::{fmt::Display, ops::RangeInclusive};
 
 use alpine_domain::{
     Error, Timestamp,
@@ -94,6 +94,21 @@ impl Fields {
         self.members.member(name)?;
         let flag = self.members.flag(name);
         self.refusals.check(name, flag.ok_or("must be true or false"))
+    }
+
+    /// A whole number in `range`; `None` when it is missing or `null`.
+    pub fn optional_number(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let member = self.members.member(name)?;
+        let number = match member {
+            Member::Number(digits) => digits.parse().ok().filter(|number| range.contains(number)),
+            _ => None,
+        };
+        let reason = format!("must be a whole number, {} to {}", range.start(), range.end());
+        self.refusals.check(name, number.ok_or(reason))
     }
 
     /// A list of texts; `None` when it is missing.

@@ -155,6 +155,11 @@ fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation
         operation = operation.parameter_ref(Ref::new("#/components/parameters/IfNoneMatch"));
     }
     operation = operation.response(doc.status.to_string(), success(doc));
+    if let Some((status, answer, schema)) = &doc.otherwise {
+        let content = ContentBuilder::new().schema(Some(schema.clone())).build();
+        let other = ResponseBuilder::new().description(*answer).content(json::MEDIA_TYPE, content);
+        operation = operation.response(status.to_string(), other.build());
+    }
     if doc.extras.contains(&Extra::Validator) {
         let unchanged = ResponseBuilder::new().description("What If-None-Match names is current.");
         operation = operation.response("304", unchanged.build());

@@ -139,6 +139,7 @@ const CALLERS: &[CallerRow] = &[
     ("factor_status", "", &[(Nobody, "401"), (Ada, "off"), (Bob, "pending"), (Admin, "off")]),
     ("admin_audit", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "many")]),
     ("security_events", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "api_key_created producer_created api_key_created")]),
+    ("list_producers", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "argo")]),
     ("list_roles", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "user admin")]),
     ("security_metrics", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "3")]),
     ("list_api_keys", "", &[(Nobody, "401"), (Pro, ""), (Ada, ""), (Bob, "a script of Bob"), (Admin, "")]),
@@ -306,6 +307,9 @@ impl Scene {
                 state.to_owned()
             }
             "find_signal" => name(json).to_string(),
+            "list_producers" => {
+                json["items"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect()
+            }
             "list_roles" => {
                 let roles = json["items"].as_array().unwrap().iter();
                 roles.map(|role| text(&role["role"])).collect::<Vec<_>>().join(" ")

@@ -227,6 +227,27 @@ impl PasswordHasher for Argon2Hasher {
     }
 }
 
+/// Whether a hash that another program made can be checked here, at a bearable cost: Argon2id of version 19, at most
+/// 1 GiB, 16 passes and 16 lanes, with salt and output.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn check_foreign_hash(hash: &str) -> Result<(), &'static str> {
+    const FORM: &str = "must be an argon2id hash in PHC form, $argon2id$v=19$m=65536,t=2,p=2$salt$hash; whoever has \
+                        another one signs up anew";
+    let parsed = PasswordHash::new(hash).map_err(|_| FORM)?;
+    let is_argon2id = Algorithm::new(parsed.algorithm).is_ok_and(|it| it == Algorithm::Argon2id);
+    let params = Params::try_from(&parsed).map_err(|_| FORM)?;
+    if !is_argon2id || parsed.version != Some(19) || parsed.salt.is_none() || parsed.hash.is_none()
+    {
+        return Err(FORM);
+    }
+    if params.m_cost() > 1 << 20 || params.t_cost() > 16 || params.p_cost() > 16 {
+        return Err("costs too much to check: at most m=1048576, t=16 and p=16");
+    }
+    Ok(())
+}
+
 /// Whether a hash was made with other settings than today's. Stronger ones are outdated as well: checking them takes
 /// another time than checking nobody's password, which tells that there is such an account, and more memory than an
 /// operator has planned for.

@@ -21,7 +21,7 @@ use crate::{
     AnyConnection, Failure,
     database::Unit,
     rows::read_back,
-    schema::{api_keys, deleted_accounts, notifications, sessions, users},
+    schema::{address_changes, api_keys, deleted_accounts, notifications, sessions, users},
     second_factors,
 };
 
@@ -60,6 +60,7 @@ fn delete(unit: &mut Unit<'_>, deletion: &Deletion) -> Result<(), Failure> {
         ))
         .execute(unit.conn)?;
     mail_tokens::forget(unit.conn, *user)?;
+    diesel::delete(address_changes::table.find(&id)).execute(unit.conn)?;
     second_factors::remove(unit.conn, *user)?;
     unit.audit(Entry::new(*now, Action::AccountDeleted).on(*user).by(*user));
     unit.log(*now, Event::AccountChanged { user: *user });

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The user's tokens are good no more.
-pub(super) fn forget(conn: &mut AnyConnection, user: UserId) -> Result<(), Failure> {
+pub(crate) fn forget(conn: &mut AnyConnection, user: UserId) -> Result<(), Failure> {
     diesel::delete(mail_tokens::table.filter(mail_tokens::user_id.eq(user.to_string())))
         .execute(conn)?;
     Ok(())

@@ -8,6 +8,7 @@
 )]
 
 mod accounts;
+mod address_changes;
 mod admins;
 mod api_keys;
 mod audit;
@@ -21,6 +22,7 @@ mod exit;
 mod failover;
 mod files;
 mod identity;
+mod imports;
 mod ingest;
 mod jobs;
 mod late_outcomes;
@@ -33,5 +35,6 @@ mod retention;
 mod roles;
 mod second_factors;
 mod sessions;
+mod sign_ups;
 mod statistics;
 mod support;

@@ -16,7 +16,10 @@ on_every!(
     producers_are_made_once_and_found_by_key,
     a_configured_key_takes_effect_once,
     one_simulated_producer_is_told_of,
-    a_key_belongs_to_one_producer;
+    a_key_belongs_to_one_producer,
+    an_old_key_is_good_until_its_end_and_the_one_before_is_not,
+    a_key_that_was_rotated_out_is_not_brought_back,
+    a_disabled_producer_has_no_key_at_all;
     databases:
     many_instances_ensure_the_same_producers,
 );
@@ -66,6 +69,55 @@ async fn a_configured_key_takes_effect_once(bed: Bed) {
     bed.producers.ensure(&"zeus".parse().unwrap(), "k9", false, at(6)).await.unwrap();
     let shared = bed.producers.ensure(&name, "k9", false, at(7)).await;
     assert!(matches!(shared, Err(Error::Conflict(c)) if c.kind == ConflictKind::ProducerExists));
+}
+
+async fn an_old_key_is_good_until_its_end_and_the_one_before_is_not(bed: Bed) {
+    let argo = bed.producers.create(&"argo".parse().unwrap(), "k1", false, at(0)).await.unwrap();
+    bed.producers.create(&"zeus".parse().unwrap(), "z1", false, at(0)).await.unwrap();
+    assert_eq!(bed.producers.by_old_key_hash("k1").await.unwrap(), None);
+    let before = bed.kinds().await.len();
+    let rotated = bed.producers.rotate(argo.id, "k2", at(50), at(10)).await.unwrap();
+    assert_eq!(rotated, argo);
+    assert_eq!(bed.kinds().await[before..], ["producers_changed"]);
+    assert_eq!(bed.producers.by_key_hash("k1").await.unwrap(), None);
+    assert_eq!(bed.producers.by_key_hash("k2").await.unwrap(), Some(argo.clone()));
+    let old = bed.producers.by_old_key_hash("k1").await.unwrap();
+    assert_eq!(old, Some((argo.clone(), at(50))));
+    assert_eq!(bed.producers.old_keys(at(49)).await.unwrap(), [(argo.id, at(50))]);
+    assert_eq!(bed.producers.old_keys(at(50)).await.unwrap(), []);
+    bed.producers.rotate(argo.id, "k3", at(60), at(20)).await.unwrap();
+    assert_eq!(bed.producers.by_old_key_hash("k1").await.unwrap(), None);
+    assert!(bed.producers.by_old_key_hash("k2").await.unwrap().is_some());
+    let missing = bed.producers.rotate(ProducerId::new(999), "k9", at(1), at(1)).await;
+    assert!(matches!(missing, Err(Error::NotFound(_))));
+    assert!(bed.producers.by_key_hash("z1").await.unwrap().is_some());
+}
+
+/// A configuration that still names the old key changes nothing at the next start, also long after.
+async fn a_key_that_was_rotated_out_is_not_brought_back(bed: Bed) {
+    let name = "argo".parse().unwrap();
+    let argo = bed.producers.ensure(&name, "k1", false, at(0)).await.unwrap();
+    bed.producers.rotate(argo.id, "k2", at(50), at(10)).await.unwrap();
+    for seconds in [20, 50, 5_000] {
+        bed.producers.ensure(&name, "k1", false, at(seconds)).await.unwrap();
+        assert_eq!(bed.producers.by_key_hash("k1").await.unwrap(), None);
+        assert_eq!(bed.producers.by_key_hash("k2").await.unwrap(), Some(argo.clone()));
+    }
+    bed.producers.ensure(&name, "k3", false, at(6_000)).await.unwrap();
+    assert_eq!(bed.producers.by_key_hash("k3").await.unwrap(), Some(argo));
+}
+
+async fn a_disabled_producer_has_no_key_at_all(bed: Bed) {
+    let argo = bed.producers.create(&"argo".parse().unwrap(), "k1", false, at(0)).await.unwrap();
+    bed.producers.rotate(argo.id, "k2", at(50), at(10)).await.unwrap();
+    bed.producers.disable(argo.id, at(11)).await.unwrap();
+    assert_eq!(bed.producers.by_key_hash("k2").await.unwrap(), None);
+    assert_eq!(bed.producers.by_old_key_hash("k1").await.unwrap(), None);
+    bed.producers.enable(argo.id, at(12)).await.unwrap();
+    assert_eq!(bed.producers.by_key_hash("k2").await.unwrap(), Some(argo));
+    assert!(bed.producers.by_old_key_hash("k1").await.unwrap().is_some());
+    let missing = bed.producers.enable(ProducerId::new(999), at(3)).await;
+    assert!(matches!(missing, Err(Error::NotFound(_))));
 }
 
 /// Each instance has a pool of its own, and all start at the same moment, many times: none may fail,

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use alpine_domain::{
-    account::{Role, Secret, Tier},
+    account::{AccountSettings, ConfirmAddresses, Role, Secret, Tier},
     plan::{Plan, UsdCents},
     signal::View,
     use_cases,
@@ -28,11 +28,21 @@ pub(super) fn instances(config: &Config) -> NonZeroU32 {
     NonZeroU32::new(config.instances).unwrap_or(NonZeroU32::MIN)
 }
 
+/// Accounts, with what depends on whether there is a mail server decided.
+fn accounts(config: &Config) -> AccountSettings {
+    let confirm_addresses = match config.accounts.confirm_addresses {
+        ConfirmAddresses::Auto if config.mail.smtp.is_some() => ConfirmAddresses::Always,
+        ConfirmAddresses::Auto => ConfirmAddresses::Never,
+        told => told,
+    };
+    AccountSettings { confirm_addresses, ..config.accounts.clone() }
+}
+
 /// What the use cases are told. The digests of addresses are made with the secret of the tokens: a key of
 /// their own would be one more secret to lose, and all that it guards are hints.
 pub(super) fn use_cases(config: &Config) -> use_cases::Settings {
     use_cases::Settings {
-        accounts: config.accounts.clone(),
+        accounts: accounts(config),
         address_key: config.secrets.jwt.clone().unwrap_or_else(|| Secret::new("")),
         visibility: config.visibility.clone(),
         expiry: config.signals.clone(),

@@ -6,11 +6,12 @@ use std::{
 };
 
 use alpine_domain::{
-    Error,
+    Error, Timestamp,
     account::{AddressProof, NewPassword},
     audit::{Action, Entry, Origin, Party, within},
     jobs::{Job, JobId, JobState, NewJob, StoredJob},
     ports::secrets::Randomness,
+    producer,
 };
 use anyhow::{Context as _, Result};
 use prometheus::Registry;
@@ -58,15 +59,49 @@ fn hint(error: Error, concerns: impl Fn(&Error) -> bool, option: &str) -> anyhow
 }
 
 pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {
-    let Producer::Create { name, simulated } = action;
     with_core(config, async |core: Core| {
-        let (producer, key) =
-            core.use_cases.producers.create(&name, simulated).await.map_err(explain)?;
-        let simulated = if producer.is_simulated { "simulated " } else { "" };
-        println!("made the {simulated}producer {}", producer.name);
-        println!("key, shown this once: {}", key.reveal());
+        let producers = &core.use_cases.producers;
+        match action {
+            Producer::Create { name, simulated } => {
+                let (producer, key) = producers.create(&name, simulated).await.map_err(explain)?;
+                let simulated = if producer.is_simulated { "simulated " } else { "" };
+                println!("made the {simulated}producer {}", producer.name);
+                println!("key, shown this once: {}", key.reveal());
+            }
+            Producer::List => {
+                for (producer, old_until) in producers.overview().await.map_err(explain)? {
+                    println!("{}", producer_line(&producer, old_until));
+                }
+            }
+            Producer::Rotate { name, overlap_hours } => {
+                let id = producers.named(&name).await.map_err(explain)?.id;
+                let overlap = Duration::from_hours(overlap_hours);
+                let (_, key, until) = producers.rotate(id, overlap).await.map_err(explain)?;
+                println!("key, shown this once: {}", key.reveal());
+                println!("the old key is good until {until}");
+            }
+            Producer::Disable { name } => {
+                let id = producers.named(&name).await.map_err(explain)?.id;
+                producers.disable(id).await.map_err(explain)?;
+                println!("disabled {name}; instances refuse its keys within two seconds");
+            }
+            Producer::Enable { name } => {
+                let id = producers.named(&name).await.map_err(explain)?.id;
+                producers.enable(id).await.map_err(explain)?;
+                println!("enabled {name}");
+            }
+        }
         Ok(())
     })
+}
+
+/// One line for a person.
+fn producer_line(producer: &producer::Producer, old_until: Option<Timestamp>) -> String {
+    let producer::Producer { name, is_simulated, is_active, created_at, .. } = producer;
+    let state = if *is_active { "enabled" } else { "disabled" };
+    let simulated = if *is_simulated { ", simulated" } else { "" };
+    let old = old_until.map(|until| format!(", its old key is good until {until}"));
+    format!("{name}: {state}{simulated}, made {created_at}{}", old.unwrap_or_default())
 }
 
 pub(super) fn sessions(config: &Config, action: Sessions) -> Result<()> {
@@ -154,7 +189,7 @@ async fn check_jobs(config: &Config, core: &Core) -> Result<()> {
 }
 
 /// Runs a use case on the database, beside a server that may be running.
-fn with_core(config: &Config, work: impl AsyncFnOnce(Core) -> Result<()>) -> Result<()> {
+pub(super) fn with_core(config: &Config, work: impl AsyncFnOnce(Core) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         if config.database.url.trim().is_empty() {

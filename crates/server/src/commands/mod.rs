@@ -2,6 +2,7 @@
 
 mod allocator;
 mod healthcheck;
+mod import_users;
 mod manage;
 mod manual;
 mod output;
@@ -11,7 +12,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     application::{database_settings, explain},
-    cli::{Cli, Command, ConfigAction, Migrate},
+    cli::{Cli, Command, ConfigAction, Import, Migrate},
     config::{self, Config, Sources},
 };
 use output::{tell, warn};
@@ -47,6 +48,9 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::Admin { action } => manage::admin(&usable(&sources)?, action),
         Command::Producer { action } => manage::producer(&usable(&sources)?, action),
+        Command::Import { action: Import::Users { file, dry_run } } => {
+            import_users::run(&usable(&sources)?, &file, dry_run)
+        }
         Command::Sessions { action } => manage::sessions(&usable(&sources)?, action),
         Command::TwoFactor { action } => manage::two_factor(&usable(&sources)?, action),
         Command::Jobs { action } => manage::jobs(&usable(&sources)?, action),

@@ -32,6 +32,7 @@ fn settings(
         ("ALPINE__JOBS__DEADLINE", "2s".to_owned()),
         ("ALPINE__JOBS__INTERVAL", "1s".to_owned()),
         ("ALPINE__MAIL__TIMEOUT", "1s".to_owned()),
+        ("ALPINE__ACCOUNTS__CONFIRM_ADDRESSES", "never".to_owned()),
     ];
     if let Backend::PostgresRedis { redis } = backend {
         settings.push(("REDIS_URL", redis.clone()));

@@ -180,7 +180,11 @@ async fn the_mail_of_an_instance_that_died_is_sent_once_by_another() {
 async fn a_mail_server_that_hangs_delays_nothing_else() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
-    let hanging = || Options::default().set("ALPINE__MAIL__SMTP", &url);
+    let hanging = || {
+        Options::default()
+            .set("ALPINE__MAIL__SMTP", &url)
+            .set("ALPINE__ACCOUNTS__CONFIRM_ADDRESSES", "never")
+    };
     Alpine::with(hanging, async |alpine| {
         let app = &alpine.app;
         let jobs = &app.core.stores.jobs;

@@ -50,7 +50,8 @@ async fn plans_are_told_from_the_configuration_and_asked_about_before_they_are_s
         json!([
             "signals below 95 percent confidence",
             "as soon as they are published",
-            "100 requests a minute"
+            "100 requests a minute",
+            "5 API keys",
         ])
     );
     assert_eq!(answer.header("cache-control"), "public, no-cache");

@@ -274,6 +274,8 @@ fn uncached_routes(_: &Arc<Core>) -> Vec<Route> {
 fn without_hashing(core: &Core, config: &Config) -> Result<Accounts> {
     let ports = AccountPorts {
         store: core.stores.accounts.clone(),
+        sign_ups: core.stores.sign_ups.clone(),
+        address_changes: core.stores.address_changes.clone(),
         deletions: core.stores.deletions.clone(),
         api_keys: core.stores.api_keys.clone(),
         second_factors: core.stores.second_factors.clone(),

@@ -8,17 +8,19 @@ use actix_web::{
     },
 };
 use alpine_domain::account::{
-    Email, FullName, MailPurpose, NewPassword, Registration, SignIn, SignOut,
+    AddressConfirmed, Email, FullName, MailPurpose, NewPassword, Registration, SignIn, SignOut,
+    SignedIn,
 };
 
 use super::{sessions::own as own_session, views::SignedInView};
 use crate::{
-    context::Context,
+    context::{Context, Message},
     extract::{body::MediaType, fields::Fields},
     problem::Result,
 };
 
-/// `POST auth/signup`. What would grant something (`tier`, `role`, ids) is not even read.
+/// `POST auth/signup`. What would grant something (`tier`, `role`, ids) is not even read. Where signing up is confirmed
+/// by mail, the answer is the same for an address that has an account.
 pub(crate) async fn sign_up(mut context: Context) -> Result<HttpResponse> {
     let mut fields = context.json().await?;
     let email = fields.parsed("email", str::parse::<Email>);
@@ -27,10 +29,33 @@ pub(crate) async fn sign_up(mut context: Context) -> Result<HttpResponse> {
     let (email, password, full_name) = fields.finish_with((email, password, full_name))?;
     let registration = Registration::new(email, password, full_name)?;
     context.count_attempt(registration.email().as_str()).await?;
-    let (accounts, address) =
-        (&context.state.services.use_cases.accounts, context.address_digest()?);
-    let signed_in = accounts.sign_up_from(&address, registration).await?;
-    let mut answer = context.answer(StatusCode::CREATED, &SignedInView::from(&signed_in))?;
+    let accounts = &context.state.services.use_cases.accounts;
+    if accounts.confirms_addresses() {
+        context.count_mail(MailPurpose::SignUp, registration.email().as_str()).await?;
+        accounts.request_sign_up(registration).await?;
+        let message = "a mail is on its way; its link finishes the sign-up";
+        return context.answer(StatusCode::ACCEPTED, &Message { message });
+    }
+    let signed_in = accounts.sign_up_from(&context.address_digest()?, registration).await?;
+    created(&context, &signed_in)
+}
+
+/// `POST auth/confirm-signup`. The password is that of the sign-up: who did not choose it makes no account. Tries are
+/// counted for the token.
+pub(crate) async fn confirm_sign_up(mut context: Context) -> Result<HttpResponse> {
+    let mut fields = context.json().await?;
+    let (token, password) = (fields.text("token"), fields.text("password"));
+    fields.finish()?;
+    context.count_attempt(&token).await?;
+    let address = context.address_digest()?;
+    let accounts = &context.state.services.use_cases.accounts;
+    let signed_in = accounts.confirm_sign_up(&address, &token, &password).await?;
+    created(&context, &signed_in)
+}
+
+/// 201, with where the account is.
+fn created(context: &Context, signed_in: &SignedIn) -> Result<HttpResponse> {
+    let mut answer = context.answer(StatusCode::CREATED, &SignedInView::from(signed_in))?;
     let profile = HeaderValue::from_static("/api/v1/users/profile");
     answer.headers_mut().insert(LOCATION, profile);
     Ok(answer)
@@ -111,6 +136,18 @@ pub(crate) async fn verify_email(mut context: Context) -> Result<HttpResponse> {
     fields.finish()?;
     context.state.services.use_cases.verification.confirm(&token).await?;
     context.message("the address is confirmed")
+}
+
+/// `POST auth/confirm-email`.
+pub(crate) async fn confirm_address(mut context: Context) -> Result<HttpResponse> {
+    let mut fields = context.json().await?;
+    let token = fields.text("token");
+    fields.finish()?;
+    let accounts = &context.state.services.use_cases.accounts;
+    context.message(match accounts.confirm_address(&token).await? {
+        AddressConfirmed::One => "confirmed; the other address is still to be confirmed",
+        AddressConfirmed::Both => "the account has the new address",
+    })
 }
 
 /// `POST auth/resend-verification`. Says the same to whoever is confirmed already, and sends nothing then.

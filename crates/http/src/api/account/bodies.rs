@@ -112,6 +112,25 @@ pub(crate) struct ResetPasswordRequest {
     password: String,
 }
 
+/// What was mailed to who signed up.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ConfirmSignUpRequest {
+    /// Good once, for a day.
+    token: String,
+    /// The one that was chosen at the sign-up.
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// What was mailed to one of the addresses of a change.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ConfirmAddressRequest {
+    /// Good once, for a day, until the password changes or everything is signed out.
+    token: String,
+}
+
 /// Who cannot sign in.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]

@@ -17,7 +17,16 @@ pub(crate) fn sign_up() -> Doc {
         .takes::<bodies::SignUpRequest>(JSON)
         .gives::<views::SignedInView<'_>>()
         .created()
+        .or_gives::<Message<'_>>(202, "Where sign-ups are confirmed: a mail is on its way, whether or not there is an account.")
         .problems(&[&problem::EMAIL_TAKEN, &problem::UNAVAILABLE])
+}
+
+pub(crate) fn confirm_sign_up() -> Doc {
+    doc("Finish signing up with what was mailed and the password that was chosen", "Signed in.")
+        .takes::<bodies::ConfirmSignUpRequest>(JSON)
+        .gives::<views::SignedInView<'_>>()
+        .created()
+        .problems(&[&problem::UNAVAILABLE])
 }
 
 pub(crate) fn sign_in() -> Doc {
@@ -107,6 +116,12 @@ pub(crate) fn verify_email() -> Doc {
         .gives::<Message<'_>>()
 }
 
+pub(crate) fn confirm_address() -> Doc {
+    doc("Confirm a change of address with what was mailed to one of the two", "Confirmed.")
+        .takes::<bodies::ConfirmAddressRequest>(JSON)
+        .gives::<Message<'_>>()
+}
+
 pub(crate) fn resend_verification() -> Doc {
     doc("Ask for another mail that confirms the address", "Sent, unless it is confirmed.")
         .gives::<Message<'_>>()
@@ -139,6 +154,10 @@ pub(crate) fn update_profile() -> Doc {
     doc("Change name or address", "The profile.")
         .takes::<bodies::ProfileChangeRequest>(JSON)
         .gives::<views::ProfileView<'_>>()
+        .or_gives::<Message<'_>>(
+            202,
+            "Where addresses are confirmed: the new one waits for mails to both.",
+        )
         .problems(&[&problem::EMAIL_TAKEN, &problem::FORBIDDEN])
 }
 

@@ -1,14 +1,18 @@
 //! The user's own profile.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, http::StatusCode};
 use alpine_domain::{
-    account::{Email, FullName},
+    account::{Email, FullName, MailPurpose},
     event::tags,
     ports::cache::Scope,
 };
 
 use super::views::ProfileView;
-use crate::{cached::loaded, context::Context, problem::Result};
+use crate::{
+    cached::loaded,
+    context::{Context, Message},
+    problem::Result,
+};
 
 /// `GET auth/me` and `GET users/profile`.
 pub(crate) async fn profile(context: Context) -> Result<HttpResponse> {
@@ -40,6 +44,16 @@ pub(crate) async fn update_profile(mut context: Context) -> Result<HttpResponse>
         }
         _ => None,
     };
-    let account = services.use_cases.accounts.update_profile(user, full_name, email, proof).await?;
-    context.ok(&ProfileView::from(&account))
+    let accounts = &services.use_cases.accounts;
+    if accounts.confirms_addresses()
+        && let Some(email) = &email
+    {
+        context.count_mail(MailPurpose::NewAddress, email.as_str()).await?;
+    }
+    let changed = accounts.update_profile(user, full_name, email, proof).await?;
+    if changed.waits_for_mail {
+        let message = "mails are on their way to both addresses; once both are confirmed, the address changes";
+        return context.answer(StatusCode::ACCEPTED, &Message { message });
+    }
+    context.ok(&ProfileView::from(&changed.account))
 }

@@ -3,5 +3,6 @@
 pub(crate) mod audit;
 pub(crate) mod docs;
 mod parameters;
+pub(crate) mod producers;
 pub(crate) mod roles;
 pub(crate) mod views;

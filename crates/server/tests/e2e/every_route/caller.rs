@@ -37,6 +37,8 @@ pub enum Id {
     /// Of the user, not the one that the key caller uses.
     ApiKey,
     ProblemKind,
+    /// Of nobody and nothing.
+    Nobody,
 }
 
 /// Everybody, signed in.
@@ -94,6 +96,7 @@ impl Callers {
             Id::Session => self.session.clone(),
             Id::ApiKey => self.api_key.clone(),
             Id::ProblemKind => "not-found".to_owned(),
+            Id::Nobody => "999999".to_owned(),
         }
     }
 

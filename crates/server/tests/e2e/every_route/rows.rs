@@ -147,6 +147,8 @@ pub const ROWS: &[Row] = &[
     row("find_signal", Who::UserOrKey).of(Id::Signal),
 
     row("sign_up", Who::Anybody).with(account),
+    row("confirm_address", Who::Anybody).with(|| json!({"token": "0"})),
+    row("confirm_sign_up", Who::Anybody).with(|| json!({"token": "0", "password": "nine grey owls in the barn"})),
     row("sign_in", Who::Anybody).with(|| json!({"email": "nobody@example.com", "password": "a password that nobody has"})),
     row("verify_sign_in", Who::Anybody).with(|| json!({"mfa_token": "unknown", "token": "000000"})),
     row("forgot_password", Who::Anybody).with(|| json!({"email": "user@example.com"})),
@@ -184,6 +186,11 @@ pub const ROWS: &[Row] = &[
     row("plans", Who::Anybody),
 
     row("admin_audit", Who::Admin),
+    row("list_producers", Who::Admin),
+    row("create_producer", Who::Admin).with(|| json!({"name": "zeus"})),
+    row("rotate_producer_key", Who::Admin).of(Id::Nobody).with(|| json!({"overlap_seconds": 60})),
+    row("enable_producer", Who::Admin).of(Id::Nobody),
+    row("disable_producer", Who::Admin).of(Id::Nobody),
     row("list_roles", Who::Admin),
     row("assign_role", Who::Admin).with(|| json!({"user_id": "00000000-0000-4000-8000-000000000000", "role": "user"})),
     row("remove_role", Who::Admin).with(|| json!({"user_id": "00000000-0000-4000-8000-000000000000", "role": "admin"})),

@@ -74,6 +74,12 @@ fn accounts() -> Vec<Row> {
         setting("accounts.max_api_keys.elite", "1", "201 409", |at| {
             Box::pin(two_keys_of(at, Tier::Elite))
         }),
+        setting("accounts.confirm_addresses", "always", "202", |at| {
+            Box::pin(async move {
+                let body = json!({"email": "ada@example.com", "password": Client::PASSWORD, "full_name": "Ada"});
+                at.app.client().post("auth/signup", &body).await.status.as_u16().to_string()
+            })
+        }),
         setting("accounts.erase_after", "1d", "erased on 2026-01-02", |at| {
             Box::pin(async move {
                 let client = at.member("gone@example.com", Tier::Free, Role::User).await;

@@ -165,7 +165,8 @@ fn mail() -> Vec<Row> {
         // Nobody listens there.
         setting("mail.smtp", "smtp://127.0.0.1:1", "0", |at| {
             Box::pin(async move { mails_to(at, &["ada@example.com"]).await.len().to_string() })
-        }),
+        })
+        .besides(&[("accounts.confirm_addresses", "never")]),
         setting("mail.from", "Ops <ops@example.org>", "true", |at| {
             Box::pin(async move {
                 let mails = mails_to(at, &["ada@example.com"]).await;

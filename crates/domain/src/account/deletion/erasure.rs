@@ -1,0 +1,67 @@
+//! What follows the deletion of an account.
+
+use std::sync::Arc;
+
+use super::DeletionStore;
+use crate::{
+    Result,
+    account::{
+        Secret, UserId,
+        letters::{Letters, Part, compose},
+    },
+    ports::secrets::{HashPriority, PasswordHasher},
+};
+
+/// What follows the deletion of an account.
+pub struct Erasure {
+    letters: Letters,
+    store: Arc<dyn DeletionStore>,
+    hasher: Arc<dyn PasswordHasher>,
+}
+
+/// Rows of one kind that one transaction erases at most, so that others who write do not wait for it.
+const ERASED_AT_ONCE: u32 = 1_000;
+
+impl Erasure {
+    /// Erasure by these.
+    pub const fn new(
+        letters: Letters,
+        store: Arc<dyn DeletionStore>,
+        hasher: Arc<dyn PasswordHasher>,
+    ) -> Self {
+        Self { letters, store, hasher }
+    }
+
+    /// Tells the owner of a deleted account, at the address that it had.
+    ///
+    /// # Errors
+    /// As [`Mailer::send`](crate::ports::mail::Mailer::send).
+    pub async fn tell(&self, user: UserId) -> Result<()> {
+        let Some(email) = self.store.deleted_address(user).await? else { return Ok(()) };
+        let parts = [
+            Part::Text(format!("The account {email} was deleted by who knows its password.").into()),
+            Part::Text(
+                "Nobody is signed in any more, and its API keys are good no more. What is personal will be \
+                 erased; until then write to us if it was not you."
+                    .into(),
+            ),
+        ];
+        let website = self.letters.website.as_deref();
+        let mail = compose(website, &email, "Your account at Alpine was deleted", &parts)?;
+        self.letters.mailer.send(&mail).await
+    }
+
+    /// Erases what is personal of a deleted account, a bounded part in each transaction.
+    ///
+    /// # Errors
+    /// When the database is away: what is erased stays so, and the rest follows at the next try.
+    pub async fn erase(&self, user: UserId) -> Result<()> {
+        let mut unknown = [0; 32];
+        self.letters.randomness.fill(&mut unknown);
+        let unknown = Secret::new(hex::encode(unknown));
+        let hash = self.hasher.hash(unknown.reveal(), HashPriority::Stranger).await?;
+        let clock = &self.letters.clock;
+        while !self.store.erase(user, hash.clone(), ERASED_AT_ONCE, clock.now()).await? {}
+        Ok(())
+    }
+}

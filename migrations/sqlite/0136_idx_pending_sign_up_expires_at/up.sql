@@ -1,0 +1,2 @@
+-- Which sign-ups have ended.
+CREATE INDEX IF NOT EXISTS idx_pending_sign_up_expires_at ON pending_sign_ups (expires_at);
