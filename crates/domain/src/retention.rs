@@ -58,7 +58,8 @@ pub struct Due {
     pub failed_jobs: Timestamp,
     /// Lines of the audit log that are older than this.
     pub audit: Timestamp,
-    /// A session whose denial runs on at this instant stays.
+    /// A session whose denial runs on at this instant stays; what waits for its confirmation by mail goes once it has
+    /// ended by then.
     pub now: Timestamp,
     /// How far the run got.
     pub from: Positions,
@@ -78,6 +79,10 @@ pub struct Positions {
     pub failed_jobs: Timestamp,
     /// Lines of the audit log.
     pub audit: Timestamp,
+    /// Sign-ups that nobody confirmed, by when they ended.
+    pub sign_ups: Timestamp,
+    /// Changes of an address that were not confirmed, by when they ended.
+    pub address_changes: Timestamp,
 }
 
 impl Default for Positions {
@@ -90,6 +95,8 @@ impl Default for Positions {
             expired_keys: first,
             failed_jobs: first,
             audit: first,
+            sign_ups: first,
+            address_changes: first,
         }
     }
 }
@@ -107,6 +114,10 @@ pub struct Deleted {
     pub jobs: u64,
     /// Lines of the audit log, and its counts of past hours.
     pub audit: u64,
+    /// Sign-ups that nobody confirmed.
+    pub sign_ups: u64,
+    /// Changes of an address that were not confirmed at both.
+    pub address_changes: u64,
     /// Rows of the event log.
     pub events: u64,
 }
@@ -114,7 +125,9 @@ pub struct Deleted {
 impl Deleted {
     /// Rows of all tables.
     pub const fn rows(self) -> u64 {
-        self.sessions + self.refresh_tokens + self.api_keys + self.jobs + self.audit + self.events
+        let of_accounts = self.sessions + self.refresh_tokens + self.api_keys;
+        let unconfirmed = self.sign_ups + self.address_changes;
+        of_accounts + unconfirmed + self.jobs + self.audit + self.events
     }
 }
 
@@ -176,7 +189,8 @@ const fn step_of(deleted: Deleted) -> RetentionStep {
     if deleted.rows() == 0 { RetentionStep::Done } else { RetentionStep::Deleted(deleted) }
 }
 
-/// Deletes sessions, API keys and failed jobs some time after they have ended.
+/// Deletes sessions, API keys and failed jobs some time after they have ended, and what was never confirmed as soon as
+/// it has.
 pub struct Retention {
     store: Arc<dyn RetentionStore>,
     bounds: Bounds,
@@ -345,8 +359,16 @@ mod tests {
             sessions: Timestamp::from_seconds(seconds),
             ..Positions::default()
         };
-        let rows =
-            Deleted { sessions: 1, refresh_tokens: 2, api_keys: 4, jobs: 8, audit: 16, events: 0 };
+        let rows = Deleted {
+            sessions: 1,
+            refresh_tokens: 2,
+            api_keys: 4,
+            jobs: 8,
+            audit: 16,
+            sign_ups: 32,
+            address_changes: 64,
+            events: 0,
+        };
         let answers = vec![(Deleted::default(), at(3)), (rows, at(2)), (rows, at(1))];
         let store = Chunks::answering(answers);
         let settings = RetentionSettings {
@@ -358,7 +380,7 @@ mod tests {
         };
         let told = run(&Retention::new(store.clone(), clock(), &settings));
         let step = RetentionStep::Deleted(rows);
-        assert_eq!(told, (vec![step, step, RetentionStep::Done], 62));
+        assert_eq!(told, (vec![step, step, RetentionStep::Done], 254));
         let due = |from| Due {
             sessions: Timestamp::from_seconds(96_400),
             api_keys: Timestamp::from_seconds(92_800),

@@ -502,6 +502,7 @@ impl AccountStore for Memory {
     async fn revoke_everybody(&self, now: Timestamp) -> Result<()> {
         self.write(|unit| {
             unit.tables.everybody += 1;
+            unit.tables.mail_tokens.retain(|token| token.purpose == MailPurpose::Verify);
             unit.audit(Entry::new(now, Action::SignOutEverybody));
             unit.log(now, Event::EverybodySignedOut)
         })

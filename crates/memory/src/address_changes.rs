@@ -4,7 +4,7 @@ use alpine_domain::{
     Error, Result, Timestamp,
     account::{
         AddressChangeStore, AddressConfirmed, AddressSide, NewAddressChange, PendingAddressChange,
-        UserId, WRONG_PASSWORD,
+        UserId, WRONG_PASSWORD, change_told,
     },
     audit::{Action, Entry},
     event::Event,
@@ -51,9 +51,13 @@ fn confirm(unit: &mut Unit, token_hash: &str, now: Timestamp) -> Result<Option<A
         return Ok(None);
     }
     let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
+    let told = change_told(&user.account.email, &email, now);
     (user.account.email, user.account.is_verified) = (email, true);
     user.account.updated_at = now;
     unit.tables.forget_tokens(id);
+    for job in told {
+        unit.enqueue(job);
+    }
     unit.audit(Entry::new(now, Action::EmailChanged).on(id).by(id));
     unit.log(now, Event::AccountChanged { user: id })?;
     Ok(Some(AddressConfirmed::Both))

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::{
     Memory,
-    tables::{JobRow, KeyRow, Tables},
+    tables::{ChangeRow, JobRow, KeyRow, SignUpRow, Tables},
 };
 
 /// Rows that one transaction deletes at most.
@@ -73,6 +73,13 @@ impl RetentionStore for Memory {
             if deleted.rows() == 0 {
                 let is_over = |row: &StoredLine| row.line.at < due.audit;
                 deleted.audit = delete(&mut unit.tables.audit, CHUNK, is_over) as u64;
+            }
+            if deleted.rows() == 0 {
+                let is_over = |row: &SignUpRow| row.pending.expires_at <= due.now;
+                deleted.sign_ups = delete(&mut unit.tables.sign_ups, CHUNK / 2, is_over) as u64;
+                let is_over = |row: &ChangeRow| row.asked.expires_at <= due.now;
+                let changes = &mut unit.tables.changes;
+                deleted.address_changes = delete(changes, CHUNK / 2, is_over) as u64;
             }
             Ok((deleted, Positions { sessions, ..due.from }))
         })

@@ -13,7 +13,6 @@ use crate::{Memory, accounts::insert_account, tables::SignUpRow};
 impl SignUpStore for Memory {
     async fn add(&self, pending: PendingSignUp, job: NewJob) -> Result<()> {
         self.write(|unit| {
-            unit.tables.sign_ups.retain(|row| row.pending.expires_at > pending.created_at);
             unit.tables.sign_ups.push(SignUpRow { pending, token_hash: None });
             unit.enqueue(job);
             Ok(())

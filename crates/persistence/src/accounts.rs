@@ -52,7 +52,7 @@ impl Accounts {
     }
 }
 
-const TAKEN: &str = "an account with this e-mail address exists";
+pub(crate) const TAKEN: &str = "an account with this e-mail address exists";
 
 fn promote(unit: &mut Unit<'_>, promotion: &Promotion) -> Result<Account, Failure> {
     let Promotion { email, password_hash, proof, now } = promotion;

@@ -4,9 +4,10 @@ use alpine_domain::{
     Error, Result, Timestamp,
     account::{
         AddressChangeStore, AddressConfirmed, AddressSide, Email, NewAddressChange,
-        PendingAddressChange, UserId, WRONG_PASSWORD,
+        PendingAddressChange, UserId, WRONG_PASSWORD, change_told,
     },
     audit::{Action, Entry},
+    error::ConflictKind,
     event::Event,
     jobs::NewJob,
 };
@@ -20,10 +21,11 @@ use diesel::{
 use crate::{
     AnyConnection, Database, Failure,
     accounts::{
-        mail_tokens,
+        TAKEN, mail_tokens,
         user_rows::{held_user, no_account, user_row},
     },
     database::Unit,
+    failure::unique_as,
     rows::{read_back, stored},
     schema::{address_changes, users},
 };
@@ -141,15 +143,13 @@ fn confirm(
     // Of two confirmations at once, the second one sees the first.
     held_user(unit.conn, &found.user_id)?;
     let Some(row) = by_token(unit.conn, token_hash, now)? else { return Ok(None) };
-    if holder(unit.conn, &row)?.is_none() {
-        return Ok(None);
-    }
+    let Some(old) = holder(unit.conn, &row)? else { return Ok(None) };
     let is_old = row.old_token_hash.as_deref() == Some(token_hash);
     let other = if is_old { row.new_confirmed_at } else { row.old_confirmed_at };
     let change = address_changes::table.find(&row.user_id);
     if other.is_some() {
         diesel::delete(change).execute(unit.conn)?;
-        return apply(unit, &row, now);
+        return apply(unit, &old, &row, now);
     }
     if is_old {
         let (at, token) = (Some(now.micros()), None::<String>);
@@ -171,9 +171,10 @@ fn confirm(
     Ok(Some(AddressConfirmed::One))
 }
 
-/// Gives the account the address, unless another one has it.
+/// Gives the account the address, unless another one has it. One that gets it at the same moment is a conflict.
 fn apply(
     unit: &mut Unit<'_>,
+    old: &Email,
     row: &Row,
     now: Timestamp,
 ) -> Result<Option<AddressConfirmed>, Failure> {
@@ -182,17 +183,46 @@ fn apply(
         return Ok(None);
     }
     let user: UserId = stored("address_changes.user_id", &row.user_id)?;
-    diesel::update(users::table.find(&row.user_id))
+    let changed = diesel::update(users::table.find(&row.user_id))
         .set((
             users::email.eq(&row.email),
             users::is_verified.eq(true),
             users::updated_at.eq(now.micros()),
         ))
-        .execute(unit.conn)?;
+        .execute(unit.conn);
+    unique_as(changed, ConflictKind::EmailTaken, TAKEN)?;
     mail_tokens::forget(unit.conn, user)?;
+    let new = read_back("address_changes.email", Email::from_stored(&row.email))?;
+    for job in change_told(old, &new, now) {
+        unit.enqueue(&job)?;
+    }
     unit.audit(Entry::new(now, Action::EmailChanged).on(user).by(user));
     unit.log(now, Event::AccountChanged { user });
     Ok(Some(AddressConfirmed::Both))
+}
+
+/// Deletes `most` that ended after `from`, and not after `now`, the oldest first. Says how many, and moves `from`.
+pub(crate) fn delete_ended(
+    conn: &mut AnyConnection,
+    now: Timestamp,
+    from: &mut Timestamp,
+    most: i64,
+) -> Result<u64, Failure> {
+    let over: Vec<(String, i64)> = address_changes::table
+        .filter(address_changes::expires_at.ge(from.micros()))
+        .filter(address_changes::expires_at.le(now.micros()))
+        .order(address_changes::expires_at.asc())
+        .limit(most)
+        .select((address_changes::user_id, address_changes::expires_at))
+        .load(conn)?;
+    let ids = over.iter().map(|(id, _)| id.as_str());
+    // One that is asked for anew meanwhile stays.
+    let ended = address_changes::table
+        .filter(address_changes::user_id.eq_any(ids))
+        .filter(address_changes::expires_at.le(now.micros()));
+    let deleted = diesel::delete(ended).execute(conn)? as u64;
+    *from = over.last().map_or(*from, |(_, ends)| Timestamp::from_micros(*ends));
+    Ok(deleted)
 }
 
 #[async_trait]
@@ -237,6 +267,11 @@ impl AddressChangeStore for AddressChanges {
         now: Timestamp,
     ) -> Result<Option<AddressConfirmed>> {
         let token_hash = token_hash.to_owned();
-        self.0.write("address_change_confirm", move |unit| confirm(unit, &token_hash, now)).await
+        let confirm = move |unit: &mut Unit<'_>| confirm(unit, &token_hash, now);
+        match self.0.write("address_change_confirm", confirm).await {
+            // Somebody else took the address at the same moment.
+            Err(Error::Conflict(it)) if it.kind == ConflictKind::EmailTaken => Ok(None),
+            other => other,
+        }
     }
 }

@@ -11,13 +11,15 @@ use diesel::{
 };
 
 use crate::{
-    AnyConnection, Database, Failure,
+    AnyConnection, Database, Failure, address_changes,
     audit::rows as audit_rows,
     dialect,
     schema::{api_keys, jobs, refresh_tokens, sessions},
+    sign_ups,
 };
 
-/// Sessions, or failed jobs, that one transaction deletes at most; twice as many API keys. On SQLite it holds the only writer.
+/// Rows of a kind that one transaction deletes at most: sessions, failed jobs, what was never confirmed, API keys by how
+/// they ended. On SQLite it holds the only writer.
 const CHUNK: i64 = 200;
 
 /// Refresh tokens that one transaction deletes at most: a session can have thousands.
@@ -53,6 +55,13 @@ impl RetentionStore for OldRows {
                 }
                 if deleted.rows() == 0 {
                     deleted.audit = audit_rows::delete(unit.conn, &due, &mut from.audit)?;
+                }
+                if deleted.rows() == 0 {
+                    let (changes, now) = (&mut from.address_changes, due.now);
+                    deleted.sign_ups =
+                        sign_ups::delete_ended(unit.conn, now, &mut from.sign_ups, CHUNK)?;
+                    deleted.address_changes =
+                        address_changes::delete_ended(unit.conn, now, changes, CHUNK)?;
                 }
                 Ok((deleted, from))
             })

@@ -113,6 +113,7 @@ tables! {
         token_hash -> Text,
         created_at -> BigInt,
         expires_at -> BigInt,
+        everybody -> Nullable<BigInt>,
     }
     api_keys (id) {
         id -> Text,

@@ -20,9 +20,6 @@ use crate::{
     schema::{pending_sign_ups, users},
 };
 
-/// Ended rows that one sign-up deletes at most: more than it adds, so that they do not pile up.
-const DELETED_AT_ONCE: i64 = 10;
-
 /// The pending sign-ups of one database.
 #[derive(Clone)]
 pub struct SignUps(Database);
@@ -59,13 +56,6 @@ impl Row {
 }
 
 fn add(unit: &mut Unit<'_>, pending: &PendingSignUp, job: &NewJob) -> Result<(), Failure> {
-    let ended: Vec<String> = pending_sign_ups::table
-        .filter(pending_sign_ups::expires_at.le(pending.created_at.micros()))
-        .select(pending_sign_ups::user_id)
-        .limit(DELETED_AT_ONCE)
-        .load(unit.conn)?;
-    let ended = pending_sign_ups::table.filter(pending_sign_ups::user_id.eq_any(ended));
-    diesel::delete(ended).execute(unit.conn)?;
     insert_into(pending_sign_ups::table)
         .values((
             pending_sign_ups::user_id.eq(pending.user.to_string()),
@@ -78,6 +68,27 @@ fn add(unit: &mut Unit<'_>, pending: &PendingSignUp, job: &NewJob) -> Result<(),
         .execute(unit.conn)?;
     unit.enqueue(job)?;
     Ok(())
+}
+
+/// Deletes `most` that ended after `from`, and not after `now`, the oldest first. Says how many, and moves `from`.
+pub(crate) fn delete_ended(
+    conn: &mut AnyConnection,
+    now: Timestamp,
+    from: &mut Timestamp,
+    most: i64,
+) -> Result<u64, Failure> {
+    let over: Vec<(String, i64)> = pending_sign_ups::table
+        .filter(pending_sign_ups::expires_at.ge(from.micros()))
+        .filter(pending_sign_ups::expires_at.le(now.micros()))
+        .order(pending_sign_ups::expires_at.asc())
+        .limit(most)
+        .select((pending_sign_ups::user_id, pending_sign_ups::expires_at))
+        .load(conn)?;
+    let ids = over.iter().map(|(id, _)| id.as_str());
+    let ended = pending_sign_ups::table.filter(pending_sign_ups::user_id.eq_any(ids));
+    let deleted = diesel::delete(ended).execute(conn)? as u64;
+    *from = over.last().map_or(*from, |(_, ends)| Timestamp::from_micros(*ends));
+    Ok(deleted)
 }
 
 fn confirm(

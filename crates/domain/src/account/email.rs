@@ -14,6 +14,9 @@ use crate::text::{TextRefusal, foreign_letter, looks_ascii, nfc, special_form, u
 pub struct Email(String);
 
 const RULE: &str = "must be an e-mail address, name@example.com for example";
+/// A local part of atoms with single dots between them (RFC 5321, section 4.1.2: `Dot-string`).
+const DOTS: &str =
+    "must have a dot before the @ only between other characters, ada.king@example.com for example";
 const MAX_BYTES: usize = 254;
 /// Longer texts are not looked at: lower case and NFC make no valid address of them.
 const MAX_TYPED_BYTES: usize = 6 * MAX_BYTES;
@@ -107,7 +110,7 @@ impl FromStr for Email {
     type Err = TextRefusal;
 
     /// Accepts what can be delivered to, not all of RFC 5322: one `@`, a local part, a dotted domain, no
-    /// spaces or controls; and nothing that is not seen or that looks like another address.
+    /// spaces or controls, no dots but between atoms; and nothing that is not seen or that looks like another address.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if !is_looked_at(text) {
             return Err(TextRefusal::Rule(RULE));
@@ -122,6 +125,9 @@ impl FromStr for Email {
         parts(&address)?;
         if !is_local_part(local) {
             return Err(TextRefusal::Rule(RULE));
+        }
+        if local.split('.').any(str::is_empty) {
+            return Err(TextRefusal::Rule(DOTS));
         }
         if let Some(form) = special_form(local) {
             return Err(TextRefusal::SpecialForm(form));
@@ -184,6 +190,20 @@ mod tests {
             &"a".repeat(10_000),
         ] {
             assert_eq!(bad.parse::<Email>(), Err(TextRefusal::Rule(RULE)), "{bad:?}");
+        }
+    }
+
+    /// No mail server takes such an address; an account that has one keeps it.
+    #[test]
+    fn dots_stand_between_atoms_only() {
+        for bad in ["a..b@example.com", ".a@example.com", "a.@example.com", ".@example.com"] {
+            assert_eq!(bad.parse::<Email>(), Err(TextRefusal::Rule(DOTS)), "{bad}");
+            let stored = Email::from_stored(bad);
+            assert_eq!(stored.as_ref().map(Email::as_str), Ok(bad));
+            assert!(Email::as_typed(bad).eq(stored));
+        }
+        for good in ["a.b@example.com", "a.b.c@example.com", "a-.b@example.com"] {
+            assert_eq!(good.parse::<Email>().as_ref().map(Email::as_str), Ok(good));
         }
     }
 

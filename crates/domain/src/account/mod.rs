@@ -33,7 +33,7 @@ mod verification;
 pub use accounts::{AccountPorts, AccountSettings, Accounts, KeysByTier, SignedIn};
 pub use address_change::{
     ADDRESS_CHANGE_TTL, AddressChangeStore, AddressChanges, AddressConfirmed, AddressSide,
-    NewAddressChange, PendingAddressChange,
+    NewAddressChange, PendingAddressChange, change_told,
 };
 pub use addresses::AddressDigest;
 pub use authenticator::{API_KEY_PREFIX, Authenticator};

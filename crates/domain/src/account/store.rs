@@ -351,7 +351,8 @@ pub trait AccountStore: Send + Sync {
     /// `ApiKeysChanged`.
     async fn revoke_all(&self, user: UserId, ended: SignOut, now: Timestamp) -> Result<i64>;
 
-    /// The same for every user, and as cheap; logs `EverybodySignedOut`.
+    /// The same for every user, and as cheap: of what was mailed, what confirms an address stays good, and the rest ends.
+    /// Logs `EverybodySignedOut`.
     async fn revoke_everybody(&self, now: Timestamp) -> Result<()>;
 
     /// Sessions whose denial has not run out at `now`: what the blacklist starts from. At most

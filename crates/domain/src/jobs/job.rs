@@ -41,6 +41,13 @@ pub enum Job {
         /// Which of the two.
         side: AddressSide,
     },
+    /// An account has another address, and one of the two is told.
+    AddressChanged {
+        /// Where the mail goes.
+        email: String,
+        /// Which of the two it is.
+        side: AddressSide,
+    },
     /// An account was deleted: its owner is told.
     AccountDeleted {
         /// Whose it was.
@@ -75,6 +82,7 @@ impl Lane {
                 "verification_requested",
                 "sign_up_requested",
                 "address_change_requested",
+                "address_changed",
                 "account_deleted",
             ],
             Self::Other => &["check", "erasure_due"],
@@ -92,6 +100,7 @@ impl Job {
             Self::VerificationRequested { .. } => "verification_requested",
             Self::SignUpRequested { .. } => "sign_up_requested",
             Self::AddressChangeRequested { .. } => "address_change_requested",
+            Self::AddressChanged { .. } => "address_changed",
             Self::AccountDeleted { .. } => "account_deleted",
             Self::ErasureDue { .. } => "erasure_due",
         }
@@ -106,6 +115,7 @@ impl Job {
             | Self::VerificationRequested { .. }
             | Self::SignUpRequested { .. }
             | Self::AddressChangeRequested { .. }
+            | Self::AddressChanged { .. }
             | Self::AccountDeleted { .. } => Lane::Mail,
         }
     }
@@ -151,6 +161,10 @@ mod tests {
             (
                 Job::SignInLinkRequested { email: email.clone() },
                 r#"{"kind":"sign_in_link_requested","email":"ada@example.com"}"#,
+            ),
+            (
+                Job::AddressChanged { email: email.clone(), side: AddressSide::New },
+                r#"{"kind":"address_changed","email":"ada@example.com","side":"new"}"#,
             ),
             (
                 Job::ResetRequested { email },

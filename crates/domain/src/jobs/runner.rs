@@ -44,6 +44,7 @@ impl RunJob for Jobs {
             Job::VerificationRequested { user } => self.verification.send_token(*user).await,
             Job::SignUpRequested { user } => self.sign_ups.send(*user).await,
             Job::AddressChangeRequested { user, side } => self.changes.send(*user, *side).await,
+            Job::AddressChanged { email, side } => self.changes.tell(email, *side).await,
             Job::AccountDeleted { user } => self.erasure.tell(*user).await,
             Job::ErasureDue { user } => self.erasure.erase(*user).await,
         }

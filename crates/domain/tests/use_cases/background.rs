@@ -161,7 +161,16 @@ fn run(world: &World) -> (Vec<Deleted>, RetentionStep) {
 }
 
 const fn deleted(sessions: u64, refresh_tokens: u64, api_keys: u64) -> Deleted {
-    Deleted { sessions, refresh_tokens, api_keys, jobs: 0, audit: 0, events: 0 }
+    Deleted {
+        sessions,
+        refresh_tokens,
+        api_keys,
+        jobs: 0,
+        audit: 0,
+        sign_ups: 0,
+        address_changes: 0,
+        events: 0,
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@
     reason = "a test that meets what it did not expect has to fail"
 )]
 
+mod address_change;
 mod api_keys;
 mod audit;
 mod background;
@@ -18,6 +19,8 @@ mod reading;
 mod recovery;
 mod second_factor;
 mod sessions;
+mod sign_in_link;
+mod sign_up;
 mod statistics;
 mod support;
 mod verification;

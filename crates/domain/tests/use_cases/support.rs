@@ -13,7 +13,7 @@ use std::{
 
 use alpine_domain::{
     AgreedTime, Clock, Error, Result, Timestamp,
-    account::{AccountSettings, AccountState, Secret, SignedIn, UserId},
+    account::{AccountSettings, AccountState, ConfirmAddresses, Secret, SignedIn, UserId},
     event::CommitHandler,
     ports::{
         blacklist::TokenBlacklist,
@@ -234,6 +234,13 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// The same, with addresses confirmed as told.
+pub(crate) fn confirming(confirm_addresses: ConfirmAddresses) -> Settings {
+    let defaults = settings();
+    let accounts = AccountSettings { confirm_addresses, ..defaults.accounts.clone() };
+    Settings { accounts, ..defaults }
+}
+
 /// Keeps what it is given, unless it is away.
 #[derive(Default)]
 pub(crate) struct Mails {
@@ -311,6 +318,15 @@ impl World {
         let target = START.later(span);
         assert!(self.clock.now() <= target, "the clock never goes back");
         self.clock.advance(target.since(self.clock.now()));
+    }
+
+    /// The token in the newest mail with one to this address.
+    pub(crate) fn newest_token(&self, to: &str) -> String {
+        let to = to.trim().to_lowercase();
+        let mails = self.mails.sent.lock().unwrap();
+        let to_it = mails.iter().rev().filter(|mail| mail.to() == to);
+        let token = |mail: &Mail| Some(mail.text().split_once("?token=")?.1[..64].to_owned());
+        to_it.filter_map(token).next().unwrap()
     }
 
     pub(crate) fn sign_up(&self, email: &str) -> SignedIn {

@@ -8,10 +8,11 @@ use alpine_domain::{
         Account, AddressConfirmed, AddressSide, EmailChange, NewAddressChange, PasswordChange,
         PendingAddressChange, SignOut,
     },
-    jobs::{Job, JobCounts, NewJob},
+    jobs::{Claim, Job, JobCounts, Lane, Lease, NewJob},
+    ports::secrets::Randomness,
 };
 
-use crate::support::{Bed, at, on_every};
+use crate::support::{Bed, at, on_every, random};
 
 on_every!(
     both_addresses_confirm_in_any_order,
@@ -21,7 +22,17 @@ on_every!(
     another_password_or_signing_out_ends_a_change,
     an_address_that_was_taken_meanwhile_stays_its_owners,
     two_confirmations_at_once_change_the_address_once,
+    of_two_accounts_that_want_one_address_at_once_one_gets_it,
 );
+
+struct Ids;
+
+impl Randomness for Ids {
+    fn fill(&self, buffer: &mut [u8]) {
+        let bytes: [u8; 10] = random();
+        buffer.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    }
+}
 
 fn change(account: &Account, email: &str, seconds: i64) -> NewAddressChange {
     NewAddressChange {
@@ -72,7 +83,20 @@ async fn both_addresses_confirm_in_any_order(bed: Bed) {
         assert!(bed.accounts.account(ada.id).await.unwrap().unwrap().is_verified);
         assert_eq!(bed.address_changes.pending_change(ada.id, at(3)).await.unwrap(), None);
     }
-    assert_eq!(bed.jobs.counts().await.unwrap(), JobCounts { pending: 2, failed: 0 });
+    // Each was asked for with one job here, and told to both addresses.
+    assert_eq!(bed.jobs.counts().await.unwrap(), JobCounts { pending: 6, failed: 0 });
+    let (now, until, lease) = (at(9), at(10), Lease::generate(&Ids));
+    let held = bed.jobs.claim(Claim { lane: Lane::Mail, now, until, lease, limit: 10 }).await;
+    let told: Vec<_> = held.unwrap().into_iter().map(|held| held.job).collect();
+    for (email, side) in [
+        ("ada@example.com", AddressSide::Old),
+        ("ada0@example.org", AddressSide::New),
+        ("ada0@example.org", AddressSide::Old),
+        ("ada1@example.org", AddressSide::New),
+    ] {
+        let job = Job::AddressChanged { email: email.to_owned(), side };
+        assert_eq!(told.iter().filter(|it| **it == job).count(), 1, "{job:?} of {told:?}");
+    }
 }
 
 async fn a_token_confirms_once_and_a_newer_change_replaces_it(bed: Bed) {
@@ -149,5 +173,24 @@ async fn two_confirmations_at_once_change_the_address_once(bed: Bed) {
         both.sort_unstable();
         assert_eq!(both, [false, true], "{one:?} {other:?}");
         assert_eq!(email(&bed, &ada).await, wanted);
+    }
+}
+
+/// The last confirmations of both come at once: the other account is told what an unknown token is told.
+async fn of_two_accounts_that_want_one_address_at_once_one_gets_it(bed: Bed) {
+    for n in 0..8 {
+        let wanted = format!("wanted{n}@example.org");
+        let mut wait = tokio::task::JoinSet::new();
+        for name in ["ada", "bob"] {
+            let account = bed.user(&format!("{name}{n}@example.com")).await;
+            let mark = format!(" of {name} {n}");
+            asked(&bed, &account, &wanted, 1, &mark).await;
+            assert_eq!(confirm(&bed, &format!("OLD{mark}"), 2).await, Some(AddressConfirmed::One));
+            let changes = bed.address_changes.clone();
+            wait.spawn(async move { changes.confirm_change(&format!("NEW{mark}"), at(3)).await });
+        }
+        let mut told: Vec<_> = wait.join_all().await.into_iter().map(Result::unwrap).collect();
+        told.sort_unstable_by_key(Option::is_some);
+        assert_eq!(told, [None, Some(AddressConfirmed::Both)]);
     }
 }

@@ -9,7 +9,7 @@ use alpine_domain::{
     ports::secrets::Randomness,
 };
 
-use crate::support::{Bed, at, new_account, on_every, random};
+use crate::support::{Bed, DatabaseBed, at, new_account, on_every, random};
 
 on_every!(
     a_token_sets_the_password_once_and_ends_every_session,
@@ -21,6 +21,9 @@ on_every!(
     a_token_verifies_the_address_once,
     a_token_is_good_for_its_purpose_alone,
     a_welcome_is_added_with_its_account,
+    what_lets_somebody_in_ends_when_everybody_is_signed_out;
+    databases:
+    a_token_of_an_older_release_is_good_until_it_ends,
 );
 
 struct Ids;
@@ -267,4 +270,34 @@ async fn a_welcome_is_added_with_its_account(bed: Bed) {
     let held = bed.jobs.claim(claim).await.unwrap();
     let jobs: Vec<_> = held.into_iter().map(|held| held.job).collect();
     assert_eq!(jobs, [Job::VerificationRequested { user: created.id }]);
+}
+
+/// Everybody's tokens, however many there are, end by one number; newer ones are good.
+async fn what_lets_somebody_in_ends_when_everybody_is_signed_out(bed: Bed) {
+    let ada = bed.user("ada@example.com").await;
+    let link = |token| MailToken { purpose: MailPurpose::SignIn, ..reset(&ada, token, 0) };
+    for token in [reset(&ada, "reset", 0), link("link"), verification(&ada, "verify", 0)] {
+        assert!(bed.accounts.put_mail_token(token).await.unwrap());
+    }
+    bed.accounts.revoke_everybody(at(1)).await.unwrap();
+    assert!(!is_good(&bed, "reset", 2).await);
+    assert!(!bed.accounts.reset_password(use_of("reset", "new", 2)).await.unwrap());
+    assert_eq!(bed.accounts.take_sign_in_token("link", at(2)).await.unwrap(), None);
+    assert_eq!(hash_of(&bed, &ada).await, "hash");
+    assert!(bed.accounts.verify_email("verify", at(2)).await.unwrap(), "it lets nobody in");
+    assert!(bed.accounts.put_mail_token(link("newer")).await.unwrap());
+    let owner = bed.accounts.take_sign_in_token("newer", at(3)).await.unwrap().unwrap();
+    assert_eq!((owner.id, owner.generation), (ada.id, ada.generation + 1));
+    assert!(bed.accounts.put_mail_token(reset(&ada, "newest", 3)).await.unwrap());
+    assert!(bed.accounts.reset_password(use_of("newest", "new", 4)).await.unwrap());
+}
+
+async fn a_token_of_an_older_release_is_good_until_it_ends(bed: DatabaseBed) {
+    let ada = bed.user("ada@example.com").await;
+    bed.accounts.revoke_everybody(at(0)).await.unwrap();
+    assert!(bed.accounts.put_mail_token(reset(&ada, "t", 0)).await.unwrap());
+    bed.execute("UPDATE mail_tokens SET everybody = NULL").await.unwrap();
+    assert!(is_good(&bed, "t", 99).await);
+    assert!(!is_good(&bed, "t", 100).await);
+    assert!(bed.accounts.reset_password(use_of("t", "new", 99)).await.unwrap());
 }

@@ -121,6 +121,8 @@ fn total(chunks: &[Deleted]) -> Deleted {
         api_keys: sum.api_keys + chunk.api_keys,
         jobs: sum.jobs + chunk.jobs,
         audit: sum.audit + chunk.audit,
+        sign_ups: sum.sign_ups + chunk.sign_ups,
+        address_changes: sum.address_changes + chunk.address_changes,
         events: sum.events + chunk.events,
     })
 }

@@ -1,8 +1,12 @@
 //! A sign-up waits until it is confirmed, makes one account, and goes by itself.
 
 use alpine_domain::{
-    account::{Account, NewAccount, PendingSignUp, Role, Tier, UserId},
+    Timestamp,
+    account::{
+        Account, EmailChange, NewAccount, NewAddressChange, PendingSignUp, Role, Tier, UserId,
+    },
     jobs::{Job, JobCounts, NewJob},
+    retention::{Due, Positions},
 };
 
 use crate::support::{Bed, at, new_account, on_every, random};
@@ -13,7 +17,7 @@ on_every!(
     a_sign_up_ends_in_time,
     a_taken_address_makes_no_account,
     nobody_is_confirmed_without_a_token,
-    what_has_ended_is_deleted_by_later_ones,
+    what_has_ended_is_deleted,
 );
 
 fn pending(email: &str, seconds: i64) -> PendingSignUp {
@@ -116,10 +120,35 @@ async fn nobody_is_confirmed_without_a_token(bed: Bed) {
     }
 }
 
-async fn what_has_ended_is_deleted_by_later_ones(bed: Bed) {
+/// Those of whom nobody is an account are kept no longer than they are good for something.
+async fn what_has_ended_is_deleted(bed: Bed) {
     let old = added(&bed, "old@example.com", 0).await;
-    let live = added(&bed, "live@example.com", 50).await;
-    added(&bed, "new@example.com", 100).await;
-    assert_eq!(bed.sign_ups.pending(old.user, at(1)).await.unwrap(), None, "it is gone");
-    assert!(bed.sign_ups.pending(live.user, at(101)).await.unwrap().is_some());
+    let live = added(&bed, "live@example.com", 1).await;
+    let ada = bed.user("ada@example.com").await;
+    let wish = EmailChange { email: "new@example.com".parse().unwrap(), proved_by: "hash".into() };
+    for (seconds, gone) in [(99, 0), (100, 1)] {
+        let change = NewAddressChange {
+            user: ada.id,
+            change: wish.clone(),
+            now: at(0),
+            expires_at: at(100),
+        };
+        bed.address_changes.ask(change, Vec::new()).await.unwrap();
+        let due = Due {
+            sessions: Timestamp::MIN,
+            api_keys: Timestamp::MIN,
+            failed_jobs: Timestamp::MIN,
+            audit: Timestamp::MIN,
+            now: at(seconds),
+            from: Positions::default(),
+        };
+        let (deleted, _) = bed.retention.delete_chunk(due).await.unwrap();
+        assert_eq!([deleted.sign_ups, deleted.address_changes], [gone; 2], "{seconds}");
+        let (kept, change) = (
+            bed.sign_ups.pending(old.user, at(1)).await.unwrap(),
+            bed.address_changes.pending_change(ada.id, at(1)).await.unwrap(),
+        );
+        assert_eq!([kept.is_none(), change.is_none()], [gone == 1; 2], "{seconds}");
+    }
+    assert!(bed.sign_ups.pending(live.user, at(100)).await.unwrap().is_some());
 }

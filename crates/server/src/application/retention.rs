@@ -26,13 +26,24 @@ impl RetentionMetrics {
     }
 
     fn count(&self, deleted: Deleted) {
-        let Deleted { sessions, refresh_tokens, api_keys, jobs, audit, events } = deleted;
+        let Deleted {
+            sessions,
+            refresh_tokens,
+            api_keys,
+            jobs,
+            audit,
+            sign_ups,
+            address_changes,
+            events,
+        } = deleted;
         for (table, rows) in [
             ("sessions", sessions),
             ("refresh_tokens", refresh_tokens),
             ("api_keys", api_keys),
             ("jobs", jobs),
             ("audit_log", audit),
+            ("pending_sign_ups", sign_ups),
+            ("address_changes", address_changes),
             ("events", events),
         ] {
             self.0.with_label_values(&[table]).inc_by(rows);

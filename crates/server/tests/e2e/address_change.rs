@@ -38,6 +38,7 @@ async fn signed_in(app: &TestApp) -> Client {
 }
 
 const TO_OLD: &str = "Your account at Alpine is to have";
+const TOLD: &str = "Subject: The address of your account has changed";
 const TO_NEW: &str = "Confirm your new address";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,6 +64,13 @@ async fn an_address_changes_once_both_have_confirmed_it() {
         confirm(app, &old).await.expect(200);
         let me = ada.get("auth/me").await.expect(200);
         assert_eq!((&me["email"], &me["is_verified"]), (&json!(NEW), &json!(true)));
+        for to in [OLD, NEW] {
+            let is_told = async || {
+                let to = format!("To: {to}");
+                app.mails().iter().any(|mail| mail.contains(&to) && mail.contains(TOLD))
+            };
+            Wait::unpromised("mail is sent by a job").until("it is told", is_told).await;
+        }
         app.client().sign_in(NEW).await;
         let body = json!({"email": OLD, "password": Client::PASSWORD});
         assert_eq!(app.client().post("auth/login", &body).await.status, 401);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{ADDRESS_CHANGE_TTL, AddressChangeStore, AddressSide};
 use crate::{
-    Result,
+    Error, Result,
     account::{
-        MailPurpose, UserId, digest,
-        letters::{Letter, Letters},
+        Email, MailPurpose, UserId, digest,
+        letters::{Letter, Letters, Part, compose},
     },
 };
 
@@ -68,6 +68,28 @@ impl AddressChanges {
         if !self.store.put_change_token(user, side, &token_hash, now).await? {
             return Ok(());
         }
+        self.letters.mailer.send(&mail).await
+    }
+
+    /// Tells one of the addresses of a change that it was made.
+    ///
+    /// # Errors
+    /// As [`Mailer::send`](crate::ports::mail::Mailer::send).
+    pub async fn tell(&self, email: &str, side: AddressSide) -> Result<()> {
+        let email = Email::from_stored(email).map_err(Error::internal)?;
+        let (happened, otherwise) = match side {
+            AddressSide::Old => (
+                format!("The account at Alpine that had the address {email} has another one now."),
+                "Nothing that was mailed here before is good any more. If it was not you, write to us.",
+            ),
+            AddressSide::New => (
+                format!("Your account at Alpine has the address {email} now."),
+                "Sign in with it from now on. Where you are signed in, you stay so.",
+            ),
+        };
+        let parts = [Part::Text(happened.into()), Part::Text(otherwise.into())];
+        let website = self.letters.website.as_deref();
+        let mail = compose(website, &email, "The address of your account has changed", &parts)?;
         self.letters.mailer.send(&mail).await
     }
 }

@@ -10,5 +10,5 @@ mod store;
 pub use mails::AddressChanges;
 pub use store::{
     ADDRESS_CHANGE_TTL, AddressChangeStore, AddressConfirmed, AddressSide, NewAddressChange,
-    PendingAddressChange,
+    PendingAddressChange, change_told,
 };

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{
     Result, Timestamp,
     account::{Email, EmailChange, UserId},
-    jobs::NewJob,
+    jobs::{Job, NewJob},
     text_enum::text_enum,
 };
 
@@ -55,6 +55,13 @@ pub enum AddressConfirmed {
     Both,
 }
 
+/// What tells both addresses that the account has the new one.
+pub fn change_told(old: &Email, new: &Email, now: Timestamp) -> [NewJob; 2] {
+    [(old, AddressSide::Old), (new, AddressSide::New)].map(|(email, side)| {
+        NewJob::new(Job::AddressChanged { email: email.as_str().to_owned(), side }, now)
+    })
+}
+
 /// Changes that wait for their confirmations. One that was asked for before the account's generation was raised, by
 /// another password or by signing out everywhere, is over.
 #[async_trait]
@@ -82,8 +89,8 @@ pub trait AddressChangeStore: Send + Sync {
     ) -> Result<bool>;
 
     /// Uses up a token. With both confirmed the account gets the address, confirmed by that; what was mailed to the old
-    /// one is good no more; logs `AccountChanged`. `None` when the token is not good, or the address has an account by
-    /// now.
+    /// one is good no more, and both are told ([`change_told`]); logs `AccountChanged`. `None` when the token is not
+    /// good, or the address has an account by now.
     async fn confirm_change(
         &self,
         token_hash: &str,

@@ -7,6 +7,7 @@ use crate::{
         Accounts, AddressDigest, NewAccount, Registration, Role, SignedIn, TypedPassword, UserId,
         digest, letters::refused,
     },
+    audit::{Action, Reason},
     jobs::{Job, NewJob},
     ports::secrets::{HashPriority, PasswordCheck},
 };
@@ -47,7 +48,10 @@ impl Accounts {
         let token_hash = digest(token);
         let now = self.ports.clock.now();
         let pending = self.ports.sign_ups.by_token(&token_hash, now).await?.ok_or_else(refused)?;
-        let wrong = || Error::invalid("password", "is not the one that was chosen at this sign-up");
+        let wrong = || {
+            self.ports.denials.note(Action::PasswordProved, Reason::WrongPassword, None);
+            Error::invalid("password", "is not the one that was chosen at this sign-up")
+        };
         let typed = TypedPassword::new(password).ok_or_else(wrong)?;
         let hash = Some(pending.password_hash.as_str());
         if self.check(&typed, hash, HashPriority::Stranger).await? == PasswordCheck::Wrong {

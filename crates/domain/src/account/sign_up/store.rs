@@ -46,7 +46,7 @@ pub struct PendingSignUp {
 /// Sign-ups that wait for their confirmation.
 #[async_trait]
 pub trait SignUpStore: Send + Sync {
-    /// Keeps one, and adds the job that sends the mail in the same transaction. Deletes some that have ended.
+    /// Keeps one, and adds the job that sends the mail in the same transaction.
     async fn add(&self, pending: PendingSignUp, job: NewJob) -> Result<()>;
 
     /// The one of this user that is to be.

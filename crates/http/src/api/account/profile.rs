@@ -48,6 +48,8 @@ pub(crate) async fn update_profile(mut context: Context) -> Result<HttpResponse>
     if accounts.confirms_addresses()
         && let Some(email) = &email
     {
+        let own = accounts.profile(user).await?.email;
+        context.count_mail(MailPurpose::OldAddress, own.as_str()).await?;
         context.count_mail(MailPurpose::NewAddress, email.as_str()).await?;
     }
     let changed = accounts.update_profile(user, full_name, email, proof).await?;

@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS idx_address_change_expires_at;
