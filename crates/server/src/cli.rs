@@ -241,8 +241,8 @@ pub enum Producer {
 pub enum Import {
     /// Take over accounts from a CSV file, with the hashes of their passwords: nobody has to set another one
     ///
-    /// The first line names the columns: email and hashed_password (argon2id in PHC form), and if they are there
-    /// full_name, tier, is_active, is_verified, created_at and stripe_customer_id. Nobody becomes an administrator. An
+    /// The first line names the columns: `email` and `hashed_password` (argon2id in PHC form), and if they are there
+    /// `full_name`, `tier`, `is_active`, `is_verified`, `created_at` and `stripe_customer_id`. Nobody becomes an administrator. An
     /// address that has an account is left as it is, so the same file may come again. A line that is refused is named,
     /// and takes no other one with it; the command then ends with 1.
     Users {

@@ -80,9 +80,10 @@ impl Authenticator {
             return Err(UNKNOWN_KEY);
         }
         match self.holder(key).await? {
-            Holder::Producer(producer) => Ok(Caller::Producer(producer)),
             Holder::OldProducer(_, until) if until <= self.clock.now() => Err(UNKNOWN_KEY),
-            Holder::OldProducer(producer, _) => Ok(Caller::Producer(producer)),
+            Holder::Producer(producer) | Holder::OldProducer(producer, _) => {
+                Ok(Caller::Producer(producer))
+            }
             Holder::User(api_key) => {
                 if api_key.expires_at.is_some_and(|end| end <= self.clock.now()) {
                     return Err(UNKNOWN_KEY);

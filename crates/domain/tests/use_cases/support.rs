@@ -324,9 +324,9 @@ impl World {
     pub(crate) fn newest_token(&self, to: &str) -> String {
         let to = to.trim().to_lowercase();
         let mails = self.mails.sent.lock().unwrap();
-        let to_it = mails.iter().rev().filter(|mail| mail.to() == to);
+        let mut to_it = mails.iter().rev().filter(|mail| mail.to() == to);
         let token = |mail: &Mail| Some(mail.text().split_once("?token=")?.1[..64].to_owned());
-        to_it.filter_map(token).next().unwrap()
+        to_it.find_map(token).unwrap()
     }
 
     pub(crate) fn sign_up(&self, email: &str) -> SignedIn {

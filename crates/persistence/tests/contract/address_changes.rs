@@ -125,7 +125,7 @@ async fn a_change_ends_in_time(bed: Bed) {
 async fn nothing_is_changed_without_the_password(bed: Bed) {
     let ada = bed.user("ada@example.com").await;
     let mut wrong = change(&ada, "a@example.org", 1);
-    wrong.change.proved_by = "another".to_owned();
+    "another".clone_into(&mut wrong.change.proved_by);
     let refused = bed.address_changes.ask(wrong, Vec::new()).await.unwrap_err();
     assert!(matches!(refused, Error::Forbidden(_)), "{refused}");
     assert_eq!(bed.address_changes.pending_change(ada.id, at(1)).await.unwrap(), None);

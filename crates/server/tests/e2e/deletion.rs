@@ -19,7 +19,7 @@ async fn delete(client: &Client, password: &str) -> Answer {
     client.send(request.json(&json!({"password": password}))).await
 }
 
-async fn farewells(app: &TestApp) -> usize {
+fn farewells(app: &TestApp) -> usize {
     app.mails().iter().filter(|mail| mail.contains("Subject: Your account at Alpine was")).count()
 }
 
@@ -57,7 +57,7 @@ async fn a_deleted_account_is_over_here_at_once_elsewhere_in_time_and_erased_aft
         };
         within_delta(deleted).until("it is over on the other instance", is_over).await;
         Wait::unpromised("mail is sent by a job")
-            .until("the owner is told", async || farewells(app).await == 1)
+            .until("the owner is told", async || farewells(app) == 1)
             .await;
 
         // Somebody else may have the address; that account is another one.
@@ -76,7 +76,7 @@ async fn a_deleted_account_is_over_here_at_once_elsewhere_in_time_and_erased_aft
         Wait::unpromised("jobs that become due are looked for every `jobs.interval`")
             .until("it is erased", async || stored().await.full_name.as_str().is_empty())
             .await;
-        assert_eq!(farewells(app).await, 1);
+        assert_eq!(farewells(app), 1);
     })
     .await;
 }

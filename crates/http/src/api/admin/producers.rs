@@ -90,7 +90,7 @@ struct ProducerRequest {
 #[expect(dead_code, reason = "only its schema is used")]
 struct RotationRequest {
     /// A day if it is not said.
-    #[schema(minimum = 0, maximum = 2592000, default = 86400)]
+    #[schema(minimum = 0, maximum = 2_592_000, default = 86_400)]
     overlap_seconds: Option<u32>,
 }
 
