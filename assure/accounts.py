@@ -69,6 +69,10 @@ class Account:
 # What the account asks for with success, by operation: its own token is sent where one is needed.
 
 
+def sign_up(account):
+    return {"email": "another-" + account.email, "password": PASSWORD, "full_name": "Trial"}
+
+
 def verify_email(account):
     return {"token": account.mailed("Confirm your address")}
 
@@ -118,6 +122,7 @@ def remove_role(account):
 
 
 BODIES = {
+    "sign_up": sign_up,
     "verify_email": verify_email,
     "reset_password": reset_password,
     "change_password": change_password,

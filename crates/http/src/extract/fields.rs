@@ -11,6 +11,13 @@ use alpine_domain::{
 use super::pairs;
 use crate::problem::Result;
 
+/// The number, if it is whole. Every `u32` is exact as an `f64`.
+fn whole(digits: &str) -> Option<u32> {
+    let number: f64 = digits.parse().ok()?;
+    let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    is_whole.then(|| format!("{number:.0}")).and_then(|text| text.parse().ok())
+}
+
 /// The members of a JSON object or of a form.
 #[derive(Debug)]
 pub struct Fields {
@@ -96,7 +103,8 @@ impl Fields {
         self.refusals.check(name, flag.ok_or("must be true or false"))
     }
 
-    /// A whole number in `range`; `None` when it is missing or `null`.
+    /// A whole number in `range`, however it is written: `60`, `60.0`, `6e1` (JSON knows one kind of number); `None`
+    /// when it is missing or `null`.
     pub fn optional_number(
         &mut self,
         name: &'static str,
@@ -104,7 +112,7 @@ impl Fields {
     ) -> Option<u32> {
         let member = self.members.member(name)?;
         let number = match member {
-            Member::Number(digits) => digits.parse().ok().filter(|number| range.contains(number)),
+            Member::Number(digits) => whole(digits).filter(|number| range.contains(number)),
             _ => None,
         };
         let reason = format!("must be a whole number, {} to {}", range.start(), range.end());

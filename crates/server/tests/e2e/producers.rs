@@ -86,7 +86,16 @@ async fn a_key_is_changed_while_the_producer_goes_on() {
         change(&admin, &made["id"], "enable", &json!({})).await;
         assert_eq!(pushes(app, &third, "m").await, 201);
 
+        for whole in ["60", "60.0", "6e1", "0"] {
+            let body = format!("{{\"overlap_seconds\": {whole}}}");
+            assert_eq!(
+                admin.post_text(&format!("{path}/rotate"), body).await.status,
+                200,
+                "{whole}"
+            );
+        }
         for (body, field) in [
+            (json!({"overlap_seconds": 0.5}), "overlap_seconds"),
             (json!({"overlap_seconds": 2_592_001}), "overlap_seconds"),
             (json!({"overlap_seconds": "60"}), "overlap_seconds"),
             (json!({"overlap_seconds": -1}), "overlap_seconds"),

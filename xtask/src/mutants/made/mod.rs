@@ -65,7 +65,7 @@ pub(super) struct MadeArguments {
 const MINUTES_OF_A_CHANGE: u64 = 10;
 
 /// More are not built for a change: they could not be tried in time, and their build takes longer.
-const MOST_OF_A_CHANGE: usize = 400;
+const MOST_OF_A_CHANGE: usize = 120;
 
 /// Proves that the list of harmless mutants is not stale; returns how many there are.
 ///
