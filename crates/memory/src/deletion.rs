@@ -18,7 +18,7 @@ use crate::{
 };
 
 fn delete(unit: &mut Unit, deletion: Deletion) -> Result<()> {
-    let Deletion { user: id, proved_by, now, jobs, .. } = deletion;
+    let Deletion { user: id, proved_by, now, erase_at, jobs } = deletion;
     let users = &mut unit.tables.users;
     let admins = |row: &&crate::tables::UserRow| {
         row.account.id != id && row.account.is_active && row.account.role == Role::Admin
@@ -40,7 +40,8 @@ fn delete(unit: &mut Unit, deletion: Deletion) -> Result<()> {
     user.account.role = Role::User;
     user.account.generation += 1;
     user.account.updated_at = now;
-    unit.tables.deleted.push((id, email));
+    unit.tables.deleted.retain(|(user, ..)| *user != id);
+    unit.tables.deleted.push((id, email, erase_at));
     unit.tables.forget_tokens(id);
     unit.tables.changes.retain(|row| row.asked.user != id);
     unit.tables.remove_factor(id);
@@ -61,8 +62,8 @@ impl DeletionStore for Memory {
 
     async fn deleted_address(&self, user: UserId) -> Result<Option<Email>> {
         let tables = self.read();
-        let found = tables.deleted.iter().find(|(id, _)| *id == user);
-        Ok(found.map(|(_, email)| email.clone()))
+        let found = tables.deleted.iter().find(|(id, ..)| *id == user);
+        Ok(found.map(|(_, email, _)| email.clone()))
     }
 
     async fn erase(
@@ -73,7 +74,14 @@ impl DeletionStore for Memory {
         now: Timestamp,
     ) -> Result<bool> {
         self.write(|unit| {
-            if !unit.tables.deleted.iter().any(|(id, _)| *id == user) {
+            let found = unit.tables.deleted.iter().find(|(id, ..)| *id == user);
+            let Some(&(_, _, erase_at)) = found else { return Ok(true) };
+            if unit.tables.user(user).is_some_and(|row| row.account.is_active) {
+                // An operator undid it.
+                unit.tables.deleted.retain(|(id, ..)| *id != user);
+                return Ok(true);
+            }
+            if now < erase_at {
                 return Ok(true);
             }
             let most = limit as usize;
@@ -100,7 +108,7 @@ impl DeletionStore for Memory {
             row.account.full_name = FullName::from_stored("");
             row.account.updated_at = now;
             row.password_hash = password_hash;
-            unit.tables.deleted.retain(|(id, _)| *id != user);
+            unit.tables.deleted.retain(|(id, ..)| *id != user);
             unit.audit(Entry::new(now, Action::AccountErased).on(user));
             unit.log(now, Event::AccountChanged { user })?;
             Ok(true)

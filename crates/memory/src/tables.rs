@@ -27,8 +27,8 @@ pub(crate) struct Tables {
     pub(crate) mail_tokens: Vec<MailToken>,
     pub(crate) sign_ups: Vec<SignUpRow>,
     pub(crate) changes: Vec<ChangeRow>,
-    /// Accounts that were deleted and are not erased, with the addresses that they had.
-    pub(crate) deleted: Vec<(UserId, Email)>,
+    /// Accounts that were deleted and are not erased, with the addresses that they had, and when they will be.
+    pub(crate) deleted: Vec<(UserId, Email, Timestamp)>,
     pub(crate) factors: Vec<FactorRow>,
     pub(crate) challenges: Vec<ChallengeRow>,
     pub(crate) producers: Vec<ProducerRow>,

@@ -40,6 +40,8 @@ fn delete(unit: &mut Unit<'_>, deletion: &Deletion) -> Result<(), Failure> {
     if account.role == Role::Admin {
         another_admin(unit.conn, *user)?;
     }
+    // What an operator undid before has left one.
+    diesel::delete(deleted_accounts::table.find(&id)).execute(unit.conn)?;
     insert_into(deleted_accounts::table)
         .values((
             deleted_accounts::user_id.eq(&id),
@@ -113,12 +115,20 @@ fn erase(
     now: Timestamp,
 ) -> Result<bool, Failure> {
     let id = user.to_string();
-    let deleted: Option<String> = deleted_accounts::table
-        .find(&id)
-        .select(deleted_accounts::user_id)
+    let found: Option<(bool, i64)> = deleted_accounts::table
+        .inner_join(users::table)
+        .filter(deleted_accounts::user_id.eq(&id))
+        .select((users::is_active, deleted_accounts::erase_at))
         .first(unit.conn)
         .optional()?;
-    if deleted.is_none() {
+    let Some((is_active, erase_at)) = found else { return Ok(true) };
+    if is_active {
+        // An operator undid it.
+        diesel::delete(deleted_accounts::table.find(&id)).execute(unit.conn)?;
+        return Ok(true);
+    }
+    if now.micros() < erase_at {
+        // It was deleted, enabled and deleted again: this job is the first one's.
         return Ok(true);
     }
     if !erase_rows(unit.conn, &id, limit)? {

@@ -20,6 +20,8 @@ on_every!(
     of_two_administrators_at_once_one_stays,
     what_is_personal_is_erased_in_steps_and_nobody_elses,
     who_is_not_deleted_is_not_erased,
+    who_was_enabled_again_is_not_erased,
+    each_deletion_has_its_own_time,
 );
 
 fn deletion(account: &Account, seconds: i64) -> Deletion {
@@ -171,4 +173,37 @@ async fn who_is_not_deleted_is_not_erased(bed: Bed) {
     assert!(bed.deletions.erase(ada.id, "unknown".to_owned(), 10, at(9)).await.unwrap());
     assert_eq!(bed.accounts.account(ada.id).await.unwrap(), Some(ada.clone()));
     assert_eq!(bed.api_keys.list(ada.id, at(9)).await.unwrap().len(), 1);
+}
+
+async fn who_was_enabled_again_is_not_erased(bed: Bed) {
+    let ada = bed.user("ada@example.com").await;
+    key(&bed, &ada, "k").await;
+    bed.deletions.delete(deletion(&ada, 5)).await.unwrap();
+    bed.enable(ada.id).await;
+    assert!(bed.deletions.erase(ada.id, "unknown".to_owned(), 10, at(200)).await.unwrap());
+    let account = bed.accounts.account(ada.id).await.unwrap().unwrap();
+    assert_eq!(account.full_name, ada.full_name);
+    let (_, hash) = bed.accounts.credentials(&account.email).await.unwrap().unwrap();
+    assert_eq!(hash, "hash");
+    // Disabled once more, it is not erased by what was asked for then.
+    bed.disable(ada.id).await;
+    assert!(bed.deletions.erase(ada.id, "unknown".to_owned(), 10, at(201)).await.unwrap());
+    let (_, hash) = bed.accounts.credentials(&account.email).await.unwrap().unwrap();
+    assert_eq!(hash, "hash");
+}
+
+/// Deleted, enabled by an operator, and deleted again: the first job comes too early.
+async fn each_deletion_has_its_own_time(bed: Bed) {
+    let ada = bed.user("ada@example.com").await;
+    bed.deletions.delete(deletion(&ada, 5)).await.unwrap();
+    bed.enable(ada.id).await;
+    bed.deletions.delete(deletion(&ada, 50)).await.unwrap();
+    let hash_at = async |seconds| {
+        assert!(bed.deletions.erase(ada.id, "new".to_owned(), 10, at(seconds)).await.unwrap());
+        let account = bed.accounts.account(ada.id).await.unwrap().unwrap();
+        bed.accounts.credentials(&account.email).await.unwrap().unwrap().1
+    };
+    assert_eq!(hash_at(105).await, "hash");
+    assert_eq!(hash_at(149).await, "hash");
+    assert_eq!(hash_at(150).await, "new");
 }

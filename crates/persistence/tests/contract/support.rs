@@ -247,6 +247,14 @@ impl Bed {
         }
     }
 
+    /// Enables an account.
+    pub(crate) async fn enable(&self, user: UserId) {
+        match &self.operator {
+            Operator::Database(database) => change_user(database, user, "is_active = true").await,
+            Operator::Memory(memory) => memory.set_active(user, true),
+        }
+    }
+
     /// Takes the address of an account for confirmed.
     pub(crate) async fn verify(&self, user: UserId) {
         match &self.operator {

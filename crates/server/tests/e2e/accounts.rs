@@ -278,7 +278,7 @@ async fn sign_in_from(alpine: &Alpine, address: &str, email: &str, password: &st
 }
 
 #[tokio::test]
-async fn guessing_from_many_addresses_slows_down_strangers_and_not_the_owner() {
+async fn passwords_failures_on_one_account_slow_it_down_while_its_owner_gets_in() {
     let options = || {
         Options::default()
             .set("ALPINE__RATE_LIMITS__ENABLED", "true")

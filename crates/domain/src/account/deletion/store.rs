@@ -38,9 +38,10 @@ pub trait DeletionStore: Send + Sync {
     /// The address that a deleted account had, until it is erased.
     async fn deleted_address(&self, user: UserId) -> Result<Option<Email>>;
 
-    /// Erases what is personal of an account that was deleted: at most `limit` rows of each kind at once. Says whether
-    /// nothing is left; an account that is not deleted, or erased already, has nothing. The row of the account gets
-    /// `password_hash`, whose password nobody knows.
+    /// Erases what is personal of an account whose [`Deletion::erase_at`] has come: at most `limit` rows of each kind
+    /// at once. Says whether nothing is left; an account that is not deleted, not to be erased yet, erased already, or
+    /// enabled again by an operator, has nothing. The row of the account gets `password_hash`, whose password nobody
+    /// knows.
     async fn erase(
         &self,
         user: UserId,
