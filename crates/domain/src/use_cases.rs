@@ -181,7 +181,12 @@ impl UseCases {
         };
         let recovery = Recovery::new(letters.clone(), stores.jobs.clone(), ports.hasher.clone());
         let recovery = Arc::new(recovery);
-        let erasure = Erasure::new(letters.clone(), stores.deletions.clone(), ports.hasher.clone());
+        let erasure = Erasure::new(
+            letters.clone(),
+            stores.deletions.clone(),
+            ports.hasher.clone(),
+            ports.agreed_time.clone(),
+        );
         let sign_ups = SignUps::new(letters.clone(), stores.sign_ups.clone());
         let changes = AddressChanges::new(letters.clone(), stores.address_changes.clone());
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     Account, AccountStore, AddressChangeStore, AddressDigest, ApiKeyStore, ConfirmAddresses,
     DeletionStore, Email, NewAccount, NewSession, Registration, Role, SecondFactorStore, Secret,
-    SessionId, SignOut, SignUpStore, Tier, TypedPassword, UserId, digest, verification,
+    SessionId, SignOut, SignUpStore, Tier, TypedPassword, UserId, digest, lookup, verification,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
@@ -142,19 +142,6 @@ pub(super) const WRONG_CREDENTIALS: Error =
 /// What every refresh token begins with.
 pub(super) const REFRESH_PREFIX: &str = "alp_r_";
 
-/// The account whose address somebody typed, with its password's hash.
-pub(super) async fn find(
-    store: &dyn AccountStore,
-    email: &str,
-) -> Result<Option<(Account, String)>> {
-    for email in Email::as_typed(email) {
-        if let Some(found) = store.credentials(&email).await? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
 impl Accounts {
     /// The use cases over these adapters. `address_key` makes the digests of the addresses that sessions
     /// are opened from: with another key, every address is a stranger again.
@@ -210,7 +197,7 @@ impl Accounts {
 
     /// The account whose address somebody typed, with its password's hash.
     pub(super) async fn find(&self, email: &str) -> Result<Option<(Account, String)>> {
-        find(&*self.ports.store, email).await
+        lookup::find(&*self.ports.store, email).await
     }
 
     /// Compares a password with a hash as [`PasswordHasher::check`] does. A password that was typed in

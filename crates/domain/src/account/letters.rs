@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use super::{Account, AccountStore, Email, MailPurpose, MailToken, Secret, digest};
+use super::{Account, AccountStore, Email, MailPurpose, MailToken, Secret, digest, lookup::find};
 use crate::{
     Clock, Error, Result, Timestamp,
     jobs::{Job, NewJob},
@@ -158,6 +158,17 @@ impl Letters {
             return Ok(());
         }
         self.mailer.send(&mail).await
+    }
+
+    /// The same for the account of an address that somebody typed. No account, or one that is disabled, gets nothing.
+    ///
+    /// # Errors
+    /// As [`Mailer::send`].
+    pub(super) async fn send_token_to(&self, email: &str, letter: &Letter) -> Result<()> {
+        match find(&*self.store, email).await? {
+            Some((account, _)) if account.is_active => self.send_token(&account, letter).await,
+            _ => Ok(()),
+        }
     }
 
     /// A token, and the mail in which it stands.

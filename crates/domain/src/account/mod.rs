@@ -11,6 +11,7 @@ mod deletion;
 mod email;
 mod import;
 mod letters;
+mod lookup;
 mod mailed;
 mod model;
 mod names;

@@ -3,9 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    MailPurpose, NewPassword, PASSWORD_IS_EMAIL, PasswordReset,
-    accounts::find,
-    digest,
+    MailPurpose, NewPassword, PASSWORD_IS_EMAIL, PasswordReset, digest,
     letters::{Letter, Letters, asked_for, refused},
 };
 use crate::{
@@ -64,12 +62,7 @@ impl Recovery {
     /// # Errors
     /// As [`Mailer::send`](crate::ports::mail::Mailer::send).
     pub async fn send_token(&self, email: &str) -> Result<()> {
-        match find(&*self.letters.store, email).await? {
-            Some((account, _)) if account.is_active => {
-                self.letters.send_token(&account, &LETTER).await
-            }
-            _ => Ok(()),
-        }
+        self.letters.send_token_to(email, &LETTER).await
     }
 
     /// Sets another password. That ends every session; the token is used up by the same transaction, and

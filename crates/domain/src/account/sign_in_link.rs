@@ -4,9 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Accounts, AddressDigest, MailPurpose, SignIn,
-    accounts::find,
-    digest,
+    Accounts, AddressDigest, MailPurpose, SignIn, digest,
     letters::{Letter, Letters, asked_for, refused},
 };
 use crate::{
@@ -58,12 +56,7 @@ impl SignInLinks {
     /// # Errors
     /// As [`Mailer::send`](crate::ports::mail::Mailer::send).
     pub async fn send_token(&self, email: &str) -> Result<()> {
-        match find(&*self.letters.store, email).await? {
-            Some((account, _)) if account.is_active => {
-                self.letters.send_token(&account, &LETTER).await
-            }
-            _ => Ok(()),
-        }
+        self.letters.send_token_to(email, &LETTER).await
     }
 }
 

@@ -11,6 +11,7 @@ mod address_change;
 mod api_keys;
 mod audit;
 mod background;
+mod deletion;
 mod intake;
 mod outcomes;
 mod own_sessions;

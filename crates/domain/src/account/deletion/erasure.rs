@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::DeletionStore;
 use crate::{
-    Result,
+    AgreedTime, Error, Result, Timestamp,
     account::{
         Secret, UserId,
         letters::{Letters, Part, compose},
@@ -17,6 +17,7 @@ pub struct Erasure {
     letters: Letters,
     store: Arc<dyn DeletionStore>,
     hasher: Arc<dyn PasswordHasher>,
+    time: Arc<dyn AgreedTime>,
 }
 
 /// Rows of one kind that one transaction erases at most, so that others who write do not wait for it.
@@ -28,8 +29,9 @@ impl Erasure {
         letters: Letters,
         store: Arc<dyn DeletionStore>,
         hasher: Arc<dyn PasswordHasher>,
+        time: Arc<dyn AgreedTime>,
     ) -> Self {
-        Self { letters, store, hasher }
+        Self { letters, store, hasher, time }
     }
 
     /// Tells the owner of a deleted account, at the address that it had.
@@ -51,17 +53,24 @@ impl Erasure {
         self.letters.mailer.send(&mail).await
     }
 
-    /// Erases what is personal of a deleted account, a bounded part in each transaction.
+    /// Erases what is personal of a deleted account, a bounded part in each transaction, by the time that all clocks
+    /// agree on: no clock that is ahead erases what somebody may still want back.
     ///
     /// # Errors
-    /// When the database is away: what is erased stays so, and the rest follows at the next try.
+    /// [`Error::Unavailable`] while clocks differ, or the database is away: what is erased stays so, and the rest follows at
+    /// the next try.
     pub async fn erase(&self, user: UserId) -> Result<()> {
+        self.agreed_now()?;
         let mut unknown = [0; 32];
         self.letters.randomness.fill(&mut unknown);
         let unknown = Secret::new(hex::encode(unknown));
         let hash = self.hasher.hash(unknown.reveal(), HashPriority::Stranger).await?;
-        let clock = &self.letters.clock;
-        while !self.store.erase(user, hash.clone(), ERASED_AT_ONCE, clock.now()).await? {}
+        while !self.store.erase(user, hash.clone(), ERASED_AT_ONCE, self.agreed_now()?).await? {}
         Ok(())
+    }
+
+    fn agreed_now(&self) -> Result<Timestamp> {
+        let differ = || Error::unavailable("the time", "the clocks that can be asked differ");
+        self.time.agreed_now().ok_or_else(differ)
     }
 }

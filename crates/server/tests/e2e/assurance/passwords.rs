@@ -116,7 +116,8 @@ async fn passwords_hashed_by_older_rules_are_hashed_anew_at_log_in() {
     .await;
 }
 
-/// None is hashed: that takes 19 MiB and 20 ms, and the gauge of those that wait would tell.
+/// A body is refused by its size before its members are read, and a password by its length before it is hashed, which
+/// `passwords_are_checked` tries at the hasher.
 #[tokio::test]
 async fn passwords_of_a_megabyte_are_refused_before_hashing() {
     Alpine::on_every_back_end(async |alpine| {
