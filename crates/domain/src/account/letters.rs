@@ -160,14 +160,14 @@ impl Letters {
         self.mailer.send(&mail).await
     }
 
-    /// The same for the account of an address that somebody typed. No account, or one that is disabled, gets nothing.
+    /// The same for the account of an address that somebody typed. No account gets nothing.
     ///
     /// # Errors
     /// As [`Mailer::send`].
     pub(super) async fn send_token_to(&self, email: &str, letter: &Letter) -> Result<()> {
         match find(&*self.store, email).await? {
-            Some((account, _)) if account.is_active => self.send_token(&account, letter).await,
-            _ => Ok(()),
+            Some((account, _)) => self.send_token(&account, letter).await,
+            None => Ok(()),
         }
     }
 
