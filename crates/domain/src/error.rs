@@ -96,6 +96,10 @@ pub enum ConflictKind {
     LastAdmin,
     /// The account has a second factor, which nothing replaces.
     SecondFactorOn,
+    /// The caller pays for this already.
+    AlreadySubscribed,
+    /// The caller pays for nothing.
+    NotSubscribed,
 }
 
 impl Error {

@@ -21,6 +21,7 @@
 //! | [`statistics`] | what the closed signals prove |
 //! | [`account`] | users, tiers, sessions, access and refresh tokens |
 //! | [`plan`] | what can be subscribed to, and its price |
+//! | [`billing`] | who pays, and what for |
 //! | [`producer`] | who may push signals in |
 //! | [`retention`] | what is deleted when, and how much at once |
 //! | [`audit`] | who did what, to whom, when and from where |
@@ -33,6 +34,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod billing;
 pub mod error;
 pub mod event;
 pub mod jobs;

@@ -30,6 +30,8 @@ pub struct Plan {
     pub tier: Tier,
     /// For a month.
     pub price: UsdCents,
+    /// For a year, where that is sold.
+    pub yearly: Option<UsdCents>,
     /// What it brings, in words for people.
     pub features: Vec<String>,
 }

@@ -13,6 +13,7 @@ use crate::{
         Recovery, SecondFactorStore, Secret, SignInLinks, SignUpStore, SignUps, Verification,
     },
     audit::{AuditReader, AuditStore, Denials},
+    billing::{BillingSettings, BillingStore, PaymentSync, Subscriptions},
     event::InstanceMemory,
     jobs::{JobStore, Jobs},
     ports::{
@@ -20,6 +21,7 @@ use crate::{
         cache::ResponseCache,
         events::EventLog,
         mail::Mailer,
+        payments::PaymentProvider,
         sealing::Sealing,
         secrets::{AccessTokens, PasswordHasher, Randomness},
     },
@@ -64,6 +66,8 @@ pub struct Stores {
     pub jobs: Arc<dyn JobStore>,
     /// The audit log.
     pub audit: Arc<dyn AuditStore>,
+    /// What is kept of payments.
+    pub billing: Arc<dyn BillingStore>,
 }
 
 /// What the use cases need besides stores.
@@ -87,6 +91,8 @@ pub struct Ports {
     pub randomness: Arc<dyn Randomness>,
     /// Hands over mail.
     pub mailer: Arc<dyn Mailer>,
+    /// Takes payments; `None`: nobody does.
+    pub payments: Option<Arc<dyn PaymentProvider>>,
 }
 
 /// What the operator decides about the use cases.
@@ -104,6 +110,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// Where links in mails lead to, without a slash at its end; see [`Letters`].
     pub website: Option<String>,
+    /// What can be bought.
+    pub billing: BillingSettings,
 }
 
 /// Every use case.
@@ -130,6 +138,10 @@ pub struct UseCases {
     pub expiry: Expiry,
     /// Deletes what ended long ago.
     pub retention: Retention,
+    /// What users do about paying.
+    pub subscriptions: Subscriptions,
+    /// Has accounts follow what the provider of payments says.
+    pub payments: Arc<PaymentSync>,
     /// Does jobs.
     pub jobs: Arc<Jobs>,
     /// The audit log, for administrators.
@@ -151,6 +163,7 @@ impl UseCases {
             expiry,
             retention,
             website,
+            billing,
         } = settings;
         let (clock, randomness) = (ports.clock, ports.randomness);
         let states =
@@ -190,6 +203,7 @@ impl UseCases {
         let sign_ups = SignUps::new(letters.clone(), stores.sign_ups.clone());
         let changes = AddressChanges::new(letters.clone(), stores.address_changes.clone());
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
+        let (payments, subscriptions) = paying(&stores, ports.payments, &clock, billing);
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit.clone(), clock.clone());
         let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
@@ -224,7 +238,10 @@ impl UseCases {
                 sign_ups,
                 changes,
                 erasure,
+                payments.clone(),
             )),
+            subscriptions,
+            payments,
             recovery,
             links,
             audit,
@@ -233,4 +250,18 @@ impl UseCases {
             memory: Arc::new(memory),
         }
     }
+}
+
+/// What has accounts follow payments, and what users do about paying.
+fn paying(
+    stores: &Stores,
+    provider: Option<Arc<dyn PaymentProvider>>,
+    clock: &Arc<dyn Clock>,
+    settings: BillingSettings,
+) -> (Arc<PaymentSync>, Subscriptions) {
+    let Stores { accounts, billing, jobs, .. } = stores.clone();
+    let payments =
+        Arc::new(PaymentSync::new(provider, billing.clone(), jobs, clock.clone(), settings));
+    let subscriptions = Subscriptions::new(accounts, billing, payments.clone(), clock.clone());
+    (payments, subscriptions)
 }

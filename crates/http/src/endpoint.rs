@@ -63,6 +63,8 @@ pub enum BodyLimit {
     Default,
     /// [`HttpSection::batch_body_limit`](crate::HttpSection::batch_body_limit).
     Batch,
+    /// A mebibyte: an event of the provider of payments holds a whole object.
+    Webhook,
 }
 
 /// Where a path stands.
@@ -121,6 +123,7 @@ impl Endpoint {
         match self.body {
             BodyLimit::Default => settings.http.body_limit,
             BodyLimit::Batch => settings.http.batch_body_limit,
+            BodyLimit::Webhook => 1 << 20,
         }
     }
 }

@@ -76,6 +76,8 @@ kinds! {
     PRODUCER_EXISTS = "producer-exists", 409, "Producer exists", "Use another name.";
     SECOND_FACTOR_ON = "second-factor-on", 409, "Two-factor sign-in is on", "Switch it off first, with the password and a code.";
     LAST_ADMIN = "last-admin", 409, "Last administrator", "Make another administrator first.";
+    ALREADY_SUBSCRIBED = "already-subscribed", 409, "Paid for already", "Choose another tier or interval, or cancel.";
+    NOT_SUBSCRIBED = "not-subscribed", 409, "No subscription", "Subscribe first: POST subscriptions/upgrade.";
     LIMIT_REACHED = "limit-reached", 409, "Limit reached", "Remove one first.";
     TOO_LARGE = "body-too-large", 413, "Body too large", "Send less at once: detail names the limit.";
     URI_TOO_LONG = "uri-too-long", 414, "Address too long", "Send a path and query of at most 8192 bytes.";
@@ -322,6 +324,8 @@ fn of_conflict(conflict: Conflict) -> Problem {
         ConflictKind::LimitReached => &LIMIT_REACHED,
         ConflictKind::LastAdmin => &LAST_ADMIN,
         ConflictKind::SecondFactorOn => &SECOND_FACTOR_ON,
+        ConflictKind::AlreadySubscribed => &ALREADY_SUBSCRIBED,
+        ConflictKind::NotSubscribed => &NOT_SUBSCRIBED,
     };
     let mut problem = Problem::new(kind, conflict.detail);
     problem.0.existing_signal_id = conflict.existing_signal.map(SignalId::get);

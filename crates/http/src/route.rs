@@ -78,6 +78,13 @@ impl Route {
         self
     }
 
+    /// The same, with bodies as large as those that a provider of payments sends.
+    #[must_use]
+    pub fn taking_webhooks(mut self) -> Self {
+        self.endpoint.body = BodyLimit::Webhook;
+        self
+    }
+
     /// The same, with what the description of the API says of it.
     #[must_use]
     pub fn documented(mut self, doc: fn() -> Doc) -> Self {

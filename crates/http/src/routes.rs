@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, http::Method};
 use alpine_domain::account::Scope::{self, Export, Read};
 
 use crate::{
-    api::{account, admin, operations, plans, producers, signals, statistics},
+    api::{account, admin, billing, operations, plans, producers, signals, statistics},
     context::Context,
     doc::Doc,
     endpoint::{
@@ -90,6 +90,15 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "performance/equity-curve", "equity_curve", Optional(Read), Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
         row(GET, "symbols", "symbols", Optional(Read), Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
 
+        row(GET, "subscriptions/plan", "own_plan", Bearer, Limit::Caller, billing::handlers::plan, billing::docs::plan),
+        row(POST, "subscriptions/upgrade", "upgrade", Bearer, Limit::Caller, billing::handlers::upgrade, billing::docs::upgrade),
+        row(POST, "subscriptions/cancel", "cancel_subscription", Bearer, Limit::Caller, billing::handlers::cancel, billing::docs::cancel),
+        row(POST, "subscriptions/resume", "resume_subscription", Bearer, Limit::Caller, billing::handlers::resume, billing::docs::resume),
+        row(POST, "subscriptions/portal", "open_portal", Bearer, Limit::Caller, billing::handlers::portal, billing::docs::portal),
+        row(GET, "subscriptions/invoices", "list_invoices", Bearer, Limit::Caller, billing::handlers::invoices, billing::docs::invoices),
+        // A burst of the provider's comes from few addresses, and a body that it did not sign touches nothing that is stored.
+        row(POST, "webhooks/stripe", "receive_payment_event", Public, Limit::None, billing::handlers::receive, billing::docs::receive).taking_webhooks(),
+
         row(GET, "payments/plans", "plans", Public, Limit::Caller, plans::plans, plans::plans_doc),
 
         row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Caller, producers::handlers::submit, producers::docs::submit),
@@ -98,6 +107,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
 
         row(GET, "admin/audit", "admin_audit", Admin, Limit::Caller, admin::audit::audit, admin::docs::audit),
+        row(GET, "admin/billing", "admin_billing", Admin, Limit::Caller, billing::handlers::state, billing::docs::state),
         row(GET, "admin/producers", "list_producers", Admin, Limit::Caller, admin::producers::list, admin::producers::list_doc),
         row(POST, "admin/producers", "create_producer", Admin, Limit::Caller, admin::producers::create, admin::producers::create_doc),
         row(POST, "admin/producers/{id}/rotate", "rotate_producer_key", Admin, Limit::Caller, admin::producers::rotate, admin::producers::rotate_doc),
@@ -118,6 +128,12 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         Route::new(GET, "docs/{file:.*}", "docs_file", Public, Limit::Address, operations::pages::file).at_root(),
         row(GET, "problems/{kind}", "problem_kind", Public, Limit::Address, operations::handlers::problem_kind, operations::docs::problem_kind).at_root(),
     ];
+    if settings.development_payments {
+        let page = "payments/development/{checkout}";
+        table.push(Route::new(GET, page, "development_checkout", Public, Limit::Address, billing::development::page));
+        let step = "payments/development/{checkout}/{step}";
+        table.push(Route::new(POST, step, "development_payment", Public, Limit::Address, billing::development::play));
+    }
     if settings.serve_metrics {
         table.push(metrics());
     }

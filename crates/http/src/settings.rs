@@ -31,8 +31,10 @@ pub struct HttpSettings {
     pub limits: LimitSettings,
     /// How long bodies are kept.
     pub cache: CacheTtl,
-    /// What can be subscribed to, lowest first.
+    /// Every tier, what it brings and costs, lowest first.
     pub plans: Vec<Plan>,
+    /// Whether pages are served on which payers are played.
+    pub development_payments: bool,
     /// How the parts behind the surface are looked at.
     pub health: HealthSettings,
 }
@@ -47,6 +49,7 @@ impl Default for HttpSettings {
             limits: LimitSettings::default(),
             cache: CacheTtl::default(),
             plans: Vec::new(),
+            development_payments: false,
             health: defaults("health"),
         }
     }

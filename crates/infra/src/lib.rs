@@ -39,6 +39,7 @@
 //! | [`events`] | `EventBus` | [`events::NoWakeBus`], [`events::RedisWakeBus`]; [`events::Follower`] reads the log |
 //! | [`clock`] | `Clock`, `AgreedTime`, `Probe` | [`clock::DisciplinedClock`] over a [`clock::MonotonicClock`] |
 //! | [`secrets`] | `PasswordHasher`, `AccessTokens`, `Randomness` | [`secrets::Argon2Hasher`], [`secrets::SignedTokens`], [`secrets::OsRandomness`] |
+//! | [`payments`] | `PaymentProvider` | [`payments::StripePayments`], [`payments::DevelopmentPayments`] |
 //! | [`mail`] | `Mailer` | [`mail::SmtpMailer`], [`mail::Outbox`] |
 //! | [`redis`] | `Probe` | [`redis::RedisProbe`], over the one connection, [`redis::RedisHandle`] |
 
@@ -48,6 +49,7 @@ pub mod clock;
 pub mod events;
 pub mod mail;
 mod metrics;
+pub mod payments;
 pub mod rate_limit;
 pub mod redis;
 pub mod secrets;
@@ -66,4 +68,12 @@ fn random_text() -> String {
     let mut bytes = [0; 8];
     secrets::OsRandomness.fill(&mut bytes);
     hex::encode(bytes)
+}
+
+/// A code over what it is fed, by this key.
+fn keyed(key: &[u8]) -> hmac::Hmac<sha2::Sha256> {
+    use hmac::KeyInit as _;
+
+    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+    hmac::Hmac::new_from_slice(key).expect("HMAC takes keys of every length")
 }

@@ -24,6 +24,7 @@ mod accounts;
 mod address_changes;
 mod api_keys;
 mod audit;
+mod billing;
 mod deletion;
 mod events;
 mod import;
@@ -83,6 +84,7 @@ impl Memory {
             events: store.clone(),
             retention: store.clone(),
             jobs: store.clone(),
+            billing: store.clone(),
             audit: store,
         }
     }

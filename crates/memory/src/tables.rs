@@ -8,9 +8,10 @@ use alpine_domain::{
         SessionSummary, UserId,
     },
     audit::{AuditLine, StoredLine},
+    billing::BillingRecord,
     event::Event,
     jobs::{Lease, NewJob, StoredJob},
-    ports::events::LoggedEvent,
+    ports::{events::LoggedEvent, payments::ProviderInvoice},
     producer::Producer,
     signal::Signal,
 };
@@ -32,6 +33,12 @@ pub(crate) struct Tables {
     pub(crate) factors: Vec<FactorRow>,
     pub(crate) challenges: Vec<ChallengeRow>,
     pub(crate) producers: Vec<ProducerRow>,
+    /// One for each customer.
+    pub(crate) billing: Vec<BillingRow>,
+    /// Ids of the payment provider's events, and when they came.
+    pub(crate) payment_events: Vec<(String, Timestamp)>,
+    /// Whose, and in the order in which they were first read; the row `n`, counted from 1, has the number `n`.
+    pub(crate) invoices: Vec<(UserId, ProviderInvoice)>,
     /// In order of acceptance: the signal in row `n`, counted from 1, has the id `n`.
     pub(crate) signals: Vec<Signal>,
     pub(crate) events: Vec<LoggedEvent>,
@@ -40,6 +47,16 @@ pub(crate) struct Tables {
     pub(crate) jobs: Vec<JobRow>,
     /// The number of the newest job that there ever was.
     pub(crate) last_job: i64,
+}
+
+/// A customer.
+#[derive(Clone)]
+pub(crate) struct BillingRow {
+    pub(crate) record: BillingRecord,
+    pub(crate) readings: i64,
+    pub(crate) applied: i64,
+    pub(crate) recheck_at: Option<Timestamp>,
+    pub(crate) listed_at: Option<Timestamp>,
 }
 
 /// A change, with the generation that the account had.

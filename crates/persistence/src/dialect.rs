@@ -16,7 +16,8 @@ use crate::{
     AnyConnection, Failure,
     rows::{LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
     schema::{
-        audit_counts, database_identity, events, jobs, late_outcomes, outcomes, producers, signals,
+        audit_counts, database_identity, events, jobs, late_outcomes, outcomes, payment_events,
+        producers, signals,
     },
 };
 
@@ -171,6 +172,27 @@ pub(crate) fn insert_new_job(
         AnyConnection::Sqlite(conn) => insert.returning(jobs::id).load(conn)?,
     };
     Ok(ids.first().copied().map(JobId::new))
+}
+
+/// Keeps that an event of the payment provider was taken; false if it was before.
+pub(crate) fn insert_new_payment_event(
+    conn: &mut AnyConnection,
+    id: &str,
+    kind: &str,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let insert = insert_into(payment_events::table)
+        .values((
+            payment_events::id.eq(id),
+            payment_events::kind.eq(kind),
+            payment_events::received_at.eq(now.micros()),
+        ))
+        .on_conflict_do_nothing();
+    let rows = match conn {
+        AnyConnection::Postgres(conn) => insert.execute(conn)?,
+        AnyConnection::Sqlite(conn) => insert.execute(conn)?,
+    };
+    Ok(rows == 1)
 }
 
 /// Adds to the count of an hour, an action and an outcome.

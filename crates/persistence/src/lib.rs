@@ -46,6 +46,7 @@ mod address_changes;
 mod api_keys;
 mod audit;
 mod backup;
+mod billing;
 mod cancel;
 mod clock;
 mod connection;
@@ -81,6 +82,7 @@ pub use address_changes::AddressChanges;
 pub use api_keys::ApiKeys;
 pub use audit::AuditLog;
 pub use backup::backup;
+pub use billing::Billing;
 pub use clock::ServerClock;
 #[cfg(fuzzing)]
 pub use connection::fuzzing;
@@ -107,6 +109,7 @@ pub fn stores(database: &Database) -> Stores {
         address_changes: Arc::new(AddressChanges::new(database.clone())),
         imports: Arc::new(Accounts::new(database.clone())),
         deletions: Arc::new(Accounts::new(database.clone())),
+        billing: Arc::new(Billing::new(database.clone())),
         api_keys: Arc::new(ApiKeys::new(database.clone())),
         second_factors: Arc::new(SecondFactors::new(database.clone())),
         producers: Arc::new(Producers::new(database.clone())),

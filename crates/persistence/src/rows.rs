@@ -38,7 +38,7 @@ pub(crate) fn instant(column: &'static str, micros: i64) -> Result<Timestamp> {
     read_back(column, Timestamp::try_from_micros(micros))
 }
 
-fn stored_option<T>(column: &'static str, text: Option<&str>) -> Result<Option<T>>
+pub(crate) fn stored_option<T>(column: &'static str, text: Option<&str>) -> Result<Option<T>>
 where
     T: FromStr,
     T::Err: Display,

@@ -182,6 +182,49 @@ tables! {
         closed_at -> BigInt,
         recorded_at -> BigInt,
     }
+    subscriptions (user_id) {
+        user_id -> Text,
+        subscription_id -> Nullable<Text>,
+        item_id -> Nullable<Text>,
+        status -> Nullable<Text>,
+        tier -> Nullable<Text>,
+        paid_every -> Nullable<Text>,
+        cents -> Nullable<BigInt>,
+        period_end -> Nullable<BigInt>,
+        is_ending -> Bool,
+        trial_end -> Nullable<BigInt>,
+        subscribed -> Nullable<Text>,
+        given -> Nullable<Text>,
+        problem -> Nullable<Text>,
+        readings -> BigInt,
+        applied -> BigInt,
+        read_at -> Nullable<BigInt>,
+        recheck_at -> Nullable<BigInt>,
+        listed_at -> Nullable<BigInt>,
+        attention_since -> Nullable<BigInt>,
+    }
+    payment_events (id) {
+        id -> Text,
+        kind -> Text,
+        received_at -> BigInt,
+    }
+    invoices (id) {
+        id -> BigInt,
+        provider_id -> Text,
+        user_id -> Text,
+        number -> Nullable<Text>,
+        subscription_id -> Nullable<Text>,
+        status -> Text,
+        due_cents -> BigInt,
+        paid_cents -> BigInt,
+        refunded_cents -> BigInt,
+        is_disputed -> Bool,
+        currency -> Text,
+        created_at -> BigInt,
+        paid_at -> Nullable<BigInt>,
+        url -> Nullable<Text>,
+        pdf -> Nullable<Text>,
+    }
     notifications (id) {
         id -> BigInt,
         user_id -> Text,
@@ -246,8 +289,10 @@ diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(mail_tokens -> users (user_id));
 diesel::joinable!(deleted_accounts -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(subscriptions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(late_outcomes, outcomes, signals);
 diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users);
 diesel::allow_tables_to_appear_in_same_query!(database_identity, mail_tokens, users);
 diesel::allow_tables_to_appear_in_same_query!(api_keys, users);
+diesel::allow_tables_to_appear_in_same_query!(subscriptions, users);
 diesel::allow_tables_to_appear_in_same_query!(deleted_accounts, users);

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Result,
+    Error, Result, Timestamp,
     account::{AddressSide, UserId},
 };
 
@@ -58,6 +58,28 @@ pub enum Job {
         /// Whose it was.
         user: UserId,
     },
+    /// Something about a customer's payments may be otherwise than it is kept.
+    PaymentsChanged {
+        /// The provider's id of the customer.
+        customer: String,
+    },
+    /// Money of a payment went back, or may.
+    ChargeReversed {
+        /// The provider's id of the payment.
+        charge: String,
+    },
+    /// Everybody who pays is compared with what the provider says.
+    PaymentsSwept {
+        /// When it began; `None`: it begins.
+        begun_at: Option<Timestamp>,
+        /// The subscription that was compared last.
+        after: Option<String>,
+    },
+    /// An account was deleted: whatever it pays for ends.
+    SubscriptionsEnd {
+        /// Whose it was.
+        user: UserId,
+    },
 }
 
 /// What jobs wait for. Those of one lane delay none of another.
@@ -65,13 +87,15 @@ pub enum Job {
 pub enum Lane {
     /// The mail server, for as long as it takes.
     Mail,
+    /// Who takes payments.
+    Payments,
     /// Nothing but the database.
     Other,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 2] = [Self::Mail, Self::Other];
+    pub const ALL: [Self; 3] = [Self::Mail, Self::Payments, Self::Other];
 
     /// The names of its kinds, as they are stored.
     pub const fn kinds(self) -> &'static [&'static str] {
@@ -85,6 +109,9 @@ impl Lane {
                 "address_changed",
                 "account_deleted",
             ],
+            Self::Payments => {
+                &["payments_changed", "charge_reversed", "payments_swept", "subscriptions_end"]
+            }
             Self::Other => &["check", "erasure_due"],
         }
     }
@@ -103,6 +130,10 @@ impl Job {
             Self::AddressChanged { .. } => "address_changed",
             Self::AccountDeleted { .. } => "account_deleted",
             Self::ErasureDue { .. } => "erasure_due",
+            Self::PaymentsChanged { .. } => "payments_changed",
+            Self::ChargeReversed { .. } => "charge_reversed",
+            Self::PaymentsSwept { .. } => "payments_swept",
+            Self::SubscriptionsEnd { .. } => "subscriptions_end",
         }
     }
 
@@ -110,6 +141,10 @@ impl Job {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::Check | Self::ErasureDue { .. } => Lane::Other,
+            Self::PaymentsChanged { .. }
+            | Self::ChargeReversed { .. }
+            | Self::PaymentsSwept { .. }
+            | Self::SubscriptionsEnd { .. } => Lane::Payments,
             Self::ResetRequested { .. }
             | Self::SignInLinkRequested { .. }
             | Self::VerificationRequested { .. }
@@ -189,6 +224,25 @@ mod tests {
             (
                 Job::ErasureDue { user },
                 r#"{"kind":"erasure_due","user":"00000000-0000-0000-0000-000000000000"}"#,
+            ),
+            (
+                Job::PaymentsChanged { customer: "cus_1".to_owned() },
+                r#"{"kind":"payments_changed","customer":"cus_1"}"#,
+            ),
+            (
+                Job::ChargeReversed { charge: "ch_1".to_owned() },
+                r#"{"kind":"charge_reversed","charge":"ch_1"}"#,
+            ),
+            (
+                Job::PaymentsSwept {
+                    begun_at: Some(Timestamp::from_seconds(1)),
+                    after: Some("sub_1".to_owned()),
+                },
+                r#"{"kind":"payments_swept","begun_at":"1970-01-01T00:00:01Z","after":"sub_1"}"#,
+            ),
+            (
+                Job::SubscriptionsEnd { user },
+                r#"{"kind":"subscriptions_end","user":"00000000-0000-0000-0000-000000000000"}"#,
             ),
         ];
         for (job, payload) in &all {

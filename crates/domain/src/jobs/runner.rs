@@ -8,6 +8,7 @@ use super::{Job, RunJob};
 use crate::{
     Result,
     account::{AddressChanges, Erasure, Recovery, SignInLinks, SignUps, Verification},
+    billing::{PaymentSync, SweepStep},
 };
 
 /// Does every kind of job.
@@ -18,6 +19,7 @@ pub struct Jobs {
     sign_ups: SignUps,
     changes: AddressChanges,
     erasure: Erasure,
+    payments: Arc<PaymentSync>,
 }
 
 impl Jobs {
@@ -29,8 +31,9 @@ impl Jobs {
         sign_ups: SignUps,
         changes: AddressChanges,
         erasure: Erasure,
+        payments: Arc<PaymentSync>,
     ) -> Self {
-        Self { recovery, verification, links, sign_ups, changes, erasure }
+        Self { recovery, verification, links, sign_ups, changes, erasure, payments }
     }
 }
 
@@ -47,6 +50,13 @@ impl RunJob for Jobs {
             Job::AddressChanged { email, side } => self.changes.tell(email, *side).await,
             Job::AccountDeleted { user } => self.erasure.tell(*user).await,
             Job::ErasureDue { user } => self.erasure.erase(*user).await,
+            Job::PaymentsChanged { customer } => self.payments.refresh(customer).await,
+            Job::ChargeReversed { charge } => self.payments.refresh_payer(charge).await,
+            Job::PaymentsSwept { begun_at, after } => {
+                let step = SweepStep { begun_at: *begun_at, after: after.clone() };
+                self.payments.sweep_by_job(step).await
+            }
+            Job::SubscriptionsEnd { user } => self.payments.end(*user).await,
         }
     }
 }

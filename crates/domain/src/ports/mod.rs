@@ -9,6 +9,7 @@ pub mod database_id;
 pub mod events;
 pub mod health;
 pub mod mail;
+pub mod payments;
 pub mod rate_limit;
 pub mod sealing;
 pub mod secrets;

@@ -37,6 +37,8 @@ use alpine_domain::{
 use alpine_memory::Memory;
 use async_trait::async_trait;
 
+use crate::payments::{FakeProvider, billing_settings};
+
 pub(crate) const MICROSECOND: Duration = Duration::from_micros(1);
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 pub(crate) const PASSWORD: &str = "a quiet river at dawn";
@@ -231,6 +233,7 @@ pub(crate) fn settings() -> Settings {
         expiry: ExpirySettings::default(),
         retention: RetentionSettings::default(),
         website: Some("https://www.example.com".to_owned()),
+        billing: billing_settings(),
     }
 }
 
@@ -261,6 +264,7 @@ impl Mailer for Mails {
 
 pub(crate) struct World {
     pub(crate) mails: Arc<Mails>,
+    pub(crate) payments: Arc<FakeProvider>,
     pub(crate) memory: Memory,
     pub(crate) stores: Stores,
     pub(crate) clock: Arc<ManualClock>,
@@ -280,6 +284,7 @@ impl World {
         let agreement = Arc::new(Agreement { clock: clock.clone(), holds: AtomicBool::new(true) });
         let memory = Memory::new();
         let mails = Arc::new(Mails::default());
+        let payments = Arc::new(FakeProvider::new(clock.clone()));
         let ports = Ports {
             hasher: Arc::new(Hasher),
             tokens: Arc::new(Tokens::default()),
@@ -289,13 +294,14 @@ impl World {
             agreed_time: agreement.clone(),
             randomness: Arc::new(Counter(AtomicU64::new(1))),
             mailer: mails.clone(),
+            payments: Some(payments.clone()),
             sealing: Arc::new(Sealed),
         };
         let stores = memory.stores();
         let cases = UseCases::new(&stores, &ports, settings.clone());
         let handler: Weak<dyn CommitHandler> = Arc::<_>::downgrade(&cases.memory) as _;
         memory.tell(handler);
-        Self { mails, memory, stores, clock, agreement, cases, ports, settings }
+        Self { mails, payments, memory, stores, clock, agreement, cases, ports, settings }
     }
 
     /// Another instance, before it knows anything.

@@ -1,7 +1,10 @@
 //! What can be subscribed to. A capability this small is one file.
 
 use actix_web::HttpResponse;
-use alpine_domain::{account::Tier, plan::Plan};
+use alpine_domain::{
+    account::Tier,
+    plan::{Plan, UsdCents},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -49,6 +52,9 @@ struct PlanView<'a> {
     currency: &'static str,
     #[schema(example = "month")]
     interval: &'static str,
+    /// For a year, in hundredths; `null` where that is not sold.
+    #[schema(required = true)]
+    yearly_price_cents: Option<u32>,
     features: &'a [String],
 }
 
@@ -60,8 +66,11 @@ impl<'a> PlansView<'a> {
             price_cents: plan.price.get(),
             currency: "USD",
             interval: "month",
+            yearly_price_cents: plan.yearly.map(UsdCents::get),
             features: &plan.features,
         };
-        Self { items: plans.iter().map(view).collect(), total: plans.len() }
+        // The tier that nothing is paid for is no plan.
+        let items: Vec<_> = plans.iter().filter(|plan| plan.price.get() > 0).map(view).collect();
+        Self { total: items.len(), items }
     }
 }

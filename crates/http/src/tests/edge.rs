@@ -208,9 +208,15 @@ async fn plans_are_those_of_the_settings() {
     let plan = |tier, cents, features: &[&str]| Plan {
         tier,
         price: UsdCents::new(cents),
+        yearly: (cents > 5_000).then(|| UsdCents::new(10 * cents)),
         features: features.iter().map(|&text| text.to_owned()).collect(),
     };
-    let plans = vec![plan(Tier::Starter, 4_900, &["one", "two"]), plan(Tier::Pro, 9_950, &[])];
+    // What nothing is paid for is no plan.
+    let plans = vec![
+        plan(Tier::Free, 0, &[]),
+        plan(Tier::Starter, 4_900, &["one", "two"]),
+        plan(Tier::Pro, 9_950, &[]),
+    ];
     let world = world_with(HttpSettings { plans, ..HttpSettings::default() });
     let answer = world.get("/api/v1/payments/plans").await;
     let view = |tier: &str, price: f64, cents: u32, features: &[&str]| {
@@ -220,6 +226,7 @@ async fn plans_are_those_of_the_settings() {
             "price_cents": cents,
             "currency": "USD",
             "interval": "month",
+            "yearly_price_cents": (cents > 5_000).then_some(10 * cents),
             "features": features,
         })
     };

@@ -23,6 +23,7 @@ use alpine_domain::{
         AccountSettings, ApiKey, ApiKeyId, NewAccount, NewApiKey, NewSession, Role, Scope, Scopes,
         Secret, SessionId, Tier, UserId, digest,
     },
+    billing::BillingSettings,
     event::CommitHandler,
     ports::health::Condition,
     producer::ProducerId,
@@ -116,6 +117,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         agreed_time: clock.clone(),
         randomness: randomness.clone(),
         mailer: Arc::new(Plain),
+        payments: None,
         sealing: Arc::new(Plain),
     };
     let decided = Settings {
@@ -125,6 +127,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         expiry: ExpirySettings::default(),
         retention: RetentionSettings::default(),
         website: None,
+        billing: BillingSettings::default(),
     };
     let use_cases = Arc::new(UseCases::new(&stores, &ports, decided));
     let handler: Weak<dyn CommitHandler> = Arc::downgrade(&use_cases.memory) as _;

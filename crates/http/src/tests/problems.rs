@@ -49,6 +49,8 @@ fn every_kind_of_conflict_has_its_own_type() {
         (ConflictKind::LimitReached, "limit-reached"),
         (ConflictKind::LastAdmin, "last-admin"),
         (ConflictKind::SecondFactorOn, "second-factor-on"),
+        (ConflictKind::AlreadySubscribed, "already-subscribed"),
+        (ConflictKind::NotSubscribed, "not-subscribed"),
     ] {
         let problem = Problem::from(Error::conflict(kind, "x"));
         assert_eq!((problem.slug(), problem.status()), (slug, StatusCode::CONFLICT));

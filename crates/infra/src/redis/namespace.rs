@@ -8,10 +8,10 @@
 use std::time::Duration;
 
 use alpine_domain::ports::database_id::DatabaseId;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::{InfraMetrics, throttle::Throttle};
+use crate::{InfraMetrics, keyed, throttle::Throttle};
 
 /// Bytes of a code.
 pub(crate) const CODE: usize = 32;
@@ -106,11 +106,6 @@ impl Namespace {
         }
         hmac
     }
-}
-
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
-    Hmac::new_from_slice(key).expect("HMAC takes keys of every length")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod address_changes;
 mod admins;
 mod api_keys;
 mod audit;
+mod billing;
 mod clock;
 mod closing;
 mod cost;

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 
 use super::{
     adapters::Adapters,
+    payments,
     ports::{Clocks, Ports},
     settings,
 };
@@ -69,6 +70,7 @@ impl Core {
             Adapters::choose(config, &clock, &steady, &infra_metrics)?;
 
         let stores = persistence::stores(&database);
+        let provider = payments::provider(config, &clock)?;
         let ports = use_cases::Ports {
             hasher: Arc::new(Argon2Hasher::new(config.passwords, infra_metrics.clone())?),
             tokens: Arc::new(signed_tokens(config)?),
@@ -78,6 +80,7 @@ impl Core {
             agreed_time,
             randomness,
             mailer: mailer(config)?,
+            payments: provider,
             sealing: Arc::new(keyring(config)?),
         };
         let use_cases = Arc::new(UseCases::new(&stores, &ports, settings::use_cases(config)));

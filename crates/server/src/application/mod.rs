@@ -5,6 +5,7 @@ mod core;
 mod denials;
 mod expiry;
 mod jobs;
+mod payments;
 mod ports;
 mod retention;
 mod settings;
@@ -46,7 +47,7 @@ use self::{
     tasks::Tasks,
 };
 use crate::{
-    config::Config,
+    config::{Config, PaymentsBy},
     connections::{self, Counters, Port},
 };
 
@@ -369,6 +370,18 @@ fn background(
     });
     let denials = core.use_cases.denials.clone();
     tasks.spawn_until_stopped(BackgroundTask::Denials, |stopped| denials::run(denials, stopped));
+    if config.payments() != PaymentsBy::Nobody {
+        let payments = core.use_cases.payments.clone();
+        tasks.every(BackgroundTask::PaymentsDue, config.billing.recheck_interval, move || {
+            let payments = payments.clone();
+            async move { payments.recheck().await.map(|_| ()) }
+        });
+        let payments = core.use_cases.payments.clone();
+        tasks.every(BackgroundTask::PaymentsSweep, config.billing.sweep_interval, move || {
+            let payments = payments.clone();
+            async move { payments.begin_sweep().await }
+        });
+    }
     let worker = Worker {
         store: core.stores.jobs.clone(),
         runner: core.use_cases.jobs.clone(),

@@ -12,7 +12,8 @@ use alpine_http::{CorsSettings, HttpSettings, LimitRow, Policy};
 use alpine_infra::rate_limit::SharedLimits;
 use alpine_persistence::DatabaseSettings;
 
-use crate::config::Config;
+use super::payments;
+use crate::config::{Config, PaymentsBy};
 
 pub(crate) fn database(config: &Config) -> DatabaseSettings {
     let url = config.database_url().reveal().to_owned();
@@ -48,6 +49,7 @@ pub(super) fn use_cases(config: &Config) -> use_cases::Settings {
         expiry: config.signals.clone(),
         retention: config.retention.clone(),
         website: config.website(),
+        billing: payments::settings(config),
     }
 }
 
@@ -63,6 +65,7 @@ pub(super) fn http(config: &Config) -> HttpSettings {
         limits: config.rate_limits.clone(),
         cache: config.cache_ttl,
         plans: plans(config),
+        development_payments: config.payments() == PaymentsBy::Development,
         health: config.health,
     }
 }
@@ -70,7 +73,7 @@ pub(super) fn http(config: &Config) -> HttpSettings {
 /// What each tier costs and brings, in the words of the rules in force.
 fn plans(config: &Config) -> Vec<Plan> {
     let (views, limits, prices) = (&config.visibility, &config.rate_limits, &config.plans);
-    let plan = |tier: Tier, cents, view: &View| {
+    let plan = |tier: Tier, cents, yearly: Option<u32>, view: &View| {
         let mut features = vec![
             view.below.map_or_else(
                 || "every signal".to_owned(),
@@ -91,11 +94,13 @@ fn plans(config: &Config) -> Vec<Plan> {
             1 => features.push("an API key".to_owned()),
             most => features.push(format!("{most} API keys")),
         }
-        Plan { tier, price: UsdCents::new(cents), features }
+        let yearly = yearly.map(UsdCents::new);
+        Plan { tier, price: UsdCents::new(cents), yearly, features }
     };
     vec![
-        plan(Tier::Starter, prices.starter, &views.starter),
-        plan(Tier::Pro, prices.pro, &views.pro),
-        plan(Tier::Elite, prices.elite, &views.elite),
+        plan(Tier::Free, 0, None, &views.free),
+        plan(Tier::Starter, prices.starter, prices.yearly.starter, &views.starter),
+        plan(Tier::Pro, prices.pro, prices.yearly.pro, &views.pro),
+        plan(Tier::Elite, prices.elite, prices.yearly.elite, &views.elite),
     ]
 }

@@ -31,6 +31,10 @@ tasks! {
     EventRetention = "retention of events",
     /// Writes what was refused to the audit log.
     Denials = "audit of refusals",
+    /// Has customers looked at of whom something is due. Where payments are taken.
+    PaymentsDue = "payments that are due",
+    /// Compares everybody who pays with what the provider says. Where payments are taken.
+    PaymentsSweep = "comparison of payments",
     /// Does what has to be done after a commit.
     Jobs = "jobs",
     /// Compares the clocks once a second. Not with a clock that a test moves.

@@ -8,7 +8,18 @@ use std::{
 use alpine_domain::account::Secret;
 use url::Url;
 
-use super::{Config, LogFormat, MetricsBind, Profile};
+use super::{BillingProvider, Config, LogFormat, MetricsBind, Profile};
+
+/// Who takes payments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentsBy {
+    /// Stripe.
+    Stripe,
+    /// A provider that takes no money.
+    Development,
+    /// Nobody: tiers are given by operators.
+    Nobody,
+}
 
 impl Config {
     /// Whether this is the development profile.
@@ -55,6 +66,18 @@ impl Config {
         let domain = || self.http.domain.as_ref().map(|domain| format!("https://{domain}"));
         let website = self.http.frontend_url.clone().or_else(domain)?;
         Some(website.trim_end_matches('/').to_owned())
+    }
+
+    /// Who takes payments.
+    pub fn payments(&self) -> PaymentsBy {
+        match self.billing.provider {
+            BillingProvider::Stripe => PaymentsBy::Stripe,
+            BillingProvider::Development => PaymentsBy::Development,
+            BillingProvider::Off => PaymentsBy::Nobody,
+            BillingProvider::Auto if self.billing.stripe_key.is_some() => PaymentsBy::Stripe,
+            BillingProvider::Auto if self.is_development() => PaymentsBy::Development,
+            BillingProvider::Auto => PaymentsBy::Nobody,
+        }
     }
 
     /// Where mail goes while no server takes it.

@@ -9,7 +9,8 @@ use alpine_domain::settings::DEFAULTS;
 use super::original;
 
 /// Tables whose keys are chosen by the operator.
-pub(super) const OPEN_TABLES: &[&str] = &["producers.keys", "signals.expires_after_by_strategy"];
+pub(super) const OPEN_TABLES: &[&str] =
+    &["billing.older_prices", "producers.keys", "signals.expires_after_by_strategy"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,13 +97,7 @@ impl Layers {
 
     /// Lays the environment on top: first the original's names, then our own, which win.
     pub fn add_environment(&mut self, variables: &BTreeMap<String, String>) {
-        let (translated, unused, problems) = original::translate(variables);
-        let unused = unused.into_iter();
-        self.warnings.extend(
-            unused.map(|name| {
-                format!("{name} is set; this version takes no payments and ignores it")
-            }),
-        );
+        let (translated, problems) = original::translate(variables);
         let misnamed: Vec<_> = variables.keys().filter_map(|name| self.misnamed(name)).collect();
         self.warnings.extend(misnamed);
         self.problems.extend(problems);

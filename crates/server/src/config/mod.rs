@@ -14,9 +14,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use effective::PaymentsBy;
 pub use layers::{Layers, Origin, Setting};
 pub use model::{
-    Config, Jobs, LogFormat, Logging, Metrics, MetricsBind, Producers, Profile, Secrets, Shutdown,
+    Billing, BillingProvider, Config, Jobs, LogFormat, Logging, Metrics, MetricsBind, PriceIds,
+    Producers, Profile, Secrets, Shutdown,
 };
 pub use secrets::keep_generated_secrets;
 pub(crate) use secrets::make_private_folder;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use alpine_domain::{
-    account::{AccountSettings, Secret},
+    account::{AccountSettings, Secret, Tier},
     retention::RetentionSettings,
     signal::{ExpirySettings, VisibilityPolicy},
 };
@@ -56,6 +56,7 @@ pub struct Config {
     pub mail: MailSettings,
     pub clock: ClockSettings,
     pub plans: Plans,
+    pub billing: Billing,
     pub cache: CacheSettings,
     pub cache_ttl: CacheTtl,
     pub health: HealthSettings,
@@ -119,12 +120,81 @@ pub struct Plans {
     pub pro: u32,
     #[serde(deserialize_with = "cents")]
     pub elite: u32,
+    pub yearly: YearlyPlans,
+}
+
+/// US cents a year.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct YearlyPlans {
+    #[serde(deserialize_with = "cents_or_none")]
+    pub starter: Option<u32>,
+    #[serde(deserialize_with = "cents_or_none")]
+    pub pro: Option<u32>,
+    #[serde(deserialize_with = "cents_or_none")]
+    pub elite: Option<u32>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Billing {
+    pub provider: BillingProvider,
+    #[serde(deserialize_with = "units::optional")]
+    pub stripe_key: Option<Secret>,
+    /// At most [`Billing::MOST_WEBHOOK_SECRETS`].
+    pub webhook_secrets: Vec<Secret>,
+    pub stripe_url: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub timeout: Duration,
+    #[serde(deserialize_with = "units::duration_or_zero")]
+    pub grace: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub recheck_interval: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub sweep_interval: Duration,
+    pub monthly_prices: PriceIds,
+    pub yearly_prices: PriceIds,
+    pub older_prices: BTreeMap<String, Tier>,
+}
+
+impl Billing {
+    /// Each is tried with every event.
+    pub const MOST_WEBHOOK_SECRETS: usize = 4;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BillingProvider {
+    Auto,
+    Stripe,
+    Development,
+    Off,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceIds {
+    #[serde(deserialize_with = "units::optional")]
+    pub starter: Option<String>,
+    #[serde(deserialize_with = "units::optional")]
+    pub pro: Option<String>,
+    #[serde(deserialize_with = "units::optional")]
+    pub elite: Option<String>,
 }
 
 /// An amount that can be charged: docs.stripe.com/currencies, minimum and maximum charge amounts.
 fn cents<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     units::within::<u32, D, 50, 99_999_999>(deserializer)
         .map_err(|reason| D::Error::custom(format!("is in US cents, and {reason}")))
+}
+
+/// The same, or 0 for none.
+fn cents_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    match units::within::<u32, D, 0, 99_999_999>(deserializer)? {
+        0 => Ok(None),
+        1..50 => Err(D::Error::custom("is in US cents, and must be 0, or 50 to 99999999")),
+        cents => Ok(Some(cents)),
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -16,22 +16,15 @@ const PLAIN: &[(&str, &str)] = &[
     ("FRONTEND_URL", "http.frontend_url"),
     ("DOMAIN", "http.domain"),
     ("ARGO_API_KEY", "producers.keys.argo"),
+    ("STRIPE_SECRET_KEY", "billing.stripe_key"),
+    ("STRIPE_STARTER_PRICE_ID", "billing.monthly_prices.starter"),
+    ("STRIPE_PRO_PRICE_ID", "billing.monthly_prices.pro"),
+    ("STRIPE_ELITE_PRICE_ID", "billing.monthly_prices.elite"),
 ];
 
-/// Names that belong to payments, which this version does not take.
-const UNUSED: &[&str] = &[
-    "STRIPE_SECRET_KEY",
-    "STRIPE_WEBHOOK_SECRET",
-    "STRIPE_STARTER_PRICE_ID",
-    "STRIPE_PRO_PRICE_ID",
-    "STRIPE_ELITE_PRICE_ID",
-];
-
-/// What the original's names say in our keys; names without use; problems. An empty variable counts
+/// What the original's names say in our keys, and problems. An empty variable counts
 /// as absent, as compose files produce them.
-pub(super) fn translate(
-    variables: &BTreeMap<String, String>,
-) -> (Vec<Translated>, Vec<&'static str>, Vec<String>) {
+pub(super) fn translate(variables: &BTreeMap<String, String>) -> (Vec<Translated>, Vec<String>) {
     let get =
         |name: &str| variables.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
     let mut found = Vec::new();
@@ -66,8 +59,12 @@ pub(super) fn translate(
         None | Some("false" | "0" | "no" | "off") => {}
         Some(_) => problems.push("DEBUG must be true or false".into()),
     }
-    let unused = UNUSED.iter().copied().filter(|name| get(name).is_some()).collect();
-    (found, unused, problems)
+    if let Some(secret) = get("STRIPE_WEBHOOK_SECRET") {
+        let secrets = secret.split(',').map(|one| Value::String(one.trim().to_owned()));
+        let secrets = Value::Array(secrets.collect());
+        found.push(("billing.webhook_secrets", secrets, "STRIPE_WEBHOOK_SECRET"));
+    }
+    (found, problems)
 }
 
 /// `REDIS_HOST` with its companions as one URL.
@@ -94,7 +91,7 @@ mod tests {
 
     fn translated(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         let variables = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let (found, _, problems) = translate(&variables);
+        let (found, problems) = translate(&variables);
         assert!(problems.is_empty(), "{problems:?}");
         found
             .into_iter()
@@ -132,7 +129,7 @@ mod tests {
             ("REDIS_HOST".to_owned(), "cache".to_owned()),
             ("REDIS_PORT".to_owned(), "many".to_owned()),
         ]);
-        let (_, _, problems) = translate(&variables);
+        let (_, problems) = translate(&variables);
         assert_eq!(problems.len(), 3, "{problems:?}");
     }
 }

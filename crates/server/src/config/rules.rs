@@ -6,7 +6,9 @@ use alpine_domain::{account::Secret, producer::ProducerName};
 use alpine_infra::{SettingsError, mail, redis::RedisUrl};
 use url::Url;
 
-use super::{Config, Secrets, effective::is_postgres, weakness::weakness};
+use super::{
+    Billing, Config, PaymentsBy, PriceIds, Secrets, effective::is_postgres, weakness::weakness,
+};
 
 /// The remedy for every missing or weak secret.
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
@@ -21,6 +23,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     rules.mail(config);
     rules.database(config);
     rules.accounts(config);
+    rules.billing(config);
     rules.limits(config);
     rules.times(config);
     rules.0
@@ -157,6 +160,56 @@ impl Rules {
         for SettingsError { key, problem, remedy } in mail::problems(&config.mail) {
             self.0.push(format!("`{key}`: {problem}; {remedy}"));
         }
+    }
+
+    fn billing(&mut self, config: &Config) {
+        let billing = &config.billing;
+        match config.payments() {
+            PaymentsBy::Nobody => return,
+            PaymentsBy::Development => {
+                let remedy =
+                    "development payments give tiers away: in production set stripe, or off";
+                return self.demand(config.is_development(), "billing.provider", remedy);
+            }
+            PaymentsBy::Stripe => {}
+        }
+        let remedy = "is missing: set STRIPE_SECRET_KEY, or billing.provider = \"off\"";
+        self.demand(billing.stripe_key.is_some(), "billing.stripe_key", remedy);
+        let count = billing.webhook_secrets.len();
+        self.demand(
+            (1..=Billing::MOST_WEBHOOK_SECRETS).contains(&count),
+            "billing.webhook_secrets",
+            "must have 1 to 4 secrets: set STRIPE_WEBHOOK_SECRET to the whsec_… of the endpoint that Stripe shows",
+        );
+        for secret in &billing.webhook_secrets {
+            let remedy = "each begins with whsec_ and has 16 characters at least";
+            let is_one = secret.reveal().starts_with("whsec_") && secret.reveal().len() >= 16;
+            self.demand(is_one, "billing.webhook_secrets", remedy);
+        }
+        self.stripe_url(&billing.stripe_url);
+        let PriceIds { starter, pro, elite } = &billing.monthly_prices;
+        let yearly = &billing.yearly_prices;
+        let sold = [starter, pro, elite, &yearly.starter, &yearly.pro, &yearly.elite];
+        let sold: Vec<&String> = sold.into_iter().flatten().collect();
+        let remedy = "none is given: set STRIPE_STARTER_PRICE_ID, STRIPE_PRO_PRICE_ID, STRIPE_ELITE_PRICE_ID";
+        self.demand(!sold.is_empty(), "billing.monthly_prices", remedy);
+        for (at, price) in sold.iter().enumerate() {
+            let is_twice = sold[..at].contains(price) || billing.older_prices.contains_key(*price);
+            let remedy = format!("{price} stands for two plans: give each its own");
+            self.demand(!is_twice, "billing.monthly_prices", &remedy);
+        }
+    }
+
+    /// The key travels there.
+    fn stripe_url(&mut self, url: &str) {
+        let is_good = Url::parse(url).is_ok_and(|url| {
+            let loopback = ["127.0.0.1", "localhost", "[::1]"];
+            let is_here = url.host_str().is_some_and(|host| loopback.contains(&host));
+            url.query().is_none()
+                && (url.scheme() == "https" || (url.scheme() == "http" && is_here))
+        });
+        let remedy = "must be https://api.stripe.com, or a stand-in on this machine";
+        self.demand(is_good && !url.ends_with('/'), "billing.stripe_url", remedy);
     }
 
     fn addresses(&mut self, config: &Config) {

@@ -37,8 +37,9 @@ impl Layers {
 }
 
 fn shown(key: &str, value: &Value) -> String {
-    let is_secret =
-        key.starts_with("secrets.") || key == "mail.smtp" || key.starts_with("producers.keys.");
+    let is_secret = key.starts_with("secrets.")
+        || key.starts_with("producers.keys.")
+        || ["mail.smtp", "billing.stripe_key", "billing.webhook_secrets"].contains(&key);
     if is_secret {
         let is_empty = match value {
             Value::String(text) => text.is_empty(),

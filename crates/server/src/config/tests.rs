@@ -317,6 +317,15 @@ type Edge = (&'static str, &'static str, &'static str, &'static [(&'static str, 
 const EDGES: &[Edge] = &[
     ("accounts.access_ttl", "999ms", "1s", &[]),
     ("accounts.access_ttl", "30d", "2591999s", &[]),
+    ("billing.monthly_prices.pro", "", "price_1", &[("billing.stripe_key", "sk_test_1"), ("billing.webhook_secrets", "whsec_0123456789abcdef")]),
+    ("billing.monthly_prices.pro", "price_1", "price_2", &[("billing.stripe_key", "sk_test_1"), ("billing.webhook_secrets", "whsec_0123456789abcdef"), ("billing.yearly_prices.pro", "price_1")]),
+    ("billing.provider", "development", "off", &[("profile", "production"), ("secrets.jwt", GOOD_SECRET)]),
+    ("billing.stripe_key", "", "sk_test_1", &[("billing.provider", "stripe"), ("billing.webhook_secrets", "whsec_0123456789abcdef"), ("billing.monthly_prices.pro", "price_1")]),
+    ("billing.stripe_url", "http://stripe.example", "http://127.0.0.1:1", &[("billing.stripe_key", "sk_test_1"), ("billing.webhook_secrets", "whsec_0123456789abcdef"), ("billing.monthly_prices.pro", "price_1")]),
+    ("billing.stripe_url", "https://stripe.example/", "https://stripe.example", &[("billing.stripe_key", "sk_test_1"), ("billing.webhook_secrets", "whsec_0123456789abcdef"), ("billing.monthly_prices.pro", "price_1")]),
+    ("billing.webhook_secrets", "", "whsec_0123456789abcdef", &[("billing.stripe_key", "sk_test_1"), ("billing.monthly_prices.pro", "price_1")]),
+    ("billing.webhook_secrets", "whsec_012345678", "whsec_0123456789", &[("billing.stripe_key", "sk_test_1"), ("billing.monthly_prices.pro", "price_1")]),
+    ("billing.webhook_secrets", "sec_0123456789abcdef", "whsec_0123456789", &[("billing.stripe_key", "sk_test_1"), ("billing.monthly_prices.pro", "price_1")]),
     ("cors.origins", "https://a.example/", "https://a.example", &[]),
     ("cors.origins", "*.a.example", "*", &[]),
     ("database.pool_kept", "6", "5", &[("database.pool_max", "5")]),
@@ -372,6 +381,7 @@ const EDGES: &[Edge] = &[
 /// The key under which some settings are told of.
 fn told_as(key: &str) -> &str {
     match key {
+        "billing.monthly_prices.pro" => "billing.monthly_prices",
         "rate_limits.ipv6_48" => "rate_limits.ipv6_56",
         "rate_limits.pro.per_minute" => "rate_limits.pro",
         key => key,

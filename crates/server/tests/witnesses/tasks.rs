@@ -25,7 +25,10 @@ use tokio::{
 };
 
 use crate::{
-    settings::signals::{three_of_two_days, two_revoked_keys},
+    settings::{
+        billing::unheard_payer,
+        signals::{three_of_two_days, two_revoked_keys},
+    },
     stage::{On, PATIENCE, Stage, within},
     support::{Backend, Options, TestApp, process::Process},
 };
@@ -44,6 +47,8 @@ async fn witness(task: BackgroundTask) {
         BackgroundTask::EventRetention => deletes_events().await,
         BackgroundTask::Jobs => does_jobs().await,
         BackgroundTask::Denials => writes_refusals().await,
+        BackgroundTask::PaymentsDue => looks_at_who_is_due().await,
+        BackgroundTask::PaymentsSweep => compares_payments().await,
         BackgroundTask::Clock => notices_a_step().await,
         BackgroundTask::FreshnessGauge => measures_freshness().await,
         BackgroundTask::LogSummaries => summarises_the_log().await,
@@ -91,6 +96,21 @@ async fn does_jobs() -> bool {
     let at = stage(&[]).await;
     at.job(Duration::ZERO).await;
     at.comes_to("jobs_done_total", "\"done\"", 1.0).await
+}
+
+async fn looks_at_who_is_due() -> bool {
+    let at = stage(&[("billing.recheck_interval", "20ms")]).await;
+    let payer = unheard_payer(&at).await;
+    at.app.advance(Duration::from_mins(2));
+    within(PATIENCE, async || payer.get("subscriptions/plan").await.expect(200)["tier"] == "pro")
+        .await
+}
+
+async fn compares_payments() -> bool {
+    let at = stage(&[("billing.sweep_interval", "20ms")]).await;
+    let payer = unheard_payer(&at).await;
+    within(PATIENCE, async || payer.get("subscriptions/plan").await.expect(200)["tier"] == "pro")
+        .await
 }
 
 /// Every ten seconds.

@@ -26,6 +26,7 @@ impl Accounts {
         let erase_at = now.later(self.settings.erase_after);
         let jobs = vec![
             NewJob::new(Job::AccountDeleted { user }, now),
+            NewJob::new(Job::SubscriptionsEnd { user }, now),
             NewJob::new(Job::ErasureDue { user }, now).due(erase_at),
         ];
         let deletion = Deletion { user, proved_by, now, erase_at, jobs };

@@ -1,6 +1,7 @@
 //! Every key of `config/default.toml` has another value with which something else is seen.
 
 mod accounts;
+pub mod billing;
 mod cache;
 mod database;
 pub mod http;
@@ -18,6 +19,16 @@ use crate::row::{Row, check};
 #[rustfmt::skip]
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("allow_without_redis", "server/src/config/tests.rs", "several_instances_want_redis_and_postgres"),
+    ("billing.monthly_prices.elite", "server/tests/e2e/stripe/mod.rs", "another_tier_is_paid_at_once_and_a_declined_card_changes_nothing"),
+    ("billing.monthly_prices.pro", "server/tests/e2e/stripe/mod.rs", "a_subscriber_pays_sees_cancels_and_sees_no_more"),
+    ("billing.monthly_prices.starter", "server/tests/e2e/stripe/mod.rs", "another_tier_is_paid_at_once_and_a_declined_card_changes_nothing"),
+    ("billing.older_prices", "server/src/application/payments.rs", "what_is_sold_is_what_is_configured"),
+    ("billing.stripe_url", "server/tests/e2e/stripe/mod.rs", "a_subscriber_pays_sees_cancels_and_sees_no_more"),
+    ("billing.timeout", "server/tests/e2e/stripe/mod.rs", "a_stripe_that_hangs_or_fails_changes_nobody"),
+    ("billing.webhook_secrets", "server/tests/e2e/stripe/mod.rs", "secrets_rotate_and_keys_of_clients_hold"),
+    ("billing.yearly_prices.elite", "server/src/application/payments.rs", "what_is_sold_is_what_is_configured"),
+    ("billing.yearly_prices.pro", "server/tests/e2e/stripe/mod.rs", "another_tier_is_paid_at_once_and_a_declined_card_changes_nothing"),
+    ("billing.yearly_prices.starter", "server/src/application/payments.rs", "what_is_sold_is_what_is_configured"),
     ("clock.hold", "server/tests/e2e/clock.rs", "a_difference_that_holds_is_followed_where_it_is_the_reference"),
     ("database.connect_timeout", "persistence/src/connection/url.rs", "settings_become_parameters_and_the_writable_host_is_asked_for"),
     ("database.max_lifetime", "persistence/src/pool.rs", "a_connection_is_replaced_when_it_is_old"),
@@ -41,6 +52,11 @@ const UNSEEN: &[(&str, &str)] =
 #[tokio::test(flavor = "multi_thread")]
 async fn each_setting_of_accounts_changes_something() {
     check(accounts::rows()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_setting_of_payments_changes_something() {
+    check(billing::rows()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,6 +116,7 @@ fn every_setting_has_a_witness_and_every_witness_a_setting() {
     let keys = keys_of_the_default_file();
     let rows: Vec<Row> = [
         accounts::rows(),
+        billing::rows(),
         cache::rows(),
         database::rows(),
         http::rows(),

@@ -36,15 +36,23 @@ pub fn rows() -> Vec<Row> {
     }
     for (tier, value) in [("starter", "4901"), ("pro", "9901"), ("elite", "24901")] {
         rows.push(setting(format!("plans.{tier}"), value, value, |at| {
-            Box::pin(async move {
-                let plans = at.get("/api/v1/payments/plans").await;
-                let plans = plans["items"].as_array().unwrap();
-                let plan = plans.iter().find(|plan| plan["tier"] == at.field()).unwrap();
-                plan["price_cents"].to_string()
-            })
+            Box::pin(async move { priced(at, "price_cents").await })
+        }));
+    }
+    for (tier, value) in [("starter", "49001"), ("pro", "99001"), ("elite", "249001")] {
+        rows.push(setting(format!("plans.yearly.{tier}"), value, value, |at| {
+            Box::pin(async move { priced(at, "yearly_price_cents").await })
         }));
     }
     rows.into_iter().map(|row| row.on(On::MovedClock)).collect()
+}
+
+/// What the key's tier costs.
+async fn priced(at: &Stage, member: &str) -> String {
+    let plans = at.get("/api/v1/payments/plans").await;
+    let plans = plans["items"].as_array().unwrap();
+    let plan = plans.iter().find(|plan| plan["tier"] == at.field()).unwrap();
+    plan[member].to_string()
 }
 
 /// The confidences that the reader of the key is shown of old signals, one of them of 75 percent, and of one

@@ -1,0 +1,238 @@
+//! What a user does about paying.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    BillingInterval, BillingRecord, BillingStore, CurrentSubscription, InvoicePage, PaymentSync,
+    PricedPlan, prices::CURRENCY,
+};
+use crate::{
+    Clock, Error, Result, Timestamp,
+    account::{Account, AccountStore, Tier, UserId, digest},
+    error::ConflictKind,
+    ports::payments::{Checkout, PaymentProvider},
+};
+
+/// The state of who began a checkout is read after this, though nothing is heard of it.
+const CHECKOUT_RECHECK: Duration = Duration::from_mins(2);
+
+/// Without a key of the client's, the same wish within this is the same checkout.
+const SAME_WISH: Duration = Duration::from_mins(10);
+
+/// What a user has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPlan {
+    /// What the user may see.
+    pub tier: Tier,
+    /// What is kept of the user's payments.
+    pub record: Option<BillingRecord>,
+}
+
+/// What became of a wish for another tier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upgraded {
+    /// It is to be paid here.
+    Checkout(String),
+    /// The subscription has another price now.
+    Changed,
+}
+
+/// What a user does about paying.
+pub struct Subscriptions {
+    accounts: Arc<dyn AccountStore>,
+    store: Arc<dyn BillingStore>,
+    sync: Arc<PaymentSync>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Subscriptions {
+    /// Over these.
+    pub const fn new(
+        accounts: Arc<dyn AccountStore>,
+        store: Arc<dyn BillingStore>,
+        sync: Arc<PaymentSync>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { accounts, store, sync, clock }
+    }
+
+    async fn account(&self, user: UserId) -> Result<Account> {
+        self.accounts.account(user).await?.ok_or(Error::NotFound("account"))
+    }
+
+    /// What a user has, as it is kept: the provider is not asked.
+    ///
+    /// # Errors
+    /// `NotFound` without such a user.
+    pub async fn plan(&self, user: UserId) -> Result<OwnPlan> {
+        let tier = self.account(user).await?.tier;
+        Ok(OwnPlan { tier, record: self.store.record(user).await? })
+    }
+
+    /// A user's invoices, the newest first, before the one with number `before`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database is away.
+    pub async fn invoices(
+        &self,
+        user: UserId,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<InvoicePage> {
+        self.store.invoices(user, before, limit).await
+    }
+
+    /// A user wants to pay for `tier`: who does not pay yet is sent to the provider's page; who pays for another tier pays
+    /// the difference, at once, and has this one. The same `key` again within a day has no further effect.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is not for sale; [`ConflictKind::AlreadySubscribed`]; [`Error::Forbidden`] when the
+    /// payment was refused; [`Error::Unavailable`] when nobody takes payments, or nobody can be reached.
+    pub async fn upgrade(
+        &self,
+        user: UserId,
+        tier: Tier,
+        interval: BillingInterval,
+        key: Option<&str>,
+    ) -> Result<Upgraded> {
+        let provider = self.sync.provider()?;
+        let (plan, price) = self.for_sale(tier, interval)?;
+        let account = self.account(user).await?;
+        // An event that was lost must not have anybody pay twice.
+        let record = self.read_anew(user).await?;
+        let now = self.clock.now();
+        let key = wish_key(user, price, key, now);
+        if let Some(current) = record.as_ref().and_then(paid) {
+            if current.tier == Some(tier) && current.interval == Some(interval) {
+                let detail = format!("you have {tier} by the {interval} already");
+                return Err(Error::conflict(ConflictKind::AlreadySubscribed, detail));
+            }
+            provider.change_price(&current.id, &current.item, price, &key).await?;
+            self.read_anew(user).await?;
+            return Ok(Upgraded::Changed);
+        }
+        self.check_price(provider, plan, price).await?;
+        let customer = self.customer(provider, &account, record, now).await?;
+        let back = &self.sync.settings().return_to;
+        let checkout = Checkout {
+            customer,
+            reference: user.to_string(),
+            price: price.to_owned(),
+            success_url: format!("{back}/?checkout=success"),
+            cancel_url: format!("{back}/?checkout=cancelled"),
+        };
+        let url = provider.checkout(&checkout, &key).await?;
+        self.store.recheck(user, now.later(CHECKOUT_RECHECK)).await?;
+        Ok(Upgraded::Checkout(url))
+    }
+
+    fn for_sale(&self, tier: Tier, interval: BillingInterval) -> Result<(&PricedPlan, &str)> {
+        if tier == Tier::Free {
+            let message = "must be starter, pro or elite; to pay no more, cancel the subscription";
+            return Err(Error::invalid("tier", message));
+        }
+        let plan = self.sync.settings().prices.plan(tier, interval);
+        let sold = plan.and_then(|plan| Some((plan, plan.price.as_deref()?)));
+        sold.ok_or_else(|| {
+            Error::invalid("interval", format!("{tier} is not sold by the {interval}"))
+        })
+    }
+
+    /// Refuses to sell what costs something else at the provider than is said here.
+    async fn check_price(
+        &self,
+        provider: &dyn PaymentProvider,
+        plan: &PricedPlan,
+        price: &str,
+    ) -> Result<()> {
+        let found = provider.price(price).await?;
+        let is_right = found.as_ref().is_some_and(|it| {
+            it.cents == Some(plan.amount.get().into())
+                && it.currency == CURRENCY
+                && it.period.0 == plan.interval.as_str()
+                && it.period.1 == 1
+        });
+        if is_right {
+            return Ok(());
+        }
+        let (tier, interval, cents) = (plan.tier, plan.interval, plan.amount.get());
+        let told = format!(
+            "{tier} by the {interval} costs {cents} {CURRENCY} here, and the provider has {found:?} for {price}"
+        );
+        Err(Error::internal(told))
+    }
+
+    async fn customer(
+        &self,
+        provider: &dyn PaymentProvider,
+        account: &Account,
+        record: Option<BillingRecord>,
+        now: Timestamp,
+    ) -> Result<String> {
+        if let Some(record) = record {
+            return Ok(record.customer);
+        }
+        let reference = account.id.to_string();
+        let made = provider.create_customer(&reference, account.email.as_str()).await?;
+        self.store.link(account.id, &made, now.later(CHECKOUT_RECHECK), now).await
+    }
+
+    /// What the provider says of a customer now.
+    async fn read_anew(&self, user: UserId) -> Result<Option<BillingRecord>> {
+        let Some(record) = self.store.record(user).await? else { return Ok(None) };
+        self.sync.refresh(&record.customer).await?;
+        self.store.record(user).await
+    }
+
+    /// The subscription ends with its period, or no more.
+    ///
+    /// # Errors
+    /// [`ConflictKind::NotSubscribed`]; [`Error::Unavailable`] as for [`upgrade`](Self::upgrade).
+    pub async fn set_ending(&self, user: UserId, is_ending: bool) -> Result<CurrentSubscription> {
+        let provider = self.sync.provider()?;
+        let record = self.read_anew(user).await?;
+        let current = record.as_ref().and_then(paid).ok_or_else(not_subscribed)?;
+        if current.is_ending != is_ending {
+            provider.set_ending(&current.id, is_ending).await?;
+        }
+        let record = self.read_anew(user).await?;
+        record.and_then(|record| record.subscription).ok_or_else(not_subscribed)
+    }
+
+    /// A page of the provider's, for invoices, ways to pay and cancelling.
+    ///
+    /// # Errors
+    /// [`ConflictKind::NotSubscribed`] for who never was a customer; [`Error::Unavailable`] as above.
+    pub async fn portal(&self, user: UserId) -> Result<String> {
+        let provider = self.sync.provider()?;
+        let record = self.store.record(user).await?.ok_or_else(not_subscribed)?;
+        provider.portal(&record.customer, &self.sync.settings().return_to).await
+    }
+
+    /// Those of whom the provider says something else than what is kept, or whom the owner should look at.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the database is away.
+    pub async fn differing(&self, limit: u32) -> Result<Vec<BillingRecord>> {
+        self.store.differing(limit).await
+    }
+}
+
+/// The subscription that somebody pays for, or owes.
+fn paid(record: &BillingRecord) -> Option<&CurrentSubscription> {
+    record.subscription.as_ref().filter(|it| it.status.is_live())
+}
+
+fn not_subscribed() -> Error {
+    Error::conflict(ConflictKind::NotSubscribed, "you have no subscription; see payments/plans")
+}
+
+/// By what the provider knows the same wish again.
+fn wish_key(user: UserId, price: &str, key: Option<&str>, now: Timestamp) -> String {
+    let by_time = || {
+        let part = i64::try_from(SAME_WISH.as_secs()).unwrap_or(i64::MAX);
+        (now.seconds() / part).to_string()
+    };
+    let key = key.map_or_else(by_time, |key| format!("client:{key}"));
+    digest(&format!("{user}:{price}:{key}"))
+}

@@ -1,0 +1,243 @@
+//! Payments by Stripe, by plain HTTP calls.
+
+mod client;
+mod events;
+mod shapes;
+
+use std::time::Duration;
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    account::Secret,
+    ports::payments::{
+        Checkout, CustomerState, PaymentProvider, ProviderEvent, ProviderPrice, SubscriptionPage,
+    },
+};
+use async_trait::async_trait;
+
+pub use self::client::API_VERSION;
+use self::{
+    client::Client,
+    shapes::{Charge, CustomerShape, DisputeShape, InvoiceShape, List, Made, PriceShape},
+};
+use super::signature;
+use crate::SettingsError;
+
+/// What of a customer is read at most: Stripe's largest page.
+const PAGE: &str = "100";
+
+/// Pages of refunds, and of disputes, that one look reads at most.
+const MOST_PAGES: usize = 10;
+
+/// How Stripe is reached. `Debug` hides the secrets.
+#[derive(Debug, Clone)]
+pub struct StripeSettings {
+    /// `sk_test_…` or `sk_live_…`, or a restricted key (`rk_…`).
+    pub key: Secret,
+    /// `whsec_…`: one, and a second one while it is rotated.
+    pub webhook_secrets: Vec<Secret>,
+    /// `https://api.stripe.com`, without a slash at its end.
+    pub url: String,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
+/// Stripe.
+pub struct StripePayments {
+    client: Client,
+    webhook_secrets: Vec<Secret>,
+    is_live: bool,
+}
+
+impl StripePayments {
+    /// Opens no connection yet.
+    ///
+    /// # Errors
+    /// A key that is none of Stripe's, or a URL that cannot be read.
+    pub fn new(settings: StripeSettings) -> Result<Self, SettingsError> {
+        let is_live = is_live(settings.key.reveal())?;
+        let webhook_secrets = settings.webhook_secrets.clone();
+        Ok(Self { client: Client::new(settings)?, webhook_secrets, is_live })
+    }
+
+    /// What was paid for a customer's invoices and went back.
+    async fn charges(&self, customer: &str) -> Result<Vec<Charge>> {
+        let query = [("customer", customer), ("limit", PAGE)];
+        let mut charges = self.client.list::<Charge>("charges", &query).await?.data;
+        for charge in charges.iter_mut().filter(|charge| charge.disputed) {
+            let query = [("charge", charge.id.as_str()), ("limit", PAGE)];
+            let disputes = self.client.list::<DisputeShape>("disputes", &query).await?;
+            charge.disputed = disputes.data.iter().any(|it| !it.is_harmless());
+        }
+        Ok(charges)
+    }
+
+    /// The customers of a kind of reversal.
+    async fn reversed(&self, path: &str, since: Timestamp) -> Result<Vec<String>> {
+        let since = since.seconds().to_string();
+        let (mut customers, mut after) = (Vec::new(), None::<String>);
+        for _ in 0..MOST_PAGES {
+            let mut query = vec![
+                ("created[gte]", since.as_str()),
+                ("limit", PAGE),
+                ("expand[]", "data.charge"),
+            ];
+            query.extend(after.as_deref().map(|id| ("starting_after", id)));
+            let page: List<shapes::Reversal> = self.client.list(path, &query).await?;
+            customers.extend(page.data.iter().filter_map(shapes::Reversal::customer));
+            after = page.data.last().map(|it| it.id.clone()).filter(|_| page.has_more);
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(customers)
+    }
+}
+
+/// Whether a key moves money.
+fn is_live(key: &str) -> Result<bool, SettingsError> {
+    let kind = key.strip_prefix("sk_").or_else(|| key.strip_prefix("rk_"));
+    match kind.and_then(|rest| rest.split_once('_')) {
+        Some(("live", rest)) if !rest.is_empty() => Ok(true),
+        Some(("test", rest)) if !rest.is_empty() => Ok(false),
+        _ => Err(SettingsError::new(
+            "stripe_key",
+            "is no secret key of Stripe's",
+            "it begins with sk_test_, sk_live_, rk_test_ or rk_live_; see the dashboard under Developers, API keys",
+        )),
+    }
+}
+
+#[async_trait]
+impl PaymentProvider for StripePayments {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    async fn create_customer(&self, reference: &str, email: &str) -> Result<String> {
+        let form = [("email", email), ("metadata[reference]", reference)];
+        let key = format!("customer:{reference}");
+        let made: Made = self.client.post("customers", &form, Some(&key)).await?;
+        Ok(made.id)
+    }
+
+    async fn checkout(&self, checkout: &Checkout, key: &str) -> Result<String> {
+        let Checkout { customer, reference, price, success_url, cancel_url } = checkout;
+        let form = [
+            ("mode", "subscription"),
+            ("customer", customer),
+            ("client_reference_id", reference),
+            ("line_items[0][price]", price),
+            ("line_items[0][quantity]", "1"),
+            ("success_url", success_url),
+            ("cancel_url", cancel_url),
+        ];
+        let made: Made = self.client.post("checkout/sessions", &form, Some(key)).await?;
+        made.url.ok_or_else(|| Error::internal("Stripe made a checkout without a page"))
+    }
+
+    async fn portal(&self, customer: &str, return_url: &str) -> Result<String> {
+        let form = [("customer", customer), ("return_url", return_url)];
+        let made: Made = self.client.post("billing_portal/sessions", &form, None).await?;
+        made.url.ok_or_else(|| Error::internal("Stripe made a portal without a page"))
+    }
+
+    async fn change_price(
+        &self,
+        subscription: &str,
+        item: &str,
+        price: &str,
+        key: &str,
+    ) -> Result<()> {
+        let form = [
+            ("items[0][id]", item),
+            ("items[0][price]", price),
+            ("cancel_at_period_end", "false"),
+            ("proration_behavior", "always_invoice"),
+            ("payment_behavior", "error_if_incomplete"),
+        ];
+        let path = format!("subscriptions/{}", client::segment(subscription));
+        self.client.post::<Made>(&path, &form, Some(key)).await.map(|_| ())
+    }
+
+    async fn set_ending(&self, subscription: &str, is_ending: bool) -> Result<()> {
+        let form = [("cancel_at_period_end", if is_ending { "true" } else { "false" })];
+        let path = format!("subscriptions/{}", client::segment(subscription));
+        self.client.post::<Made>(&path, &form, None).await.map(|_| ())
+    }
+
+    async fn cancel(&self, subscription: &str) -> Result<()> {
+        self.client.delete(&format!("subscriptions/{}", client::segment(subscription))).await
+    }
+
+    async fn customer(&self, customer: &str) -> Result<Option<CustomerState>> {
+        let path = format!("customers/{}", client::segment(customer));
+        let Some(found) = self.client.find::<CustomerShape>(&path).await? else { return Ok(None) };
+        if found.deleted {
+            return Ok(None);
+        }
+        let query = [("customer", customer), ("status", "all"), ("limit", PAGE)];
+        let subscriptions = self.client.list("subscriptions", &query).await?;
+        let query = [("customer", customer), ("limit", PAGE)];
+        let invoices: List<InvoiceShape> = self.client.list("invoices", &query).await?;
+        let is_any_paid = invoices.data.iter().any(|it| it.amount_paid > 0);
+        let charges = if is_any_paid { self.charges(customer).await? } else { Vec::new() };
+        Ok(Some(CustomerState {
+            reference: found.metadata.reference,
+            subscriptions: shapes::subscriptions(subscriptions)?.subscriptions,
+            invoices: invoices.data.into_iter().map(|it| it.invoice(&charges)).collect(),
+        }))
+    }
+
+    async fn customer_of_charge(&self, charge: &str) -> Result<Option<String>> {
+        let path = format!("charges/{}", client::segment(charge));
+        Ok(self.client.find::<Charge>(&path).await?.and_then(|charge| charge.customer))
+    }
+
+    async fn live_subscriptions(&self, after: Option<&str>) -> Result<SubscriptionPage> {
+        // Without `status`, Stripe lists those that were not cancelled.
+        let mut query = vec![("limit", PAGE)];
+        query.extend(after.map(|id| ("starting_after", id)));
+        shapes::subscriptions(self.client.list("subscriptions", &query).await?)
+    }
+
+    async fn reversals_since(&self, since: Timestamp) -> Result<Vec<String>> {
+        let mut customers = self.reversed("refunds", since).await?;
+        customers.extend(self.reversed("disputes", since).await?);
+        customers.sort_unstable();
+        customers.dedup();
+        Ok(customers)
+    }
+
+    async fn price(&self, price: &str) -> Result<Option<ProviderPrice>> {
+        let path = format!("prices/{}", client::segment(price));
+        Ok(self.client.find::<PriceShape>(&path).await?.map(PriceShape::price))
+    }
+
+    fn event(&self, header: &str, body: &[u8], now: Timestamp) -> Result<ProviderEvent> {
+        signature::verify(header, body, &self.webhook_secrets, now)?;
+        events::read(body, self.is_live)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_says_whether_it_moves_money() {
+        for (key, expected) in [
+            ("sk_test_1", Some(false)),
+            ("sk_live_1", Some(true)),
+            ("rk_live_1", Some(true)),
+            ("rk_test_1", Some(false)),
+            ("pk_live_1", None),
+            ("whsec_1", None),
+            ("sk_live_", None),
+            ("sk_other_1", None),
+            ("", None),
+        ] {
+            assert_eq!(is_live(key).ok(), expected, "{key}");
+        }
+    }
+}

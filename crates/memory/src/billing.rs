@@ -1,0 +1,243 @@
+//! What is kept of payments.
+
+use alpine_domain::{
+    Error, Result, Timestamp,
+    account::{Tier, UserId},
+    audit::tier_and_role_changed,
+    billing::{
+        Applied, BillingRecord, BillingStore, Compared, InvoicePage, Reading, ReceivedEvent,
+        StoredInvoice,
+    },
+    event::Event,
+    jobs::{Job, NewJob},
+};
+use async_trait::async_trait;
+
+use crate::{Memory, Unit, accounts::NO_ACCOUNT, tables::BillingRow};
+
+const NO_CUSTOMER: Error = Error::NotFound("customer");
+
+impl Unit {
+    fn billing_mut(&mut self, user: UserId) -> Option<&mut BillingRow> {
+        self.tables.billing.iter_mut().find(|row| row.record.user == user)
+    }
+
+    fn read_customer(&mut self, why: &str, customer: &str, now: Timestamp) {
+        let job = Job::PaymentsChanged { customer: customer.to_owned() };
+        self.enqueue(NewJob::new(job, now).once_for(format!("payments_{why}:{customer}")));
+    }
+}
+
+fn sooner(row: &mut BillingRow, at: Timestamp) {
+    row.recheck_at = Some(row.recheck_at.map_or(at, |set| set.min(at)));
+}
+
+fn apply(unit: &mut Unit, reading: &Reading) -> Result<Applied> {
+    let Reading { user, number, entitlement, subscription, invoices, now } = reading;
+    let row = unit.billing_mut(*user).ok_or(NO_CUSTOMER)?;
+    if row.applied >= *number {
+        return Ok(Applied::Outdated);
+    }
+    let before = row.record.given;
+    (row.applied, row.listed_at) = (*number, Some(*now));
+    row.recheck_at = entitlement.recheck_at;
+    let since = row.record.differs_since.unwrap_or(*now);
+    row.record = BillingRecord {
+        subscription: subscription.clone(),
+        subscribed: entitlement.subscribed,
+        given: entitlement.granted,
+        problem: entitlement.problem.clone(),
+        read_at: Some(*now),
+        differs_since: entitlement.problem.as_ref().map(|_| since),
+        ..row.record.clone()
+    };
+    let mut told: Vec<_> = invoices.iter().collect();
+    told.sort_by_key(|it| it.created_at);
+    for invoice in told {
+        let kept = unit.tables.invoices.iter_mut().find(|(_, it)| it.id == invoice.id);
+        match kept {
+            Some((_, it)) => *it = invoice.clone(),
+            None => unit.tables.invoices.push((*user, invoice.clone())),
+        }
+    }
+    let to = entitlement.granted.unwrap_or(Tier::Free);
+    let account = &mut unit.tables.user_mut(*user).ok_or(NO_ACCOUNT)?.account;
+    if before == entitlement.granted || account.tier == to {
+        return Ok(Applied::Same);
+    }
+    let old = account.clone();
+    (account.tier, account.updated_at) = (to, *now);
+    for entry in tier_and_role_changed(&old, to, old.role, *now) {
+        unit.audit(entry.because(Some("payment".to_owned())));
+    }
+    unit.log(*now, Event::AccountChanged { user: *user })?;
+    Ok(Applied::Changed { from: old.tier, to })
+}
+
+#[async_trait]
+impl BillingStore for Memory {
+    async fn record(&self, user: UserId) -> Result<Option<BillingRecord>> {
+        let tables = self.read();
+        Ok(tables.billing.iter().find(|row| row.record.user == user).map(|row| row.record.clone()))
+    }
+
+    async fn user_of(&self, customer: &str) -> Result<Option<UserId>> {
+        let tables = self.read();
+        let row = tables.billing.iter().find(|row| row.record.customer == customer);
+        Ok(row.map(|row| row.record.user))
+    }
+
+    async fn link(
+        &self,
+        user: UserId,
+        customer: &str,
+        recheck_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<String> {
+        self.write(|unit| {
+            let account = &mut unit.tables.user_mut(user).ok_or(NO_ACCOUNT)?.account;
+            account.updated_at = now;
+            if let Some(row) = unit.billing_mut(user) {
+                sooner(row, recheck_at);
+                return Ok(row.record.customer.clone());
+            }
+            if unit.tables.billing.iter().any(|row| row.record.customer == customer) {
+                return Err(Error::internal("the customer is another user's"));
+            }
+            let record = BillingRecord {
+                user,
+                customer: customer.to_owned(),
+                subscription: None,
+                subscribed: None,
+                given: None,
+                problem: None,
+                read_at: None,
+                differs_since: None,
+            };
+            unit.tables.billing.push(BillingRow {
+                record,
+                readings: 0,
+                applied: 0,
+                recheck_at: Some(recheck_at),
+                listed_at: None,
+            });
+            Ok(customer.to_owned())
+        })
+    }
+
+    async fn recheck(&self, user: UserId, at: Timestamp) -> Result<()> {
+        self.write(|unit| {
+            if let Some(row) = unit.billing_mut(user) {
+                sooner(row, at);
+            }
+            Ok(())
+        })
+    }
+
+    async fn receive(&self, event: ReceivedEvent) -> Result<bool> {
+        self.write(|unit| {
+            let is_known = unit.tables.payment_events.iter().any(|(id, _)| *id == event.id);
+            if !is_known {
+                unit.tables.payment_events.push((event.id, event.now));
+                event.job.into_iter().for_each(|job| {
+                    unit.enqueue(job);
+                });
+            }
+            Ok(!is_known)
+        })
+    }
+
+    async fn begin_reading(&self, user: UserId) -> Result<i64> {
+        self.write(|unit| {
+            let row = unit.billing_mut(user).ok_or(NO_CUSTOMER)?;
+            row.readings += 1;
+            Ok(row.readings)
+        })
+    }
+
+    async fn apply(&self, reading: Reading) -> Result<Applied> {
+        self.write(|unit| apply(unit, &reading))
+    }
+
+    async fn due(&self, now: Timestamp, again: Timestamp, limit: u32) -> Result<u32> {
+        self.write(|unit| {
+            let due = |row: &&mut BillingRow| row.recheck_at.is_some_and(|at| at <= now);
+            let mut rows: Vec<_> = unit.tables.billing.iter_mut().filter(due).collect();
+            rows.sort_by_key(|row| row.recheck_at);
+            let mut customers = Vec::new();
+            for row in rows.into_iter().take(limit as usize) {
+                row.recheck_at = Some(again);
+                customers.push(row.record.customer.clone());
+            }
+            for customer in &customers {
+                unit.read_customer("due", customer, now);
+            }
+            Ok(u32::try_from(customers.len()).unwrap_or(u32::MAX))
+        })
+    }
+
+    async fn compare(&self, listed: Vec<Compared>, now: Timestamp) -> Result<u32> {
+        self.write(|unit| {
+            let mut differing = 0;
+            for Compared { customer, subscribed } in listed {
+                let mut rows = unit.tables.billing.iter_mut();
+                let row = rows.find(|row| row.record.customer == customer);
+                let kept = row.and_then(|row| {
+                    row.listed_at = Some(now);
+                    if row.record.subscribed != subscribed {
+                        row.record.differs_since.get_or_insert(now);
+                    }
+                    row.record.subscribed
+                });
+                if kept != subscribed {
+                    differing += 1;
+                    unit.read_customer("compared", &customer, now);
+                }
+            }
+            Ok(differing)
+        })
+    }
+
+    async fn unlisted(&self, since: Timestamp, now: Timestamp, limit: u32) -> Result<u32> {
+        self.write(|unit| {
+            let is_unlisted = |row: &&mut BillingRow| {
+                row.record.given.is_some() && row.listed_at.is_some_and(|at| at < since)
+            };
+            let mut rows: Vec<_> = unit.tables.billing.iter_mut().filter(is_unlisted).collect();
+            rows.sort_by_key(|row| row.listed_at);
+            let mut customers = Vec::new();
+            for row in rows.into_iter().take(limit as usize) {
+                row.record.differs_since.get_or_insert(now);
+                customers.push(row.record.customer.clone());
+            }
+            for customer in &customers {
+                unit.read_customer("compared", customer, now);
+            }
+            Ok(u32::try_from(customers.len()).unwrap_or(u32::MAX))
+        })
+    }
+
+    async fn differing(&self, limit: u32) -> Result<Vec<BillingRecord>> {
+        let tables = self.read();
+        let records = tables.billing.iter().map(|row| &row.record);
+        let mut found: Vec<_> =
+            records.filter(|record| record.differs_since.is_some()).cloned().collect();
+        found.sort_by_key(|record| record.differs_since);
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    async fn invoices(&self, user: UserId, before: Option<i64>, limit: u32) -> Result<InvoicePage> {
+        let tables = self.read();
+        let rows = (1..).zip(&tables.invoices).filter(|(row, (whose, _))| {
+            *whose == user && before.is_none_or(|before| *row < before)
+        });
+        let mut invoices: Vec<_> = rows
+            .map(|(row, (_, invoice))| StoredInvoice { invoice: invoice.clone(), row })
+            .collect();
+        invoices.reverse();
+        let has_more = invoices.len() > limit as usize;
+        invoices.truncate(limit as usize);
+        Ok(InvoicePage { invoices, has_more })
+    }
+}

@@ -1,0 +1,3 @@
+DROP TABLE invoices;
+DROP TABLE payment_events;
+DROP TABLE subscriptions;

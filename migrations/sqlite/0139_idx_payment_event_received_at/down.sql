@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS idx_payment_event_received_at;

@@ -1,0 +1,2 @@
+-- A page of a user's invoices.
+CREATE INDEX IF NOT EXISTS idx_invoice_user ON invoices (user_id, id);
