@@ -15,6 +15,7 @@ use crate::{
     audit::{AuditReader, AuditStore, Denials},
     event::InstanceMemory,
     jobs::{JobStore, Jobs},
+    notification::{NotificationStore, Notifications},
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
@@ -48,6 +49,8 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyStore>,
     /// Users' second factors.
     pub second_factors: Arc<dyn SecondFactorStore>,
+    /// What users are told of.
+    pub notifications: Arc<dyn NotificationStore>,
     /// Producers and their keys.
     pub producers: Arc<dyn ProducerStore>,
     /// Signals and outcomes, for who writes them.
@@ -118,6 +121,8 @@ pub struct UseCases {
     pub verification: Arc<Verification>,
     /// From a credential to its caller.
     pub authenticator: Arc<Authenticator>,
+    /// What users are told of.
+    pub notifications: Notifications,
     /// Producers and their keys.
     pub producers: Producers,
     /// Signals and outcomes from producers.
@@ -211,6 +216,7 @@ impl UseCases {
         Self {
             accounts: Accounts::new(account_ports, account_settings, address_key),
             authenticator,
+            notifications: Notifications::new(stores.notifications, clock.clone()),
             producers: Producers::new(stores.producers, clock.clone(), randomness),
             intake: Intake::new(stores.signals.clone(), clock.clone()),
             catalogue: Arc::new(catalogue),

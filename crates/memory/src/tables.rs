@@ -10,6 +10,7 @@ use alpine_domain::{
     audit::{AuditLine, StoredLine},
     event::Event,
     jobs::{Lease, NewJob, StoredJob},
+    notification::Notification,
     ports::events::LoggedEvent,
     producer::Producer,
     signal::Signal,
@@ -29,6 +30,10 @@ pub(crate) struct Tables {
     pub(crate) changes: Vec<ChangeRow>,
     /// Accounts that were deleted and are not erased, with the addresses that they had, and when they will be.
     pub(crate) deleted: Vec<(UserId, Email, Timestamp)>,
+    /// In the order in which they were made.
+    pub(crate) notifications: Vec<(UserId, Notification)>,
+    /// The number of the newest notification that there ever was.
+    pub(crate) last_notification: i64,
     pub(crate) factors: Vec<FactorRow>,
     pub(crate) challenges: Vec<ChallengeRow>,
     pub(crate) producers: Vec<ProducerRow>,

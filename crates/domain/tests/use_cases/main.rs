@@ -13,6 +13,7 @@ mod audit;
 mod background;
 mod deletion;
 mod intake;
+mod notifications;
 mod outcomes;
 mod own_sessions;
 mod passwords;

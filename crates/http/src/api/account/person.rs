@@ -8,6 +8,7 @@ use alpine_domain::{
     Timestamp,
     account::UserId,
     audit::{AuditFilter, AuditQuery, Party},
+    notification::NotificationRequest,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +17,11 @@ use super::{
     sessions,
     views::{ApiKeyView, FactorStatusView, ProfileView, SessionView},
 };
-use crate::{api::admin::views::AuditLineView, context::Context, problem::Result};
+use crate::{
+    api::{admin::views::AuditLineView, notifications::views::NotificationView},
+    context::Context,
+    problem::Result,
+};
 
 /// Lines of the audit log that one file holds at most.
 const MOST_LINES: u32 = 1_000;
@@ -38,6 +43,9 @@ pub(crate) struct PersonalDataView<'a> {
     #[schema(max_items = 1000)]
     pub activity: Vec<AuditLineView<'a>>,
     pub has_more_activity: bool,
+    /// What the person is told of, the newest first: all that is kept.
+    #[schema(max_items = 500)]
+    pub notifications: Vec<NotificationView<'a>>,
 }
 
 /// `GET users/export`. Each part is read by itself: what changes meanwhile may stand in one and not in another.
@@ -49,6 +57,7 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
     let sessions = cases.accounts.sessions(user).await?;
     let keys = cases.accounts.list_api_keys(user).await?;
     let activity = cases.audit.page(of(user)).await?;
+    let told = cases.notifications.page(user, NotificationRequest::whole()).await?;
     let exported_at = context.state.services.clock.now();
     let view = PersonalDataView {
         exported_at,
@@ -59,6 +68,7 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
         api_keys: keys.iter().map(ApiKeyView::from).collect(),
         activity: activity.lines.iter().map(AuditLineView::from).collect(),
         has_more_activity: activity.next.is_some(),
+        notifications: told.items.iter().map(|one| NotificationView::of(user, one)).collect(),
     };
     let mut answer = context.ok(&view)?;
     let name = HeaderValue::from_static("attachment; filename=\"alpine_account.json\"");
