@@ -213,13 +213,18 @@ impl UseCases {
             denials: denials.clone(),
         };
         let catalogue = Catalogue::new(stores.signal_reader, clock.clone(), visibility.clone());
+        let catalogue = Arc::new(catalogue);
         Self {
             accounts: Accounts::new(account_ports, account_settings, address_key),
             authenticator,
-            notifications: Notifications::new(stores.notifications, clock.clone()),
+            notifications: Notifications::new(
+                stores.notifications,
+                catalogue.clone(),
+                clock.clone(),
+            ),
             producers: Producers::new(stores.producers, clock.clone(), randomness),
             intake: Intake::new(stores.signals.clone(), clock.clone()),
-            catalogue: Arc::new(catalogue),
+            catalogue,
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
             retention: Retention::new(stores.retention, ports.agreed_time, &retention),

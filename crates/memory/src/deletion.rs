@@ -113,6 +113,7 @@ impl DeletionStore for Memory {
             if erased.max(unnamed).max(forgotten) == most {
                 return Ok(false);
             }
+            unit.tables.marks.retain(|(owner, _)| *owner != user);
             let row = unit.tables.user_mut(user).ok_or(NO_ACCOUNT)?;
             row.account.full_name = FullName::from_stored("");
             row.account.updated_at = now;

@@ -6,12 +6,13 @@ use alpine_domain::{
     Result, Timestamp,
     account::UserId,
     notification::{
-        KEPT, KeptPage, KeptQuery, NewNotification, Notification, NotificationId, NotificationStore,
+        KEPT, KeptPage, KeptQuery, MarkChange, NewNotification, Notification, NotificationId,
+        NotificationStore, UserState,
     },
 };
 use async_trait::async_trait;
 
-use crate::{Memory, Unit, tables::Tables};
+use crate::{Memory, Unit, accounts::NO_ACCOUNT, tables::Tables};
 
 impl Tables {
     /// The user's, newest first.
@@ -20,6 +21,13 @@ impl Tables {
         let mut theirs: Vec<_> = theirs.map(|(_, told)| told).collect();
         theirs.sort_by_key(|told| Reverse(told.place()));
         theirs
+    }
+
+    fn told_state(&self, user: UserId) -> Result<UserState> {
+        let since = self.user(user).ok_or(NO_ACCOUNT)?.account.created_at;
+        let theirs = self.marks.iter().find(|(owner, _)| *owner == user);
+        let marks = theirs.map(|(_, marks)| marks.clone()).unwrap_or_default();
+        Ok(UserState { since, marks })
     }
 
     /// Marks the user's unread ones for which `is_meant` holds; says how many.
@@ -46,7 +54,7 @@ impl Unit {
         let NewNotification { user, kind, title, message, created_at } = new;
         let tables = &mut self.tables;
         tables.last_notification += 1;
-        let id = NotificationId::new(tables.last_notification);
+        let id = NotificationId::Own(tables.last_notification);
         let told = Notification { id, kind, title, message, created_at, read_at: None };
         tables.notifications.push((user, told));
         let theirs = tables.notifications_of(user).into_iter();
@@ -71,24 +79,40 @@ impl NotificationStore for Memory {
         let behind =
             asked.into_iter().filter(|told| after.is_none_or(|after| told.place() < after));
         let items = behind.take(limit as usize).cloned().collect();
-        Ok(KeptPage { items, total, unread: unread_count })
+        Ok(KeptPage { items, total, unread: unread_count, state: tables.told_state(user)? })
     }
 
-    async fn mark_read(&self, user: UserId, ids: &[NotificationId], now: Timestamp) -> Result<u32> {
-        self.write(|unit| Ok(unit.tables.mark(user, now, |id| ids.contains(&id))))
+    async fn state(&self, user: UserId) -> Result<UserState> {
+        self.read().told_state(user)
+    }
+
+    async fn mark_read(&self, user: UserId, rows: &[i64], now: Timestamp) -> Result<u32> {
+        let is_named = |id: NotificationId| id.row().is_some_and(|row| rows.contains(&row));
+        self.write(|unit| Ok(unit.tables.mark(user, now, is_named)))
     }
 
     async fn mark_all_read(&self, user: UserId, now: Timestamp) -> Result<u32> {
         self.write(|unit| Ok(unit.tables.mark(user, now, |_| true)))
     }
 
-    async fn delete(&self, user: UserId, id: NotificationId) -> Result<bool> {
+    async fn delete(&self, user: UserId, row: i64) -> Result<bool> {
+        let id = NotificationId::Own(row);
         self.write(|unit| {
             let is_it = |(owner, told): &(UserId, Notification)| *owner == user && told.id == id;
             let rows = &mut unit.tables.notifications;
             let before = rows.len();
             rows.retain(|row| !is_it(row));
             Ok(rows.len() < before)
+        })
+    }
+
+    async fn mark_signals(&self, user: UserId, change: MarkChange, now: Timestamp) -> Result<()> {
+        self.write(|unit| {
+            let mut marks = unit.tables.told_state(user)?.marks;
+            marks.apply(&change, now);
+            unit.tables.marks.retain(|(owner, _)| *owner != user);
+            unit.tables.marks.push((user, marks));
+            Ok(())
         })
     }
 }

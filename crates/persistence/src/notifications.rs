@@ -3,22 +3,28 @@
 pub(crate) mod rows;
 
 use alpine_domain::{
-    Result, Timestamp,
+    Error, Result, Timestamp,
     account::UserId,
     notification::{
-        KeptPage, KeptQuery, Notification, NotificationCursor, NotificationId, NotificationStore,
+        KeptPage, KeptQuery, MarkChange, Notification, NotificationCursor, NotificationId,
+        NotificationStore, SignalMarks, UserState,
     },
 };
 use async_trait::async_trait;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _,
-    Selectable, SelectableHelper as _, dsl::not, prelude::Queryable,
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, Selectable, SelectableHelper as _,
+    dsl::{insert_into, not},
+    prelude::Queryable,
 };
 
 use crate::{
     AnyConnection, Database, Failure,
-    rows::{instant, stored},
-    schema::notifications,
+    accounts::user_rows::{held_user, no_account},
+    database::Unit,
+    rows::{instant, read_back, stored},
+    schema::{notification_marks, notifications, users},
+    unreadable::UnreadableRows,
 };
 
 /// The notifications of one database.
@@ -47,7 +53,7 @@ impl Row {
     fn notification(self) -> Result<Notification> {
         let read_at = self.read_at.map(|at| instant("notifications.read_at", at));
         Ok(Notification {
-            id: NotificationId::new(self.id),
+            id: NotificationId::Own(self.id),
             kind: stored("notifications.kind", &self.kind)?,
             title: self.title,
             message: self.message,
@@ -79,12 +85,75 @@ fn rows(conn: &mut AnyConnection, user: &str, query: &KeptQuery) -> Result<Vec<R
         rows = rows.filter(not(notifications::is_read));
     }
     if let Some(NotificationCursor { created_at, id }) = after {
-        // The first condition bounds the range of the index; the other cuts off what shares its end.
-        let at = created_at.micros();
-        let is_older = notifications::created_at.lt(at).or(notifications::id.lt(id.get()));
+        // The first condition bounds the range of the index; the other cuts off what shares its end. What is no row
+        // comes after all rows of its instant.
+        let (at, row) = (created_at.micros(), id.row().unwrap_or(i64::MIN));
+        let is_older = notifications::created_at.lt(at).or(notifications::id.lt(row));
         rows = rows.filter(notifications::created_at.le(at)).filter(is_older);
     }
     Ok(rows.load(conn)?)
+}
+
+/// The stored columns of marks.
+type MarksRow = (Option<i64>, Option<i64>, String);
+
+/// Marks that cannot be read are none: what they marked is unread again.
+fn marks(user: &str, row: MarksRow, unreadable: &UnreadableRows) -> SignalMarks {
+    let (until, at, text) = row;
+    let read = || {
+        let instants = until.zip(at).map(|(until, at)| {
+            let until = instant("notification_marks.read_until", until)?;
+            Ok::<_, Error>((until, instant("notification_marks.read_all_at", at)?))
+        });
+        let read = SignalMarks::from_stored(&text, instants.transpose()?);
+        read_back("notification_marks.marks", read)
+    };
+    unreadable.leave_out("notification_marks", user, read()).unwrap_or_default()
+}
+
+const MARKS: (
+    notification_marks::read_until,
+    notification_marks::read_all_at,
+    notification_marks::marks,
+) = (notification_marks::read_until, notification_marks::read_all_at, notification_marks::marks);
+
+fn state(
+    conn: &mut AnyConnection,
+    user: &str,
+    unreadable: &UnreadableRows,
+) -> Result<UserState, Failure> {
+    let found: Option<(i64, Option<MarksRow>)> = users::table
+        .left_join(notification_marks::table)
+        .filter(users::id.eq(user))
+        .select((users::created_at, MARKS.nullable()))
+        .first(conn)
+        .optional()?;
+    let (created_at, row) = found.ok_or_else(no_account)?;
+    let marks = row.map(|row| marks(user, row, unreadable)).unwrap_or_default();
+    Ok(UserState { since: instant("users.created_at", created_at)?, marks })
+}
+
+/// The user's row is held meanwhile, so that two changes come one after the other.
+fn mark_signals(
+    unit: &mut Unit<'_>,
+    user: &str,
+    (change, now): (&MarkChange, Timestamp),
+    unreadable: &UnreadableRows,
+) -> Result<(), Failure> {
+    held_user(unit.conn, user)?.ok_or_else(no_account)?;
+    let mut marks = state(unit.conn, user, unreadable)?.marks;
+    marks.apply(change, now);
+    let (until, at) = marks.read_until.unzip();
+    diesel::delete(notification_marks::table.find(user)).execute(unit.conn)?;
+    insert_into(notification_marks::table)
+        .values((
+            notification_marks::user_id.eq(user),
+            notification_marks::read_until.eq(until.map(Timestamp::micros)),
+            notification_marks::read_all_at.eq(at.map(Timestamp::micros)),
+            notification_marks::marks.eq(marks.to_stored()),
+        ))
+        .execute(unit.conn)?;
+    Ok(())
 }
 
 #[async_trait]
@@ -102,13 +171,21 @@ impl NotificationStore for UserNotifications {
                     items: readable.collect(),
                     total: count(conn, &user, false)?,
                     unread: count(conn, &user, true)?,
+                    state: state(conn, &user, &unreadable)?,
                 })
             })
             .await
     }
 
-    async fn mark_read(&self, user: UserId, ids: &[NotificationId], now: Timestamp) -> Result<u32> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.get()).collect();
+    async fn state(&self, user: UserId) -> Result<UserState> {
+        let unreadable = self.0.unreadable();
+        self.0
+            .read("notification_state", move |conn| state(conn, &user.to_string(), &unreadable))
+            .await
+    }
+
+    async fn mark_read(&self, user: UserId, rows: &[i64], now: Timestamp) -> Result<u32> {
+        let ids = rows.to_vec();
         self.0
             .write("notification_mark_read", move |unit| {
                 let named = notifications::table
@@ -137,13 +214,22 @@ impl NotificationStore for UserNotifications {
             .await
     }
 
-    async fn delete(&self, user: UserId, id: NotificationId) -> Result<bool> {
+    async fn delete(&self, user: UserId, row: i64) -> Result<bool> {
         self.0
             .write("notification_delete", move |unit| {
                 let named = notifications::table
-                    .filter(notifications::id.eq(id.get()))
+                    .filter(notifications::id.eq(row))
                     .filter(notifications::user_id.eq(user.to_string()));
                 Ok(diesel::delete(named).execute(unit.conn)? == 1)
+            })
+            .await
+    }
+
+    async fn mark_signals(&self, user: UserId, change: MarkChange, now: Timestamp) -> Result<()> {
+        let unreadable = self.0.unreadable();
+        self.0
+            .write("notification_mark_signals", move |unit| {
+                mark_signals(unit, &user.to_string(), (&change, now), &unreadable)
             })
             .await
     }

@@ -1,9 +1,26 @@
 //! A user's notifications: a page of them, reading and deleting them.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
-use super::{KEPT, KeptQuery, Notification, NotificationCursor, NotificationId, NotificationStore};
-use crate::{Clock, Error, Result, account::UserId};
+use super::{
+    KEPT, KeptQuery, MarkChange, Notification, NotificationCursor, NotificationId,
+    NotificationStore, TOLD, UserState, news,
+};
+use crate::{
+    Clock, Error, Result,
+    account::{UserId, Viewer},
+    signal::Catalogue,
+    time::days,
+};
+
+/// Who is told: a user, and the rules of visibility that apply now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recipient {
+    /// The user.
+    pub user: UserId,
+    /// What the user may see of signals.
+    pub viewer: Viewer,
+}
 
 /// Which notifications are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,9 +36,9 @@ pub struct NotificationRequest {
 }
 
 impl NotificationRequest {
-    /// All that are kept.
+    /// All that a user is told: [`KEPT`] rows, and of signals [`TOLD`] that were published and as many that were closed.
     pub const fn whole() -> Self {
-        Self { unread_only: false, limit: KEPT, offset: 0, after: None }
+        Self { unread_only: false, limit: KEPT + 2 * TOLD, offset: 0, after: None }
     }
 }
 
@@ -38,19 +55,26 @@ pub struct NotificationPage {
     pub next: Option<NotificationCursor>,
 }
 
-/// Tells users of what concerns them.
+/// Tells users of what concerns them: by rows of their own, and of signals by what their tier may see when they ask.
 pub struct Notifications {
     store: Arc<dyn NotificationStore>,
+    catalogue: Arc<Catalogue>,
     clock: Arc<dyn Clock>,
 }
 
 impl Notifications {
     /// Ids that one request may name.
     pub const MOST_IDS: usize = 100;
+    /// Days for which a user is told of a signal.
+    pub const DAYS: u32 = 30;
 
-    /// Notifications kept in `store`.
-    pub fn new(store: Arc<dyn NotificationStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    /// Notifications kept in `store`, and those of the signals in `catalogue`.
+    pub fn new(
+        store: Arc<dyn NotificationStore>,
+        catalogue: Arc<Catalogue>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, catalogue, clock }
     }
 
     /// A page of the user's notifications. A cursor wins over the offset.
@@ -59,22 +83,32 @@ impl Notifications {
     /// When the database is away.
     pub async fn page(
         &self,
-        user: UserId,
+        recipient: Recipient,
         request: NotificationRequest,
     ) -> Result<NotificationPage> {
         let NotificationRequest { unread_only, limit, offset, after } = request;
         let offset = if after.is_some() { 0 } else { offset };
         // One more than is shown says whether more follow; nobody has more than are kept.
         let asked = offset.saturating_add(limit).min(KEPT).saturating_add(1);
-        let kept = self.store.page(KeptQuery { user, unread_only, after, limit: asked }).await?;
-        let mut items: Vec<_> = kept.items.into_iter().skip(offset as usize).collect();
+        let query = KeptQuery { user: recipient.user, unread_only, after, limit: asked };
+        let kept = self.store.page(query).await?;
+        let of_signals = self.of_signals(recipient.viewer, &kept.state).await?;
+        let unread = kept.unread + count(of_signals.iter().filter(|told| told.is_unread()));
+        let all = kept.total + count(of_signals.iter());
+        let is_asked = |told: &Notification| {
+            (!unread_only || told.is_unread()) && after.is_none_or(|after| told.place() < after)
+        };
+        let mut items = kept.items;
+        items.extend(of_signals.into_iter().filter(is_asked));
+        items.sort_by_key(|told| Reverse(told.place()));
+        let mut items: Vec<_> = items.into_iter().skip(offset as usize).collect();
         let has_more = items.len() > limit as usize;
         items.truncate(limit as usize);
         Ok(NotificationPage {
             next: has_more.then(|| items.last().map(Notification::place)).flatten(),
             items,
-            total: if unread_only { kept.unread } else { kept.total },
-            unread: kept.unread,
+            total: if unread_only { unread } else { all },
+            unread,
         })
     }
 
@@ -82,29 +116,82 @@ impl Notifications {
     ///
     /// # Errors
     /// [`Error::Invalid`] for none, or for more than [`MOST_IDS`](Self::MOST_IDS).
-    pub async fn mark_read(&self, user: UserId, ids: &[NotificationId]) -> Result<u32> {
+    pub async fn mark_read(&self, recipient: Recipient, ids: &[NotificationId]) -> Result<u32> {
         if !(1..=Self::MOST_IDS).contains(&ids.len()) {
             let most = Self::MOST_IDS;
             let message = format!("must name 1 to {most} notifications");
             return Err(Error::invalid("notification_ids", message));
         }
-        self.store.mark_read(user, ids, self.clock.now()).await
+        let now = self.clock.now();
+        let rows: Vec<i64> = ids.iter().filter_map(|id| id.row()).collect();
+        let mut marked = 0;
+        if !rows.is_empty() {
+            marked += self.store.mark_read(recipient.user, &rows, now).await?;
+        }
+        if rows.len() < ids.len() {
+            let mut unread = self.unread_of_signals(recipient).await?;
+            unread.retain(|told| ids.contains(&told.id));
+            marked += count(unread.iter());
+            if !unread.is_empty() {
+                let named = MarkChange::Read(unread.iter().map(|told| told.id).collect());
+                self.store.mark_signals(recipient.user, named, now).await?;
+            }
+        }
+        Ok(marked)
     }
 
-    /// Marks all of the user's as read; says how many were unread.
+    /// Marks all that the user is told now as read; says how many were unread.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn mark_all_read(&self, user: UserId) -> Result<u32> {
-        self.store.mark_all_read(user, self.clock.now()).await
+    pub async fn mark_all_read(&self, recipient: Recipient) -> Result<u32> {
+        let now = self.clock.now();
+        let marked = self.store.mark_all_read(recipient.user, now).await?;
+        let unread = self.unread_of_signals(recipient).await?;
+        if let Some(newest) = unread.iter().map(|told| told.created_at).max() {
+            let change = MarkChange::ReadUntil(newest);
+            self.store.mark_signals(recipient.user, change, now).await?;
+        }
+        Ok(marked + count(unread.iter()))
     }
 
     /// Deletes one of the user's.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the user has no such notification.
-    pub async fn delete(&self, user: UserId, id: NotificationId) -> Result<()> {
-        let is_deleted = self.store.delete(user, id).await?;
+    /// [`Error::NotFound`] when the user is told of no such thing.
+    pub async fn delete(&self, recipient: Recipient, id: NotificationId) -> Result<()> {
+        let user = recipient.user;
+        let is_deleted = match id.row() {
+            Some(row) => self.store.delete(user, row).await?,
+            None => {
+                let state = self.store.state(user).await?;
+                let told = self.of_signals(recipient.viewer, &state).await?;
+                let is_told = told.iter().any(|told| told.id == id);
+                if is_told {
+                    let change = MarkChange::Delete(id);
+                    self.store.mark_signals(user, change, self.clock.now()).await?;
+                }
+                is_told
+            }
+        };
         is_deleted.then_some(()).ok_or(Error::NotFound("notification"))
     }
+
+    async fn unread_of_signals(&self, recipient: Recipient) -> Result<Vec<Notification>> {
+        let state = self.store.state(recipient.user).await?;
+        let mut told = self.of_signals(recipient.viewer, &state).await?;
+        told.retain(Notification::is_unread);
+        Ok(told)
+    }
+
+    /// What the user is told of signals: nothing that happened before there was the account.
+    async fn of_signals(&self, viewer: Viewer, state: &UserState) -> Result<Vec<Notification>> {
+        let since = self.clock.now().earlier(days(Self::DAYS)).max(state.since);
+        let news = self.catalogue.news(viewer, since, TOLD).await?;
+        Ok(news::notifications(&news, &state.marks))
+    }
+}
+
+fn count<T>(rows: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(rows.count()).unwrap_or(u32::MAX)
 }

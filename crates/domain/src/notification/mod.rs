@@ -1,12 +1,17 @@
-//! What a user is told of: the rows that a change writes for one user, page by page, read or unread.
+//! What a user is told of, read or unread, page by page: rows that a change writes for one user, and of signals what the
+//! user's tier may see, which is made when it is read. So a signal for everybody costs no row of anybody.
 
 mod inbox;
+mod marks;
 mod model;
+mod news;
 mod store;
 
-pub use inbox::{NotificationPage, NotificationRequest, Notifications};
+pub use inbox::{NotificationPage, NotificationRequest, Notifications, Recipient};
+pub use marks::{InvalidMarks, MarkChange, SignalMarks};
 pub use model::{
     InvalidNotificationId, NewNotification, Notification, NotificationCursor, NotificationId,
     NotificationKind,
 };
-pub use store::{KEPT, KeptPage, KeptQuery, NotificationStore};
+pub use news::TOLD;
+pub use store::{KEPT, KeptPage, KeptQuery, NotificationStore, UserState};

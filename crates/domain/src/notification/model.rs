@@ -6,6 +6,7 @@ use crate::{
     Timestamp,
     account::{Tier, UserId},
     page::InvalidCursor,
+    signal::SignalId,
     text_enum::text_enum,
 };
 
@@ -27,24 +28,30 @@ text_enum!(
     }
 );
 
-/// The number of a notification, as it travels: `notif-7`.
+/// Which notification: `notif-7` is a row of the user's own, `notif-s-7` tells that the signal 7 came into sight, and
+/// `notif-c-7` that it was closed. Among those of one instant the greater one is the newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NotificationId(i64);
+pub enum NotificationId {
+    /// A signal was published.
+    Published(SignalId),
+    /// A signal was closed.
+    Closed(SignalId),
+    /// The row with this number.
+    Own(i64),
+}
 
 impl NotificationId {
     /// Characters of its text at most.
-    pub const MAX_CHARS: usize = 25;
+    pub const MAX_CHARS: usize = 27;
     /// An ECMA-262 pattern that its text matches.
-    pub const PATTERN: &'static str = "^notif-(0|[1-9][0-9]{0,18})$";
+    pub const PATTERN: &'static str = "^notif-([sc]-)?(0|[1-9][0-9]{0,18})$";
 
-    /// The id of the row with this number.
-    pub const fn new(row: i64) -> Self {
-        Self(row)
-    }
-
-    /// The number of its row.
-    pub const fn get(self) -> i64 {
-        self.0
+    /// The number of its row, if it is one of the user's own.
+    pub const fn row(self) -> Option<i64> {
+        match self {
+            Self::Own(row) => Some(row),
+            Self::Published(_) | Self::Closed(_) => None,
+        }
     }
 }
 
@@ -55,7 +62,11 @@ pub struct InvalidNotificationId;
 
 impl fmt::Display for NotificationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "notif-{}", self.0)
+        match self {
+            Self::Published(signal) => write!(f, "notif-s-{signal}"),
+            Self::Closed(signal) => write!(f, "notif-c-{signal}"),
+            Self::Own(row) => write!(f, "notif-{row}"),
+        }
     }
 }
 
@@ -64,10 +75,17 @@ impl FromStr for NotificationId {
 
     /// Each id has one text: no sign, no zero in front.
     fn from_str(text: &str) -> Result<Self, InvalidNotificationId> {
-        let digits = text.strip_prefix("notif-").ok_or(InvalidNotificationId)?;
+        let rest = text.strip_prefix("notif-").ok_or(InvalidNotificationId)?;
+        let (make, digits): (fn(i64) -> Self, _) = if let Some(digits) = rest.strip_prefix("s-") {
+            (|id| Self::Published(SignalId::new(id)), digits)
+        } else if let Some(digits) = rest.strip_prefix("c-") {
+            (|id| Self::Closed(SignalId::new(id)), digits)
+        } else {
+            (Self::Own, rest)
+        };
         let number: i64 = digits.parse().map_err(|_| InvalidNotificationId)?;
         let is_canonical = number >= 0 && number.to_string() == digits;
-        is_canonical.then_some(Self(number)).ok_or(InvalidNotificationId)
+        is_canonical.then(|| make(number)).ok_or(InvalidNotificationId)
     }
 }
 
@@ -77,7 +95,7 @@ impl FromStr for NotificationId {
 /// ```
 /// use alpine_domain::notification::NotificationCursor;
 /// let cursor: NotificationCursor = "1736937000000000_notif-42".parse()?;
-/// assert_eq!(cursor.id.get(), 42);
+/// assert_eq!(cursor.id.row(), Some(42));
 /// assert_eq!(cursor.to_string(), "1736937000000000_notif-42");
 /// # Ok::<(), alpine_domain::page::InvalidCursor>(())
 /// ```
@@ -91,9 +109,9 @@ pub struct NotificationCursor {
 
 impl NotificationCursor {
     /// Characters of its text at most.
-    pub const MAX_CHARS: usize = 46;
+    pub const MAX_CHARS: usize = 48;
     /// An ECMA-262 pattern that its text matches.
-    pub const PATTERN: &'static str = "^-?[0-9]{1,19}_notif-(0|[1-9][0-9]{0,18})$";
+    pub const PATTERN: &'static str = "^-?[0-9]{1,19}_notif-([sc]-)?(0|[1-9][0-9]{0,18})$";
 }
 
 impl fmt::Display for NotificationCursor {
@@ -133,6 +151,11 @@ pub struct Notification {
 }
 
 impl Notification {
+    /// Whether it is not marked as read.
+    pub const fn is_unread(&self) -> bool {
+        self.read_at.is_none()
+    }
+
     /// Where it stands in a list.
     pub const fn place(&self) -> NotificationCursor {
         NotificationCursor { created_at: self.created_at, id: self.id }
@@ -192,21 +215,36 @@ mod tests {
 
     #[test]
     fn an_id_has_one_text() {
-        for number in [0, 7, i64::MAX] {
-            let id = NotificationId::new(number);
+        let signal = SignalId::new(i64::MAX);
+        let own = [0, 7, i64::MAX].map(NotificationId::Own);
+        let of_signals = [NotificationId::Published(signal), NotificationId::Closed(signal)];
+        for id in own.into_iter().chain(of_signals) {
             assert_eq!(id.to_string().parse(), Ok(id));
             assert!(id.to_string().len() <= NotificationId::MAX_CHARS);
         }
-        for other in ["", "7", "notif-", "notif-07", "notif-+7", "notif--7", "notif-7 ", "NOTIF-7"]
-        {
+        for other in [
+            "",
+            "7",
+            "notif-",
+            "notif-07",
+            "notif-+7",
+            "notif--7",
+            "notif-7 ",
+            "NOTIF-7",
+            "notif-s-",
+            "notif-x-7",
+            "notif-s-07",
+        ] {
             assert_eq!(other.parse::<NotificationId>(), Err(InvalidNotificationId), "{other}");
         }
     }
 
     #[test]
     fn a_cursor_is_an_instant_and_an_id() {
-        let longest =
-            NotificationCursor { created_at: Timestamp::MIN, id: NotificationId(i64::MAX) };
+        let longest = NotificationCursor {
+            created_at: Timestamp::MIN,
+            id: NotificationId::Closed(SignalId::new(i64::MAX)),
+        };
         assert!(longest.to_string().len() <= NotificationCursor::MAX_CHARS);
         assert_eq!(longest.to_string().parse(), Ok(longest));
         for other in ["", "1_1", "1", "_notif-1", "x_notif-1", "1_notif-x"] {

@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::{Notification, NotificationCursor, NotificationId};
+use super::{MarkChange, Notification, NotificationCursor, SignalMarks};
 use crate::{Result, Timestamp, account::UserId};
 
-/// Notifications of a user that are kept: what makes one more deletes the oldest. So what a page, a count and a
+/// Notifications of a user's own that are kept: what makes one more deletes the oldest. So what a page, a count and a
 /// change of all of them read has a bound.
 pub const KEPT: u32 = 500;
 
-/// A part of a user's notifications, newest first.
+/// A part of a user's own notifications, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeptQuery {
     /// Whose.
@@ -22,29 +22,55 @@ pub struct KeptQuery {
     pub limit: u32,
 }
 
-/// Some of a user's notifications, and how many there are.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Some of a user's own notifications, how many there are, and what bears on the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptPage {
     /// Newest first.
     pub items: Vec<Notification>,
-    /// All of the user's, read or not.
+    /// All of the user's own, read or not.
     pub total: u32,
     /// Those that are unread.
     pub unread: u32,
+    /// What bears on those that are no rows.
+    pub state: UserState,
+}
+
+/// What bears on the notifications of a user that are no rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserState {
+    /// Since when there is the account.
+    pub since: Timestamp,
+    /// What the user did with notifications of signals.
+    pub marks: SignalMarks,
 }
 
 /// Users' notifications, kept durably, the newest [`KEPT`] of each.
 #[async_trait]
 pub trait NotificationStore: Send + Sync {
     /// What the query asks for, in a constant number of statements.
+    ///
+    /// # Errors
+    /// `NotFound` without such an account.
     async fn page(&self, query: KeptQuery) -> Result<KeptPage>;
 
-    /// Marks those of these that are the user's and unread as read; says how many.
-    async fn mark_read(&self, user: UserId, ids: &[NotificationId], now: Timestamp) -> Result<u32>;
+    /// What bears on the user's notifications that are no rows.
+    ///
+    /// # Errors
+    /// `NotFound` without such an account.
+    async fn state(&self, user: UserId) -> Result<UserState>;
 
-    /// Marks all of the user's as read; says how many were unread.
+    /// Marks those of the rows with these numbers that are the user's and unread as read; says how many.
+    async fn mark_read(&self, user: UserId, rows: &[i64], now: Timestamp) -> Result<u32>;
+
+    /// Marks all of the user's own as read; says how many were unread.
     async fn mark_all_read(&self, user: UserId, now: Timestamp) -> Result<u32>;
 
-    /// Deletes one of the user's; says whether there was one.
-    async fn delete(&self, user: UserId, id: NotificationId) -> Result<bool>;
+    /// Deletes the row with this number, if it is the user's; says whether it was.
+    async fn delete(&self, user: UserId, row: i64) -> Result<bool>;
+
+    /// Notes what the user did with notifications of signals. Changes of one user wait for each other.
+    ///
+    /// # Errors
+    /// `NotFound` without such an account.
+    async fn mark_signals(&self, user: UserId, change: MarkChange, now: Timestamp) -> Result<()>;
 }

@@ -14,6 +14,7 @@ mod background;
 mod deletion;
 mod intake;
 mod notifications;
+mod notifications_of_signals;
 mod outcomes;
 mod own_sessions;
 mod passwords;

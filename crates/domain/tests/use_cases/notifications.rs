@@ -2,9 +2,10 @@
 
 use alpine_domain::{
     Error,
-    account::{AddressDigest, NewPassword, SignedIn},
+    account::{AddressDigest, NewPassword, SignedIn, Viewer},
     notification::{
         NotificationId, NotificationKind, NotificationPage, NotificationRequest, Notifications,
+        Recipient,
     },
     ports::secrets::HashPriority,
 };
@@ -15,8 +16,12 @@ const KNOWN: HashPriority = HashPriority::Known;
 const ALL: NotificationRequest =
     NotificationRequest { unread_only: false, limit: 20, offset: 0, after: None };
 
+fn recipient(who: &SignedIn) -> Recipient {
+    Recipient { user: who.account.id, viewer: Viewer::Subscriber(who.account.tier) }
+}
+
 fn page(world: &World, who: &SignedIn, request: NotificationRequest) -> NotificationPage {
-    now(world.cases.notifications.page(who.account.id, request)).unwrap()
+    now(world.cases.notifications.page(recipient(who), request)).unwrap()
 }
 
 fn kinds(world: &World, who: &SignedIn) -> Vec<NotificationKind> {
@@ -95,13 +100,13 @@ fn the_unread_are_counted_and_listed_by_themselves() {
     let ada = told_of(&world, 3);
     let ids: Vec<_> = page(&world, &ada, ALL).items.iter().map(|told| told.id).collect();
     let notifications = &world.cases.notifications;
-    assert_eq!(now(notifications.mark_read(ada.account.id, &ids[1..2])).unwrap(), 1);
+    assert_eq!(now(notifications.mark_read(recipient(&ada), &ids[1..2])).unwrap(), 1);
     let unread = page(&world, &ada, NotificationRequest { unread_only: true, ..ALL });
     let left: Vec<_> = unread.items.iter().map(|told| told.id).collect();
     assert_eq!((left, unread.total, unread.unread), (vec![ids[0], ids[2]], 2, 2));
     let all = page(&world, &ada, ALL);
     assert_eq!((all.total, all.unread), (3, 2));
-    assert_eq!(now(notifications.mark_all_read(ada.account.id)).unwrap(), 2);
+    assert_eq!(now(notifications.mark_all_read(recipient(&ada))).unwrap(), 2);
     assert_eq!(page(&world, &ada, ALL).unread, 0);
 }
 
@@ -110,8 +115,8 @@ fn one_request_names_a_hundred_at_most() {
     let world = World::new();
     let ada = told_of(&world, 1);
     let mark = |count: usize| {
-        let ids: Vec<_> = (0..count).map(|_| NotificationId::new(1)).collect();
-        now(world.cases.notifications.mark_read(ada.account.id, &ids))
+        let ids: Vec<_> = (0..count).map(|_| NotificationId::Own(1)).collect();
+        now(world.cases.notifications.mark_read(recipient(&ada), &ids))
     };
     let refusal = "invalid input: notification_ids: must name 1 to 100 notifications";
     assert_eq!(told(mark(0)), refusal);
@@ -126,7 +131,7 @@ fn one_is_deleted_by_its_user_once() {
     let ada = told_of(&world, 1);
     let eve = world.sign_up("eve@example.com");
     let id = page(&world, &ada, ALL).items[0].id;
-    let delete = |who: &SignedIn| now(world.cases.notifications.delete(who.account.id, id));
+    let delete = |who: &SignedIn| now(world.cases.notifications.delete(recipient(who), id));
     assert!(matches!(delete(&eve), Err(Error::NotFound("notification"))));
     delete(&ada).unwrap();
     assert!(matches!(delete(&ada), Err(Error::NotFound("notification"))));

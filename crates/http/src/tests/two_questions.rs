@@ -7,7 +7,6 @@ use std::{collections::BTreeSet, time::Duration};
 use actix_web::http::Method;
 use alpine_domain::{
     account::{Role, Tier},
-    notification::NotificationId,
     ports::cache::ResponseCache as _,
     signal::{NewOutcome, SignalId, SignalReader as _},
 };
@@ -237,7 +236,7 @@ impl Scene {
         for tier in [Tier::Starter, Tier::Pro, Tier::Free] {
             stores.accounts.set_tier_and_role(id, tier, Role::Admin, now).await.unwrap();
         }
-        stores.notifications.mark_read(id, &[NotificationId::new(1)], now).await.unwrap();
+        stores.notifications.mark_read(id, &[1], now).await.unwrap();
     }
 
     fn token(&self, who: Who) -> Option<&String> {

@@ -8,7 +8,7 @@ use alpine_domain::{
     Timestamp,
     account::UserId,
     audit::{AuditFilter, AuditQuery, Party},
-    notification::NotificationRequest,
+    notification::{NotificationRequest, Recipient},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -43,21 +43,22 @@ pub(crate) struct PersonalDataView<'a> {
     #[schema(max_items = 1000)]
     pub activity: Vec<AuditLineView<'a>>,
     pub has_more_activity: bool,
-    /// What the person is told of, the newest first: all that is kept.
-    #[schema(max_items = 500)]
+    /// What the person is told of, the newest first: all that there is.
+    #[schema(max_items = 700)]
     pub notifications: Vec<NotificationView<'a>>,
 }
 
 /// `GET users/export`. Each part is read by itself: what changes meanwhile may stand in one and not in another.
 pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
     let (user, own) = (context.user()?, sessions::own(&context)?);
+    let recipient = Recipient { user, viewer: context.viewer() };
     let cases = &context.state.services.use_cases;
     let account = cases.accounts.profile(user).await?;
     let factor = cases.accounts.factor_status(user).await?;
     let sessions = cases.accounts.sessions(user).await?;
     let keys = cases.accounts.list_api_keys(user).await?;
     let activity = cases.audit.page(of(user)).await?;
-    let told = cases.notifications.page(user, NotificationRequest::whole()).await?;
+    let told = cases.notifications.page(recipient, NotificationRequest::whole()).await?;
     let exported_at = context.state.services.clock.now();
     let view = PersonalDataView {
         exported_at,

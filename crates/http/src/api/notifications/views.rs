@@ -13,11 +13,11 @@ crate::doc::words!(
     KindWord, NotificationKind
 );
 
-/// What a user is told of.
+/// What a user is told of. `notif-s-42` tells of the signal 42, and `notif-c-42` that it was closed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Notification)]
 pub(crate) struct NotificationView<'a> {
-    #[schema(example = "notif-7", max_length = 25)]
+    #[schema(example = "notif-7", max_length = 27)]
     pub id: String,
     #[schema(format = "uuid")]
     pub user_id: String,
@@ -54,7 +54,8 @@ impl<'a> NotificationView<'a> {
 #[schema(as = NotificationPage)]
 pub(crate) struct NotificationPageView<'a> {
     pub items: Vec<NotificationView<'a>>,
-    /// How many the list has; of the user's own the newest 500 are kept.
+    /// How many the list has: of the user's own the newest 500 are kept, and of signals that the user may see the newest
+    /// hundred that were published, and that were closed, in thirty days are told.
     pub total: u32,
     /// How many of all are unread.
     pub unread_count: u32,

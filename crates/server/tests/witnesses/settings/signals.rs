@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use alpine_domain::{
-    account::{Role, Tier},
-    notification::NotificationRequest,
+    account::{Role, Tier, Viewer},
+    notification::{NotificationRequest, Recipient},
     retention::{Progress, RetentionRun as _, RetentionStep},
 };
 use diesel::connection::SimpleConnection as _;
@@ -119,7 +119,8 @@ fn retention() -> Vec<Row> {
                 while let RetentionStep::Deleted(_) =
                     core.use_cases.retention.step(&mut run).await.unwrap()
                 {}
-                let page = core.use_cases.notifications.page(id, NotificationRequest::whole());
+                let to = Recipient { user: id, viewer: Viewer::Anonymous };
+                let page = core.use_cases.notifications.page(to, NotificationRequest::whole());
                 (1 - page.await.unwrap().total).to_string()
             })
         })
