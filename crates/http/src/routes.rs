@@ -90,6 +90,8 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "notifications/unread", "unread_notifications", Bearer, Limit::Caller, notifications::handlers::unread, notifications::docs::unread),
         row(POST, "notifications/read", "read_notifications", Bearer, Limit::Caller, notifications::handlers::mark_read, notifications::docs::mark_read),
         row(POST, "notifications/read-all", "read_all_notifications", Bearer, Limit::Caller, notifications::handlers::mark_all_read, notifications::docs::mark_all_read),
+        row(GET, "notifications/preferences", "notification_preferences", Bearer, Limit::Caller, notifications::preferences::show, notifications::docs::show_preferences),
+        row(PUT, "notifications/preferences", "choose_notifications", Bearer, Limit::Caller, notifications::preferences::choose, notifications::docs::choose),
         row(DELETE, "notifications/{id}", "delete_notification", Bearer, Limit::Caller, notifications::handlers::delete, notifications::docs::delete),
 
         row(GET, "performance/stats", "performance_stats", Optional(Read), Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),

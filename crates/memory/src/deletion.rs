@@ -114,6 +114,7 @@ impl DeletionStore for Memory {
                 return Ok(false);
             }
             unit.tables.marks.retain(|(owner, _)| *owner != user);
+            unit.tables.muted.retain(|(owner, _)| *owner != user);
             let row = unit.tables.user_mut(user).ok_or(NO_ACCOUNT)?;
             row.account.full_name = FullName::from_stored("");
             row.account.updated_at = now;

@@ -6,8 +6,8 @@ use alpine_domain::{
     Result, Timestamp,
     account::UserId,
     notification::{
-        KEPT, KeptPage, KeptQuery, MarkChange, NewNotification, Notification, NotificationId,
-        NotificationStore, UserState,
+        KEPT, KeptPage, KeptQuery, MarkChange, MutedKinds, NewNotification, Notification,
+        NotificationId, NotificationKind, NotificationStore, UserState,
     },
 };
 use async_trait::async_trait;
@@ -23,11 +23,16 @@ impl Tables {
         theirs
     }
 
+    fn muted_by(&self, user: UserId) -> MutedKinds {
+        let theirs = self.muted.iter().find(|(owner, _)| *owner == user);
+        theirs.map(|(_, muted)| muted.clone()).unwrap_or_default()
+    }
+
     fn told_state(&self, user: UserId) -> Result<UserState> {
         let since = self.user(user).ok_or(NO_ACCOUNT)?.account.created_at;
         let theirs = self.marks.iter().find(|(owner, _)| *owner == user);
         let marks = theirs.map(|(_, marks)| marks.clone()).unwrap_or_default();
-        Ok(UserState { since, marks })
+        Ok(UserState { since, marks, muted: self.muted_by(user) })
     }
 
     /// Marks the user's unread ones for which `is_meant` holds; says how many.
@@ -49,10 +54,13 @@ impl Tables {
 }
 
 impl Unit {
-    /// Tells a user of something.
+    /// Tells a user of something, unless the user does not want to be told.
     pub(crate) fn notify(&mut self, new: NewNotification) {
         let NewNotification { user, kind, title, message, created_at } = new;
         let tables = &mut self.tables;
+        if !tables.muted_by(user).tells(kind) {
+            return;
+        }
         tables.last_notification += 1;
         let id = NotificationId::Own(tables.last_notification);
         let told = Notification { id, kind, title, message, created_at, read_at: None };
@@ -113,6 +121,22 @@ impl NotificationStore for Memory {
             unit.tables.marks.retain(|(owner, _)| *owner != user);
             unit.tables.marks.push((user, marks));
             Ok(())
+        })
+    }
+
+    async fn choose(
+        &self,
+        user: UserId,
+        choices: Vec<(NotificationKind, bool)>,
+    ) -> Result<MutedKinds> {
+        self.write(|unit| {
+            let mut muted = unit.tables.told_state(user)?.muted;
+            for (kind, is_told) in choices {
+                muted.set(kind, is_told);
+            }
+            unit.tables.muted.retain(|(owner, _)| *owner != user);
+            unit.tables.muted.push((user, muted.clone()));
+            Ok(muted)
         })
     }
 }

@@ -10,7 +10,7 @@ use alpine_domain::{
     audit::{AuditLine, StoredLine},
     event::Event,
     jobs::{Lease, NewJob, StoredJob},
-    notification::{Notification, SignalMarks},
+    notification::{MutedKinds, Notification, SignalMarks},
     ports::events::LoggedEvent,
     producer::Producer,
     signal::Signal,
@@ -33,6 +33,7 @@ pub(crate) struct Tables {
     /// In the order in which they were made.
     pub(crate) notifications: Vec<(UserId, Notification)>,
     pub(crate) marks: Vec<(UserId, SignalMarks)>,
+    pub(crate) muted: Vec<(UserId, MutedKinds)>,
     /// The number of the newest notification that there ever was.
     pub(crate) last_notification: i64,
     pub(crate) factors: Vec<FactorRow>,

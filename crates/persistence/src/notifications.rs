@@ -6,8 +6,8 @@ use alpine_domain::{
     Error, Result, Timestamp,
     account::UserId,
     notification::{
-        KeptPage, KeptQuery, MarkChange, Notification, NotificationCursor, NotificationId,
-        NotificationStore, SignalMarks, UserState,
+        KeptPage, KeptQuery, MarkChange, MutedKinds, Notification, NotificationCursor,
+        NotificationId, NotificationKind, NotificationStore, SignalMarks, UserState,
     },
 };
 use async_trait::async_trait;
@@ -23,7 +23,7 @@ use crate::{
     accounts::user_rows::{held_user, no_account},
     database::Unit,
     rows::{instant, read_back, stored},
-    schema::{notification_marks, notifications, users},
+    schema::{notification_marks, notification_preferences, notifications, users},
     unreadable::UnreadableRows,
 };
 
@@ -122,15 +122,38 @@ fn state(
     user: &str,
     unreadable: &UnreadableRows,
 ) -> Result<UserState, Failure> {
-    let found: Option<(i64, Option<MarksRow>)> = users::table
+    let found: Option<(i64, Option<MarksRow>, Option<String>)> = users::table
         .left_join(notification_marks::table)
+        .left_join(notification_preferences::table)
         .filter(users::id.eq(user))
-        .select((users::created_at, MARKS.nullable()))
+        .select((users::created_at, MARKS.nullable(), notification_preferences::muted.nullable()))
         .first(conn)
         .optional()?;
-    let (created_at, row) = found.ok_or_else(no_account)?;
+    let (created_at, row, muted) = found.ok_or_else(no_account)?;
     let marks = row.map(|row| marks(user, row, unreadable)).unwrap_or_default();
-    Ok(UserState { since: instant("users.created_at", created_at)?, marks })
+    let muted = MutedKinds::from_stored(&muted.unwrap_or_default());
+    Ok(UserState { since: instant("users.created_at", created_at)?, marks, muted })
+}
+
+/// The user's row is held meanwhile, so that two changes come one after the other.
+fn choose(
+    unit: &mut Unit<'_>,
+    user: &str,
+    choices: &[(NotificationKind, bool)],
+) -> Result<MutedKinds, Failure> {
+    held_user(unit.conn, user)?.ok_or_else(no_account)?;
+    let mut muted = rows::muted(unit.conn, user)?;
+    for (kind, is_told) in choices {
+        muted.set(*kind, *is_told);
+    }
+    diesel::delete(notification_preferences::table.find(user)).execute(unit.conn)?;
+    insert_into(notification_preferences::table)
+        .values((
+            notification_preferences::user_id.eq(user),
+            notification_preferences::muted.eq(muted.to_stored()),
+        ))
+        .execute(unit.conn)?;
+    Ok(muted)
 }
 
 /// The user's row is held meanwhile, so that two changes come one after the other.
@@ -231,6 +254,16 @@ impl NotificationStore for UserNotifications {
             .write("notification_mark_signals", move |unit| {
                 mark_signals(unit, &user.to_string(), (&change, now), &unreadable)
             })
+            .await
+    }
+
+    async fn choose(
+        &self,
+        user: UserId,
+        choices: Vec<(NotificationKind, bool)>,
+    ) -> Result<MutedKinds> {
+        self.0
+            .write("notification_choose", move |unit| choose(unit, &user.to_string(), &choices))
             .await
     }
 }

@@ -198,6 +198,10 @@ tables! {
         read_all_at -> Nullable<BigInt>,
         marks -> Text,
     }
+    notification_preferences (user_id) {
+        user_id -> Text,
+        muted -> Text,
+    }
     signal_id_key (key) {
         key -> Text,
     }
@@ -252,10 +256,11 @@ diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(mail_tokens -> users (user_id));
 diesel::joinable!(deleted_accounts -> users (user_id));
 diesel::joinable!(notification_marks -> users (user_id));
+diesel::joinable!(notification_preferences -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(late_outcomes, outcomes, signals);
 diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users);
 diesel::allow_tables_to_appear_in_same_query!(database_identity, mail_tokens, users);
 diesel::allow_tables_to_appear_in_same_query!(api_keys, users);
 diesel::allow_tables_to_appear_in_same_query!(deleted_accounts, users);
-diesel::allow_tables_to_appear_in_same_query!(notification_marks, users);
+diesel::allow_tables_to_appear_in_same_query!(notification_marks, notification_preferences, users);

@@ -3,12 +3,13 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use super::{
-    KEPT, KeptQuery, MarkChange, Notification, NotificationCursor, NotificationId,
-    NotificationStore, TOLD, UserState, news,
+    KEPT, KeptQuery, MarkChange, MutedKinds, Notification, NotificationCursor, NotificationId,
+    NotificationKind, NotificationStore, TOLD, UserState, news,
 };
 use crate::{
     Clock, Error, Result,
     account::{UserId, Viewer},
+    error::Refusals,
     signal::Catalogue,
     time::days,
 };
@@ -177,6 +178,33 @@ impl Notifications {
         is_deleted.then_some(()).ok_or(Error::NotFound("notification"))
     }
 
+    /// Of what the user is told no more.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn muted(&self, user: UserId) -> Result<MutedKinds> {
+        Ok(self.store.state(user).await?.muted)
+    }
+
+    /// Tells the user of these kinds from now on, or does so no more; says what is told no more.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the kinds that are told in any case.
+    pub async fn choose(
+        &self,
+        user: UserId,
+        choices: Vec<(NotificationKind, bool)>,
+    ) -> Result<MutedKinds> {
+        let mut refusals = Refusals::default();
+        for (kind, is_told) in &choices {
+            if !is_told && !kind.is_optional() {
+                refusals.add(kind.as_str(), "is told in any case: it tells of strangers");
+            }
+        }
+        refusals.into_result()?;
+        self.store.choose(user, choices).await
+    }
+
     async fn unread_of_signals(&self, recipient: Recipient) -> Result<Vec<Notification>> {
         let state = self.store.state(recipient.user).await?;
         let mut told = self.of_signals(recipient.viewer, &state).await?;
@@ -188,7 +216,9 @@ impl Notifications {
     async fn of_signals(&self, viewer: Viewer, state: &UserState) -> Result<Vec<Notification>> {
         let since = self.clock.now().earlier(days(Self::DAYS)).max(state.since);
         let news = self.catalogue.news(viewer, since, TOLD).await?;
-        Ok(news::notifications(&news, &state.marks))
+        let mut told = news::notifications(&news, &state.marks);
+        told.retain(|told| state.muted.tells(told.kind));
+        Ok(told)
     }
 }
 

@@ -5,6 +5,7 @@ mod inbox;
 mod marks;
 mod model;
 mod news;
+mod preferences;
 mod store;
 
 pub use inbox::{NotificationPage, NotificationRequest, Notifications, Recipient};
@@ -14,4 +15,5 @@ pub use model::{
     NotificationKind,
 };
 pub use news::TOLD;
+pub use preferences::MutedKinds;
 pub use store::{KEPT, KeptPage, KeptQuery, NotificationStore, UserState};

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{MarkChange, Notification, NotificationCursor, SignalMarks};
+use super::{
+    MarkChange, MutedKinds, Notification, NotificationCursor, NotificationKind, SignalMarks,
+};
 use crate::{Result, Timestamp, account::UserId};
 
 /// Notifications of a user's own that are kept: what makes one more deletes the oldest. So what a page, a count and a
@@ -42,6 +44,8 @@ pub struct UserState {
     pub since: Timestamp,
     /// What the user did with notifications of signals.
     pub marks: SignalMarks,
+    /// Of what the user does not want to be told.
+    pub muted: MutedKinds,
 }
 
 /// Users' notifications, kept durably, the newest [`KEPT`] of each.
@@ -73,4 +77,15 @@ pub trait NotificationStore: Send + Sync {
     /// # Errors
     /// `NotFound` without such an account.
     async fn mark_signals(&self, user: UserId, change: MarkChange, now: Timestamp) -> Result<()>;
+
+    /// Tells the user of these kinds from now on, or does so no more; says what is told no more. No row of a kind that is
+    /// told no more is written; those that there are stay. Changes of one user wait for each other.
+    ///
+    /// # Errors
+    /// `NotFound` without such an account.
+    async fn choose(
+        &self,
+        user: UserId,
+        choices: Vec<(NotificationKind, bool)>,
+    ) -> Result<MutedKinds>;
 }

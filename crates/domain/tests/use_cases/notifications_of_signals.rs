@@ -12,7 +12,7 @@ use alpine_domain::{
     signal::SignalId,
 };
 
-use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now};
+use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now, told as refusal};
 
 const ALL: NotificationRequest = NotificationRequest::whole();
 const LATE: Duration = Duration::from_mins(15);
@@ -210,4 +210,32 @@ fn what_a_simulation_made_up_is_told_as_such() {
     world.submit(&simulated, &Offer::named("SIG-1")).unwrap();
     let told = told(&world, subscriber(&ada, Tier::Elite));
     assert_eq!(told[0].title, "New signal (simulated): BUY AAPL");
+}
+
+#[test]
+fn nobody_is_told_of_what_they_switched_off_but_of_strangers_in_any_case() {
+    let world = World::new();
+    let who = world.sign_up("ada@example.com");
+    let ada = subscriber(&who, Tier::Elite);
+    let signal = publish(&world, "SIG-1", "70.0");
+    world.at(MICROSECOND);
+    close(&world, "SIG-1", "101.0");
+    let cases = &world.cases.notifications;
+    let choose = |kind, is_told| now(cases.choose(ada.user, vec![(kind, is_told)]));
+    assert!(
+        !choose(NotificationKind::NewSignal, false).unwrap().tells(NotificationKind::NewSignal)
+    );
+    assert_eq!(ids(&world, ada), [NotificationId::Closed(signal)]);
+    assert_eq!(page(&world, ada, ALL).unread, 1);
+    choose(NotificationKind::SignalClosed, false).unwrap();
+    assert_eq!(page(&world, ada, ALL).total, 0);
+    // What was published meanwhile is told once it is wanted again.
+    choose(NotificationKind::NewSignal, true).unwrap();
+    assert_eq!(ids(&world, ada), [NotificationId::Published(signal)]);
+    let reason = "is told in any case: it tells of strangers";
+    for kind in [NotificationKind::NewSignIn, NotificationKind::Security] {
+        assert_eq!(refusal(choose(kind, false)), format!("invalid input: {kind}: {reason}"));
+        choose(kind, true).unwrap();
+    }
+    assert_eq!(now(cases.muted(ada.user)).unwrap().to_stored(), "signal_closed");
 }

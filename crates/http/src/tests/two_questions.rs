@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use actix_web::http::Method;
 use alpine_domain::{
     account::{Role, Tier},
+    notification::NotificationKind,
     ports::cache::ResponseCache as _,
     signal::{NewOutcome, SignalId, SignalReader as _},
 };
@@ -144,6 +145,7 @@ const CALLERS: &[CallerRow] = &[
     ("list_sessions", "", &[(Nobody, "401"), (Ada, "here"), (Bob, "here elsewhere"), (Admin, "")]),
     ("export_person", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("list_notifications", "", &[(Nobody, "401"), (Ada, ""), (Admin, "free pro starter")]),
+    ("notification_preferences", "", &[(Nobody, "401"), (Ada, "all"), (Admin, "not new_signal")]),
     ("unread_notifications", "", &[(Nobody, "401"), (Ada, ""), (Admin, "free pro")]),
     ("factor_status", "", &[(Nobody, "401"), (Ada, "off"), (Bob, "pending"), (Admin, "off")]),
     ("admin_audit", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "many")]),
@@ -237,6 +239,8 @@ impl Scene {
             stores.accounts.set_tier_and_role(id, tier, Role::Admin, now).await.unwrap();
         }
         stores.notifications.mark_read(id, &[1], now).await.unwrap();
+        let choice = (NotificationKind::NewSignal, false);
+        stores.notifications.choose(id, vec![choice]).await.unwrap();
     }
 
     fn token(&self, who: Who) -> Option<&String> {
@@ -326,6 +330,10 @@ impl Scene {
             "factor_status" => {
                 let state = if json["pending_until"].is_null() { "off" } else { "pending" };
                 state.to_owned()
+            }
+            "notification_preferences" => {
+                let is_told = json["new_signal"].as_bool().unwrap();
+                if is_told { "all".to_owned() } else { "not new_signal".to_owned() }
             }
             "list_notifications" | "unread_notifications" => {
                 // The tier that each one tells of.

@@ -22,8 +22,8 @@ use crate::{
     database::Unit,
     rows::read_back,
     schema::{
-        address_changes, api_keys, deleted_accounts, notification_marks, notifications, sessions,
-        users,
+        address_changes, api_keys, deleted_accounts, notification_marks, notification_preferences,
+        notifications, sessions, users,
     },
     second_factors,
 };
@@ -138,6 +138,7 @@ fn erase(
         return Ok(false);
     }
     diesel::delete(notification_marks::table.find(&id)).execute(unit.conn)?;
+    diesel::delete(notification_preferences::table.find(&id)).execute(unit.conn)?;
     diesel::update(users::table.find(&id))
         .set((
             users::full_name.eq(""),

@@ -2,19 +2,38 @@
 
 use alpine_domain::{
     Timestamp,
-    notification::{KEPT, NewNotification},
+    notification::{KEPT, MutedKinds, NewNotification},
 };
-use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::insert_into};
+use diesel::{
+    ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
+    dsl::insert_into,
+};
 
-use crate::{AnyConnection, Failure, schema::notifications};
+use crate::{
+    AnyConnection, Failure,
+    schema::{notification_preferences, notifications},
+};
 
 /// Rows beyond [`KEPT`] that one insertion deletes at most: more than it adds.
 const EXCESS: i64 = 20;
 
-/// Adds a notification, and deletes the oldest of its user beyond those that are kept.
+/// Of what the user does not want to be told.
+pub(super) fn muted(conn: &mut AnyConnection, user: &str) -> Result<MutedKinds, Failure> {
+    let stored: Option<String> = notification_preferences::table
+        .find(user)
+        .select(notification_preferences::muted)
+        .first(conn)
+        .optional()?;
+    Ok(MutedKinds::from_stored(&stored.unwrap_or_default()))
+}
+
+/// Adds a notification, unless its user does not want to be told, and deletes the oldest of its user beyond those that are kept.
 pub(crate) fn insert(conn: &mut AnyConnection, new: &NewNotification) -> Result<(), Failure> {
     let NewNotification { user, kind, title, message, created_at } = new;
     let user = user.to_string();
+    if kind.is_optional() && !muted(conn, &user)?.tells(*kind) {
+        return Ok(());
+    }
     insert_into(notifications::table)
         .values((
             notifications::user_id.eq(&user),

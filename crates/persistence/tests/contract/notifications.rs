@@ -21,6 +21,7 @@ on_every!(
     what_is_done_with_notifications_of_signals_is_kept_for_each_user,
     who_has_no_account_is_told_nothing,
     what_closed_is_listed_the_last_first,
+    what_a_user_does_not_want_to_be_told_is_not_written,
 );
 
 fn query(user: UserId) -> KeptQuery {
@@ -238,4 +239,26 @@ async fn what_closed_is_listed_the_last_first(bed: Bed) {
     assert_eq!(list(Some(87.6), always, 10).await.len(), 4);
     let closed = bed.signals.closings(None, always, 1).await.unwrap();
     assert_eq!(closed, [bed.signals.find(closed[0].id).await.unwrap().unwrap()]);
+}
+
+async fn what_a_user_does_not_want_to_be_told_is_not_written(bed: Bed) {
+    let (ada, bob) = (bed.user("ada@example.com").await.id, bed.user("bob@example.com").await.id);
+    let store = &bed.notifications;
+    let tells = async |user, kind| store.state(user).await.unwrap().muted.tells(kind);
+    told_at(&bed, ada, [1]).await;
+    let tier = NotificationKind::TierChanged;
+    let muted = store.choose(ada, vec![(tier, false), (NotificationKind::NewSignal, false)]).await;
+    assert!(!muted.unwrap().tells(tier));
+    assert_eq!([tells(ada, tier).await, tells(bob, tier).await], [false, true]);
+    told_at(&bed, ada, [2, 3]).await;
+    told_at(&bed, bob, [2]).await;
+    assert_eq!([all(&bed, ada).await.total, all(&bed, bob).await.total], [1, 1]);
+    // What is not named stays as it was.
+    let muted = store.choose(ada, vec![(tier, true)]).await.unwrap();
+    assert_eq!(muted, store.state(ada).await.unwrap().muted);
+    assert!(muted.tells(tier) && !muted.tells(NotificationKind::NewSignal));
+    told_at(&bed, ada, [4]).await;
+    assert_eq!(all(&bed, ada).await.total, 2);
+    let nobody = UserId::generate(at(0), random());
+    assert!(matches!(store.choose(nobody, Vec::new()).await, Err(Error::NotFound("account"))));
 }

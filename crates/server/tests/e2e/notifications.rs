@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     alpine::Alpine,
-    support::{Client, TestApp},
+    support::{Client, SignalBody, TestApp},
 };
 
 /// An account of which so many changes of its tier are told, a second apart.
@@ -112,6 +112,55 @@ async fn another_password_is_told() {
         let items = page["items"].as_array().unwrap();
         assert_eq!(items.len(), 1, "{page}");
         assert_eq!(items[0]["type"], "security");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_are_told_by_tier_until_they_are_deleted_or_switched_off() {
+    Alpine::on_every_back_end(async |alpine| {
+        let elite = alpine.as_holder(Some(&alpine.token_of(Tier::Elite, Role::User).await));
+        let free = alpine.as_holder(Some(&alpine.token_of(Tier::Free, Role::User).await));
+        alpine.app.advance(Duration::from_secs(1));
+        let stored = alpine.ingest(&SignalBody::new("SIG-1", "80").to_json()).await.expect(201);
+        let id = stored["alpine_signal_id"].to_string();
+        let page = elite.get("notifications").await.expect(200);
+        assert_eq!(ids(&page), [format!("notif-s-{id}")]);
+        assert_eq!(page["items"][0]["type"], "new_signal");
+        assert_eq!(free.get("notifications").await.expect(200)["total"], 0);
+        let outcome = json!({
+            "signal_id": "SIG-1", "exit_price": 180, "exit_timestamp": "2025-12-31T23:59:59Z",
+        });
+        let path = "external-signals/sync/outcome";
+        alpine.post_as_producer(path, outcome.to_string()).await.expect(200);
+        alpine.app.advance(Duration::from_mins(15));
+        for client in [&elite, &free] {
+            let page = client.get("notifications/unread").await.expect(200);
+            assert_eq!((&page["unread_count"], &page["total"]), (&json!(2), &json!(2)));
+        }
+        let named = json!({"notification_ids": [format!("notif-c-{id}"), "notif-s-1"]});
+        assert_eq!(elite.post("notifications/read", &named).await.expect(200)["count"], 1);
+        let unread = elite.get("notifications/unread").await.expect(200);
+        assert_eq!(ids(&unread), [format!("notif-s-{id}")]);
+        assert_eq!(elite.post("notifications/read-all", &json!({})).await.expect(200)["count"], 1);
+        elite.delete(&format!("notifications/notif-s-{id}")).await.expect(200);
+        assert_eq!(elite.delete(&format!("notifications/notif-s-{id}")).await.status, 404);
+        assert_eq!(ids(&elite.get("notifications").await.expect(200)), [format!("notif-c-{id}")]);
+
+        let path = "notifications/preferences";
+        let before = free.get(path).await.expect(200);
+        assert!(before.as_object().unwrap().values().all(|told| told == true), "{before}");
+        let off = free.put(path, &json!({"signal_closed": false})).await.expect(200);
+        assert_eq!((&off["signal_closed"], &off["new_signal"]), (&json!(false), &json!(true)));
+        assert_eq!(free.get(path).await.expect(200), off);
+        assert_eq!(ids(&free.get("notifications").await.expect(200)), [format!("notif-s-{id}")]);
+        let refused = free.put(path, &json!({"security": false, "new_signal": 1})).await;
+        assert_eq!(refused.refused_fields(), ["new_signal"]);
+        let refused = free.put(path, &json!({"security": false})).await;
+        assert_eq!(refused.refused_fields(), ["security"]);
+        let file = free.get("users/export").await.expect(200);
+        assert_eq!(file["notification_preferences"], off);
+        assert_eq!(file["notifications"][0]["id"], format!("notif-s-{id}"));
     })
     .await;
 }

@@ -18,7 +18,10 @@ use super::{
     views::{ApiKeyView, FactorStatusView, ProfileView, SessionView},
 };
 use crate::{
-    api::{admin::views::AuditLineView, notifications::views::NotificationView},
+    api::{
+        admin::views::AuditLineView,
+        notifications::{preferences::PreferencesView, views::NotificationView},
+    },
     context::Context,
     problem::Result,
 };
@@ -46,6 +49,7 @@ pub(crate) struct PersonalDataView<'a> {
     /// What the person is told of, the newest first: all that there is.
     #[schema(max_items = 700)]
     pub notifications: Vec<NotificationView<'a>>,
+    pub notification_preferences: PreferencesView,
 }
 
 /// `GET users/export`. Each part is read by itself: what changes meanwhile may stand in one and not in another.
@@ -59,6 +63,7 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
     let keys = cases.accounts.list_api_keys(user).await?;
     let activity = cases.audit.page(of(user)).await?;
     let told = cases.notifications.page(recipient, NotificationRequest::whole()).await?;
+    let muted = cases.notifications.muted(user).await?;
     let exported_at = context.state.services.clock.now();
     let view = PersonalDataView {
         exported_at,
@@ -70,6 +75,7 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
         activity: activity.lines.iter().map(AuditLineView::from).collect(),
         has_more_activity: activity.next.is_some(),
         notifications: told.items.iter().map(|one| NotificationView::of(user, one)).collect(),
+        notification_preferences: PreferencesView::from(&muted),
     };
     let mut answer = context.ok(&view)?;
     let name = HeaderValue::from_static("attachment; filename=\"alpine_account.json\"");

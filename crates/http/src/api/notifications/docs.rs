@@ -1,6 +1,10 @@
 //! What is said of the routes of notifications.
 
-use super::{parameters, views};
+use super::{
+    parameters,
+    preferences::{ChoiceRequest, PreferencesView},
+    views,
+};
 use crate::{
     doc::{Doc, Extra},
     json::MEDIA_TYPE as JSON,
@@ -39,4 +43,14 @@ pub(crate) fn delete() -> Doc {
     doc("Delete a notification", "Deleted.")
         .gives::<views::ChangedView>()
         .problems(&[&problem::NOT_FOUND])
+}
+
+pub(crate) fn show_preferences() -> Doc {
+    doc("Of what the user is told", "Each kind, told or not.").gives::<PreferencesView>()
+}
+
+pub(crate) fn choose() -> Doc {
+    doc("Choose of what to be told", "Each kind, told or not.")
+        .takes::<ChoiceRequest>(JSON)
+        .gives::<PreferencesView>()
 }
