@@ -214,6 +214,10 @@ impl Notifications {
 
     /// What the user is told of signals: nothing that happened before there was the account.
     async fn of_signals(&self, viewer: Viewer, state: &UserState) -> Result<Vec<Notification>> {
+        let of_signals = [NotificationKind::NewSignal, NotificationKind::SignalClosed];
+        if !of_signals.iter().any(|kind| state.muted.tells(*kind)) {
+            return Ok(Vec::new());
+        }
         let since = self.clock.now().earlier(days(Self::DAYS)).max(state.since);
         let news = self.catalogue.news(viewer, since, TOLD).await?;
         let mut told = news::notifications(&news, &state.marks);

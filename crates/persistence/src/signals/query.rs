@@ -266,7 +266,8 @@ pub(super) fn closings(
         .select((signals::all_columns, outcomes::all_columns))
         .into_boxed();
     if let Some(below) = below {
-        rows = rows.filter(signals::confidence.lt(below));
+        let in_range = signals::confidence.lt(below);
+        rows = rows.filter(in_range);
     }
     let rows: Vec<(SignalRow, OutcomeRow)> = rows.load(conn)?;
     let readable = rows.into_iter().filter_map(|(row, outcome)| {

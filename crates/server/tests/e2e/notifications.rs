@@ -119,8 +119,11 @@ async fn another_password_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_are_told_by_tier_until_they_are_deleted_or_switched_off() {
     Alpine::on_every_back_end(async |alpine| {
-        let elite = alpine.as_holder(Some(&alpine.token_of(Tier::Elite, Role::User).await));
-        let free = alpine.as_holder(Some(&alpine.token_of(Tier::Free, Role::User).await));
+        let of_tier = async |tier| {
+            let token = alpine.token_of(tier, Role::User).await;
+            alpine.as_holder(Some(&token))
+        };
+        let (elite, free) = (of_tier(Tier::Elite).await, of_tier(Tier::Free).await);
         alpine.app.advance(Duration::from_secs(1));
         let stored = alpine.ingest(&SignalBody::new("SIG-1", "80").to_json()).await.expect(201);
         let id = stored["alpine_signal_id"].to_string();
@@ -134,6 +137,8 @@ async fn signals_are_told_by_tier_until_they_are_deleted_or_switched_off() {
         let path = "external-signals/sync/outcome";
         alpine.post_as_producer(path, outcome.to_string()).await.expect(200);
         alpine.app.advance(Duration::from_mins(15));
+        // The tokens have expired by then.
+        let (elite, free) = (of_tier(Tier::Elite).await, of_tier(Tier::Free).await);
         for client in [&elite, &free] {
             let page = client.get("notifications/unread").await.expect(200);
             assert_eq!((&page["unread_count"], &page["total"]), (&json!(2), &json!(2)));
