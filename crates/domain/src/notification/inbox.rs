@@ -161,21 +161,24 @@ impl Notifications {
     /// # Errors
     /// [`Error::NotFound`] when the user is told of no such thing.
     pub async fn delete(&self, recipient: Recipient, id: NotificationId) -> Result<()> {
-        let user = recipient.user;
-        let is_deleted = match id.row() {
-            Some(row) => self.store.delete(user, row).await?,
-            None => {
-                let state = self.store.state(user).await?;
-                let told = self.of_signals(recipient.viewer, &state).await?;
-                let is_told = told.iter().any(|told| told.id == id);
-                if is_told {
-                    let change = MarkChange::Delete(id);
-                    self.store.mark_signals(user, change, self.clock.now()).await?;
-                }
-                is_told
-            }
+        let is_deleted = if let Some(row) = id.row() {
+            self.store.delete(recipient.user, row).await?
+        } else {
+            self.delete_of_signal(recipient, id).await?
         };
         is_deleted.then_some(()).ok_or(Error::NotFound("notification"))
+    }
+
+    /// Says whether the user was told of it.
+    async fn delete_of_signal(&self, recipient: Recipient, id: NotificationId) -> Result<bool> {
+        let state = self.store.state(recipient.user).await?;
+        let told = self.of_signals(recipient.viewer, &state).await?;
+        let is_told = told.iter().any(|told| told.id == id);
+        if is_told {
+            let now = self.clock.now();
+            self.store.mark_signals(recipient.user, MarkChange::Delete(id), now).await?;
+        }
+        Ok(is_told)
     }
 
     /// Of what the user is told no more.
