@@ -42,9 +42,11 @@ pub enum NotificationId {
 
 impl NotificationId {
     /// Characters of its text at most.
-    pub const MAX_CHARS: usize = 27;
+    pub const MAX_CHARS: usize = 26;
     /// An ECMA-262 pattern that its text matches.
-    pub const PATTERN: &'static str = "^notif-([sc]-)?(0|[1-9][0-9]{0,18})$";
+    pub const PATTERN: &'static str = "^notif-([sc]-)?(0|[1-9][0-9]{0,17})$";
+    /// The greatest number: all of eighteen digits are taken, so that the pattern says it all.
+    const MOST: i64 = 999_999_999_999_999_999;
 
     /// The number of its row, if it is one of the user's own.
     pub const fn row(self) -> Option<i64> {
@@ -84,7 +86,7 @@ impl FromStr for NotificationId {
             (Self::Own, rest)
         };
         let number: i64 = digits.parse().map_err(|_| InvalidNotificationId)?;
-        let is_canonical = number >= 0 && number.to_string() == digits;
+        let is_canonical = (0..=Self::MOST).contains(&number) && number.to_string() == digits;
         is_canonical.then(|| make(number)).ok_or(InvalidNotificationId)
     }
 }
@@ -109,9 +111,9 @@ pub struct NotificationCursor {
 
 impl NotificationCursor {
     /// Characters of its text at most.
-    pub const MAX_CHARS: usize = 48;
+    pub const MAX_CHARS: usize = 47;
     /// An ECMA-262 pattern that its text matches.
-    pub const PATTERN: &'static str = "^-?[0-9]{1,19}_notif-([sc]-)?(0|[1-9][0-9]{0,18})$";
+    pub const PATTERN: &'static str = "^-?[0-9]{1,19}_notif-([sc]-)?(0|[1-9][0-9]{0,17})$";
 }
 
 impl fmt::Display for NotificationCursor {
@@ -215,8 +217,8 @@ mod tests {
 
     #[test]
     fn an_id_has_one_text() {
-        let signal = SignalId::new(i64::MAX);
-        let own = [0, 7, i64::MAX].map(NotificationId::Own);
+        let signal = SignalId::new(NotificationId::MOST);
+        let own = [0, 7, NotificationId::MOST].map(NotificationId::Own);
         let of_signals = [NotificationId::Published(signal), NotificationId::Closed(signal)];
         for id in own.into_iter().chain(of_signals) {
             assert_eq!(id.to_string().parse(), Ok(id));
@@ -230,6 +232,7 @@ mod tests {
             "notif-+7",
             "notif--7",
             "notif-7 ",
+            "notif-1000000000000000000",
             "NOTIF-7",
             "notif-s-",
             "notif-x-7",
@@ -243,7 +246,7 @@ mod tests {
     fn a_cursor_is_an_instant_and_an_id() {
         let longest = NotificationCursor {
             created_at: Timestamp::MIN,
-            id: NotificationId::Closed(SignalId::new(i64::MAX)),
+            id: NotificationId::Closed(SignalId::new(NotificationId::MOST)),
         };
         assert!(longest.to_string().len() <= NotificationCursor::MAX_CHARS);
         assert_eq!(longest.to_string().parse(), Ok(longest));

@@ -43,8 +43,6 @@ pub(crate) struct ChoiceRequest {
     signal_closed: Option<bool>,
     tier_changed: Option<bool>,
     payment_failed: Option<bool>,
-    new_sign_in: Option<bool>,
-    security: Option<bool>,
 }
 
 /// `GET notifications/preferences`.

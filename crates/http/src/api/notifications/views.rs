@@ -17,7 +17,7 @@ crate::doc::words!(
 #[derive(Serialize, ToSchema)]
 #[schema(as = Notification)]
 pub(crate) struct NotificationView<'a> {
-    #[schema(example = "notif-7", max_length = 27)]
+    #[schema(example = "notif-7", max_length = 26)]
     pub id: String,
     #[schema(format = "uuid")]
     pub user_id: String,
