@@ -26,6 +26,7 @@
 //! | [`retention`] | what is deleted when, and how much at once |
 //! | [`audit`] | who did what, to whom, when and from where |
 //! | [`event`] | what one instance must tell the others |
+//! | [`notification`] | what a user is told of: rows of one user, and signals that the user's tier may see |
 //! | [`jobs`] | what has to be done after a commit, once, by any instance |
 //! | [`text`] | why a text that people type is refused |
 //! | [`use_cases`] | every use case over every store, built in one place |
@@ -40,6 +41,7 @@ pub mod event;
 pub mod jobs;
 pub mod json;
 mod memo;
+pub mod notification;
 pub mod page;
 pub mod plan;
 pub mod ports;

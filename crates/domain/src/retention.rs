@@ -28,6 +28,9 @@ pub struct RetentionSettings {
     /// How long a line of the audit log is kept. The databases refuse to delete one younger than 30 days.
     #[serde(deserialize_with = "duration")]
     pub audit_after: Duration,
+    /// How long a notification is kept, read or not.
+    #[serde(deserialize_with = "duration")]
+    pub notifications_after: Duration,
     /// How often what is due is looked for.
     #[serde(deserialize_with = "duration")]
     pub interval: Duration,
@@ -58,6 +61,8 @@ pub struct Due {
     pub failed_jobs: Timestamp,
     /// Lines of the audit log that are older than this.
     pub audit: Timestamp,
+    /// Notifications that are older than this.
+    pub notifications: Timestamp,
     /// A session whose denial runs on at this instant stays; what waits for its confirmation by mail goes once it has
     /// ended by then.
     pub now: Timestamp,
@@ -79,6 +84,8 @@ pub struct Positions {
     pub failed_jobs: Timestamp,
     /// Lines of the audit log.
     pub audit: Timestamp,
+    /// Notifications.
+    pub notifications: Timestamp,
     /// Sign-ups that nobody confirmed, by when they ended.
     pub sign_ups: Timestamp,
     /// Changes of an address that were not confirmed, by when they ended.
@@ -95,6 +102,7 @@ impl Default for Positions {
             expired_keys: first,
             failed_jobs: first,
             audit: first,
+            notifications: first,
             sign_ups: first,
             address_changes: first,
         }
@@ -114,6 +122,8 @@ pub struct Deleted {
     pub jobs: u64,
     /// Lines of the audit log, and its counts of past hours.
     pub audit: u64,
+    /// Notifications.
+    pub notifications: u64,
     /// Sign-ups that nobody confirmed.
     pub sign_ups: u64,
     /// Changes of an address that were not confirmed at both.
@@ -127,7 +137,7 @@ impl Deleted {
     pub const fn rows(self) -> u64 {
         let of_accounts = self.sessions + self.refresh_tokens + self.api_keys;
         let unconfirmed = self.sign_ups + self.address_changes;
-        of_accounts + unconfirmed + self.jobs + self.audit + self.events
+        of_accounts + unconfirmed + self.notifications + self.jobs + self.audit + self.events
     }
 }
 
@@ -189,7 +199,7 @@ const fn step_of(deleted: Deleted) -> RetentionStep {
     if deleted.rows() == 0 { RetentionStep::Done } else { RetentionStep::Deleted(deleted) }
 }
 
-/// Deletes sessions, API keys and failed jobs some time after they have ended, and what was never confirmed as soon as
+/// Deletes sessions, API keys and failed jobs some time after they have ended, notifications once they are old, and what was never confirmed as soon as
 /// it has.
 pub struct Retention {
     store: Arc<dyn RetentionStore>,
@@ -198,6 +208,7 @@ pub struct Retention {
     api_keys_after: Duration,
     failed_jobs_after: Duration,
     audit_after: Duration,
+    notifications_after: Duration,
 }
 
 impl Retention {
@@ -212,11 +223,20 @@ impl Retention {
             api_keys_after,
             failed_jobs_after,
             audit_after,
+            notifications_after,
             max_rows_per_run,
             ..
         } = *settings;
         let bounds = Bounds { time, max_rows: max_rows_per_run };
-        Self { store, bounds, sessions_after, api_keys_after, failed_jobs_after, audit_after }
+        Self {
+            store,
+            bounds,
+            sessions_after,
+            api_keys_after,
+            failed_jobs_after,
+            audit_after,
+            notifications_after,
+        }
     }
 }
 
@@ -232,6 +252,7 @@ impl RetentionRun for Retention {
             api_keys: now.earlier(self.api_keys_after),
             failed_jobs: now.earlier(self.failed_jobs_after),
             audit: now.earlier(self.audit_after),
+            notifications: now.earlier(self.notifications_after),
             now,
             from: run.from,
         };
@@ -367,6 +388,7 @@ mod tests {
             audit: 16,
             sign_ups: 32,
             address_changes: 64,
+            notifications: 128,
             events: 0,
         };
         let answers = vec![(Deleted::default(), at(3)), (rows, at(2)), (rows, at(1))];
@@ -376,16 +398,18 @@ mod tests {
             api_keys_after: 2 * HOUR,
             failed_jobs_after: 3 * HOUR,
             audit_after: 4 * HOUR,
+            notifications_after: 5 * HOUR,
             ..RetentionSettings::default()
         };
         let told = run(&Retention::new(store.clone(), clock(), &settings));
         let step = RetentionStep::Deleted(rows);
-        assert_eq!(told, (vec![step, step, RetentionStep::Done], 254));
+        assert_eq!(told, (vec![step, step, RetentionStep::Done], 510));
         let due = |from| Due {
             sessions: Timestamp::from_seconds(96_400),
             api_keys: Timestamp::from_seconds(92_800),
             failed_jobs: Timestamp::from_seconds(89_200),
             audit: Timestamp::from_seconds(85_600),
+            notifications: Timestamp::from_seconds(82_000),
             now: Timestamp::from_seconds(100_000),
             from,
         };

@@ -16,6 +16,7 @@ use crate::{
     billing::{BillingSettings, BillingStore, PaymentSync, Subscriptions},
     event::InstanceMemory,
     jobs::{JobStore, Jobs},
+    notification::{NotificationStore, Notifications},
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
@@ -50,6 +51,8 @@ pub struct Stores {
     pub api_keys: Arc<dyn ApiKeyStore>,
     /// Users' second factors.
     pub second_factors: Arc<dyn SecondFactorStore>,
+    /// What users are told of.
+    pub notifications: Arc<dyn NotificationStore>,
     /// Producers and their keys.
     pub producers: Arc<dyn ProducerStore>,
     /// Signals and outcomes, for who writes them.
@@ -126,6 +129,8 @@ pub struct UseCases {
     pub verification: Arc<Verification>,
     /// From a credential to its caller.
     pub authenticator: Arc<Authenticator>,
+    /// What users are told of.
+    pub notifications: Notifications,
     /// Producers and their keys.
     pub producers: Producers,
     /// Signals and outcomes from producers.
@@ -222,12 +227,18 @@ impl UseCases {
             denials: denials.clone(),
         };
         let catalogue = Catalogue::new(stores.signal_reader, clock.clone(), visibility.clone());
+        let catalogue = Arc::new(catalogue);
         Self {
             accounts: Accounts::new(account_ports, account_settings, address_key),
             authenticator,
+            notifications: Notifications::new(
+                stores.notifications,
+                catalogue.clone(),
+                clock.clone(),
+            ),
             producers: Producers::new(stores.producers, clock.clone(), randomness),
             intake: Intake::new(stores.signals.clone(), clock.clone()),
-            catalogue: Arc::new(catalogue),
+            catalogue,
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
             retention: Retention::new(stores.retention, ports.agreed_time, &retention),

@@ -6,7 +6,9 @@ use actix_web::{HttpResponse, http::Method};
 use alpine_domain::account::Scope::{self, Export, Read};
 
 use crate::{
-    api::{account, admin, billing, operations, plans, producers, signals, statistics},
+    api::{
+        account, admin, billing, notifications, operations, plans, producers, signals, statistics,
+    },
     context::Context,
     doc::Doc,
     endpoint::{
@@ -85,6 +87,14 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "users/api-keys", "list_api_keys", Bearer, Limit::Caller, account::api_keys::list, account::docs::list_api_keys),
         row(POST, "users/api-keys", "create_api_key", Bearer, Limit::Caller, account::api_keys::create, account::docs::create_api_key),
         row(DELETE, "users/api-keys/{id}", "revoke_api_key", Bearer, Limit::Caller, account::api_keys::revoke, account::docs::revoke_api_key),
+
+        row(GET, "notifications", "list_notifications", Bearer, Limit::Caller, notifications::handlers::list, notifications::docs::list),
+        row(GET, "notifications/unread", "unread_notifications", Bearer, Limit::Caller, notifications::handlers::unread, notifications::docs::unread),
+        row(POST, "notifications/read", "read_notifications", Bearer, Limit::Caller, notifications::handlers::mark_read, notifications::docs::mark_read),
+        row(POST, "notifications/read-all", "read_all_notifications", Bearer, Limit::Caller, notifications::handlers::mark_all_read, notifications::docs::mark_all_read),
+        row(GET, "notifications/preferences", "notification_preferences", Bearer, Limit::Caller, notifications::preferences::show, notifications::docs::show_preferences),
+        row(PUT, "notifications/preferences", "choose_notifications", Bearer, Limit::Caller, notifications::preferences::choose, notifications::docs::choose),
+        row(DELETE, "notifications/{id}", "delete_notification", Bearer, Limit::Caller, notifications::handlers::delete, notifications::docs::delete),
 
         row(GET, "performance/stats", "performance_stats", Optional(Read), Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),
         row(GET, "performance/equity-curve", "equity_curve", Optional(Read), Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),

@@ -11,6 +11,7 @@ use alpine_domain::{
     audit::{Action, Entry, Reason, tier_and_role_changed},
     error::ConflictKind,
     event::Event,
+    notification::NewNotification,
 };
 use async_trait::async_trait;
 
@@ -146,6 +147,14 @@ pub(crate) fn open(unit: &mut Unit, session: NewSession) -> Result<()> {
     if !state.is_active || state.generation != session.generation {
         return Err(Error::Unauthenticated("the account changed; sign in again"));
     }
+    let theirs =
+        |row: &&SessionRow| row.opened.user == session.user && row.opened.address.is_some();
+    let mut theirs = unit.tables.sessions.iter().filter(theirs).peekable();
+    let is_first = theirs.peek().is_none();
+    let is_known = theirs.any(|row| row.opened.address == session.address);
+    if session.address.is_some() && !is_first && !is_known {
+        unit.notify(NewNotification::new_sign_in(session.user, session.created_at));
+    }
     unit.tables.refresh_tokens.push(RefreshToken {
         hash: session.refresh_hash.clone(),
         session: session.id,
@@ -261,6 +270,9 @@ impl AccountStore for Memory {
             (user.account.tier, user.account.role, user.account.updated_at) = (tier, role, now);
             for entry in tier_and_role_changed(&old, tier, role, now) {
                 unit.audit(entry);
+            }
+            if tier != old.tier {
+                unit.notify(NewNotification::tier_changed(id, old.tier, tier, now));
             }
             unit.log(now, Event::AccountChanged { user: id })?;
             unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
@@ -403,6 +415,7 @@ impl AccountStore for Memory {
                 unit.tables.forget_token(id, purpose);
             }
             unit.audit(Entry::new(now, Action::PasswordChanged).on(id));
+            unit.notify(NewNotification::password_changed(id, now));
             unit.log(now, Event::AccountChanged { user: id })?;
             unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
         })
@@ -443,6 +456,7 @@ impl AccountStore for Memory {
             unit.tables.forget_token(id, MailPurpose::Verify);
             unit.tables.forget_token(id, MailPurpose::SignIn);
             unit.audit(Entry::new(now, Action::PasswordReset).on(id).by(id));
+            unit.notify(NewNotification::password_changed(id, now));
             unit.log(now, Event::AccountChanged { user: id })?;
             Ok(true)
         })

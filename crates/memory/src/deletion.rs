@@ -101,9 +101,20 @@ impl DeletionStore for Memory {
                 (session.opened.address, session.repeat) = (None, None);
                 unnamed += 1;
             }
-            if erased.max(unnamed) == most {
+            let told = &mut unit.tables.notifications;
+            let before = told.len();
+            let mut left = most;
+            told.retain(|(owner, _)| {
+                let goes = *owner == user && left > 0;
+                left -= usize::from(goes);
+                !goes
+            });
+            let forgotten = before - told.len();
+            if erased.max(unnamed).max(forgotten) == most {
                 return Ok(false);
             }
+            unit.tables.marks.retain(|(owner, _)| *owner != user);
+            unit.tables.muted.retain(|(owner, _)| *owner != user);
             let row = unit.tables.user_mut(user).ok_or(NO_ACCOUNT)?;
             row.account.full_name = FullName::from_stored("");
             row.account.updated_at = now;

@@ -29,6 +29,7 @@ mod deletion;
 mod events;
 mod import;
 mod jobs;
+mod notifications;
 mod producers;
 mod reading;
 mod retention;
@@ -77,6 +78,7 @@ impl Memory {
             deletions: store.clone(),
             api_keys: store.clone(),
             second_factors: store.clone(),
+            notifications: store.clone(),
             producers: store.clone(),
             signals: store.clone(),
             signal_reader: store.clone(),

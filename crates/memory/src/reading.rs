@@ -62,6 +62,27 @@ impl SignalReader for Memory {
         })
     }
 
+    async fn closings(
+        &self,
+        below: Option<f64>,
+        (since, until): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<Signal>> {
+        let tables = self.read();
+        let in_range = |signal: &&Signal| {
+            below.is_none_or(|below| signal.content.confidence.percent() < below)
+        };
+        let closed = |signal: &Signal| {
+            let recorded_at = signal.outcome.as_ref()?.recorded_at;
+            (since..=until).contains(&recorded_at).then(|| (recorded_at, signal.clone()))
+        };
+        let mut closed: Vec<_> =
+            tables.signals.iter().filter(in_range).filter_map(closed).collect();
+        closed.sort_by_key(|(recorded_at, signal)| Reverse((*recorded_at, signal.id)));
+        let closed = closed.into_iter().map(|(_, signal)| signal.as_of(until));
+        Ok(closed.take(limit as usize).collect())
+    }
+
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
         Ok(u32::try_from(whole(&self.read(), query).len()).unwrap_or(u32::MAX).min(cap))
     }

@@ -2,7 +2,9 @@
 
 use alpine_domain::{
     Result, Timestamp,
+    account::UserId,
     audit::StoredLine,
+    notification::Notification,
     retention::{Deleted, Due, Positions, RetentionStore},
 };
 use async_trait::async_trait;
@@ -73,6 +75,12 @@ impl RetentionStore for Memory {
             if deleted.rows() == 0 {
                 let is_over = |row: &StoredLine| row.line.at < due.audit;
                 deleted.audit = delete(&mut unit.tables.audit, CHUNK, is_over) as u64;
+            }
+            if deleted.rows() == 0 {
+                let is_over =
+                    |(_, told): &(UserId, Notification)| told.created_at < due.notifications;
+                let rows = &mut unit.tables.notifications;
+                deleted.notifications = delete(rows, CHUNK, is_over) as u64;
             }
             if deleted.rows() == 0 {
                 let is_over = |row: &SignUpRow| row.pending.expires_at <= due.now;

@@ -11,6 +11,7 @@ use alpine_domain::{
     billing::BillingRecord,
     event::Event,
     jobs::{Lease, NewJob, StoredJob},
+    notification::{MutedKinds, Notification, SignalMarks},
     ports::{events::LoggedEvent, payments::ProviderInvoice},
     producer::Producer,
     signal::Signal,
@@ -30,6 +31,12 @@ pub(crate) struct Tables {
     pub(crate) changes: Vec<ChangeRow>,
     /// Accounts that were deleted and are not erased, with the addresses that they had, and when they will be.
     pub(crate) deleted: Vec<(UserId, Email, Timestamp)>,
+    /// In the order in which they were made.
+    pub(crate) notifications: Vec<(UserId, Notification)>,
+    pub(crate) marks: Vec<(UserId, SignalMarks)>,
+    pub(crate) muted: Vec<(UserId, MutedKinds)>,
+    /// The number of the newest notification that there ever was.
+    pub(crate) last_notification: i64,
     pub(crate) factors: Vec<FactorRow>,
     pub(crate) challenges: Vec<ChallengeRow>,
     pub(crate) producers: Vec<ProducerRow>,

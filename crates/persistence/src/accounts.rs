@@ -18,6 +18,7 @@ use alpine_domain::{
     audit::{Action, Entry, tier_and_role_changed},
     error::ConflictKind,
     event::Event,
+    notification::NewNotification,
 };
 use async_trait::async_trait;
 use diesel::{
@@ -149,6 +150,7 @@ fn change_password(unit: &mut Unit<'_>, change: &PasswordChange) -> Result<Accou
         .get_result(unit.conn)?;
     mail_tokens::forget_ways_in(unit.conn, *user)?;
     unit.audit(Entry::new(*now, Action::PasswordChanged).on(*user));
+    unit.notify(&NewNotification::password_changed(*user, *now))?;
     unit.log(*now, Event::AccountChanged { user: *user });
     written(unit.conn, &row)
 }
@@ -291,6 +293,9 @@ impl AccountStore for Accounts {
                 let account = written(unit.conn, &row)?;
                 for entry in tier_and_role_changed(&old, tier, role, now) {
                     unit.audit(entry);
+                }
+                if tier != old.tier {
+                    unit.notify(&NewNotification::tier_changed(id, old.tier, tier, now))?;
                 }
                 unit.log(now, Event::AccountChanged { user: id });
                 Ok(account)

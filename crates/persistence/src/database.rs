@@ -11,6 +11,7 @@ use alpine_domain::{
     audit::{AuditLine, Entry, Origin},
     event::{CommitHandler, CommittedEvent, Event},
     jobs::{JobId, NewJob},
+    notification::NewNotification,
 };
 use diesel::{QueryDsl as _, RunQueryDsl as _, dsl::max};
 use prometheus::{HistogramVec, Registry};
@@ -24,6 +25,7 @@ use crate::{
     dialect,
     failure::{is_closed, is_read_only, is_transient, refuses_writes},
     metrics,
+    notifications::rows as notification_rows,
     permits::{Class, Permits},
     pool::{Manager, Pool, Slot},
     schema::events,
@@ -85,6 +87,14 @@ impl Unit<'_> {
     /// written right before the events.
     pub fn audit(&mut self, entry: Entry) {
         self.audit.push(entry.line(self.origin));
+    }
+
+    /// Tells a user of something, if this transaction is committed.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn notify(&mut self, new: &NewNotification) -> Result<(), Failure> {
+        notification_rows::insert(self.conn, new)
     }
 
     /// Adds something that has to be done once this transaction is committed; `None` if a job with its key

@@ -58,6 +58,7 @@ mod identity;
 mod jobs;
 mod metrics;
 pub mod migrations;
+mod notifications;
 mod permits;
 mod pool;
 mod probe;
@@ -92,6 +93,7 @@ pub use events::Events;
 pub use failure::Failure;
 pub use jobs::Jobs;
 pub use migrations::Migrator;
+pub use notifications::UserNotifications;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
 pub use retention::OldRows;
@@ -112,6 +114,7 @@ pub fn stores(database: &Database) -> Stores {
         billing: Arc::new(Billing::new(database.clone())),
         api_keys: Arc::new(ApiKeys::new(database.clone())),
         second_factors: Arc::new(SecondFactors::new(database.clone())),
+        notifications: Arc::new(UserNotifications::new(database.clone())),
         producers: Arc::new(Producers::new(database.clone())),
         signals: signals.clone(),
         signal_reader: signals.clone(),

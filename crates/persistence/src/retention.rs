@@ -14,11 +14,12 @@ use crate::{
     AnyConnection, Database, Failure, address_changes,
     audit::rows as audit_rows,
     dialect,
+    notifications::rows as notification_rows,
     schema::{api_keys, jobs, refresh_tokens, sessions},
     sign_ups,
 };
 
-/// Rows of a kind that one transaction deletes at most: sessions, failed jobs, what was never confirmed, API keys by how
+/// Rows of a kind that one transaction deletes at most: sessions, failed jobs, notifications, what was never confirmed, API keys by how
 /// they ended. On SQLite it holds the only writer.
 const CHUNK: i64 = 200;
 
@@ -55,6 +56,11 @@ impl RetentionStore for OldRows {
                 }
                 if deleted.rows() == 0 {
                     deleted.audit = audit_rows::delete(unit.conn, &due, &mut from.audit)?;
+                }
+                if deleted.rows() == 0 {
+                    let (before, from) = (due.notifications, &mut from.notifications);
+                    deleted.notifications =
+                        notification_rows::delete_old(unit.conn, before, from, CHUNK)?;
                 }
                 if deleted.rows() == 0 {
                     let (changes, now) = (&mut from.address_changes, due.now);

@@ -235,6 +235,16 @@ tables! {
         created_at -> BigInt,
         read_at -> Nullable<BigInt>,
     }
+    notification_marks (user_id) {
+        user_id -> Text,
+        read_until -> Nullable<BigInt>,
+        read_all_at -> Nullable<BigInt>,
+        marks -> Text,
+    }
+    notification_preferences (user_id) {
+        user_id -> Text,
+        muted -> Text,
+    }
     signal_id_key (key) {
         key -> Text,
     }
@@ -288,6 +298,8 @@ diesel::joinable!(late_outcomes -> signals (signal_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));
 diesel::joinable!(mail_tokens -> users (user_id));
 diesel::joinable!(deleted_accounts -> users (user_id));
+diesel::joinable!(notification_marks -> users (user_id));
+diesel::joinable!(notification_preferences -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(subscriptions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(late_outcomes, outcomes, signals);
@@ -296,3 +308,4 @@ diesel::allow_tables_to_appear_in_same_query!(database_identity, mail_tokens, us
 diesel::allow_tables_to_appear_in_same_query!(api_keys, users);
 diesel::allow_tables_to_appear_in_same_query!(subscriptions, users);
 diesel::allow_tables_to_appear_in_same_query!(deleted_accounts, users);
+diesel::allow_tables_to_appear_in_same_query!(notification_marks, notification_preferences, users);

@@ -68,6 +68,15 @@ pub struct Listing {
     pub expires_at: Option<Timestamp>,
 }
 
+/// What came into a reader's sight.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SignalNews {
+    /// Signals, the one accepted last first.
+    pub published: Vec<Signal>,
+    /// Signals that were closed, the one closed last first.
+    pub closed: Vec<Signal>,
+}
+
 /// An export on its way.
 #[derive(Debug, Clone)]
 pub struct Export {
@@ -144,6 +153,18 @@ impl Catalogue {
         found
             .and_then(|signal| view.project(signal, self.clock.now()))
             .ok_or(Error::NotFound("signal"))
+    }
+
+    /// What was accepted and what was closed from `since` on, as far as `viewer` knows: the newest `limit` of each,
+    /// or as many as the viewer is shown.
+    pub async fn news(&self, viewer: Viewer, since: Timestamp, limit: u32) -> Result<SignalNews> {
+        let (view, now) = (self.policy.view(viewer), self.clock.now());
+        let query = SignalQuery { since: Some(since), ..everything(&view, now) };
+        let limit = at_most(limit, view.max_rows);
+        Ok(SignalNews {
+            published: self.store.list(&query, Slice::first(limit)).await?,
+            closed: self.store.closings(view.below, (since, query.as_of), limit).await?,
+        })
     }
 
     /// Starts an export of the last `days` days: as things stand when they are read, or for a late reader

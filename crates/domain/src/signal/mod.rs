@@ -13,7 +13,7 @@ mod store;
 mod verification;
 mod visibility;
 
-pub use catalogue::{Catalogue, Export, HistoryRequest, ListRequest, Listing};
+pub use catalogue::{Catalogue, Export, HistoryRequest, ListRequest, Listing, SignalNews};
 pub use expiry::{Expiry, ExpiryEnd, ExpirySettings};
 pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
 pub use model::{

@@ -120,6 +120,15 @@ pub trait SignalReader: Send + Sync {
     /// One slice of a list, as things were known at the query's `as_of`.
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>>;
 
+    /// Signals with a confidence below this percentage whose outcomes were recorded from the first to the second instant,
+    /// both included, as things were known at the second: at most `limit`, the one closed last first.
+    async fn closings(
+        &self,
+        below: Option<f64>,
+        span: (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<Signal>>;
+
     /// How many signals the list has, counted up to `cap`.
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32>;
 

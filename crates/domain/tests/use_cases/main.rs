@@ -14,6 +14,8 @@ mod background;
 mod billing;
 mod deletion;
 mod intake;
+mod notifications;
+mod notifications_of_signals;
 mod outcomes;
 mod own_sessions;
 mod passwords;

@@ -259,6 +259,14 @@ impl SignalReader for Fading {
         }
         self.reader.list(query, slice).await
     }
+    async fn closings(
+        &self,
+        below: Option<f64>,
+        span: (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<Signal>> {
+        self.reader.closings(below, span, limit).await
+    }
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
         self.reader.count(query, cap).await
     }

@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use actix_web::http::Method;
 use alpine_domain::{
     account::{Role, Tier},
+    notification::NotificationKind,
     ports::cache::ResponseCache as _,
     signal::{NewOutcome, SignalId, SignalReader as _},
 };
@@ -86,6 +87,13 @@ const ROWS: &[Row] = &[
     ("equity_curve", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
     ("equity_curve", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
 
+    ("list_notifications", "limit", &[("", "free pro starter"), ("1", "free"), ("2", "free pro")]),
+    ("list_notifications", "offset", &[("", "free pro starter"), ("1", "pro starter"), ("2", "starter")]),
+    ("list_notifications", "cursor", &[("", "free pro starter"), ("1736942400000000_notif-2", "starter"), ("1_notif-1", "")]),
+    ("unread_notifications", "limit", &[("", "free pro"), ("1", "free")]),
+    ("unread_notifications", "offset", &[("", "free pro"), ("1", "pro")]),
+    ("unread_notifications", "cursor", &[("", "free pro"), ("1736942400000000_notif-3", "pro"), ("1_notif-1", "")]),
+
     ("admin_audit", "limit", &[("1", "sign_in"), ("2", "sign_in sign_in")]),
     ("admin_audit", "cursor", &[("1736942400000000_1", "sign_in"), ("1_1", "")]),
     ("admin_audit", "since", &[("2025-01-15T12:00:00Z", "many"), ("2025-01-15T12:00:01Z", "")]),
@@ -136,6 +144,9 @@ const CALLERS: &[CallerRow] = &[
     ("profile", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("list_sessions", "", &[(Nobody, "401"), (Ada, "here"), (Bob, "here elsewhere"), (Admin, "")]),
     ("export_person", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
+    ("list_notifications", "", &[(Nobody, "401"), (Ada, ""), (Admin, "free pro starter")]),
+    ("notification_preferences", "", &[(Nobody, "401"), (Ada, "all"), (Admin, "not new_signal")]),
+    ("unread_notifications", "", &[(Nobody, "401"), (Ada, ""), (Admin, "free pro")]),
     ("factor_status", "", &[(Nobody, "401"), (Ada, "off"), (Bob, "pending"), (Admin, "off")]),
     ("admin_audit", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "many")]),
     ("security_events", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "api_key_created producer_created api_key_created")]),
@@ -171,6 +182,7 @@ async fn scene() -> Scene {
     scene.world.open_another_session(bob).await;
     let setup = post("/api/v1/2fa/setup", "{}").insert_header(bearer(bob));
     assert_eq!(scene.world.send(setup).await.status, 200);
+    scene.tell_admin().await;
     for who in [Ada, Bob] {
         scene.world.open_session(scene.token(who).unwrap()).await;
     }
@@ -218,6 +230,19 @@ fn happened(world: &World, record: &Record) -> SignalId {
 }
 
 impl Scene {
+    /// The administrator is told of three changes of the tier, and has read of the first.
+    async fn tell_admin(&self) {
+        let admin = self.token(Admin).unwrap();
+        let id = admin.split('.').next().unwrap().parse().unwrap();
+        let (stores, now) = (&self.world.stores, alpine_domain::Clock::now(&*self.world.clock));
+        for tier in [Tier::Starter, Tier::Pro, Tier::Free] {
+            stores.accounts.set_tier_and_role(id, tier, Role::Admin, now).await.unwrap();
+        }
+        stores.notifications.mark_read(id, &[1], now).await.unwrap();
+        let choice = (NotificationKind::NewSignal, false);
+        stores.notifications.choose(id, vec![choice]).await.unwrap();
+    }
+
     fn token(&self, who: Who) -> Option<&String> {
         self.tokens.iter().find(|(other, _)| *other == who).map(|(_, token)| token)
     }
@@ -305,6 +330,18 @@ impl Scene {
             "factor_status" => {
                 let state = if json["pending_until"].is_null() { "off" } else { "pending" };
                 state.to_owned()
+            }
+            "notification_preferences" => {
+                let is_told = json["new_signal"].as_bool().unwrap();
+                if is_told { "all".to_owned() } else { "not new_signal".to_owned() }
+            }
+            "list_notifications" | "unread_notifications" => {
+                // The tier that each one tells of.
+                let told = json["items"].as_array().unwrap().iter();
+                let message = |one: &Value| text(&one["message"]);
+                let tiers =
+                    told.filter_map(|one| message(one).split(' ').nth(6).map(str::to_owned));
+                tiers.collect::<Vec<_>>().join(" ")
             }
             "find_signal" => name(json).to_string(),
             "list_producers" => {

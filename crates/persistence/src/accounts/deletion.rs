@@ -21,7 +21,10 @@ use crate::{
     AnyConnection, Failure,
     database::Unit,
     rows::read_back,
-    schema::{address_changes, api_keys, deleted_accounts, notifications, sessions, users},
+    schema::{
+        address_changes, api_keys, deleted_accounts, notification_marks, notification_preferences,
+        notifications, sessions, users,
+    },
     second_factors,
 };
 
@@ -134,6 +137,8 @@ fn erase(
     if !erase_rows(unit.conn, &id, limit)? {
         return Ok(false);
     }
+    diesel::delete(notification_marks::table.find(&id)).execute(unit.conn)?;
+    diesel::delete(notification_preferences::table.find(&id)).execute(unit.conn)?;
     diesel::update(users::table.find(&id))
         .set((
             users::full_name.eq(""),

@@ -5,6 +5,7 @@ use alpine_domain::{
     account::{Account, MailPurpose, MailToken, PasswordReset, UserId},
     audit::{Action, Entry},
     event::Event,
+    notification::NewNotification,
 };
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, JoinOnDsl as _,
@@ -129,6 +130,7 @@ pub(super) fn reset(unit: &mut Unit<'_>, reset: &PasswordReset) -> Result<bool, 
     forget_one(unit.conn, user, MailPurpose::Verify)?;
     forget_one(unit.conn, user, MailPurpose::SignIn)?;
     unit.audit(Entry::new(*now, Action::PasswordReset).on(user).by(user));
+    unit.notify(&NewNotification::password_changed(user, *now))?;
     unit.log(*now, Event::AccountChanged { user });
     Ok(true)
 }

@@ -5,10 +5,11 @@ use alpine_domain::{
     account::{AddressDigest, NewSession, Refreshed, Rotation, SessionId, SessionSummary, UserId},
     audit::{Action, Entry, Reason},
     event::Event,
+    notification::NewNotification,
 };
 use diesel::{
     ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
-    dsl::{insert_into, max},
+    dsl::{exists, insert_into, max, select},
     prelude::Queryable,
 };
 
@@ -28,6 +29,9 @@ pub(crate) fn open(unit: &mut Unit<'_>, session: &NewSession) -> Result<(), Fail
     if !user.is_active || user.generation != session.generation {
         return Err(Error::Unauthenticated("the account changed; sign in again").into());
     }
+    if is_new_place(unit.conn, session)? {
+        unit.notify(&NewNotification::new_sign_in(session.user, session.created_at))?;
+    }
     insert_into(sessions::table)
         .values((
             sessions::id.eq(&id),
@@ -41,6 +45,19 @@ pub(crate) fn open(unit: &mut Unit<'_>, session: &NewSession) -> Result<(), Fail
     let entry = Entry::new(session.created_at, Action::SignIn);
     unit.audit(entry.on(session.user).by(session.user).with(format!("session {id}")));
     insert_refresh(unit.conn, &session.refresh_hash, &id, session.created_at)
+}
+
+/// Whether no kept session of the user was opened from the client's address, though one was from another. Before that
+/// no place is known, and a sign-in is no news to anybody.
+fn is_new_place(conn: &mut AnyConnection, session: &NewSession) -> Result<bool, Failure> {
+    let Some(address) = &session.address else { return Ok(false) };
+    let theirs = sessions::table.filter(sessions::user_id.eq(session.user.to_string()));
+    let from_here = theirs.clone().filter(sessions::address_digest.eq(address.as_str()));
+    if select(exists(from_here)).get_result(conn)? {
+        return Ok(false);
+    }
+    let from_elsewhere = theirs.filter(sessions::address_digest.is_not_null());
+    Ok(select(exists(from_elsewhere)).get_result(conn)?)
 }
 
 /// Ends a session unless it ended before, and tells everybody; says whether it did.

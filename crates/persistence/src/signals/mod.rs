@@ -122,6 +122,21 @@ impl SignalReader for Signals {
             .await
     }
 
+    async fn closings(
+        &self,
+        below: Option<f64>,
+        span: (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<Signal>> {
+        let database = self.0.clone();
+        self.0
+            .read("signal_closings", move |conn| {
+                let ids = database.signal_ids(conn)?;
+                query::closings(conn, &ids, (below, span, limit), &database.unreadable())
+            })
+            .await
+    }
+
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
         let query = query.clone();
         self.0

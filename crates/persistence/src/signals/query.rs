@@ -249,6 +249,34 @@ pub(super) fn list(
     }
 }
 
+/// What closed in a span, the last first, read from the end of an index.
+pub(super) fn closings(
+    conn: &mut AnyConnection,
+    ids: &SignalIds,
+    (below, (since, until), limit): (Option<f64>, (Timestamp, Timestamp), u32),
+    unreadable: &UnreadableRows,
+) -> Result<Vec<Signal>, Failure> {
+    let mut rows = outcomes::table
+        .inner_join(signals::table)
+        .filter(Awaited::on(conn))
+        .filter(outcomes::recorded_at.ge(since.micros()))
+        .filter(outcomes::recorded_at.le(until.micros()))
+        .order((outcomes::recorded_at.desc(), outcomes::signal_id.desc()))
+        .limit(limit.into())
+        .select((signals::all_columns, outcomes::all_columns))
+        .into_boxed();
+    if let Some(below) = below {
+        let in_range = signals::confidence.lt(below);
+        rows = rows.filter(in_range);
+    }
+    let rows: Vec<(SignalRow, OutcomeRow)> = rows.load(conn)?;
+    let readable = rows.into_iter().filter_map(|(row, outcome)| {
+        let (id, signal) = (row.id, row.signal(ids, Some(outcome)));
+        unreadable.leave_out("signals", id, signal)
+    });
+    Ok(readable.map(|signal| signal.as_of(until)).collect())
+}
+
 type Row = (SignalRow, Option<OutcomeRow>);
 
 fn rows(conn: &mut AnyConnection, query: &SignalQuery, part: Part) -> Result<Vec<Row>, Failure> {

@@ -428,8 +428,15 @@ async fn a_promotion_leaves_nothing_to_who_held_the_account_before(bed: Bed) {
     bed.api_keys.create(hers.clone(), 5).await.unwrap();
     assert_eq!(bed.api_keys.list(eve.id, at(3)).await.unwrap(), [hers.key]);
     let (due, first, from) = (at(6), at(0), Positions::default());
-    let due =
-        Due { sessions: first, api_keys: due, failed_jobs: first, audit: first, now: due, from };
+    let due = Due {
+        sessions: first,
+        api_keys: due,
+        failed_jobs: first,
+        audit: first,
+        notifications: first,
+        now: due,
+        from,
+    };
     let (deleted, _) = bed.retention.delete_chunk(due).await.unwrap();
     assert_eq!(deleted.api_keys, 2, "one is revoked and one has expired");
     assert!(!bed.accounts.has_signed_in_from(&email, &home()).await.unwrap());

@@ -241,7 +241,15 @@ async fn old_lines_are_deleted_and_younger_ones_stay(bed: Bed) {
     let delete = async |audit| {
         let (first, from) = (Timestamp::MIN, Positions::default());
         let (sessions, api_keys, failed_jobs) = (first, first, first);
-        let due = Due { sessions, api_keys, failed_jobs, audit, now: at(200), from };
+        let due = Due {
+            sessions,
+            api_keys,
+            failed_jobs,
+            audit,
+            notifications: first,
+            now: at(200),
+            from,
+        };
         bed.retention.delete_chunk(due).await.unwrap().0.rows()
     };
     assert_eq!([delete(at(99)).await, delete(at(101)).await], [0, 2]);

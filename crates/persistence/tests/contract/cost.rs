@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod jobs;
+mod notifications;
 
 use alpine_domain::{
     ports::events::EventLog,

@@ -8,6 +8,7 @@ use alpine_domain::{
     },
     error::ConflictKind,
     jobs::{Job, JobCounts, NewJob},
+    notification::KeptQuery,
 };
 
 use crate::support::{Bed, at, new_account, on_every, random};
@@ -141,7 +142,16 @@ async fn what_is_personal_is_erased_in_steps_and_nobody_elses(bed: Bed) {
         for n in 0..3 {
             key(&bed, owner, &format!("{n} of {}", owner.email.as_str())).await;
         }
+        for tier in [Tier::Starter, Tier::Pro, Tier::Elite, Tier::Free, Tier::Pro] {
+            bed.accounts.set_tier_and_role(owner.id, tier, Role::User, at(1)).await.unwrap();
+        }
     }
+    let eve = bed.accounts.account(eve.id).await.unwrap().unwrap();
+    let told = async |user| {
+        let query = KeptQuery { user, unread_only: false, after: None, limit: 10 };
+        bed.notifications.page(query).await.unwrap().total
+    };
+    assert_eq!([told(ada.id).await, told(eve.id).await], [5, 5]);
     bed.deletions.delete(deletion(&ada, 5)).await.unwrap();
     let mut steps = 0;
     while !bed.deletions.erase(ada.id, "unknown".to_owned(), 2, at(200)).await.unwrap() {
@@ -159,6 +169,7 @@ async fn what_is_personal_is_erased_in_steps_and_nobody_elses(bed: Bed) {
     assert_eq!(bed.accounts.account(eve.id).await.unwrap(), Some(eve.clone()));
     assert_eq!(bed.accounts.sessions(eve.id, at(6), 10).await.unwrap().len(), 5);
     assert_eq!(bed.api_keys.list(eve.id, at(6)).await.unwrap().len(), 3);
+    assert_eq!([told(ada.id).await, told(eve.id).await], [0, 5]);
     // Once more changes nothing.
     let before = bed.kinds().await.len();
     assert!(bed.deletions.erase(ada.id, "another".to_owned(), 2, at(201)).await.unwrap());

@@ -30,6 +30,7 @@ mod late_outcomes;
 mod lists;
 mod mail_tokens;
 mod migrations;
+mod notifications;
 mod pool;
 mod producers;
 mod retention;

@@ -121,6 +121,7 @@ fn total(chunks: &[Deleted]) -> Deleted {
         api_keys: sum.api_keys + chunk.api_keys,
         jobs: sum.jobs + chunk.jobs,
         audit: sum.audit + chunk.audit,
+        notifications: sum.notifications + chunk.notifications,
         sign_ups: sum.sign_ups + chunk.sign_ups,
         address_changes: sum.address_changes + chunk.address_changes,
         events: sum.events + chunk.events,
@@ -195,6 +196,7 @@ async fn a_row_goes_by_the_instant_at_which_it_ended(bed: Bed) {
             api_keys: at(1_000),
             failed_jobs: at(1_000),
             audit: Timestamp::MIN,
+            notifications: Timestamp::MIN,
             now,
             from: Positions::default(),
         };
@@ -236,6 +238,7 @@ async fn a_job_goes_by_the_instant_at_which_it_failed(bed: Bed) {
             api_keys: first,
             failed_jobs,
             audit: first,
+            notifications: Timestamp::MIN,
             now: at(5_000),
             from,
         };
@@ -335,6 +338,7 @@ async fn two_instances_delete_each_row_once(bed: DatabaseBed) {
         api_keys: at(9 * DAY),
         failed_jobs: at(9 * DAY),
         audit: Timestamp::MIN,
+        notifications: Timestamp::MIN,
         now: at(10 * DAY),
         from: Positions::default(),
     };

@@ -139,6 +139,7 @@ async fn what_has_ended_is_deleted(bed: Bed) {
             api_keys: Timestamp::MIN,
             failed_jobs: Timestamp::MIN,
             audit: Timestamp::MIN,
+            notifications: Timestamp::MIN,
             now: at(seconds),
             from: Positions::default(),
         };

@@ -102,6 +102,10 @@ async fn what_is_kept_about_a_person_is_a_file_without_secrets_or_others() {
         let signed_in = app.client().sign_up(EMAIL).await;
         app.client().sign_up("eve@example.com").await;
         let ada = app.client().with_token(&signed_in.access_token);
+        let id = signed_in.user["id"].as_str().unwrap().parse().unwrap();
+        let now = app.core.ports.clock.now();
+        let accounts = &app.core.stores.accounts;
+        accounts.set_tier_and_role(id, Tier::Pro, Role::User, now).await.unwrap();
         let made = ada.post("users/api-keys", &json!({"name": "my bot"})).await.expect(201);
         let answer = ada.get("users/export").await;
         let file: Value = answer.expect(200);
@@ -111,6 +115,8 @@ async fn what_is_kept_about_a_person_is_a_file_without_secrets_or_others() {
         assert_eq!(file["profile"], ada.get("users/profile").await.expect(200));
         assert_eq!(file["sessions"], ada.get("users/sessions").await.expect(200)["items"]);
         assert_eq!(file["api_keys"], ada.get("users/api-keys").await.expect(200)["items"]);
+        assert_eq!(file["notifications"], ada.get("notifications").await.expect(200)["items"]);
+        assert_eq!(file["notifications"].as_array().unwrap().len(), 1);
         assert_eq!(file["second_factor"], ada.get("2fa/status").await.expect(200));
         let mut actions: Vec<_> = file["activity"]
             .as_array()

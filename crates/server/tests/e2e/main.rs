@@ -37,6 +37,7 @@ mod import_users;
 mod jobs;
 mod killed;
 mod late_outcomes;
+mod notifications;
 mod original_clients;
 mod producers;
 mod recovery;

@@ -225,6 +225,7 @@ async fn delete(side: &Side) -> Result<Duration> {
         api_keys: Timestamp::MIN,
         failed_jobs: Timestamp::MIN,
         audit: Timestamp::MIN,
+        notifications: Timestamp::MIN,
         now: side.core.ports.clock.now(),
         from: Positions::default(),
     };

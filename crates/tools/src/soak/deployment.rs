@@ -203,7 +203,8 @@ impl Deployment {
             ("outcomes", tally.outcomes, 0),
             ("late_outcomes", 0, 0),
             ("api_keys", 0, 0),
-            ("notifications", 0, 0),
+            // A sign-in from a place that the account did not know is told.
+            ("notifications", 0, tally.sessions + tally.unknown_sessions),
         ] {
             let found = rows.get(table).and_then(|rows| u64::try_from(*rows).ok());
             let what = format!("{}: rows of {table}", self.name);

@@ -8,6 +8,7 @@ use alpine_domain::{
     Timestamp,
     account::UserId,
     audit::{AuditFilter, AuditQuery, Party},
+    notification::{NotificationRequest, Recipient},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +17,14 @@ use super::{
     sessions,
     views::{ApiKeyView, FactorStatusView, ProfileView, SessionView},
 };
-use crate::{api::admin::views::AuditLineView, context::Context, problem::Result};
+use crate::{
+    api::{
+        admin::views::AuditLineView,
+        notifications::{preferences::PreferencesView, views::NotificationView},
+    },
+    context::Context,
+    problem::Result,
+};
 
 /// Lines of the audit log that one file holds at most.
 const MOST_LINES: u32 = 1_000;
@@ -38,17 +46,24 @@ pub(crate) struct PersonalDataView<'a> {
     #[schema(max_items = 1000)]
     pub activity: Vec<AuditLineView<'a>>,
     pub has_more_activity: bool,
+    /// What the person is told of, the newest first: all that there is.
+    #[schema(max_items = 700)]
+    pub notifications: Vec<NotificationView<'a>>,
+    pub notification_preferences: PreferencesView,
 }
 
 /// `GET users/export`. Each part is read by itself: what changes meanwhile may stand in one and not in another.
 pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
     let (user, own) = (context.user()?, sessions::own(&context)?);
+    let recipient = Recipient { user, viewer: context.viewer() };
     let cases = &context.state.services.use_cases;
     let account = cases.accounts.profile(user).await?;
     let factor = cases.accounts.factor_status(user).await?;
     let sessions = cases.accounts.sessions(user).await?;
     let keys = cases.accounts.list_api_keys(user).await?;
     let activity = cases.audit.page(of(user)).await?;
+    let told = cases.notifications.page(recipient, NotificationRequest::whole()).await?;
+    let muted = cases.notifications.muted(user).await?;
     let exported_at = context.state.services.clock.now();
     let view = PersonalDataView {
         exported_at,
@@ -59,6 +74,8 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
         api_keys: keys.iter().map(ApiKeyView::from).collect(),
         activity: activity.lines.iter().map(AuditLineView::from).collect(),
         has_more_activity: activity.next.is_some(),
+        notifications: told.items.iter().map(|one| NotificationView::of(user, one)).collect(),
+        notification_preferences: PreferencesView::from(&muted),
     };
     let mut answer = context.ok(&view)?;
     let name = HeaderValue::from_static("attachment; filename=\"alpine_account.json\"");

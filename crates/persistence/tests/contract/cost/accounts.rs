@@ -135,6 +135,7 @@ async fn deleting_old_sessions_reads_them_and_little_more() {
             api_keys: before,
             failed_jobs: before,
             audit: before,
+            notifications: Timestamp::MIN,
             now: before,
             from,
         };
@@ -213,6 +214,7 @@ async fn deleting_old_keys_passes_nothing_twice() {
             api_keys: end,
             failed_jobs: end,
             audit: Timestamp::MIN,
+            notifications: Timestamp::MIN,
             now: end,
             from,
         };

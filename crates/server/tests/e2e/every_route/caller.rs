@@ -36,6 +36,8 @@ pub enum Id {
     Session,
     /// Of the user, not the one that the key caller uses.
     ApiKey,
+    /// Of the user.
+    Notification,
     ProblemKind,
     /// Of nobody and nothing.
     Nobody,
@@ -47,12 +49,14 @@ pub struct Callers {
     signal: String,
     session: String,
     api_key: String,
+    notification: String,
 }
 
 impl Callers {
     pub async fn of(app: &TestApp) -> Self {
         let anonymous = app.client();
-        let user = anonymous.with_token(&anonymous.sign_up("user@example.com").await.access_token);
+        let signed_up = anonymous.sign_up("user@example.com").await;
+        let user = anonymous.with_token(&signed_up.access_token);
         anonymous.sign_in("user@example.com").await;
         let other =
             anonymous.with_token(&anonymous.sign_up("other@example.com").await.access_token);
@@ -70,6 +74,12 @@ impl Callers {
         let key = user.post("users/api-keys", &every).await.expect(201);
         let user_key = anonymous.with_key(key["key"].as_str().unwrap());
         let spare = user.post("users/api-keys", &json!({"name": "spare"})).await.expect(201);
+        let owner = signed_up.user["id"].as_str().unwrap().parse().unwrap();
+        for tier in [Tier::Pro, Tier::Elite] {
+            let (stores, now) = (&app.core.stores, app.core.ports.clock.now());
+            stores.accounts.set_tier_and_role(owner, tier, Role::User, now).await.unwrap();
+        }
+        let told = user.get("notifications").await.expect(200);
         let producer = anonymous.with_key(&app.producer("argo").await);
         let stored = producer
             .post_text("external-signals/sync/signal", SignalBody::new("SIG-0", "60").to_json())
@@ -79,6 +89,7 @@ impl Callers {
             signal: stored["alpine_signal_id"].to_string(),
             session: session["id"].as_str().unwrap().to_owned(),
             api_key: spare["id"].as_str().unwrap().to_owned(),
+            notification: told["items"][0]["id"].as_str().unwrap().to_owned(),
             clients: vec![
                 (Kind::Anonymous, anonymous),
                 (Kind::User, user),
@@ -95,6 +106,7 @@ impl Callers {
             Id::Signal => self.signal.clone(),
             Id::Session => self.session.clone(),
             Id::ApiKey => self.api_key.clone(),
+            Id::Notification => self.notification.clone(),
             Id::ProblemKind => "not-found".to_owned(),
             Id::Nobody => "999999".to_owned(),
         }

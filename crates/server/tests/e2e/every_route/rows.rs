@@ -180,6 +180,14 @@ pub const ROWS: &[Row] = &[
     row("create_api_key", Who::User).with(|| json!({"name": "bot"})),
     row("revoke_api_key", Who::User).of(Id::ApiKey).owned(),
 
+    row("list_notifications", Who::User),
+    row("unread_notifications", Who::User),
+    row("read_notifications", Who::User).with(|| json!({"notification_ids": ["notif-0"]})),
+    row("read_all_notifications", Who::User).acting_at_once(),
+    row("notification_preferences", Who::User),
+    row("choose_notifications", Who::User).acting_at_once().with(|| json!({"security": false})),
+    row("delete_notification", Who::User).of(Id::Notification).owned(),
+
     row("performance_stats", Who::AnybodyOrKnown),
     row("equity_curve", Who::AnybodyOrKnown),
     row("symbols", Who::AnybodyOrKnown),

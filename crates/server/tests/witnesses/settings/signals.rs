@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use alpine_domain::retention::{Progress, RetentionRun as _, RetentionStep};
+use alpine_domain::{
+    account::{Role, Tier, Viewer},
+    notification::{NotificationRequest, Recipient},
+    retention::{Progress, RetentionRun as _, RetentionStep},
+};
 use diesel::connection::SimpleConnection as _;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
@@ -100,6 +104,24 @@ fn retention() -> Vec<Row> {
                 {}
                 // Two lines; and the counts of their hour, which go in any case.
                 run.rows.to_string()
+            })
+        })
+        .besides(&[ASKED_ONLY]),
+        setting("retention.notifications_after", "1d", "1", |at| {
+            Box::pin(async move {
+                let ada = at.app.client().sign_up("ada@example.com").await;
+                let id = ada.user["id"].as_str().unwrap().parse().unwrap();
+                let (core, now) = (&at.app.core, at.app.core.ports.clock.now());
+                let accounts = &core.stores.accounts;
+                accounts.set_tier_and_role(id, Tier::Pro, Role::User, now).await.unwrap();
+                at.app.advance(Duration::from_hours(48));
+                let mut run = Progress::default();
+                while let RetentionStep::Deleted(_) =
+                    core.use_cases.retention.step(&mut run).await.unwrap()
+                {}
+                let to = Recipient { user: id, viewer: Viewer::Anonymous };
+                let page = core.use_cases.notifications.page(to, NotificationRequest::whole());
+                (1 - page.await.unwrap().total).to_string()
             })
         })
         .besides(&[ASKED_ONLY]),
