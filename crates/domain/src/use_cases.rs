@@ -9,8 +9,9 @@ use crate::{
     AgreedTime, Clock,
     account::{
         AccountPorts, AccountSettings, AccountStates, AccountStore, Accounts, AddressChangeStore,
-        AddressChanges, ApiKeyStore, Authenticator, DeletionStore, Erasure, ImportStore, Letters,
-        Recovery, SecondFactorStore, Secret, SignInLinks, SignUpStore, SignUps, Verification,
+        AddressChanges, Administration, AdministrationStore, ApiKeyStore, Authenticator,
+        DeletionStore, Erasure, ImportStore, Letters, Recovery, SecondFactorStore, Secret,
+        SignInLinks, SignUpStore, SignUps, Verification,
     },
     audit::{AuditReader, AuditStore, Denials},
     event::InstanceMemory,
@@ -36,6 +37,8 @@ use crate::{
 pub struct Stores {
     /// Users and their sessions.
     pub accounts: Arc<dyn AccountStore>,
+    /// Accounts, for administrators.
+    pub administration: Arc<dyn AdministrationStore>,
     /// Sign-ups that wait for their confirmation.
     pub sign_ups: Arc<dyn SignUpStore>,
     /// Changes of addresses that wait for their confirmation.
@@ -110,6 +113,8 @@ pub struct Settings {
 pub struct UseCases {
     /// Sign-up, sign-in, profiles, API keys.
     pub accounts: Accounts,
+    /// Accounts, for administrators.
+    pub administration: Administration,
     /// Another password for who has forgotten it.
     pub recovery: Arc<Recovery>,
     /// Links for who cannot sign in.
@@ -193,6 +198,13 @@ impl UseCases {
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit.clone(), clock.clone());
         let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
+        let administration = Administration::new(
+            stores.administration,
+            stores.accounts.clone(),
+            stores.api_keys.clone(),
+            stores.second_factors.clone(),
+            clock.clone(),
+        );
         let account_ports = AccountPorts {
             store: stores.accounts,
             sign_ups: stores.sign_ups,
@@ -210,6 +222,7 @@ impl UseCases {
         let catalogue = Catalogue::new(stores.signal_reader, clock.clone(), visibility.clone());
         Self {
             accounts: Accounts::new(account_ports, account_settings, address_key),
+            administration,
             authenticator,
             producers: Producers::new(stores.producers, clock.clone(), randomness),
             intake: Intake::new(stores.signals.clone(), clock.clone()),

@@ -1,6 +1,6 @@
 //! Bodies that are made once for many: one call in a handler puts its route under the cache.
 
-use std::{borrow::Cow, future::Future, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -12,7 +12,6 @@ use actix_web::{
 use alpine_domain::{
     Timestamp,
     account::Viewer,
-    page::Cursor,
     ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
 };
 use bytes::Bytes;
@@ -46,7 +45,7 @@ pub fn next_link<P: Parameters>(
     path: &str,
     parameters: &P,
     values: &P::Values,
-    cursor: Cursor,
+    cursor: impl Display,
 ) -> (String, String) {
     let mut query = Serializer::new(String::new());
     parameters.write(values, &mut query);

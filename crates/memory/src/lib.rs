@@ -22,6 +22,7 @@
 
 mod accounts;
 mod address_changes;
+mod administration;
 mod api_keys;
 mod audit;
 mod deletion;
@@ -70,6 +71,7 @@ impl Memory {
         let store = Arc::new(self.clone());
         Stores {
             accounts: store.clone(),
+            administration: store.clone(),
             sign_ups: store.clone(),
             address_changes: store.clone(),
             imports: store.clone(),

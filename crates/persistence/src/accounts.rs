@@ -3,7 +3,7 @@
 mod deletion;
 mod import;
 pub(crate) mod mail_tokens;
-mod roles;
+pub(crate) mod roles;
 pub(crate) mod session_rows;
 pub(crate) mod user_rows;
 

@@ -43,6 +43,7 @@
 
 mod accounts;
 mod address_changes;
+mod administration;
 mod api_keys;
 mod audit;
 mod backup;
@@ -78,6 +79,7 @@ use alpine_domain::use_cases::Stores;
 
 pub use accounts::Accounts;
 pub use address_changes::AddressChanges;
+pub use administration::Administration;
 pub use api_keys::ApiKeys;
 pub use audit::AuditLog;
 pub use backup::backup;
@@ -103,6 +105,7 @@ pub fn stores(database: &Database) -> Stores {
     let signals = Arc::new(Signals::new(database.clone()));
     Stores {
         accounts: Arc::new(Accounts::new(database.clone())),
+        administration: Arc::new(Administration::new(database.clone())),
         sign_ups: Arc::new(SignUps::new(database.clone())),
         address_changes: Arc::new(AddressChanges::new(database.clone())),
         imports: Arc::new(Accounts::new(database.clone())),

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use alpine_domain::settings::parse_listen_address;
+use alpine_domain::{
+    account::{ChangeReason, Tier},
+    settings::parse_listen_address,
+};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -41,6 +44,12 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         action: Admin,
+    },
+    /// Change what a user has
+    User {
+        /// What to do.
+        #[command(subcommand)]
+        action: User,
     },
     /// Manage producers of signals
     Producer {
@@ -200,6 +209,37 @@ pub enum Admin {
         /// Read the password from standard input, one line of 12 to 128 characters
         #[arg(long)]
         password_stdin: bool,
+    },
+}
+
+/// Of `user`.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Give an account another tier
+    SetTier {
+        /// The address that signs in
+        email: String,
+        /// free, starter, pro or elite
+        tier: Tier,
+        /// Why, for the audit log: up to 200 characters; name nobody in it
+        #[arg(long)]
+        reason: ChangeReason,
+    },
+    /// Disable an account: its sessions end, and nobody signs in
+    Disable {
+        /// The address that signs in
+        email: String,
+        /// Why, for the audit log: up to 200 characters; name nobody in it
+        #[arg(long)]
+        reason: ChangeReason,
+    },
+    /// Enable a disabled account
+    Enable {
+        /// The address that signs in
+        email: String,
+        /// Why, for the audit log: up to 200 characters; name nobody in it
+        #[arg(long)]
+        reason: ChangeReason,
     },
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod address_change;
+mod administration;
 mod api_keys;
 mod audit;
 mod background;

@@ -2,6 +2,7 @@
 //! rows add nothing to it.
 
 mod accounts;
+mod administration;
 mod audit;
 mod jobs;
 

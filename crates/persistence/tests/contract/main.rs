@@ -9,6 +9,7 @@
 
 mod accounts;
 mod address_changes;
+mod administration;
 mod admins;
 mod api_keys;
 mod audit;

@@ -1,4 +1,4 @@
-//! Administrators, producers, sessions, second factors and jobs, managed on the machine itself.
+//! Administrators, users, producers, sessions, second factors and jobs, managed on the machine itself.
 
 use std::{
     io::BufRead as _,
@@ -7,7 +7,7 @@ use std::{
 
 use alpine_domain::{
     Error, Timestamp,
-    account::{AddressProof, NewPassword},
+    account::{AccountChanges, AddressProof, NewPassword},
     audit::{Action, Entry, Origin, Party, within},
     jobs::{Job, JobId, JobState, NewJob, StoredJob},
     ports::secrets::Randomness,
@@ -18,7 +18,7 @@ use prometheus::Registry;
 
 use crate::{
     application::{Core, Ports, explain},
-    cli::{Admin, Jobs, Producer, Sessions, TwoFactor},
+    cli::{Admin, Jobs, Producer, Sessions, TwoFactor, User},
     config::Config,
 };
 
@@ -56,6 +56,26 @@ fn hint(error: Error, concerns: impl Fn(&Error) -> bool, option: &str) -> anyhow
         Some(text) => error.context(text),
         None => error,
     }
+}
+
+pub(super) fn user(config: &Config, action: User) -> Result<()> {
+    let state = |is_active| AccountChanges { tier: None, is_active: Some(is_active) };
+    let (email, changes, reason) = match action {
+        User::SetTier { email, tier, reason } => {
+            (email, AccountChanges { tier: Some(tier), is_active: None }, reason)
+        }
+        User::Disable { email, reason } => (email, state(false), reason),
+        User::Enable { email, reason } => (email, state(true), reason),
+    };
+    with_core(config, async |core: Core| {
+        let administration = &core.use_cases.administration;
+        let id = administration.named(&email).await.map_err(explain)?.id;
+        let reason = Some(reason.clone());
+        let account = administration.change(id, changes, reason).await.map_err(explain)?;
+        let state = if account.is_active { "enabled" } else { "disabled" };
+        println!("{} is {state} and has the tier {}", account.email, account.tier);
+        Ok(())
+    })
 }
 
 pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {

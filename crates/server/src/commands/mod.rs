@@ -47,6 +47,7 @@ pub fn run(cli: Cli) -> Result<()> {
             tell(&format!("copied to {}\n", file.display()))
         }
         Command::Admin { action } => manage::admin(&usable(&sources)?, action),
+        Command::User { action } => manage::user(&usable(&sources)?, action),
         Command::Producer { action } => manage::producer(&usable(&sources)?, action),
         Command::Import { action: Import::Users { file, dry_run } } => {
             import_users::run(&usable(&sources)?, &file, dry_run)

@@ -5,4 +5,6 @@ pub(crate) mod docs;
 mod parameters;
 pub(crate) mod producers;
 pub(crate) mod roles;
+mod user_views;
+pub(crate) mod users;
 pub(crate) mod views;
