@@ -32,6 +32,7 @@
 //! | [`ports`] | the traits that adapters implement, free of business |
 
 pub mod account;
+pub mod analytics;
 pub mod audit;
 pub mod error;
 pub mod event;

@@ -13,6 +13,7 @@ use crate::{
         DeletionStore, Erasure, ImportStore, Letters, Recovery, SecondFactorStore, Secret,
         SignInLinks, SignUpStore, SignUps, Verification,
     },
+    analytics::{Analytics, RollupStore, Usage},
     audit::{AuditReader, AuditStore, Denials},
     event::InstanceMemory,
     jobs::{JobStore, Jobs},
@@ -67,6 +68,8 @@ pub struct Stores {
     pub jobs: Arc<dyn JobStore>,
     /// The audit log.
     pub audit: Arc<dyn AuditStore>,
+    /// Sums by day.
+    pub rollups: Arc<dyn RollupStore>,
 }
 
 /// What the use cases need besides stores.
@@ -139,6 +142,10 @@ pub struct UseCases {
     pub jobs: Arc<Jobs>,
     /// The audit log, for administrators.
     pub audit: AuditReader,
+    /// Figures for administrators.
+    pub analytics: Analytics,
+    /// Counts what this instance answers, for the figures.
+    pub usage: Arc<Usage>,
     /// Counts what was refused, for the audit log.
     pub denials: Arc<Denials>,
     /// What this instance holds in memory and events change.
@@ -205,6 +212,8 @@ impl UseCases {
             stores.second_factors.clone(),
             clock.clone(),
         );
+        let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
+        let usage = Arc::new(Usage::new(stores.rollups, clock.clone()));
         let account_ports = AccountPorts {
             store: stores.accounts,
             sign_ups: stores.sign_ups,
@@ -241,6 +250,8 @@ impl UseCases {
             recovery,
             links,
             audit,
+            analytics,
+            usage,
             denials,
             verification,
             memory: Arc::new(memory),

@@ -98,6 +98,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome),
         row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
 
+        row(GET, "admin/analytics", "analytics", Admin, Limit::Caller, admin::analytics::analytics, admin::analytics::analytics_doc),
         row(GET, "admin/audit", "admin_audit", Admin, Limit::Caller, admin::audit::audit, admin::docs::audit),
         row(GET, "admin/producers", "list_producers", Admin, Limit::Caller, admin::producers::list, admin::producers::list_doc),
         row(POST, "admin/producers", "create_producer", Admin, Limit::Caller, admin::producers::create, admin::producers::create_doc),

@@ -48,6 +48,9 @@ fn change(unit: &mut Unit, change: &AccountChange) -> Result<Account> {
     user.account.is_active = changes.is_active.unwrap_or(old.is_active);
     user.account.generation += i64::from(ends);
     user.account.updated_at = *now;
+    if let Some(tier) = changes.tier {
+        unit.tables.move_tier(&old, tier);
+    }
     if ends {
         for purpose in [MailPurpose::Reset, MailPurpose::SignIn] {
             unit.tables.forget_token(*id, purpose);

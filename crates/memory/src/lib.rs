@@ -32,6 +32,7 @@ mod jobs;
 mod producers;
 mod reading;
 mod retention;
+mod rollups;
 mod second_factors;
 mod sign_ups;
 mod signals;
@@ -85,7 +86,8 @@ impl Memory {
             events: store.clone(),
             retention: store.clone(),
             jobs: store.clone(),
-            audit: store,
+            audit: store.clone(),
+            rollups: store,
         }
     }
 

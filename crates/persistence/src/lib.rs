@@ -63,6 +63,7 @@ mod pool;
 mod probe;
 mod producers;
 mod retention;
+mod rollups;
 mod rows;
 mod schema;
 mod second_factors;
@@ -95,6 +96,7 @@ pub use migrations::Migrator;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
 pub use retention::OldRows;
+pub use rollups::Rollups;
 pub use second_factors::SecondFactors;
 pub use settings::DatabaseSettings;
 pub use sign_ups::SignUps;
@@ -120,5 +122,6 @@ pub fn stores(database: &Database) -> Stores {
         retention: Arc::new(OldRows::new(database.clone())),
         jobs: Arc::new(Jobs::new(database.clone())),
         audit: Arc::new(AuditLog::new(database.clone())),
+        rollups: Arc::new(Rollups::new(database.clone())),
     }
 }

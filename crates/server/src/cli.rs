@@ -75,6 +75,12 @@ pub enum Command {
         #[command(subcommand)]
         action: TwoFactor,
     },
+    /// Sums that `admin/analytics` tells of
+    Rollups {
+        /// What to do.
+        #[command(subcommand)]
+        action: Rollups,
+    },
     /// Look at what has to be done, and at what could not be
     Jobs {
         /// What to do.
@@ -318,6 +324,18 @@ pub enum TwoFactor {
     ///
     /// Afterwards `secrets.accepted_second_factor` is not needed any more. May be run while instances serve.
     Reseal,
+}
+
+/// Of `rollups`.
+#[derive(Debug, Subcommand, Clone, Copy)]
+pub enum Rollups {
+    /// Count accounts, signals and active users, and replace the sums that are others
+    ///
+    /// Needed after an older release ran beside a newer one, and after accounts were changed in the database itself. Who
+    /// signs up or publishes waits meanwhile: some seconds for a million signals. What was answered is not counted anew.
+    Rebuild,
+    /// Only say which sums are others; ends with 1 if one is
+    Verify,
 }
 
 /// Of `jobs`.

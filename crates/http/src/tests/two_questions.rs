@@ -149,6 +149,7 @@ const CALLERS: &[CallerRow] = &[
     ("factor_status", "", &[(Nobody, "401"), (Ada, "off"), (Bob, "pending"), (Admin, "off")]),
     ("admin_audit", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "many")]),
     ("security_events", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "api_key_created producer_created api_key_created")]),
+    ("analytics", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "7 users, 9 signals this month")]),
     ("list_producers", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "argo")]),
     ("list_users", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "k543210")]),
     ("find_user", "019469d5-b200-7303-8303-030303030303", &[(Nobody, "401"), (Ada, "403"), (Admin, "user3@example.com")]),
@@ -334,6 +335,10 @@ impl Scene {
                 let roles = json["items"].as_array().unwrap().iter();
                 roles.map(|role| text(&role["role"])).collect::<Vec<_>>().join(" ")
             }
+            "analytics" => format!(
+                "{} users, {} signals this month",
+                json["total_users"], json["signals_this_month"]
+            ),
             "security_metrics" => json["successful_logins"].to_string(),
             "admin_audit" | "security_events" => {
                 let lines = json["items"].as_array().unwrap();

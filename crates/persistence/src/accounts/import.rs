@@ -3,6 +3,7 @@
 use alpine_domain::{
     Result, Timestamp,
     account::{ImportStore, ImportedAccount, Role},
+    analytics::{Day, RollupKey, RollupName},
     audit::{Action, Entry},
 };
 use async_trait::async_trait;
@@ -36,6 +37,8 @@ fn insert(unit: &mut Unit<'_>, account: &ImportedAccount, now: Timestamp) -> Res
     if rows == 1 {
         let entry = Entry::new(now, Action::AccountCreated).on(account.id);
         unit.audit(entry.with("imported"));
+        unit.count(RollupKey::users(account.tier), 1);
+        unit.count(RollupKey::of(RollupName::SignUps, Day::of(account.created_at)), 1);
     }
     Ok(rows == 1)
 }

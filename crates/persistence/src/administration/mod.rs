@@ -24,6 +24,7 @@ use crate::{
         user_rows::{held_user, no_account, written},
     },
     database::Unit,
+    rollups::rows::move_tier,
     rows::{UserRow, instant},
     schema::{database_identity, sessions, users},
     unreadable::UnreadableRows,
@@ -94,6 +95,9 @@ fn change(unit: &mut Unit<'_>, change: &AccountChange) -> Result<Account, Failur
         ))
         .returning(users::all_columns)
         .get_result(unit.conn)?;
+    if let Some(tier) = changes.tier {
+        move_tier(unit, &old, tier);
+    }
     if ends {
         mail_tokens::forget_ways_in(unit.conn, *user)?;
     }

@@ -9,6 +9,7 @@ mod ports;
 mod retention;
 mod settings;
 mod tasks;
+mod usage;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -369,6 +370,8 @@ fn background(
     });
     let denials = core.use_cases.denials.clone();
     tasks.spawn_until_stopped(BackgroundTask::Denials, |stopped| denials::run(denials, stopped));
+    let usage = core.use_cases.usage.clone();
+    tasks.spawn_until_stopped(BackgroundTask::Usage, |stopped| usage::run(usage, stopped));
     let worker = Worker {
         store: core.stores.jobs.clone(),
         runner: core.use_cases.jobs.clone(),

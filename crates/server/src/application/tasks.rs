@@ -31,6 +31,8 @@ tasks! {
     EventRetention = "retention of events",
     /// Writes what was refused to the audit log.
     Denials = "audit of refusals",
+    /// Adds what was answered to the figures.
+    Usage = "figures of answers",
     /// Does what has to be done after a commit.
     Jobs = "jobs",
     /// Compares the clocks once a second. Not with a clock that a test moves.

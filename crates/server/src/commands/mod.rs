@@ -54,6 +54,7 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::Sessions { action } => manage::sessions(&usable(&sources)?, action),
         Command::TwoFactor { action } => manage::two_factor(&usable(&sources)?, action),
+        Command::Rollups { action } => manage::rollups(&usable(&sources)?, action),
         Command::Jobs { action } => manage::jobs(&usable(&sources)?, action),
     }
 }

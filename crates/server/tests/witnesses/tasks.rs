@@ -43,6 +43,7 @@ async fn witness(task: BackgroundTask) {
         BackgroundTask::Retention => deletes_keys().await,
         BackgroundTask::EventRetention => deletes_events().await,
         BackgroundTask::Jobs => does_jobs().await,
+        BackgroundTask::Usage => counts_answers().await,
         BackgroundTask::Denials => writes_refusals().await,
         BackgroundTask::Clock => notices_a_step().await,
         BackgroundTask::FreshnessGauge => measures_freshness().await,
@@ -91,6 +92,14 @@ async fn does_jobs() -> bool {
     let at = stage(&[]).await;
     at.job(Duration::ZERO).await;
     at.comes_to("jobs_done_total", "\"done\"", 1.0).await
+}
+
+/// Every ten seconds.
+async fn counts_answers() -> bool {
+    let at = stage(&[]).await;
+    at.app.client().get("signals/latest").await.expect(200);
+    let analytics = &at.app.core.use_cases.analytics;
+    within(3 * PATIENCE, async || analytics.figures().await.unwrap().requests.today > 0).await
 }
 
 /// Every ten seconds.

@@ -1,5 +1,6 @@
 //! What administrators see and change.
 
+pub(crate) mod analytics;
 pub(crate) mod audit;
 pub(crate) mod docs;
 mod parameters;

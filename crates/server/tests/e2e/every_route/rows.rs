@@ -185,6 +185,7 @@ pub const ROWS: &[Row] = &[
     row("symbols", Who::AnybodyOrKnown),
     row("plans", Who::Anybody),
 
+    row("analytics", Who::Admin),
     row("admin_audit", Who::Admin),
     row("list_producers", Who::Admin),
     row("create_producer", Who::Admin).with(|| json!({"name": "zeus"})),
