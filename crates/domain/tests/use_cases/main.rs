@@ -9,6 +9,7 @@
 
 mod address_change;
 mod administration;
+mod analytics;
 mod api_keys;
 mod audit;
 mod background;

@@ -5,6 +5,7 @@ mod accounts;
 mod administration;
 mod audit;
 mod jobs;
+mod rollups;
 
 use alpine_domain::{
     ports::events::EventLog,

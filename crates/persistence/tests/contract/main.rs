@@ -34,6 +34,7 @@ mod pool;
 mod producers;
 mod retention;
 mod roles;
+mod rollups;
 mod second_factors;
 mod sessions;
 mod sign_ups;

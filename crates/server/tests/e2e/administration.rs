@@ -1,6 +1,9 @@
 //! Administrators find accounts, change them with a reason, and see figures.
 
-use std::{process::Command, time::Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use alpine_domain::account::{Role, Tier};
 use serde_json::{Value, json};
@@ -8,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     alpine::Alpine,
     hot_path::within_delta,
-    support::{Answer, Client},
+    support::{Answer, Client, SignalBody},
 };
 
 async fn patch(admin: &Client, id: &str, body: &Value) -> Answer {
@@ -103,6 +106,57 @@ async fn refusals(admin: &Client, id: &str) {
     }
 }
 
+async fn figures(alpine: &Alpine, admin: &Client) -> Value {
+    // What instances counted is written every ten seconds; here it is written now.
+    alpine.app.core.use_cases.usage.flush().await.unwrap();
+    // What the cache has of them is too old by then.
+    alpine.app.advance(Duration::from_secs(11));
+    admin.get("admin/analytics").await.expect(200)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_tell_of_users_signals_and_requests() {
+    Alpine::on_every_back_end(async |alpine| {
+        let admin = alpine.as_holder(Some(&alpine.admin_token().await));
+        let elite = alpine.token_of(Tier::Elite, Role::User).await;
+        for (id, confidence) in [("a", "60"), ("b", "70"), ("c", "80")] {
+            alpine.ingest(&SignalBody::new(id, confidence).to_json()).await.expect(201);
+        }
+        let before = figures(&alpine, &admin).await;
+        let counts = |figures: &Value, names: &[&str]| -> Vec<u64> {
+            names.iter().map(|name| figures[*name].as_u64().unwrap()).collect()
+        };
+        let users = ["total_users", "active_users", "new_users_today", "signals_today"];
+        assert_eq!(counts(&before, &users), [2, 2, 2, 3]);
+        assert_eq!(before["users_by_tier"], json!({"free": 1, "starter": 0, "pro": 0, "elite": 1}));
+        let latest = "signals/latest?limit=2";
+        assert_eq!(alpine.get(latest, Some(&elite)).await.header("x-alpine-signals"), "");
+        alpine.get(latest, Some(&elite)).await.expect(200);
+        alpine.get(latest, None).await.expect(200);
+        alpine.get("signals/live", Some(&elite)).await.expect(200);
+        alpine.get("nowhere", None).await.expect(404);
+        alpine.get("/health", None).await.expect(200);
+        let after = figures(&alpine, &admin).await;
+        let names = ["signals_delivered_today", "signals_delivered_this_month"];
+        assert_eq!(counts(&after, &names), [2 + 2 + 3; 2]);
+        // The four above, and the question before.
+        let names = ["api_requests_today", "api_requests_this_week"];
+        let asked: Vec<u64> = counts(&after, &names);
+        let asked_before = counts(&before, &names);
+        assert_eq!([asked[0] - asked_before[0], asked[1] - asked_before[1]], [5; 2]);
+        assert_eq!(
+            (&after["error_rate"], &after["rate_limit_exceeded_today"]),
+            (&json!(0.0), &json!(0))
+        );
+        assert!(after["cache_hit_rate"].as_f64().unwrap() > 0.0, "{after}");
+        assert_eq!(alpine.app.core.use_cases.analytics.recount(false).await.unwrap(), []);
+        // A new signal is told of at once.
+        alpine.ingest(&SignalBody::new("d", "60").to_json()).await.expect(201);
+        assert_eq!(admin.get("admin/analytics").await.expect(200)["signals_today"], 4);
+    })
+    .await;
+}
+
 #[test]
 fn an_operator_does_the_same_on_the_machine() {
     let folder = tempfile::tempdir().unwrap();
@@ -128,5 +182,7 @@ fn an_operator_does_the_same_on_the_machine() {
     let (is_good, told) = alpine(&["user", "disable", "ada@example.com", why[0], why[1]]);
     assert!(!is_good && told.contains("the last administrator"), "{told}");
     assert!(!alpine(&["user", "enable", "ada@example.com"]).0, "a reason is needed");
+    assert_eq!(alpine(&["rollups", "verify"]), (true, "every sum is right\n".to_owned()));
+    assert_eq!(alpine(&["rollups", "rebuild"]), (true, "every sum is right\n".to_owned()));
     assert!(!alpine(&["user", "enable", "bob@example.com", why[0], why[1]]).0);
 }
