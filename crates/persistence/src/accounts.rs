@@ -15,7 +15,6 @@ use alpine_domain::{
         ProfileChange, Promotion, Refreshed, RevokedSession, Role, Rotation, SessionId,
         SessionSummary, SignOut, Tier, UserId, WRONG_PASSWORD,
     },
-    analytics::{Day, RollupKey, RollupName},
     audit::{Action, Entry, tier_and_role_changed},
     error::ConflictKind,
     event::Event,
@@ -37,7 +36,7 @@ use crate::{
     database::Unit,
     dialect::held_everybody,
     failure::unique_as,
-    rollups::rows as rollup_rows,
+    rollups::causes::{count_new, move_tier},
     rows::{UserRow, stored},
     schema::{api_keys, database_identity, refresh_tokens, sessions, users},
     second_factors,
@@ -126,8 +125,7 @@ pub(crate) fn insert_account(
         ConflictKind::EmailTaken,
         TAKEN,
     )?;
-    unit.count(RollupKey::users(account.tier), 1);
-    unit.count(RollupKey::of(RollupName::SignUps, Day::of(account.created_at)), 1);
+    count_new(unit, account.tier, account.created_at);
     let entry = Entry::new(account.created_at, Action::AccountCreated);
     unit.audit(entry.on(account.id).by(account.id).with(account.role.as_str()));
     if let Some(job) = &account.welcome {
@@ -293,7 +291,7 @@ impl AccountStore for Accounts {
                     .returning(users::all_columns)
                     .get_result(unit.conn)?;
                 let account = written(unit.conn, &row)?;
-                rollup_rows::move_tier(unit, &old, tier);
+                move_tier(unit, &old, tier);
                 for entry in tier_and_role_changed(&old, tier, role, now) {
                     unit.audit(entry);
                 }

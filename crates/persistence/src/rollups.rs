@@ -1,5 +1,6 @@
 //! Sums beside what they count, and on which day users were last active.
 
+pub(crate) mod causes;
 pub(crate) mod rows;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use diesel::{
     sql_types::{BigInt, Text},
 };
 
-use self::rows::{note_active, read};
+use self::{causes::note_active, rows::read};
 use crate::{
     AnyConnection, Database, Failure,
     database::Unit,

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     AnyConnection, Failure,
     database::Unit,
-    rollups::rows::forget_active,
+    rollups::causes::forget_active,
     rows::read_back,
     schema::{address_changes, api_keys, deleted_accounts, notifications, sessions, users},
     second_factors,

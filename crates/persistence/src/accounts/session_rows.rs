@@ -17,7 +17,7 @@ use super::user_rows::{held_user, no_account, user_row, written};
 use crate::{
     AnyConnection, Failure,
     database::Unit,
-    rollups::rows::note_active,
+    rollups::causes::note_active,
     rows::{SessionRow, instant, stored},
     schema::{refresh_tokens, sessions},
 };

@@ -24,7 +24,7 @@ use crate::{
         user_rows::{held_user, no_account, written},
     },
     database::Unit,
-    rollups::rows::move_tier,
+    rollups::causes::move_tier,
     rows::{UserRow, instant},
     schema::{database_identity, sessions, users},
     unreadable::UnreadableRows,

@@ -1,14 +1,10 @@
-//! Sums inside a unit of work.
+//! Rows of sums.
 
 use std::collections::BTreeMap;
 
-use alpine_domain::{
-    account::{Account, Tier, UserId, placeholder},
-    analytics::{Day, Rollup, RollupKey, RollupName},
-};
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
+use alpine_domain::analytics::{Day, Rollup, RollupKey};
 
-use crate::{AnyConnection, Failure, database::Unit, dialect, schema::user_activity};
+use crate::{AnyConnection, Failure, dialect};
 
 /// A stored sum; `None` if a newer release counts what this one does not know.
 pub(super) fn read((day, name, key, value): (i64, String, String, i64)) -> Option<Rollup> {
@@ -24,51 +20,6 @@ pub(crate) fn add(
         if *value != 0 {
             dialect::add_rollup(conn, (day.number(), name.as_str(), key), *value)?;
         }
-    }
-    Ok(())
-}
-
-/// Notes that these users, in order of ids, were active on `day`. Who was noted later stays there.
-pub(crate) fn note_active(unit: &mut Unit<'_>, users: &[String], day: Day) -> Result<(), Failure> {
-    let known = dialect::hold_activity(unit.conn, users)?;
-    let older: Vec<&str> = known
-        .iter()
-        .filter(|(_, last_day)| *last_day < day.number())
-        .map(|(user, _)| user.as_str())
-        .collect();
-    diesel::update(user_activity::table.filter(user_activity::user_id.eq_any(older)))
-        .set(user_activity::last_day.eq(day.number()))
-        .execute(unit.conn)?;
-    let mut moved = 0;
-    for (_, last_day) in known.iter().filter(|(_, last_day)| *last_day < day.number()) {
-        unit.count(RollupKey::of(RollupName::Active, Day::new(*last_day)), -1);
-        moved += 1;
-    }
-    let is_new = |user: &&String| !known.iter().any(|(other, _)| other == *user);
-    let new: Vec<&str> = users.iter().filter(is_new).map(String::as_str).collect();
-    let added = dialect::insert_new_activity(unit.conn, &new, day.number())?;
-    unit.count(RollupKey::of(RollupName::Active, day), moved + added);
-    Ok(())
-}
-
-/// Counts an account with another tier from now on.
-pub(crate) fn move_tier(unit: &mut Unit<'_>, old: &Account, tier: Tier) {
-    // A deleted account is counted nowhere.
-    if old.tier != tier && old.email.as_str() != placeholder(old.id) {
-        unit.count(RollupKey::users(old.tier), -1);
-        unit.count(RollupKey::users(tier), 1);
-    }
-}
-
-/// Forgets when a user was active.
-pub(crate) fn forget_active(unit: &mut Unit<'_>, user: UserId) -> Result<(), Failure> {
-    let forgotten = user_activity::table.find(user.to_string());
-    let last_day: Option<i64> = diesel::delete(forgotten)
-        .returning(user_activity::last_day)
-        .get_result(unit.conn)
-        .optional()?;
-    if let Some(last_day) = last_day {
-        unit.count(RollupKey::of(RollupName::Active, Day::new(last_day)), -1);
     }
     Ok(())
 }
