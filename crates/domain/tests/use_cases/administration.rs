@@ -15,7 +15,7 @@ fn first(limit: u32) -> UserQuery {
 #[test]
 fn a_page_ends_where_the_next_one_begins() {
     let world = World::new();
-    let ids: Vec<UserId> = (0..5)
+    let mut ids: Vec<UserId> = (0..5)
         .map(|number| world.sign_up(&format!("user{number}@example.com")).account.id)
         .collect();
     let page = |query| now(world.cases.administration.users(query)).unwrap();
@@ -29,7 +29,10 @@ fn a_page_ends_where_the_next_one_begins() {
     let rest = page(UserQuery { after: two.next, ..first(3) });
     assert_eq!((rest.items.len(), rest.next), (3, None));
     let mut seen: Vec<_> = two.items.iter().chain(&rest.items).map(|account| account.id).collect();
+    let newest_first = seen.is_sorted_by(|a, b| a > b);
+    assert!(newest_first, "{seen:?}");
     seen.sort_unstable();
+    ids.sort_unstable();
     assert_eq!(seen, ids);
 }
 

@@ -12,16 +12,15 @@ use crate::{Failure, database::Unit, dialect, schema::user_activity};
 /// Notes that these users, in order of ids, were active on `day`. Who was noted later stays there.
 pub(crate) fn note_active(unit: &mut Unit<'_>, users: &[String], day: Day) -> Result<(), Failure> {
     let known = dialect::hold_activity(unit.conn, users)?;
-    let older: Vec<&str> = known
-        .iter()
-        .filter(|(_, last_day)| *last_day < day.number())
-        .map(|(user, _)| user.as_str())
-        .collect();
-    diesel::update(user_activity::table.filter(user_activity::user_id.eq_any(older)))
-        .set(user_activity::last_day.eq(day.number()))
-        .execute(unit.conn)?;
+    let is_older = |row: &&(String, i64)| row.1 < day.number();
     let mut moved = 0;
-    for (_, last_day) in known.iter().filter(|(_, last_day)| *last_day < day.number()) {
+    let older: Vec<&str> = known.iter().filter(is_older).map(|row| row.0.as_str()).collect();
+    if !older.is_empty() {
+        diesel::update(user_activity::table.filter(user_activity::user_id.eq_any(older)))
+            .set(user_activity::last_day.eq(day.number()))
+            .execute(unit.conn)?;
+    }
+    for (_, last_day) in known.iter().filter(is_older) {
         unit.count(RollupKey::of(RollupName::Active, Day::new(*last_day)), -1);
         moved += 1;
     }
