@@ -3,7 +3,8 @@
 //! Every tier, enabled and disabled apart, has its own range of an index that is in order of time, and of one in order
 //! of addresses: a list is the beginning of each such range that it is about, put together. So it reads as many rows
 //! as it shows, and passes over, of at most eight ranges, whatever is filtered by. The few administrators have a small
-//! index, and are sorted when they are asked for: what would lead to another index is written as a sum there.
+//! index, and are sorted when they are asked for. Instants are written as sums, as in the index, and otherwise for
+//! administrators: no other index leads to such a sum, and so none past everybody else.
 
 use alpine_domain::account::{Role, Tier, UserFilter, UserPosition, UserQuery};
 use diesel::{
@@ -59,7 +60,7 @@ impl Listing {
             (first, end)
         });
         let without_admins = filter.role == Some(Role::User);
-        let instant = if only_admins { "created_at + 0" } else { "created_at" };
+        let instant = if only_admins { "(0 + created_at)" } else { "(created_at + 0)" };
         Self { ranges, only_admins, without_admins, addresses, address, instant }
     }
 
@@ -251,8 +252,14 @@ where
         pass.push_sql("SELECT COUNT(*) FROM (");
         for (number, range) in self.listing.ranges.iter().enumerate() {
             pass.push_sql(if number == 0 { "" } else { " UNION ALL " });
-            pass.push_sql("SELECT id FROM users");
+            // In order and with a limit, so that a range is read by its index: in the order of the table, those that are
+            // meant could be the last ones.
+            pass.push_sql("SELECT id FROM (SELECT id FROM users");
             self.listing.condition(range, &mut pass)?;
+            self.listing.push_order(&mut pass);
+            pass.push_sql(" LIMIT ");
+            pass.push_bind_param::<BigInt, _>(&self.cap)?;
+            pass.push_sql(") AS one");
         }
         pass.push_sql(" LIMIT ");
         pass.push_bind_param::<BigInt, _>(&self.cap)?;
