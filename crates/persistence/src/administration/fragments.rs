@@ -4,7 +4,7 @@
 //! of addresses: a list is the beginning of each such range that it is about, put together. So it reads as many rows
 //! as it shows, and passes over, of at most eight ranges, whatever is filtered by. The few administrators have a small
 //! index, and are sorted when they are asked for. Instants are written as sums, as in the index, and otherwise for
-//! administrators: no other index leads to such a sum, and so none past everybody else.
+//! administrators, as are tiers and addresses: no other index leads there, and so none past everybody else.
 
 use alpine_domain::account::{Role, Tier, UserFilter, UserPosition, UserQuery};
 use diesel::{
@@ -81,7 +81,7 @@ impl Listing {
             (false, false) => " WHERE TRUE",
         });
         if let Some(tier) = tier {
-            pass.push_sql(" AND tier = ");
+            pass.push_sql(if self.only_admins { " AND (tier || '') = " } else { " AND tier = " });
             pass.push_bind_param::<Text, str>(tier)?;
         }
         if let Some(is_active) = is_active {
@@ -150,7 +150,12 @@ impl OnPage {
         match &self.after {
             None => {}
             Some(After::Newest(instant, id)) => {
-                // A row comparison starts reading the index there.
+                // A row comparison starts reading the index there. SQLite knows it of columns only: it starts at the first
+                // account of the same instant.
+                pass.push_sql(" AND ");
+                pass.push_sql(self.listing.instant);
+                pass.push_sql(" <= ");
+                pass.push_bind_param::<BigInt, _>(instant)?;
                 pass.push_sql(" AND (");
                 pass.push_sql(self.listing.instant);
                 pass.push_sql(", id) < (");
