@@ -34,6 +34,7 @@
 //! | [`ports`] | the traits that adapters implement, free of business |
 
 pub mod account;
+pub mod analytics;
 pub mod audit;
 pub mod billing;
 pub mod error;

@@ -108,6 +108,11 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// Which day of its month the UTC date is, 1 to 31.
+    pub fn day_of_month(self) -> u8 {
+        self.to_date_time().day()
+    }
+
     /// The UTC date as `YYYYMMDD`, for file names.
     pub fn date_digits(self) -> String {
         let date = self.to_date_time().date();

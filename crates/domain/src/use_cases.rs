@@ -9,9 +9,11 @@ use crate::{
     AgreedTime, Clock,
     account::{
         AccountPorts, AccountSettings, AccountStates, AccountStore, Accounts, AddressChangeStore,
-        AddressChanges, ApiKeyStore, Authenticator, DeletionStore, Erasure, ImportStore, Letters,
-        Recovery, SecondFactorStore, Secret, SignInLinks, SignUpStore, SignUps, Verification,
+        AddressChanges, Administration, AdministrationStore, ApiKeyStore, Authenticator,
+        DeletionStore, Erasure, ImportStore, Letters, Recovery, SecondFactorStore, Secret,
+        SignInLinks, SignUpStore, SignUps, Verification,
     },
+    analytics::{Analytics, RollupStore, Usage},
     audit::{AuditReader, AuditStore, Denials},
     billing::{BillingSettings, BillingStore, PaymentSync, Subscriptions},
     event::InstanceMemory,
@@ -39,6 +41,8 @@ use crate::{
 pub struct Stores {
     /// Users and their sessions.
     pub accounts: Arc<dyn AccountStore>,
+    /// Accounts, for administrators.
+    pub administration: Arc<dyn AdministrationStore>,
     /// Sign-ups that wait for their confirmation.
     pub sign_ups: Arc<dyn SignUpStore>,
     /// Changes of addresses that wait for their confirmation.
@@ -71,6 +75,8 @@ pub struct Stores {
     pub audit: Arc<dyn AuditStore>,
     /// What is kept of payments.
     pub billing: Arc<dyn BillingStore>,
+    /// Sums by day.
+    pub rollups: Arc<dyn RollupStore>,
 }
 
 /// What the use cases need besides stores.
@@ -121,6 +127,8 @@ pub struct Settings {
 pub struct UseCases {
     /// Sign-up, sign-in, profiles, API keys.
     pub accounts: Accounts,
+    /// Accounts, for administrators.
+    pub administration: Administration,
     /// Another password for who has forgotten it.
     pub recovery: Arc<Recovery>,
     /// Links for who cannot sign in.
@@ -151,6 +159,10 @@ pub struct UseCases {
     pub jobs: Arc<Jobs>,
     /// The audit log, for administrators.
     pub audit: AuditReader,
+    /// Figures for administrators.
+    pub analytics: Analytics,
+    /// Counts what this instance answers, for the figures.
+    pub usage: Arc<Usage>,
     /// Counts what was refused, for the audit log.
     pub denials: Arc<Denials>,
     /// What this instance holds in memory and events change.
@@ -212,6 +224,15 @@ impl UseCases {
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit.clone(), clock.clone());
         let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
+        let administration = Administration::new(
+            stores.administration,
+            stores.accounts.clone(),
+            stores.api_keys.clone(),
+            stores.second_factors.clone(),
+            clock.clone(),
+        );
+        let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
+        let usage = Arc::new(Usage::new(stores.rollups, clock.clone()));
         let account_ports = AccountPorts {
             store: stores.accounts,
             sign_ups: stores.sign_ups,
@@ -230,6 +251,7 @@ impl UseCases {
         let catalogue = Arc::new(catalogue);
         Self {
             accounts: Accounts::new(account_ports, account_settings, address_key),
+            administration,
             authenticator,
             notifications: Notifications::new(
                 stores.notifications,
@@ -256,6 +278,8 @@ impl UseCases {
             recovery,
             links,
             audit,
+            analytics,
+            usage,
             denials,
             verification,
             memory: Arc::new(memory),

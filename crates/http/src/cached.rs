@@ -4,14 +4,18 @@ use std::{borrow::Cow, fmt::Display, future::Future, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
-    http::header::{
-        CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-        IF_NONE_MATCH, LINK,
+    http::{
+        Method, StatusCode,
+        header::{
+            CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+            IF_NONE_MATCH, LINK,
+        },
     },
 };
 use alpine_domain::{
     Timestamp,
     account::Viewer,
+    analytics::Answer,
     ports::cache::{CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, Scope, Tag},
 };
 use bytes::Bytes;
@@ -26,6 +30,9 @@ use crate::{
     state::Services,
 };
 
+/// How many signals an entry of the cache has: kept with its headers, and sent to nobody.
+const SIGNALS: &str = "x-alpine-signals";
+
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// A body in JSON, wrong from `expires_at` on.
@@ -37,6 +44,20 @@ pub fn loaded(
     expires_at: Option<Timestamp>,
 ) -> alpine_domain::Result<Loaded> {
     Ok(Loaded { body: to_json(value)?, headers: Vec::new(), expires_at })
+}
+
+/// The same with some signals in it, which are counted whenever it is handed to a subscriber.
+///
+/// # Errors
+/// As [`loaded`].
+pub fn loaded_signals(
+    value: &impl Serialize,
+    signals: usize,
+    expires_at: Option<Timestamp>,
+) -> alpine_domain::Result<Loaded> {
+    let mut loaded = loaded(value, expires_at)?;
+    loaded.headers.push((SIGNALS.to_owned(), signals.to_string()));
+    Ok(loaded)
 }
 
 /// `Link: <…>; rel="next"` (RFC 8288), as name and value: the list under `path`, asked for with the same
@@ -81,13 +102,27 @@ impl Context {
         let key = CacheKey { route: self.mounted.endpoint.name, scope, parameters };
         let cache = &self.state.services.cache;
         if let Some(body) = cache.get(&key) {
-            return Ok(self.serve(&body));
+            return Ok(self.serve_counted(&body));
         }
         let services = Arc::clone(&self.state.services);
         // The cache may call it again later, to refresh the entry.
         let loader: Loader =
             Arc::new(move || Box::pin(load(Arc::clone(&services), request.clone())));
-        Ok(self.serve(&*cache.get_or_load(key, &policy, loader).await?))
+        Ok(self.serve_counted(&*cache.get_or_load(key, &policy, loader).await?))
+    }
+
+    /// Serves the entry, and counts where it came from and what it hands to a subscriber.
+    fn serve_counted(&self, entry: &CachedBody) -> HttpResponse {
+        let answer = self.serve(entry);
+        let is_handed = matches!(self.viewer(), Viewer::Subscriber(_))
+            && answer.status() == StatusCode::OK
+            && *self.request.method() != Method::HEAD;
+        let header = entry.headers.iter().find(|(name, _)| name == SIGNALS);
+        let signals = header.filter(|_| is_handed).and_then(|(_, count)| count.parse().ok());
+        let is_hit = Some(entry.outcome != CacheOutcome::Miss);
+        let usage = &self.state.services.use_cases.usage;
+        usage.served(Answer { is_hit, signals: signals.unwrap_or(0) });
+        answer
     }
 
     /// As [`cached`](Self::cached), with one body for each group of viewers.
@@ -152,7 +187,7 @@ impl Context {
         if let Ok(etag) = HeaderValue::from_str(&etag) {
             answer.insert_header((ETAG, etag));
         }
-        for (name, value) in &entry.headers {
+        for (name, value) in entry.headers.iter().filter(|(name, _)| name != SIGNALS) {
             answer.insert_header((name.as_str(), value.as_str()));
         }
         if is_known {

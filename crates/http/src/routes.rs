@@ -23,6 +23,7 @@ use crate::{
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
 const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 /// One row: method, path, name, who, how often, what answers, what is said of it.
@@ -116,6 +117,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome),
         row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
 
+        row(GET, "admin/analytics", "analytics", Admin, Limit::Caller, admin::analytics::analytics, admin::analytics::analytics_doc),
         row(GET, "admin/audit", "admin_audit", Admin, Limit::Caller, admin::audit::audit, admin::docs::audit),
         row(GET, "admin/billing", "admin_billing", Admin, Limit::Caller, billing::handlers::state, billing::docs::state),
         row(GET, "admin/producers", "list_producers", Admin, Limit::Caller, admin::producers::list, admin::producers::list_doc),
@@ -123,6 +125,9 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(POST, "admin/producers/{id}/rotate", "rotate_producer_key", Admin, Limit::Caller, admin::producers::rotate, admin::producers::rotate_doc),
         row(POST, "admin/producers/{id}/enable", "enable_producer", Admin, Limit::Caller, admin::producers::enable, admin::producers::enable_doc),
         row(DELETE, "admin/producers/{id}", "disable_producer", Admin, Limit::Caller, admin::producers::disable, admin::producers::disable_doc),
+        row(GET, "admin/users", "list_users", Admin, Limit::Caller, admin::users::list, admin::users::list_doc),
+        row(GET, "admin/users/{id}", "find_user", Admin, Limit::Caller, admin::users::find, admin::users::find_doc),
+        row(PATCH, "admin/users/{id}", "change_user", Admin, Limit::Caller, admin::users::change, admin::users::change_doc),
         row(GET, "roles", "list_roles", Admin, Limit::Caller, admin::roles::list, admin::roles::list_doc),
         row(POST, "roles/assign", "assign_role", Admin, Limit::Caller, admin::roles::assign, admin::roles::assign_doc),
         row(DELETE, "roles/remove", "remove_role", Admin, Limit::Caller, admin::roles::remove, admin::roles::remove_doc),

@@ -8,6 +8,7 @@ use alpine_domain::{
         PasswordReset, ProfileChange, Promotion, Refreshed, RevokedSession, Role, Rotation,
         SessionId, SessionSummary, SignOut, Tier, UserId, WRONG_PASSWORD,
     },
+    analytics::Day,
     audit::{Action, Entry, Reason, tier_and_role_changed},
     error::ConflictKind,
     event::Event,
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 
 use crate::{
     Memory, Unit,
+    rollups::note_active,
     tables::{RefreshToken, SessionRow, Tables, UserRow},
 };
 
@@ -75,6 +77,7 @@ pub(crate) fn insert_account(
     unit.audit(entry.by(account.id).with(account.role.as_str()));
     let row = UserRow { account, password_hash: new.password_hash, addresses_from: 0 };
     let account = unit.tables.account(&row);
+    unit.tables.count_new(&account);
     unit.tables.users.push(row);
     if let Some(job) = new.welcome {
         unit.enqueue(job);
@@ -161,6 +164,7 @@ pub(crate) fn open(unit: &mut Unit, session: NewSession) -> Result<()> {
         created_at: session.created_at,
         is_used: false,
     });
+    note_active(unit, session.user, Day::of(session.created_at));
     let entry = Entry::new(session.created_at, Action::SignIn).on(session.user);
     unit.audit(entry.by(session.user).with(format!("session {}", session.id)));
     unit.tables.sessions.push(SessionRow {
@@ -268,6 +272,7 @@ impl AccountStore for Memory {
             let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
             let old = user.account.clone();
             (user.account.tier, user.account.role, user.account.updated_at) = (tier, role, now);
+            unit.tables.move_tier(&old, tier);
             for entry in tier_and_role_changed(&old, tier, role, now) {
                 unit.audit(entry);
             }

@@ -6,6 +6,7 @@ use alpine_domain::{
         Deletion, DeletionStore, Email, FullName, LAST_ADMIN, Role, UserId, WRONG_PASSWORD,
         placeholder,
     },
+    analytics::RollupKey,
     audit::{Action, Entry},
     error::ConflictKind,
     event::Event,
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use crate::{
     Memory, Unit,
     accounts::{NO_ACCOUNT, revoke_keys},
+    rollups::forget_active,
 };
 
 fn delete(unit: &mut Unit, deletion: Deletion) -> Result<()> {
@@ -34,7 +36,7 @@ fn delete(unit: &mut Unit, deletion: Deletion) -> Result<()> {
     if user.account.role == Role::Admin && !has_other_admin {
         return Err(Error::conflict(ConflictKind::LastAdmin, LAST_ADMIN));
     }
-    let email = user.account.email.clone();
+    let (email, tier) = (user.account.email.clone(), user.account.tier);
     user.account.email = Email::from_stored(&placeholder(id)).map_err(Error::internal)?;
     (user.account.is_active, user.account.is_verified) = (false, false);
     user.account.role = Role::User;
@@ -45,6 +47,8 @@ fn delete(unit: &mut Unit, deletion: Deletion) -> Result<()> {
     unit.tables.forget_tokens(id);
     unit.tables.changes.retain(|row| row.asked.user != id);
     unit.tables.remove_factor(id);
+    forget_active(unit, id);
+    unit.tables.count(RollupKey::users(tier), -1);
     unit.audit(Entry::new(now, Action::AccountDeleted).on(id).by(id));
     unit.log(now, Event::AccountChanged { user: id })?;
     revoke_keys(unit, id, now)?;

@@ -33,6 +33,7 @@ impl ImportStore for Memory {
                     created_at: new.created_at,
                     updated_at: now,
                 };
+                unit.tables.count_new(&account);
                 let password_hash = new.password_hash;
                 unit.tables.users.push(UserRow { account, password_hash, addresses_from: 0 });
             }

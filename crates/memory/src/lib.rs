@@ -22,6 +22,7 @@
 
 mod accounts;
 mod address_changes;
+mod administration;
 mod api_keys;
 mod audit;
 mod billing;
@@ -33,6 +34,7 @@ mod notifications;
 mod producers;
 mod reading;
 mod retention;
+mod rollups;
 mod second_factors;
 mod sign_ups;
 mod signals;
@@ -72,6 +74,7 @@ impl Memory {
         let store = Arc::new(self.clone());
         Stores {
             accounts: store.clone(),
+            administration: store.clone(),
             sign_ups: store.clone(),
             address_changes: store.clone(),
             imports: store.clone(),
@@ -87,7 +90,8 @@ impl Memory {
             retention: store.clone(),
             jobs: store.clone(),
             billing: store.clone(),
-            audit: store,
+            audit: store.clone(),
+            rollups: store,
         }
     }
 

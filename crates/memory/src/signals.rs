@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alpine_domain::{
     Error, Result, Timestamp,
+    analytics::{Day, RollupKey},
     event::Event,
     producer::ProducerId,
     signal::{
@@ -43,7 +44,9 @@ fn accept(unit: &mut Unit, mut new: NewSignal, newest: Timestamp) -> Result<Acce
     let id = SignalId::new(i64::try_from(signals.len() + 1).map_err(Error::internal)?);
     new.created_at = new.created_at.max(newest);
     let created_at = new.created_at;
+    let counted = RollupKey::signals(Day::of(created_at), new.is_simulated);
     signals.push(Signal { id, content: new, outcome: None, late_outcome: None });
+    unit.tables.count(counted, 1);
     unit.log(created_at, Event::SignalPublished { signal: id, confidence })?;
     Ok(Accepted::Stored(id))
 }

@@ -1,12 +1,15 @@
 //! What is kept.
 
+use std::collections::BTreeMap;
+
 use alpine_domain::{
     Result, Timestamp,
     account::{
         Account, AccountState, ApiKeyId, Email, FactorState, MailPurpose, MailToken,
         NewAddressChange, NewApiKey, NewChallenge, NewSession, PendingSignUp, Repeat, SessionId,
-        SessionSummary, UserId,
+        SessionSummary, Tier, UserId, placeholder,
     },
+    analytics::{Day, RollupKey, RollupName},
     audit::{AuditLine, StoredLine},
     billing::BillingRecord,
     event::Event,
@@ -51,6 +54,9 @@ pub(crate) struct Tables {
     pub(crate) events: Vec<LoggedEvent>,
     /// Numbered from 1.
     pub(crate) audit: Vec<StoredLine>,
+    pub(crate) rollups: BTreeMap<RollupKey, i64>,
+    /// On which day users were active last.
+    pub(crate) activity: BTreeMap<UserId, Day>,
     pub(crate) jobs: Vec<JobRow>,
     /// The number of the newest job that there ever was.
     pub(crate) last_job: i64,
@@ -235,6 +241,25 @@ impl Tables {
     /// The newest number of the log. Pruning leaves the newest row, so that it never goes back.
     pub(crate) fn head(&self) -> i64 {
         self.events.last().map_or(0, |event| event.seq)
+    }
+
+    /// Adds to a sum.
+    pub(crate) fn count(&mut self, key: RollupKey, value: i64) {
+        *self.rollups.entry(key).or_insert(0) += value;
+    }
+
+    /// Counts an account that is new.
+    pub(crate) fn count_new(&mut self, account: &Account) {
+        self.count(RollupKey::users(account.tier), 1);
+        self.count(RollupKey::of(RollupName::SignUps, Day::of(account.created_at)), 1);
+    }
+
+    /// Counts an account with another tier from now on; a deleted one is counted nowhere.
+    pub(crate) fn move_tier(&mut self, old: &Account, tier: Tier) {
+        if old.email.as_str() != placeholder(old.id) {
+            self.count(RollupKey::users(old.tier), -1);
+            self.count(RollupKey::users(tier), 1);
+        }
     }
 
     pub(crate) fn add_line(&mut self, line: AuditLine) {

@@ -3,7 +3,7 @@
 mod deletion;
 mod import;
 pub(crate) mod mail_tokens;
-mod roles;
+pub(crate) mod roles;
 pub(crate) mod session_rows;
 pub(crate) mod user_rows;
 
@@ -37,6 +37,7 @@ use crate::{
     database::Unit,
     dialect::held_everybody,
     failure::unique_as,
+    rollups::causes::{count_new, move_tier},
     rows::{UserRow, stored},
     schema::{api_keys, database_identity, refresh_tokens, sessions, users},
     second_factors,
@@ -125,6 +126,7 @@ pub(crate) fn insert_account(
         ConflictKind::EmailTaken,
         TAKEN,
     )?;
+    count_new(unit, account.tier, account.created_at);
     let entry = Entry::new(account.created_at, Action::AccountCreated);
     unit.audit(entry.on(account.id).by(account.id).with(account.role.as_str()));
     if let Some(job) = &account.welcome {
@@ -291,6 +293,7 @@ impl AccountStore for Accounts {
                     .returning(users::all_columns)
                     .get_result(unit.conn)?;
                 let account = written(unit.conn, &row)?;
+                move_tier(unit, &old, tier);
                 for entry in tier_and_role_changed(&old, tier, role, now) {
                     unit.audit(entry);
                 }

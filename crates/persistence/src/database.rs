@@ -1,6 +1,7 @@
 //! The only way to the database: one hop to the blocking pool for each unit of work.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, OnceLock, Weak},
     thread,
     time::{Duration, Instant},
@@ -8,6 +9,7 @@ use std::{
 
 use alpine_domain::{
     Error, Result, Timestamp,
+    analytics::RollupKey,
     audit::{AuditLine, Entry, Origin},
     event::{CommitHandler, CommittedEvent, Event},
     jobs::{JobId, NewJob},
@@ -28,6 +30,7 @@ use crate::{
     notifications::rows as notification_rows,
     permits::{Class, Permits},
     pool::{Manager, Pool, Slot},
+    rollups::rows as rollup_rows,
     schema::events,
     signal_ids::SignalIds,
     unreadable::UnreadableRows,
@@ -61,6 +64,7 @@ pub struct Unit<'c> {
     confirmed: Vec<Event>,
     origin: &'c Origin,
     audit: Vec<AuditLine>,
+    counted: BTreeMap<RollupKey, i64>,
     has_jobs: bool,
 }
 
@@ -95,6 +99,11 @@ impl Unit<'_> {
     /// What the database says.
     pub fn notify(&mut self, new: &NewNotification) -> Result<(), Failure> {
         notification_rows::insert(self.conn, new)
+    }
+
+    /// Adds `value` to a sum. It is written right before the lines of the audit log.
+    pub fn count(&mut self, key: RollupKey, value: i64) {
+        *self.counted.entry(key).or_insert(0) += value;
     }
 
     /// Adds something that has to be done once this transaction is committed; `None` if a job with its key
@@ -425,7 +434,8 @@ fn attempt<T>(
 ) -> Result<(T, Told), Attempt> {
     conn.begin_write().map_err(|error| Attempt::NotBegun(error.into()))?;
     let (events, confirmed, audit) = (Vec::new(), Vec::new(), Vec::new());
-    let mut unit = Unit { conn, events, confirmed, origin, audit, has_jobs: false };
+    let counted = BTreeMap::new();
+    let mut unit = Unit { conn, events, confirmed, origin, audit, counted, has_jobs: false };
     let result = work(&mut unit).and_then(|value| Ok((value, append(unit)?)));
     let result = match result {
         Ok(value) => conn.commit().map(|()| value).map_err(Failure::from),
@@ -444,9 +454,10 @@ fn attempt<T>(
     })
 }
 
-/// Appends the lines and the events of a transaction; says those and the confirmed ones with their numbers.
+/// Adds to sums, and appends the lines and the events of a transaction; says those and the confirmed ones with their numbers.
 fn append(unit: Unit<'_>) -> Result<Told, Failure> {
-    let Unit { conn, events: logged, confirmed, audit, has_jobs, .. } = unit;
+    let Unit { conn, events: logged, confirmed, audit, counted, has_jobs, .. } = unit;
+    rollup_rows::add(conn, &counted)?;
     audit_rows::append(conn, &audit)?;
     let numbers = dialect::append_events(conn, &logged)?;
     let events = logged.into_iter().map(|(_, event)| event);

@@ -17,7 +17,7 @@ use crate::{
     rows::{LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
     schema::{
         audit_counts, database_identity, events, jobs, late_outcomes, outcomes, payment_events,
-        producers, signals,
+        producers, rollups, signals, user_activity,
     },
 };
 
@@ -216,6 +216,81 @@ pub(crate) fn add_audit_count(
         AnyConnection::Sqlite(conn) => insert.execute(conn)?,
     };
     Ok(())
+}
+
+/// Adds to the sum of a day, a name and a part.
+pub(crate) fn add_rollup(
+    conn: &mut AnyConnection,
+    (day, name, key): (i64, &str, &str),
+    value: i64,
+) -> Result<(), Failure> {
+    let insert = insert_into(rollups::table)
+        .values((
+            rollups::day.eq(day),
+            rollups::name.eq(name),
+            rollups::key.eq(key),
+            rollups::value.eq(value),
+        ))
+        .on_conflict((rollups::day, rollups::name, rollups::key))
+        .do_update()
+        .set(rollups::value.eq(rollups::value + value));
+    match conn {
+        AnyConnection::Postgres(conn) => insert.execute(conn)?,
+        AnyConnection::Sqlite(conn) => insert.execute(conn)?,
+    };
+    Ok(())
+}
+
+/// Waits until nobody is about to commit what was added to a sum, and lets nobody else add until the transaction ends. On
+/// SQLite a transaction that writes is alone.
+pub(crate) fn hold_rollups(conn: &mut AnyConnection) -> Result<(), Failure> {
+    if let AnyConnection::Postgres(conn) = conn {
+        diesel::sql_query("LOCK TABLE rollups IN EXCLUSIVE MODE").execute(conn)?;
+    }
+    Ok(())
+}
+
+/// On which day these users were active last, those of whom it is known. On PostgreSQL their rows are locked in order of
+/// ids; on SQLite a transaction that writes is alone.
+pub(crate) fn hold_activity(
+    conn: &mut AnyConnection,
+    users: &[String],
+) -> Result<Vec<(String, i64)>, Failure> {
+    let rows = user_activity::table
+        .filter(user_activity::user_id.eq_any(users))
+        .order(user_activity::user_id.asc());
+    Ok(match conn {
+        AnyConnection::Postgres(conn) => rows.for_update().load(conn)?,
+        AnyConnection::Sqlite(conn) => rows.load(conn)?,
+    })
+}
+
+/// Notes for the first time that users were active; says for how many nobody else did so meanwhile.
+pub(crate) fn insert_new_activity(
+    conn: &mut AnyConnection,
+    users: &[&str],
+    day: i64,
+) -> Result<i64, Failure> {
+    let row = |user: &&str| {
+        (user_activity::user_id.eq((*user).to_owned()), user_activity::last_day.eq(day))
+    };
+    let mut added = 0;
+    match conn {
+        AnyConnection::Postgres(conn) => {
+            for chunk in users.chunks(CHUNK) {
+                let rows: Vec<_> = chunk.iter().map(row).collect();
+                let insert = insert_into(user_activity::table).values(rows);
+                added += insert.on_conflict_do_nothing().execute(conn)?;
+            }
+        }
+        AnyConnection::Sqlite(conn) => {
+            for user in users {
+                let insert = insert_into(user_activity::table).values(row(user));
+                added += insert.on_conflict_do_nothing().execute(conn)?;
+            }
+        }
+    }
+    i64::try_from(added).map_err(|error| alpine_domain::Error::internal(error).into())
 }
 
 /// Jobs that are due, those that have been for longest first. On PostgreSQL they are locked, and those that

@@ -43,6 +43,7 @@
 
 mod accounts;
 mod address_changes;
+mod administration;
 mod api_keys;
 mod audit;
 mod backup;
@@ -64,6 +65,7 @@ mod pool;
 mod probe;
 mod producers;
 mod retention;
+mod rollups;
 mod rows;
 mod schema;
 mod second_factors;
@@ -80,6 +82,7 @@ use alpine_domain::use_cases::Stores;
 
 pub use accounts::Accounts;
 pub use address_changes::AddressChanges;
+pub use administration::Administration;
 pub use api_keys::ApiKeys;
 pub use audit::AuditLog;
 pub use backup::backup;
@@ -97,6 +100,7 @@ pub use notifications::UserNotifications;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
 pub use retention::OldRows;
+pub use rollups::Rollups;
 pub use second_factors::SecondFactors;
 pub use settings::DatabaseSettings;
 pub use sign_ups::SignUps;
@@ -107,6 +111,7 @@ pub fn stores(database: &Database) -> Stores {
     let signals = Arc::new(Signals::new(database.clone()));
     Stores {
         accounts: Arc::new(Accounts::new(database.clone())),
+        administration: Arc::new(Administration::new(database.clone())),
         sign_ups: Arc::new(SignUps::new(database.clone())),
         address_changes: Arc::new(AddressChanges::new(database.clone())),
         imports: Arc::new(Accounts::new(database.clone())),
@@ -123,5 +128,6 @@ pub fn stores(database: &Database) -> Stores {
         retention: Arc::new(OldRows::new(database.clone())),
         jobs: Arc::new(Jobs::new(database.clone())),
         audit: Arc::new(AuditLog::new(database.clone())),
+        rollups: Arc::new(Rollups::new(database.clone())),
     }
 }

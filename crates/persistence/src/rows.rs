@@ -65,6 +65,10 @@ pub(crate) struct UserRow {
 }
 
 impl UserRow {
+    pub(crate) fn id(&self) -> String {
+        self.id.clone()
+    }
+
     /// The generation of the account's tokens and sessions; `everybody`: how often everybody was signed out.
     /// Both only rise, so the sum changes with each, and never comes back.
     pub(crate) const fn generation(&self, everybody: i64) -> i64 {

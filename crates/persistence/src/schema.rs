@@ -286,6 +286,16 @@ tables! {
         outcome -> Text,
         count -> BigInt,
     }
+    rollups (day, name, key) {
+        day -> BigInt,
+        name -> Text,
+        key -> Text,
+        value -> BigInt,
+    }
+    user_activity (user_id) {
+        user_id -> Text,
+        last_day -> BigInt,
+    }
     database_identity (is_only) {
         is_only -> Bool,
         id -> Text,

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use alpine_domain::settings::parse_listen_address;
+use alpine_domain::{
+    account::{ChangeReason, Tier},
+    settings::parse_listen_address,
+};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -42,6 +45,12 @@ pub enum Command {
         #[command(subcommand)]
         action: Admin,
     },
+    /// Change what a user has
+    User {
+        /// What to do.
+        #[command(subcommand)]
+        action: User,
+    },
     /// Manage producers of signals
     Producer {
         /// What to do.
@@ -65,6 +74,12 @@ pub enum Command {
         /// What to do.
         #[command(subcommand)]
         action: TwoFactor,
+    },
+    /// Sums that `admin/analytics` tells of
+    Rollups {
+        /// What to do.
+        #[command(subcommand)]
+        action: Rollups,
     },
     /// Look at what has to be done, and at what could not be
     Jobs {
@@ -203,6 +218,37 @@ pub enum Admin {
     },
 }
 
+/// Of `user`.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Give an account another tier
+    SetTier {
+        /// The address that signs in
+        email: String,
+        /// free, starter, pro or elite
+        tier: Tier,
+        /// Why, for the audit log: up to 200 characters; name nobody in it
+        #[arg(long)]
+        reason: ChangeReason,
+    },
+    /// Disable an account: its sessions end, and nobody signs in
+    Disable {
+        /// The address that signs in
+        email: String,
+        /// Why, for the audit log: up to 200 characters; name nobody in it
+        #[arg(long)]
+        reason: ChangeReason,
+    },
+    /// Enable a disabled account
+    Enable {
+        /// The address that signs in
+        email: String,
+        /// Why, for the audit log: up to 200 characters; name nobody in it
+        #[arg(long)]
+        reason: ChangeReason,
+    },
+}
+
 /// Of `producer`.
 #[derive(Debug, Subcommand)]
 pub enum Producer {
@@ -278,6 +324,18 @@ pub enum TwoFactor {
     ///
     /// Afterwards `secrets.accepted_second_factor` is not needed any more. May be run while instances serve.
     Reseal,
+}
+
+/// Of `rollups`.
+#[derive(Debug, Subcommand, Clone, Copy)]
+pub enum Rollups {
+    /// Count accounts, signals and active users, and replace the sums that are others
+    ///
+    /// Needed after an older release ran beside a newer one, and after accounts were changed in the database itself. Who
+    /// signs up or publishes waits meanwhile: some seconds for a million signals. What was answered is not counted anew.
+    Rebuild,
+    /// Only say which sums are others; ends with 1 if one is
+    Verify,
 }
 
 /// Of `jobs`.

@@ -276,7 +276,8 @@ impl Accounts {
         Ok(NewAccount { id, email, full_name, password_hash, tier, role, created_at, welcome })
     }
 
-    /// Sets tier and role: the one place that does, whoever asks.
+    /// Sets tier and role of an account that is made for a trial. Whoever changes what a customer has calls
+    /// [`Administration::change`](super::Administration::change), or gives a [role](Self::assign_role).
     pub async fn set_tier_and_role(
         &self,
         account: &Account,

@@ -57,7 +57,7 @@ impl Email {
 }
 
 /// In lower case and NFC: a small letter can have a mark that stands elsewhere in that form.
-fn normal(text: &str) -> String {
+pub(super) fn normal(text: &str) -> String {
     nfc(&lower(&nfc(text))).into_owned()
 }
 

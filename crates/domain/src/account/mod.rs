@@ -3,6 +3,7 @@
 mod accounts;
 mod address_change;
 mod addresses;
+mod administration;
 mod admins;
 mod api_keys;
 mod authenticator;
@@ -37,6 +38,11 @@ pub use address_change::{
     NewAddressChange, PendingAddressChange, change_told,
 };
 pub use addresses::AddressDigest;
+pub use administration::{
+    AccountChange, AccountChanges, Administration, AdministrationStore, ChangeReason, DELETED,
+    EmailPrefix, InvalidUserPosition, UserDetail, UserFilter, UserPage, UserPosition, UserQuery,
+    account_changed,
+};
 pub use authenticator::{API_KEY_PREFIX, Authenticator};
 pub use credentials::{Secret, digest};
 pub use deletion::{Deletion, DeletionStore, Erasure, placeholder};

@@ -71,6 +71,8 @@ text_enum!(
         JobRetried = "job_retried",
         /// An operator had an instance show that it works off jobs.
         JobsChecked = "jobs_checked",
+        /// An operator had sums counted anew.
+        FiguresRebuilt = "figures_rebuilt",
         /// There were too many attempts at signing in, signing up or proving a password.
         AttemptsLimited = "attempts_limited",
         /// A caller asked for what its role does not permit.
@@ -144,6 +146,7 @@ impl Action {
             | Self::AddressVerified
             | Self::TierChanged
             | Self::JobRetried
+            | Self::FiguresRebuilt
             | Self::JobsChecked => false,
         }
     }

@@ -8,6 +8,8 @@
 )]
 
 mod address_change;
+mod administration;
+mod analytics;
 mod api_keys;
 mod audit;
 mod background;

@@ -94,6 +94,9 @@ async fn pass(
         origin::note_forbidden(&state, &origin::of(&state, &info, &caller, address)?, &mounted);
         return Err(forbidden);
     }
+    if let Some(user) = caller.user() {
+        state.services.use_cases.usage.called(user);
+    }
     // Reads leave no line, and what producers publish is its own record.
     let is_told =
         access != Access::Producer && !matches!(*request.method(), Method::GET | Method::HEAD);

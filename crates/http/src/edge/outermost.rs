@@ -28,6 +28,9 @@ use crate::{
 /// The longest part of a path that is logged, in bytes.
 const MAX_LOGGED_PATH: usize = 256;
 
+/// What the paths of the API begin with; probes, metrics and pages are no requests of anybody.
+const API: &str = "/api/";
+
 /// Wraps the whole application.
 pub(crate) struct Edge(pub(crate) web::Data<AppState>);
 
@@ -149,6 +152,9 @@ fn observe(response: &ServiceResponse, info: &RequestInfo, state: &AppState) {
         None => ("none", &state.metrics.unrouted),
     };
     metrics.observe(status, elapsed);
+    if route.starts_with(API) {
+        state.services.use_cases.usage.answered(status);
+    }
     tracing::info!(
         target: "access",
         method = bounded_method(request.method()),

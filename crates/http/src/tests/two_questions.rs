@@ -107,6 +107,16 @@ const ROWS: &[Row] = &[
     ("security_events", "since", &[("2025-01-15T12:00:00Z", "api_key_created producer_created api_key_created"), ("2025-01-15T12:00:01Z", "")]),
     ("security_events", "until", &[("2025-01-15T12:00:00Z", ""), ("2025-01-15T12:00:01Z", "api_key_created producer_created api_key_created")]),
 
+    ("list_users", "limit", &[("", "k543210"), ("1", "k"), ("2", "k5")]),
+    ("list_users", "offset", &[("", "k543210"), ("1", "543210"), ("6", "0")]),
+    ("list_users", "cursor", &[("1736942400000000_019469d5-b200-7303-8303-030303030303", "210"), ("1_019469d5-b200-7303-8303-030303030303", "")]),
+    ("list_users", "tier", &[("", "k543210"), ("free", "50"), ("elite", "k43")]),
+    ("list_users", "is_active", &[("", "k543210"), ("false", "")]),
+    ("list_users", "role", &[("", "k543210"), ("admin", "5"), ("user", "k43210")]),
+    ("list_users", "search", &[("user", "012345"), ("USER3%40", "3"), ("k", "k"), ("%25", "")]),
+
+    ("find_user", "{id}", &[("019469d5-b200-7303-8303-030303030303", "user3@example.com"), ("1", "404")]),
+
     ("docs_file", "{file:.*}", &[("index.html", "text/html"), ("swagger-ui.css", "text/css")]),
     ("problem_kind", "{kind}", &[("not-found", "not-found"), ("invalid", "invalid"), ("x", "404")]),
 ];
@@ -150,7 +160,10 @@ const CALLERS: &[CallerRow] = &[
     ("factor_status", "", &[(Nobody, "401"), (Ada, "off"), (Bob, "pending"), (Admin, "off")]),
     ("admin_audit", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "many")]),
     ("security_events", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "api_key_created producer_created api_key_created")]),
+    ("analytics", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "7 users, 9 signals this month")]),
     ("list_producers", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "argo")]),
+    ("list_users", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "k543210")]),
+    ("find_user", "019469d5-b200-7303-8303-030303030303", &[(Nobody, "401"), (Ada, "403"), (Admin, "user3@example.com")]),
     ("list_roles", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "user admin")]),
     ("security_metrics", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "3")]),
     ("list_api_keys", "", &[(Nobody, "401"), (Pro, ""), (Ada, ""), (Bob, "a script of Bob"), (Admin, "")]),
@@ -316,7 +329,15 @@ impl Scene {
                 counts.collect::<Vec<_>>().join(" ")
             }
             "problem_kind" => text(&json["slug"]),
-            "me" | "profile" => text(&json["email"]),
+            "me" | "profile" | "find_user" => text(&json["email"]),
+            "list_users" => {
+                let users = json["items"].as_array().unwrap().iter();
+                users
+                    .map(|user| {
+                        text(&user["email"]).trim_start_matches("user").chars().next().unwrap()
+                    })
+                    .collect()
+            }
             "export_person" => text(&json["profile"]["email"]),
             "list_sessions" => {
                 let sessions = json["items"].as_array().unwrap().iter();
@@ -351,6 +372,10 @@ impl Scene {
                 let roles = json["items"].as_array().unwrap().iter();
                 roles.map(|role| text(&role["role"])).collect::<Vec<_>>().join(" ")
             }
+            "analytics" => format!(
+                "{} users, {} signals this month",
+                json["total_users"], json["signals_this_month"]
+            ),
             "security_metrics" => json["successful_logins"].to_string(),
             "admin_audit" | "security_events" => {
                 let lines = json["items"].as_array().unwrap();

@@ -3,6 +3,7 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{Deletion, DeletionStore, Email, Role, UserId, WRONG_PASSWORD, placeholder},
+    analytics::RollupKey,
     audit::{Action, Entry},
     event::Event,
 };
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     AnyConnection, Failure,
     database::Unit,
+    rollups::causes::forget_active,
     rows::read_back,
     schema::{
         address_changes, api_keys, deleted_accounts, notification_marks, notification_preferences,
@@ -67,6 +69,8 @@ fn delete(unit: &mut Unit<'_>, deletion: &Deletion) -> Result<(), Failure> {
     mail_tokens::forget(unit.conn, *user)?;
     diesel::delete(address_changes::table.find(&id)).execute(unit.conn)?;
     second_factors::remove(unit.conn, *user)?;
+    forget_active(unit, *user)?;
+    unit.count(RollupKey::users(account.tier), -1);
     unit.audit(Entry::new(*now, Action::AccountDeleted).on(*user).by(*user));
     unit.log(*now, Event::AccountChanged { user: *user });
     revoke_keys(unit, *user, *now)?;

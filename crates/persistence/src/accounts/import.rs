@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use diesel::{ExpressionMethods as _, RunQueryDsl as _, dsl::insert_into};
 
 use super::Accounts;
-use crate::{AnyConnection, Failure, database::Unit, schema::users};
+use crate::{AnyConnection, Failure, database::Unit, rollups::causes::count_new, schema::users};
 
 /// Whether the account is new.
 fn insert(unit: &mut Unit<'_>, account: &ImportedAccount, now: Timestamp) -> Result<bool, Failure> {
@@ -36,6 +36,7 @@ fn insert(unit: &mut Unit<'_>, account: &ImportedAccount, now: Timestamp) -> Res
     if rows == 1 {
         let entry = Entry::new(now, Action::AccountCreated).on(account.id);
         unit.audit(entry.with("imported"));
+        count_new(unit, account.tier, account.created_at);
     }
     Ok(rows == 1)
 }

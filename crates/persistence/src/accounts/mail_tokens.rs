@@ -40,7 +40,7 @@ pub(super) fn forget_one(
 }
 
 /// What was mailed to set another password or to sign in is good no more.
-pub(super) fn forget_ways_in(conn: &mut AnyConnection, user: UserId) -> Result<(), Failure> {
+pub(crate) fn forget_ways_in(conn: &mut AnyConnection, user: UserId) -> Result<(), Failure> {
     forget_one(conn, user, MailPurpose::Reset)?;
     forget_one(conn, user, MailPurpose::SignIn)
 }

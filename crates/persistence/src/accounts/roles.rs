@@ -22,7 +22,7 @@ use crate::{
 
 /// Holds the one row of its table until the transaction ends, so that changes of roles wait for each other: of two
 /// administrators who remove each other at once, the second one finds the first one gone.
-pub(super) fn wait_for_others(conn: &mut AnyConnection) -> Result<(), Failure> {
+pub(crate) fn wait_for_others(conn: &mut AnyConnection) -> Result<(), Failure> {
     diesel::update(database_identity::table)
         .set(database_identity::generation.eq(database_identity::generation))
         .execute(conn)?;
@@ -30,7 +30,7 @@ pub(super) fn wait_for_others(conn: &mut AnyConnection) -> Result<(), Failure> {
 }
 
 /// Refuses to go on if no other enabled administrator is there.
-pub(super) fn another_admin(conn: &mut AnyConnection, id: UserId) -> Result<(), Failure> {
+pub(crate) fn another_admin(conn: &mut AnyConnection, id: UserId) -> Result<(), Failure> {
     let others = users::table
         .filter(users::role.eq(Role::Admin.as_str()))
         .filter(users::is_active)

@@ -3,6 +3,7 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{AddressDigest, NewSession, Refreshed, Rotation, SessionId, SessionSummary, UserId},
+    analytics::Day,
     audit::{Action, Entry, Reason},
     event::Event,
     notification::NewNotification,
@@ -17,6 +18,7 @@ use super::user_rows::{held_user, no_account, user_row, written};
 use crate::{
     AnyConnection, Failure,
     database::Unit,
+    rollups::causes::note_active,
     rows::{SessionRow, instant, stored},
     schema::{refresh_tokens, sessions},
 };
@@ -42,6 +44,7 @@ pub(crate) fn open(unit: &mut Unit<'_>, session: &NewSession) -> Result<(), Fail
             sessions::generation.eq(session.generation),
         ))
         .execute(unit.conn)?;
+    note_active(unit, &[session.user.to_string()], Day::of(session.created_at))?;
     let entry = Entry::new(session.created_at, Action::SignIn);
     unit.audit(entry.on(session.user).by(session.user).with(format!("session {id}")));
     insert_refresh(unit.conn, &session.refresh_hash, &id, session.created_at)

@@ -7,6 +7,7 @@ use std::{
 
 use alpine_domain::{
     Error, Result, Timestamp,
+    analytics::{Day, RollupKey},
     event::Event,
     signal::{
         Accepted, ExternalId, NewOutcome, NewSignal, Outcome, OutcomeRecorded, Signal, SignalId,
@@ -166,6 +167,8 @@ fn accept_with(
             (Some(id), _) if first == index => {
                 let id = ids.public(*id)?;
                 let confidence = Some(signal.confidence.percent());
+                let day = Day::of(created_at(signal));
+                unit.count(RollupKey::signals(day, signal.is_simulated), 1);
                 unit.log(created_at(signal), Event::SignalPublished { signal: id, confidence });
                 Accepted::Stored(id)
             }

@@ -2,9 +2,11 @@
 //! rows add nothing to it.
 
 mod accounts;
+mod administration;
 mod audit;
 mod jobs;
 mod notifications;
+mod rollups;
 
 use alpine_domain::{
     ports::events::EventLog,

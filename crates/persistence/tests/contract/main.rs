@@ -9,6 +9,7 @@
 
 mod accounts;
 mod address_changes;
+mod administration;
 mod admins;
 mod api_keys;
 mod audit;
@@ -35,6 +36,7 @@ mod pool;
 mod producers;
 mod retention;
 mod roles;
+mod rollups;
 mod second_factors;
 mod sessions;
 mod sign_ups;

@@ -32,9 +32,11 @@ async fn the_rows_of_each_table_are_counted(bed: DatabaseBed) {
         ("events", 4),
         ("producers", 1),
         ("refresh_tokens", 2),
+        ("rollups", 4),
         ("sessions", 2),
         ("signal_id_key", 1),
         ("signals", 3),
+        ("user_activity", 1),
         ("users", 1),
     ];
     assert_eq!(counted, expected);

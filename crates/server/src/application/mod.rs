@@ -10,6 +10,7 @@ mod ports;
 mod retention;
 mod settings;
 mod tasks;
+mod usage;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -382,6 +383,8 @@ fn background(
             async move { payments.begin_sweep().await }
         });
     }
+    let usage = core.use_cases.usage.clone();
+    tasks.spawn_until_stopped(BackgroundTask::Usage, |stopped| usage::run(usage, stopped));
     let worker = Worker {
         store: core.stores.jobs.clone(),
         runner: core.use_cases.jobs.clone(),

@@ -1,4 +1,4 @@
-//! Administrators, producers, sessions, second factors and jobs, managed on the machine itself.
+//! Administrators, users, producers, sessions, second factors and jobs, managed on the machine itself.
 
 use std::{
     io::BufRead as _,
@@ -7,7 +7,8 @@ use std::{
 
 use alpine_domain::{
     Error, Timestamp,
-    account::{AddressProof, NewPassword},
+    account::{AccountChanges, AddressProof, NewPassword},
+    analytics::{Rollup, RollupDifference},
     audit::{Action, Entry, Origin, Party, within},
     jobs::{Job, JobId, JobState, NewJob, StoredJob},
     ports::secrets::Randomness,
@@ -18,7 +19,7 @@ use prometheus::Registry;
 
 use crate::{
     application::{Core, Ports, explain},
-    cli::{Admin, Jobs, Producer, Sessions, TwoFactor},
+    cli::{Admin, Jobs, Producer, Rollups, Sessions, TwoFactor, User},
     config::Config,
 };
 
@@ -56,6 +57,26 @@ fn hint(error: Error, concerns: impl Fn(&Error) -> bool, option: &str) -> anyhow
         Some(text) => error.context(text),
         None => error,
     }
+}
+
+pub(super) fn user(config: &Config, action: User) -> Result<()> {
+    let state = |is_active| AccountChanges { tier: None, is_active: Some(is_active) };
+    let (email, changes, reason) = match action {
+        User::SetTier { email, tier, reason } => {
+            (email, AccountChanges { tier: Some(tier), is_active: None }, reason)
+        }
+        User::Disable { email, reason } => (email, state(false), reason),
+        User::Enable { email, reason } => (email, state(true), reason),
+    };
+    with_core(config, async |core: Core| {
+        let administration = &core.use_cases.administration;
+        let id = administration.named(&email).await.map_err(explain)?.id;
+        let reason = Some(reason.clone());
+        let account = administration.change(id, changes, reason).await.map_err(explain)?;
+        let state = if account.is_active { "enabled" } else { "disabled" };
+        println!("{} is {state} and has the tier {}", account.email, account.tier);
+        Ok(())
+    })
 }
 
 pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {
@@ -125,6 +146,26 @@ pub(super) fn two_factor(config: &Config, action: TwoFactor) -> Result<()> {
             TwoFactor::Reseal => {
                 let resealed = accounts.reseal_factors().await.map_err(explain)?;
                 println!("sealed {resealed} secrets anew");
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn rollups(config: &Config, action: Rollups) -> Result<()> {
+    with_core(config, async |core: Core| {
+        let repair = matches!(action, Rollups::Rebuild);
+        let differences = core.use_cases.analytics.recount(repair).await.map_err(explain)?;
+        for RollupDifference { counted, stored } in &differences {
+            let Rollup { day, name, key, value } = counted;
+            let part = if key.is_empty() { String::new() } else { format!(" {key}") };
+            println!("{name}{part} of day {}: {stored} was kept, {value} is right", day.number());
+        }
+        match (differences.len(), repair) {
+            (0, _) => println!("every sum is right"),
+            (count, true) => println!("corrected {count} sums"),
+            (count, false) => {
+                anyhow::bail!("{count} sums are wrong; `alpine rollups rebuild` corrects them")
             }
         }
         Ok(())

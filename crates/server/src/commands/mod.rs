@@ -47,12 +47,14 @@ pub fn run(cli: Cli) -> Result<()> {
             tell(&format!("copied to {}\n", file.display()))
         }
         Command::Admin { action } => manage::admin(&usable(&sources)?, action),
+        Command::User { action } => manage::user(&usable(&sources)?, action),
         Command::Producer { action } => manage::producer(&usable(&sources)?, action),
         Command::Import { action: Import::Users { file, dry_run } } => {
             import_users::run(&usable(&sources)?, &file, dry_run)
         }
         Command::Sessions { action } => manage::sessions(&usable(&sources)?, action),
         Command::TwoFactor { action } => manage::two_factor(&usable(&sources)?, action),
+        Command::Rollups { action } => manage::rollups(&usable(&sources)?, action),
         Command::Jobs { action } => manage::jobs(&usable(&sources)?, action),
     }
 }

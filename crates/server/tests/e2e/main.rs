@@ -16,6 +16,7 @@ mod support;
 mod accounts;
 mod accounts_page;
 mod address_change;
+mod administration;
 mod allocator;
 mod alpine;
 mod assurance;

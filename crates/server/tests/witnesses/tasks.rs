@@ -46,6 +46,7 @@ async fn witness(task: BackgroundTask) {
         BackgroundTask::Retention => deletes_keys().await,
         BackgroundTask::EventRetention => deletes_events().await,
         BackgroundTask::Jobs => does_jobs().await,
+        BackgroundTask::Usage => counts_answers().await,
         BackgroundTask::Denials => writes_refusals().await,
         BackgroundTask::PaymentsDue => looks_at_who_is_due().await,
         BackgroundTask::PaymentsSweep => compares_payments().await,
@@ -111,6 +112,14 @@ async fn compares_payments() -> bool {
     let payer = unheard_payer(&at).await;
     within(PATIENCE, async || payer.get("subscriptions/plan").await.expect(200)["tier"] == "pro")
         .await
+}
+
+/// Every ten seconds.
+async fn counts_answers() -> bool {
+    let at = stage(&[]).await;
+    at.app.client().get("signals/latest").await.expect(200);
+    let analytics = &at.app.core.use_cases.analytics;
+    within(3 * PATIENCE, async || analytics.figures().await.unwrap().requests.today > 0).await
 }
 
 /// Every ten seconds.

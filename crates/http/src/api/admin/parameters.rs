@@ -2,8 +2,9 @@
 
 use alpine_domain::{
     Timestamp,
+    account::{EmailPrefix, Role, Tier, UserPosition},
     audit::{Action, Party},
-    page::Cursor,
+    page::{Cursor, TOTAL_CAP},
 };
 
 use crate::extract::parameter::{Or, Param, Parameters};
@@ -50,4 +51,41 @@ pub(super) type Audit = (Events, Option<Action>, Option<Party>, Option<Party>);
 /// Of `admin/audit`.
 pub(super) fn audit() -> impl Parameters<Values = Audit> {
     (events(), ACTION, ACTOR, SUBJECT)
+}
+
+const USERS: Or<Param<u32>> = Param::whole("limit", 1, 100, "Accounts at most.").or(20);
+const OFFSET: Or<Param<u32>> =
+    Param::whole("offset", 0, TOTAL_CAP, "Accounts to pass over, without a cursor.")
+        .position()
+        .or(0);
+const POSITION: Param<UserPosition> = Param::text(
+    "cursor",
+    Some(UserPosition::MAX_CHARS),
+    Some(UserPosition::PATTERN),
+    "next_cursor of the page before, of the same list.",
+)
+.position();
+const TIER: Param<Tier> = Param::one_of("tier", Tier::WORDS, "Only those of this tier.");
+const IS_ACTIVE: Param<bool> =
+    Param::flag("is_active", "Only those that are enabled, or disabled.");
+const ROLE: Param<Role> = Param::one_of("role", Role::WORDS, "Only those with this role.");
+const SEARCH: Param<EmailPrefix> = Param::text(
+    "search",
+    Some(EmailPrefix::MAX_CHARS),
+    Some(EmailPrefix::PATTERN),
+    "Only those whose e-mail address begins like this, in order of addresses.",
+);
+
+/// Limit, offset and cursor; tier, whether enabled, role, beginning of the address.
+pub(super) type Users = (
+    (u32, u32, Option<UserPosition>),
+    Option<Tier>,
+    Option<bool>,
+    Option<Role>,
+    Option<EmailPrefix>,
+);
+
+/// Of `admin/users`.
+pub(super) fn users() -> impl Parameters<Values = Users> {
+    ((USERS, OFFSET, POSITION), TIER, IS_ACTIVE, ROLE, SEARCH)
 }

@@ -13,7 +13,7 @@ use super::{
     views::{HistoryView, LiveView, SignalPage, SignalView, SignalViews},
 };
 use crate::{
-    cached::{loaded, next_link},
+    cached::{loaded_signals, next_link},
     context::Context,
     problem::Result,
 };
@@ -29,8 +29,9 @@ pub(crate) async fn latest(context: Context) -> Result<HttpResponse> {
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
             let listing = services.use_cases.catalogue.latest(viewer, &request).await?;
-            loaded(
+            loaded_signals(
                 &SignalViews(&listing.signals, &services.use_cases.catalogue),
+                listing.signals.len(),
                 listing.expires_at,
             )
         })
@@ -48,7 +49,7 @@ pub(crate) async fn subscribed(context: Context) -> Result<HttpResponse> {
             let (page, expires_at) =
                 services.use_cases.catalogue.subscribed(viewer, &request).await?;
             let view = SignalPage::new(&page, &services.use_cases.catalogue, viewer.name());
-            let mut loaded = loaded(&view, expires_at)?;
+            let mut loaded = loaded_signals(&view, page.items.len(), expires_at)?;
             let link = |cursor| next_link(&path, &parameters::subscribed(), &values, cursor);
             loaded.headers.extend(page.next.map(link));
             Ok(loaded)
@@ -76,7 +77,7 @@ pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
                 min_confidence: catalogue.min_confidence(viewer),
                 count: listing.signals.len(),
             };
-            loaded(&view, listing.expires_at)
+            loaded_signals(&view, listing.signals.len(), listing.expires_at)
         })
         .await
 }
@@ -89,7 +90,7 @@ pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
             let listing = services.use_cases.catalogue.history(viewer, &request).await?;
             let rows: Vec<_> = listing.signals.iter().map(HistoryView::new).collect();
-            loaded(&rows, listing.expires_at)
+            loaded_signals(&rows, rows.len(), listing.expires_at)
         })
         .await
 }

@@ -41,6 +41,8 @@ pub enum Id {
     ProblemKind,
     /// Of nobody and nothing.
     Nobody,
+    /// Of no user.
+    NoUser,
 }
 
 /// Everybody, signed in.
@@ -109,6 +111,7 @@ impl Callers {
             Id::Notification => self.notification.clone(),
             Id::ProblemKind => "not-found".to_owned(),
             Id::Nobody => "999999".to_owned(),
+            Id::NoUser => "00000000-0000-4000-8000-000000000000".to_owned(),
         }
     }
 

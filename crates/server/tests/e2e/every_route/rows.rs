@@ -200,6 +200,7 @@ pub const ROWS: &[Row] = &[
     row("list_invoices", Who::User),
     row("receive_payment_event", Who::Anybody).with(|| json!({"id": "evt_1", "type": "x", "livemode": false, "data": {"object": {}}})),
 
+    row("analytics", Who::Admin),
     row("admin_audit", Who::Admin),
     row("admin_billing", Who::Admin),
     row("list_producers", Who::Admin),
@@ -207,6 +208,9 @@ pub const ROWS: &[Row] = &[
     row("rotate_producer_key", Who::Admin).of(Id::Nobody).with(|| json!({"overlap_seconds": 60})),
     row("enable_producer", Who::Admin).of(Id::Nobody),
     row("disable_producer", Who::Admin).of(Id::Nobody),
+    row("list_users", Who::Admin),
+    row("find_user", Who::Admin).of(Id::NoUser),
+    row("change_user", Who::Admin).of(Id::NoUser).with(|| json!({"tier": "pro", "is_active": true, "reason": "a trial"})),
     row("list_roles", Who::Admin),
     row("assign_role", Who::Admin).with(|| json!({"user_id": "00000000-0000-4000-8000-000000000000", "role": "user"})),
     row("remove_role", Who::Admin).with(|| json!({"user_id": "00000000-0000-4000-8000-000000000000", "role": "admin"})),

@@ -1,0 +1,150 @@
+//! What the sums say.
+
+use std::sync::Arc;
+
+use super::{Day, Rollup, RollupDifference, RollupName, RollupStore};
+use crate::{Clock, Result, Timestamp, account::Tier};
+
+/// How many days a user counts as active for, today included.
+pub const ACTIVE_DAYS: i64 = 30;
+
+/// One figure for each period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Periods {
+    /// Today.
+    pub today: u64,
+    /// This week.
+    pub this_week: u64,
+    /// This month.
+    pub this_month: u64,
+}
+
+/// The figures at an instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figures {
+    /// When they were put together.
+    pub at: Timestamp,
+    /// Accounts that were not deleted.
+    pub total_users: u64,
+    /// The same by tier, lowest first.
+    pub users_by_tier: Vec<(Tier, u64)>,
+    /// Users who signed in or called in [`ACTIVE_DAYS`].
+    pub active_users: u64,
+    /// Accounts that were made.
+    pub new_users: Periods,
+    /// Signals that were accepted, simulated ones aside.
+    pub signals: Periods,
+    /// Signals that were handed to subscribers in lists.
+    pub delivered: Periods,
+    /// Requests that routes of the API answered.
+    pub requests: Periods,
+    /// Those of today that were answered with 5xx.
+    pub errors_today: u64,
+    /// Those of today that were answered with 429.
+    pub limited_today: u64,
+    /// Of the bodies that the cache was asked for today, those that it had.
+    pub cache_hits_today: u64,
+    /// The others.
+    pub cache_misses_today: u64,
+}
+
+impl Figures {
+    /// Answers with 5xx in percent of today's requests; 0 without requests.
+    pub fn error_rate(&self) -> f64 {
+        percent(self.errors_today, self.requests.today)
+    }
+
+    /// Bodies that the cache had in percent of those that it was asked for today; 0 if it was asked for none.
+    pub fn cache_hit_rate(&self) -> f64 {
+        percent(
+            self.cache_hits_today,
+            self.cache_hits_today.saturating_add(self.cache_misses_today),
+        )
+    }
+}
+
+/// With two decimals.
+#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^53")]
+fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { (part as f64 * 10_000.0 / whole as f64).round() / 100.0 }
+}
+
+/// Figures for administrators.
+pub struct Analytics {
+    store: Arc<dyn RollupStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Analytics {
+    /// The figures of `store`.
+    pub fn new(store: Arc<dyn RollupStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// The figures now: at most some forty days of sums are read. What instances answered is in them some ten seconds
+    /// later.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn figures(&self) -> Result<Figures> {
+        let at = self.clock.now();
+        let today = Day::of(at);
+        let active_from = today.earlier(ACTIVE_DAYS - 1);
+        let first = active_from.min(today.week_begin()).min(today.month_begin());
+        let sums = Sums { rows: self.store.since(first).await?, today };
+        let users_by_tier: Vec<_> =
+            Tier::ALL.iter().map(|tier| (*tier, sums.of_tier(*tier))).collect();
+        Ok(Figures {
+            at,
+            total_users: users_by_tier.iter().map(|(_, users)| users).sum(),
+            users_by_tier,
+            active_users: sums.from(RollupName::Active, "", active_from),
+            new_users: sums.periods(RollupName::SignUps, ""),
+            signals: sums.periods(RollupName::Signals, "live"),
+            delivered: sums.periods(RollupName::Delivered, ""),
+            requests: sums.periods(RollupName::Requests, ""),
+            errors_today: sums.from(RollupName::Errors, "", today),
+            limited_today: sums.from(RollupName::Limited, "", today),
+            cache_hits_today: sums.from(RollupName::CacheHits, "", today),
+            cache_misses_today: sums.from(RollupName::CacheMisses, "", today),
+        })
+    }
+
+    /// Which sums are not what a count gives; with `repair` they are replaced.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recount(&self, repair: bool) -> Result<Vec<RollupDifference>> {
+        self.store.recount(repair.then(|| self.clock.now())).await
+    }
+}
+
+/// Some days of sums.
+struct Sums {
+    rows: Vec<Rollup>,
+    today: Day,
+}
+
+impl Sums {
+    fn of_tier(&self, tier: Tier) -> u64 {
+        let is_it = |row: &&Rollup| row.name == RollupName::Users && row.key == tier.as_str();
+        self.rows.iter().find(is_it).map_or(0, |row| u64::try_from(row.value).unwrap_or(0))
+    }
+
+    fn from(&self, name: RollupName, key: &str, first: Day) -> u64 {
+        let days = first..=self.today;
+        let rows = self.rows.iter();
+        let meant =
+            rows.filter(|row| row.name == name && row.key == key && days.contains(&row.day));
+        u64::try_from(meant.map(|row| row.value).sum::<i64>()).unwrap_or(0)
+    }
+
+    fn periods(&self, name: RollupName, key: &str) -> Periods {
+        let of = |first| self.from(name, key, first);
+        Periods {
+            today: of(self.today),
+            this_week: of(self.today.week_begin()),
+            this_month: of(self.today.month_begin()),
+        }
+    }
+}

@@ -1,0 +1,2 @@
+DROP TABLE user_activity;
+DROP TABLE rollups;
