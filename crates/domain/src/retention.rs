@@ -50,6 +50,10 @@ impl Default for RetentionSettings {
 /// How long the counts of the audit log are kept: what adds them up looks back for a day.
 pub const COUNTS_KEPT: Duration = Duration::from_hours(48);
 
+/// How long it is kept which events of the payment provider were taken. Stripe sends one again for three days, and a
+/// person can have it sent again for thirty: docs.stripe.com/webhooks.
+pub const PAYMENT_EVENTS_KEPT: Duration = Duration::from_hours(90 * 24);
+
 /// What may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
@@ -86,6 +90,8 @@ pub struct Positions {
     pub audit: Timestamp,
     /// Notifications.
     pub notifications: Timestamp,
+    /// Events of the payment provider.
+    pub payment_events: Timestamp,
     /// Sign-ups that nobody confirmed, by when they ended.
     pub sign_ups: Timestamp,
     /// Changes of an address that were not confirmed, by when they ended.
@@ -103,6 +109,7 @@ impl Default for Positions {
             failed_jobs: first,
             audit: first,
             notifications: first,
+            payment_events: first,
             sign_ups: first,
             address_changes: first,
         }
@@ -124,6 +131,8 @@ pub struct Deleted {
     pub audit: u64,
     /// Notifications.
     pub notifications: u64,
+    /// Events of the payment provider.
+    pub payment_events: u64,
     /// Sign-ups that nobody confirmed.
     pub sign_ups: u64,
     /// Changes of an address that were not confirmed at both.
@@ -137,7 +146,8 @@ impl Deleted {
     pub const fn rows(self) -> u64 {
         let of_accounts = self.sessions + self.refresh_tokens + self.api_keys;
         let unconfirmed = self.sign_ups + self.address_changes;
-        of_accounts + unconfirmed + self.notifications + self.jobs + self.audit + self.events
+        let told = self.notifications + self.payment_events;
+        of_accounts + unconfirmed + told + self.jobs + self.audit + self.events
     }
 }
 
@@ -389,6 +399,7 @@ mod tests {
             sign_ups: 32,
             address_changes: 64,
             notifications: 128,
+            payment_events: 256,
             events: 0,
         };
         let answers = vec![(Deleted::default(), at(3)), (rows, at(2)), (rows, at(1))];

@@ -272,13 +272,10 @@ impl AccountStore for Memory {
             let user = unit.tables.user_mut(id).ok_or(NO_ACCOUNT)?;
             let old = user.account.clone();
             (user.account.tier, user.account.role, user.account.updated_at) = (tier, role, now);
-            unit.tables.move_tier(&old, tier);
             for entry in tier_and_role_changed(&old, tier, role, now) {
                 unit.audit(entry);
             }
-            if tier != old.tier {
-                unit.notify(NewNotification::tier_changed(id, old.tier, tier, now));
-            }
+            unit.tier_changed(&old, tier, now);
             unit.log(now, Event::AccountChanged { user: id })?;
             unit.tables.user(id).map(|user| unit.tables.account(user)).ok_or(NO_ACCOUNT)
         })

@@ -49,7 +49,7 @@ fn change(unit: &mut Unit, change: &AccountChange) -> Result<Account> {
     user.account.generation += i64::from(ends);
     user.account.updated_at = *now;
     if let Some(tier) = changes.tier {
-        unit.tables.move_tier(&old, tier);
+        unit.tier_changed(&old, tier, *now);
     }
     if ends {
         for purpose in [MailPurpose::Reset, MailPurpose::SignIn] {

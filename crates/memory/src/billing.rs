@@ -5,11 +5,13 @@ use alpine_domain::{
     account::{Tier, UserId},
     audit::tier_and_role_changed,
     billing::{
-        Applied, BillingRecord, BillingStore, Compared, InvoicePage, Reading, ReceivedEvent,
-        StoredInvoice,
+        Applied, BillingRecord, BillingStore, Compared, CurrentSubscription, InvoicePage, Reading,
+        ReceivedEvent, StoredInvoice,
     },
     event::Event,
     jobs::{Job, NewJob},
+    notification::NewNotification,
+    ports::payments::SubscriptionStatus,
 };
 use async_trait::async_trait;
 
@@ -39,6 +41,10 @@ fn apply(unit: &mut Unit, reading: &Reading) -> Result<Applied> {
         return Ok(Applied::Outdated);
     }
     let before = row.record.given;
+    let owes = |it: Option<&CurrentSubscription>| {
+        it.is_some_and(|it| it.status == SubscriptionStatus::PastDue)
+    };
+    let owes_now = owes(subscription.as_ref()) && !owes(row.record.subscription.as_ref());
     (row.applied, row.listed_at) = (*number, Some(*now));
     row.recheck_at = entitlement.recheck_at;
     let since = row.record.differs_since.unwrap_or(*now);
@@ -51,6 +57,9 @@ fn apply(unit: &mut Unit, reading: &Reading) -> Result<Applied> {
         differs_since: entitlement.problem.as_ref().map(|_| since),
         ..row.record.clone()
     };
+    if owes_now {
+        unit.notify(NewNotification::payment_failed(*user, *now));
+    }
     let mut told: Vec<_> = invoices.iter().collect();
     told.sort_by_key(|it| it.created_at);
     for invoice in told {
@@ -70,6 +79,7 @@ fn apply(unit: &mut Unit, reading: &Reading) -> Result<Applied> {
     for entry in tier_and_role_changed(&old, to, old.role, *now) {
         unit.audit(entry.because(Some("payment".to_owned())));
     }
+    unit.tier_changed(&old, to, *now);
     unit.log(*now, Event::AccountChanged { user: *user })?;
     Ok(Applied::Changed { from: old.tier, to })
 }

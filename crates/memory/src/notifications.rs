@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use alpine_domain::{
     Result, Timestamp,
-    account::UserId,
+    account::{Account, Tier, UserId},
     notification::{
         KEPT, KeptPage, KeptQuery, MarkChange, MutedKinds, NewNotification, Notification,
         NotificationId, NotificationKind, NotificationStore, UserState,
@@ -54,6 +54,14 @@ impl Tables {
 }
 
 impl Unit {
+    /// The account `old` has this tier from now on: it is counted there, and its user is told.
+    pub(crate) fn tier_changed(&mut self, old: &Account, tier: Tier, now: Timestamp) {
+        if tier != old.tier {
+            self.tables.move_tier(old, tier);
+            self.notify(NewNotification::tier_changed(old.id, old.tier, tier, now));
+        }
+    }
+
     /// Tells a user of something, unless the user does not want to be told.
     pub(crate) fn notify(&mut self, new: NewNotification) {
         let NewNotification { user, kind, title, message, created_at } = new;

@@ -5,7 +5,7 @@ use alpine_domain::{
     account::UserId,
     audit::StoredLine,
     notification::Notification,
-    retention::{Deleted, Due, Positions, RetentionStore},
+    retention::{Deleted, Due, PAYMENT_EVENTS_KEPT, Positions, RetentionStore},
 };
 use async_trait::async_trait;
 
@@ -81,6 +81,12 @@ impl RetentionStore for Memory {
                     |(_, told): &(UserId, Notification)| told.created_at < due.notifications;
                 let rows = &mut unit.tables.notifications;
                 deleted.notifications = delete(rows, CHUNK, is_over) as u64;
+            }
+            if deleted.rows() == 0 {
+                let before = due.now.earlier(PAYMENT_EVENTS_KEPT);
+                let is_old = |(_, at): &(String, Timestamp)| *at < before;
+                let events = &mut unit.tables.payment_events;
+                deleted.payment_events = delete(events, CHUNK, is_old) as u64;
             }
             if deleted.rows() == 0 {
                 let is_over = |row: &SignUpRow| row.pending.expires_at <= due.now;

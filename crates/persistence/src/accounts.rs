@@ -5,6 +5,7 @@ mod import;
 pub(crate) mod mail_tokens;
 pub(crate) mod roles;
 pub(crate) mod session_rows;
+pub(crate) mod tiers;
 pub(crate) mod user_rows;
 
 use alpine_domain::{
@@ -37,7 +38,7 @@ use crate::{
     database::Unit,
     dialect::held_everybody,
     failure::unique_as,
-    rollups::causes::{count_new, move_tier},
+    rollups::causes::count_new,
     rows::{UserRow, stored},
     schema::{api_keys, database_identity, refresh_tokens, sessions, users},
     second_factors,
@@ -293,13 +294,10 @@ impl AccountStore for Accounts {
                     .returning(users::all_columns)
                     .get_result(unit.conn)?;
                 let account = written(unit.conn, &row)?;
-                move_tier(unit, &old, tier);
                 for entry in tier_and_role_changed(&old, tier, role, now) {
                     unit.audit(entry);
                 }
-                if tier != old.tier {
-                    unit.notify(&NewNotification::tier_changed(id, old.tier, tier, now))?;
-                }
+                tiers::changed(unit, &old, tier, now)?;
                 unit.log(now, Event::AccountChanged { user: id });
                 Ok(account)
             })

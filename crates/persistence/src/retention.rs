@@ -13,7 +13,7 @@ use diesel::{
 use crate::{
     AnyConnection, Database, Failure, address_changes,
     audit::rows as audit_rows,
-    dialect,
+    billing, dialect,
     notifications::rows as notification_rows,
     schema::{api_keys, jobs, refresh_tokens, sessions},
     sign_ups,
@@ -61,6 +61,11 @@ impl RetentionStore for OldRows {
                     let (before, from) = (due.notifications, &mut from.notifications);
                     deleted.notifications =
                         notification_rows::delete_old(unit.conn, before, from, CHUNK)?;
+                }
+                if deleted.rows() == 0 {
+                    let (now, from) = (due.now, &mut from.payment_events);
+                    deleted.payment_events =
+                        billing::delete_old_events(unit.conn, now, from, CHUNK)?;
                 }
                 if deleted.rows() == 0 {
                     let (changes, now) = (&mut from.address_changes, due.now);

@@ -196,6 +196,13 @@ impl NewNotification {
         Self::new(user, NotificationKind::TierChanged, ("Your plan changed", message), at)
     }
 
+    /// A renewal was not paid.
+    pub fn payment_failed(user: UserId, at: Timestamp) -> Self {
+        let message = "The renewal of your plan could not be charged, and is tried again. Look at your way to pay: the \
+                       plan ends if it stays unpaid.";
+        Self::new(user, NotificationKind::PaymentFailed, ("A payment failed", message), at)
+    }
+
     /// The account was signed in to from a place that it did not know.
     pub fn new_sign_in(user: UserId, at: Timestamp) -> Self {
         let message = "Your account was signed in to from a place that it did not know. If that was not you, \

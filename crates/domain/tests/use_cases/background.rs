@@ -168,6 +168,7 @@ const fn deleted(sessions: u64, refresh_tokens: u64, api_keys: u64) -> Deleted {
         jobs: 0,
         audit: 0,
         notifications: 0,
+        payment_events: 0,
         sign_ups: 0,
         address_changes: 0,
         events: 0,

@@ -19,7 +19,7 @@ use super::{
     user_rows::{held_user, no_account, written},
 };
 use crate::{
-    AnyConnection, Failure,
+    AnyConnection, Failure, billing,
     database::Unit,
     rollups::causes::forget_active,
     rows::read_back,
@@ -143,6 +143,7 @@ fn erase(
     }
     diesel::delete(notification_marks::table.find(&id)).execute(unit.conn)?;
     diesel::delete(notification_preferences::table.find(&id)).execute(unit.conn)?;
+    billing::erase(unit.conn, &id)?;
     diesel::update(users::table.find(&id))
         .set((
             users::full_name.eq(""),

@@ -21,10 +21,10 @@ use crate::{
     accounts::{
         mail_tokens,
         roles::{another_admin, wait_for_others},
+        tiers,
         user_rows::{held_user, no_account, written},
     },
     database::Unit,
-    rollups::causes::move_tier,
     rows::{UserRow, instant},
     schema::{database_identity, sessions, users},
     unreadable::UnreadableRows,
@@ -96,7 +96,7 @@ fn change(unit: &mut Unit<'_>, change: &AccountChange) -> Result<Account, Failur
         .returning(users::all_columns)
         .get_result(unit.conn)?;
     if let Some(tier) = changes.tier {
-        move_tier(unit, &old, tier);
+        tiers::changed(unit, &old, tier, *now)?;
     }
     if ends {
         mail_tokens::forget_ways_in(unit.conn, *user)?;

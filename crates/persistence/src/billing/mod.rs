@@ -10,6 +10,7 @@ use alpine_domain::{
     billing::{
         Applied, BillingRecord, BillingStore, Compared, InvoicePage, Reading, ReceivedEvent,
     },
+    retention::PAYMENT_EVENTS_KEPT,
 };
 use async_trait::async_trait;
 use diesel::{
@@ -24,7 +25,7 @@ use crate::{
     database::Unit,
     dialect,
     rows::stored,
-    schema::{invoices, subscriptions, users},
+    schema::{invoices, payment_events, subscriptions, users},
 };
 
 /// The payments of one database.
@@ -110,6 +111,37 @@ fn look_at(conn: &mut AnyConnection, user: UserId, at: Timestamp) -> Result<(), 
             .set(subscriptions::recheck_at.eq(at.micros()))
             .execute(conn)?;
     }
+    Ok(())
+}
+
+/// Forgets events that nobody sends again, `most` at most.
+pub(crate) fn delete_old_events(
+    conn: &mut AnyConnection,
+    now: Timestamp,
+    from: &mut Timestamp,
+    most: i64,
+) -> Result<u64, Failure> {
+    let old: Vec<(String, i64)> = payment_events::table
+        .filter(payment_events::received_at.ge(from.micros()))
+        .filter(payment_events::received_at.lt(now.earlier(PAYMENT_EVENTS_KEPT).micros()))
+        .order(payment_events::received_at.asc())
+        .limit(most)
+        .select((payment_events::id, payment_events::received_at))
+        .load(conn)?;
+    let ids = old.iter().map(|(id, _)| id.as_str());
+    let gone = payment_events::table.filter(payment_events::id.eq_any(ids));
+    let deleted = diesel::delete(gone).execute(conn)? as u64;
+    *from = old.last().map_or(*from, |(_, at)| Timestamp::from_micros(*at));
+    Ok(deleted)
+}
+
+/// Forgets where the invoices of a person can be read, and what the person pays for; the amounts are the business's
+/// own record.
+pub(crate) fn erase(conn: &mut AnyConnection, id: &str) -> Result<(), Failure> {
+    diesel::update(invoices::table.filter(invoices::user_id.eq(id)))
+        .set((invoices::url.eq(None::<String>), invoices::pdf.eq(None::<String>)))
+        .execute(conn)?;
+    diesel::delete(subscriptions::table.find(id)).execute(conn)?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use alpine_domain::{
     audit::tier_and_role_changed,
     billing::{Applied, CurrentSubscription, Reading},
     event::Event,
+    notification::NewNotification,
     ports::payments::ProviderInvoice,
 };
 use diesel::{
@@ -16,7 +17,10 @@ use diesel::{
 use super::rows::{InvoiceRow, SubscriptionRow};
 use crate::{
     AnyConnection, Failure,
-    accounts::user_rows::{held_user, no_account, written},
+    accounts::{
+        tiers,
+        user_rows::{held_user, no_account, written},
+    },
     database::Unit,
     rows::{UserRow, stored_option},
     schema::{invoices, subscriptions, users},
@@ -36,6 +40,9 @@ pub(super) fn apply(unit: &mut Unit<'_>, reading: &Reading) -> Result<Applied, F
         return Ok(Applied::Outdated);
     }
     keep_state(unit.conn, reading, &row)?;
+    if row.begins_to_owe(reading.subscription.as_ref()) {
+        unit.notify(&NewNotification::payment_failed(reading.user, reading.now))?;
+    }
     keep_invoices(unit.conn, reading)?;
     let given = stored_option::<Tier>("subscriptions.given", row.given.as_deref())?;
     let granted = reading.entitlement.granted;
@@ -95,6 +102,7 @@ fn give(
     for entry in tier_and_role_changed(&old, tier, old.role, now) {
         unit.audit(entry.because(Some("payment".to_owned())));
     }
+    tiers::changed(unit, &old, tier, now)?;
     unit.log(now, Event::AccountChanged { user: old.id });
     Ok(Applied::Changed { from: old.tier, to: tier })
 }

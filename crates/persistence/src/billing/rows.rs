@@ -4,7 +4,7 @@ use alpine_domain::{
     Result,
     account::UserId,
     billing::{BillingRecord, CurrentSubscription, StoredInvoice},
-    ports::payments::ProviderInvoice,
+    ports::payments::{ProviderInvoice, SubscriptionStatus},
 };
 use diesel::{Queryable, Selectable};
 
@@ -54,6 +54,12 @@ impl SubscriptionRow {
                 .map(|at| instant("subscriptions.trial_end", at))
                 .transpose()?,
         }))
+    }
+
+    /// Whether a renewal was not paid, which was not known before.
+    pub(super) fn begins_to_owe(&self, found: Option<&CurrentSubscription>) -> bool {
+        let owes = SubscriptionStatus::PastDue;
+        found.is_some_and(|it| it.status == owes) && self.status.as_deref() != Some(owes.as_str())
     }
 
     pub(super) fn record(&self, user: UserId, customer: String) -> Result<BillingRecord> {

@@ -1,16 +1,18 @@
 //! What is kept of payments.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alpine_domain::{
     Error, Timestamp,
-    account::{Tier, UserId},
+    account::{Deletion, Tier, UserId},
     billing::{
         Applied, BillingInterval, BillingStore as _, Compared, CurrentSubscription, Entitlement,
         Reading, ReceivedEvent,
     },
     jobs::{Claim, Job, Lane, Lease, NewJob},
+    notification::{KeptQuery, NotificationKind},
     ports::payments::{ProviderInvoice, SubscriptionStatus},
+    retention::{Due, PAYMENT_EVENTS_KEPT, Positions},
 };
 use alpine_persistence::Billing;
 use tokio::sync::Barrier;
@@ -26,7 +28,10 @@ on_every!(
     who_is_due_is_read_and_looked_at_again,
     who_differs_is_shown_and_read,
     who_is_not_listed_is_read,
-    invoices_are_kept_as_they_are_by_now;
+    invoices_are_kept_as_they_are_by_now,
+    a_renewal_that_fails_is_told_once,
+    events_are_forgotten_after_ninety_days,
+    an_erased_account_leaves_amounts_alone;
     databases:
     fifty_copies_of_an_event_add_one_job,
 );
@@ -308,4 +313,76 @@ async fn invoices_are_kept_as_they_are_by_now(bed: Bed) {
     let rest = bed.billing.invoices(ada, Some(page.invoices[1].row), 2).await.unwrap();
     assert_eq!((ids(&rest), rest.has_more), (vec!["in_1".to_owned()], false));
     assert_eq!(ids(&bed.billing.invoices(bob, None, 10).await.unwrap()), ["in_4"]);
+}
+
+async fn a_renewal_that_fails_is_told_once(bed: Bed) {
+    let ada = customer(&bed, "ada").await;
+    let in_status = async |status, now| {
+        let subscription = CurrentSubscription {
+            id: "sub_1".to_owned(),
+            item: "si_1".to_owned(),
+            status,
+            tier: Some(Tier::Pro),
+            interval: None,
+            cents: None,
+            period_end: at(500),
+            is_ending: false,
+            trial_end: None,
+        };
+        let reading = reading(&bed, ada, Some(Tier::Pro), at(now)).await;
+        apply(&bed, &Reading { subscription: Some(subscription), ..reading }).await;
+    };
+    use SubscriptionStatus::{Active, PastDue};
+    for (now, status) in [Active, PastDue, PastDue, Active, PastDue].into_iter().enumerate() {
+        in_status(status, 10 + i64::try_from(now).unwrap()).await;
+    }
+    let query = KeptQuery { user: ada, after: None, limit: 10, unread_only: false };
+    let told = bed.notifications.page(query).await.unwrap();
+    let told: Vec<_> = told.items.iter().map(|it| (it.kind, it.created_at)).collect();
+    let failed = NotificationKind::PaymentFailed;
+    assert_eq!(told, [(failed, at(14)), (failed, at(11)), (NotificationKind::TierChanged, at(10))]);
+}
+
+async fn events_are_forgotten_after_ninety_days(bed: Bed) {
+    assert!(bed.billing.receive(event("evt_1")).await.unwrap());
+    assert!(bed.billing.receive(ReceivedEvent { now: at(2), ..event("evt_2") }).await.unwrap());
+    let due = |now| Due {
+        sessions: Timestamp::MIN,
+        api_keys: Timestamp::MIN,
+        failed_jobs: Timestamp::MIN,
+        audit: Timestamp::MIN,
+        notifications: Timestamp::MIN,
+        now,
+        from: Positions::default(),
+    };
+    let ninety_days = at(1).later(PAYMENT_EVENTS_KEPT);
+    let (none, _) = bed.retention.delete_chunk(due(ninety_days)).await.unwrap();
+    assert_eq!(none.rows(), 0);
+    let just_later = due(ninety_days.later(Duration::from_micros(1)));
+    let (one, _) = bed.retention.delete_chunk(just_later).await.unwrap();
+    assert_eq!((one.payment_events, one.rows()), (1, 1));
+    assert!(bed.billing.receive(event("evt_1")).await.unwrap(), "it is not known any more");
+    assert!(!bed.billing.receive(event("evt_2")).await.unwrap());
+}
+
+async fn an_erased_account_leaves_amounts_alone(bed: Bed) {
+    let (ada, bob) = (customer(&bed, "ada").await, customer(&bed, "bob").await);
+    for (user, id) in [(ada, "in_1"), (bob, "in_2")] {
+        let reading = reading(&bed, user, None, at(10)).await;
+        apply(&bed, &Reading { invoices: vec![invoice(id, 1)], ..reading }).await;
+    }
+    let deletion = Deletion {
+        user: ada,
+        proved_by: "hash".to_owned(),
+        now: at(20),
+        erase_at: at(30),
+        jobs: Vec::new(),
+    };
+    bed.deletions.delete(deletion).await.unwrap();
+    assert!(bed.deletions.erase(ada, "nobody's".to_owned(), 10, at(30)).await.unwrap());
+    assert_eq!(bed.billing.record(ada).await.unwrap(), None);
+    let left = bed.billing.invoices(ada, None, 10).await.unwrap().invoices.remove(0).invoice;
+    assert_eq!((left.url, left.due_cents), (None, 9_900));
+    let others = bed.billing.invoices(bob, None, 10).await.unwrap().invoices.remove(0).invoice;
+    assert!(others.url.is_some() && bed.billing.record(bob).await.unwrap().is_some());
 }

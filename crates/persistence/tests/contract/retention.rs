@@ -122,6 +122,7 @@ fn total(chunks: &[Deleted]) -> Deleted {
         jobs: sum.jobs + chunk.jobs,
         audit: sum.audit + chunk.audit,
         notifications: sum.notifications + chunk.notifications,
+        payment_events: sum.payment_events + chunk.payment_events,
         sign_ups: sum.sign_ups + chunk.sign_ups,
         address_changes: sum.address_changes + chunk.address_changes,
         events: sum.events + chunk.events,
