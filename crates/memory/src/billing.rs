@@ -237,6 +237,18 @@ impl BillingStore for Memory {
         Ok(found)
     }
 
+    async fn paying(&self, after: Option<UserId>, limit: u32) -> Result<Vec<BillingRecord>> {
+        let tables = self.read();
+        let records = tables.billing.iter().map(|row| &row.record);
+        let mut found: Vec<_> = records
+            .filter(|record| record.given.is_some() && after.is_none_or(|user| record.user > user))
+            .cloned()
+            .collect();
+        found.sort_by_key(|record| record.user);
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
     async fn invoices(&self, user: UserId, before: Option<i64>, limit: u32) -> Result<InvoicePage> {
         let tables = self.read();
         let rows = (1..).zip(&tables.invoices).filter(|(row, (whose, _))| {

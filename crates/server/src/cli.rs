@@ -81,6 +81,12 @@ pub enum Command {
         #[command(subcommand)]
         action: Rollups,
     },
+    /// Compare who pays with what Stripe says
+    Stripe {
+        /// What to do.
+        #[command(subcommand)]
+        action: Stripe,
+    },
     /// Look at what has to be done, and at what could not be
     Jobs {
         /// What to do.
@@ -336,6 +342,20 @@ pub enum Rollups {
     Rebuild,
     /// Only say which sums are others; ends with 1 if one is
     Verify,
+}
+
+/// Of `stripe`.
+#[derive(Debug, Subcommand, Clone, Copy)]
+pub enum Stripe {
+    /// Have every account follow what Stripe says now, and tell of each that differed
+    ///
+    /// Instances do the same each half hour (billing.sweep_interval), so this is for who does not want to wait. May be run
+    /// while they serve.
+    Sync {
+        /// Only tell; ends with 1 if an account differs
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Of `jobs`.

@@ -1,12 +1,14 @@
 //! Who pays, and what for. Access follows the provider's own state: events, the hourly comparison and the end of a
 //! period all lead to one reading of that state ([`PaymentSync::refresh`]).
 
+mod differences;
 mod entitlement;
 mod prices;
 mod store;
 mod subscriptions;
 mod sync;
 
+pub use differences::Difference;
 pub use entitlement::{Entitlement, entitlement};
 pub use prices::{BillingInterval, PriceList, PricedPlan};
 pub use store::{

@@ -184,6 +184,9 @@ pub trait BillingStore: Send + Sync {
     /// most, the oldest first.
     async fn differing(&self, limit: u32) -> Result<Vec<BillingRecord>>;
 
+    /// Customers whom payment gave a tier, in the order of their users, after `after`, `limit` at most.
+    async fn paying(&self, after: Option<UserId>, limit: u32) -> Result<Vec<BillingRecord>>;
+
     /// A user's invoices, the newest first, before the one with number `before`.
     async fn invoices(&self, user: UserId, before: Option<i64>, limit: u32) -> Result<InvoicePage>;
 }

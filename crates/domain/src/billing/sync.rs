@@ -81,6 +81,14 @@ impl PaymentSync {
         self.provider.as_deref().ok_or_else(none)
     }
 
+    pub(super) fn store(&self) -> &dyn BillingStore {
+        &*self.store
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// The provider's name; `None` where payments are off.
     pub fn provider_name(&self) -> Option<&'static str> {
         self.provider.as_ref().map(|provider| provider.name())
@@ -243,7 +251,11 @@ impl PaymentSync {
     }
 
     /// What follows from these subscriptions for each customer, by themselves.
-    fn listed(&self, subscriptions: Vec<ProviderSubscription>, now: Timestamp) -> Vec<Compared> {
+    pub(super) fn listed(
+        &self,
+        subscriptions: Vec<ProviderSubscription>,
+        now: Timestamp,
+    ) -> Vec<Compared> {
         let mut customers: BTreeMap<String, CustomerState> = BTreeMap::new();
         for subscription in subscriptions {
             let state = customers.entry(subscription.customer.clone()).or_default();

@@ -39,6 +39,16 @@ impl Billing {
     }
 }
 
+/// What is kept of a customer, with the user's id and the provider's.
+type CustomerRow = (SubscriptionRow, String, Option<String>);
+
+fn records(rows: Vec<CustomerRow>) -> Result<Vec<BillingRecord>> {
+    let read = |(row, user, customer): CustomerRow| {
+        row.record(stored("users.id", &user)?, customer.unwrap_or_default())
+    };
+    rows.into_iter().map(read).collect()
+}
+
 /// The provider's id of a user, if the user is a customer.
 fn customer(conn: &mut AnyConnection, user: UserId) -> Result<Option<String>, Failure> {
     let id = users::table.find(user.to_string()).select(users::stripe_customer_id);
@@ -235,17 +245,31 @@ impl BillingStore for Billing {
     async fn differing(&self, limit: u32) -> Result<Vec<BillingRecord>> {
         self.0
             .read("billing_differing", move |conn| {
-                let rows: Vec<(SubscriptionRow, String, Option<String>)> = subscriptions::table
+                let rows: Vec<CustomerRow> = subscriptions::table
                     .inner_join(users::table)
                     .filter(subscriptions::attention_since.is_not_null())
                     .order(subscriptions::attention_since.asc())
                     .limit(i64::from(limit))
                     .select((SubscriptionRow::as_select(), users::id, users::stripe_customer_id))
                     .load(conn)?;
-                let records = rows.into_iter().map(|(row, user, customer)| {
-                    row.record(stored("users.id", &user)?, customer.unwrap_or_default())
-                });
-                Ok(records.collect::<Result<Vec<_>>>()?)
+                Ok(records(rows)?)
+            })
+            .await
+    }
+
+    async fn paying(&self, after: Option<UserId>, limit: u32) -> Result<Vec<BillingRecord>> {
+        self.0
+            .read("billing_paying", move |conn| {
+                let after = after.map(|user| user.to_string()).unwrap_or_default();
+                let rows: Vec<CustomerRow> = subscriptions::table
+                    .inner_join(users::table)
+                    .filter(subscriptions::given.is_not_null())
+                    .filter(subscriptions::user_id.gt(after))
+                    .order(subscriptions::user_id.asc())
+                    .limit(i64::from(limit))
+                    .select((SubscriptionRow::as_select(), users::id, users::stripe_customer_id))
+                    .load(conn)?;
+                Ok(records(rows)?)
             })
             .await
     }

@@ -263,6 +263,15 @@ async fn who_is_not_listed_is_read(bed: Bed) {
     let shown = bed.billing.differing(10).await.unwrap();
     assert_eq!((shown.len(), shown[0].user, shown[0].differs_since), (1, people[0], Some(at(25))));
     assert_eq!(bed.billing.unlisted(at(30), at(35), 1).await.unwrap(), 1, "one at most");
+    people.truncate(2);
+    people.sort();
+    let paying = async |after, limit| {
+        let found = bed.billing.paying(after, limit).await.unwrap();
+        found.iter().map(|it| it.user).collect::<Vec<_>>()
+    };
+    assert_eq!(paying(None, 10).await, people);
+    assert_eq!(paying(None, 1).await, people[..1]);
+    assert_eq!(paying(Some(people[0]), 10).await, people[1..]);
 }
 
 fn invoice(id: &str, created: i64) -> ProviderInvoice {

@@ -7,12 +7,13 @@ mod manage;
 mod manual;
 mod output;
 mod serve;
+mod stripe;
 
 use anyhow::{Context as _, Result};
 
 use crate::{
     application::{database_settings, explain},
-    cli::{Cli, Command, ConfigAction, Import, Migrate},
+    cli::{Cli, Command, ConfigAction, Import, Migrate, Stripe},
     config::{self, Config, Sources},
 };
 use output::{tell, warn};
@@ -55,6 +56,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Sessions { action } => manage::sessions(&usable(&sources)?, action),
         Command::TwoFactor { action } => manage::two_factor(&usable(&sources)?, action),
         Command::Rollups { action } => manage::rollups(&usable(&sources)?, action),
+        Command::Stripe { action: Stripe::Sync { dry_run } } => {
+            stripe::sync(&usable(&sources)?, dry_run)
+        }
         Command::Jobs { action } => manage::jobs(&usable(&sources)?, action),
     }
 }

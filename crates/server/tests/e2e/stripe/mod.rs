@@ -418,3 +418,51 @@ async fn a_deleted_account_pays_no_more() {
     })
     .await;
 }
+
+/// `alpine` with these words, on the database of an instance that serves.
+fn command(it: &Scene, words: &[&str]) -> (bool, String) {
+    let config = &it.alpine.app.config;
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_alpine"))
+        .args(words)
+        .env_clear()
+        .env("DATABASE_URL", &config.database.url)
+        .env("JWT_SECRET", crate::support::SECRET)
+        .env("ALPINE__DATA_DIR", it.alpine.app.data_path(""))
+        .env("ALPINE__BILLING__STRIPE_URL", &it.stripe.url)
+        .env("STRIPE_SECRET_KEY", KEY)
+        .env("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET)
+        .env("STRIPE_PRO_PRICE_ID", "price_pro")
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+/// An operator has it done at once, or is only told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_compares_at_once() {
+    Scene::on_every_back_end(async |it| {
+        let run = async |words: &'static [&'static str]| {
+            tokio::task::block_in_place(|| command(&it, words))
+        };
+        let customer = it.upgrade("pro").await;
+        let (good, told) = run(&["stripe", "sync", "--dry-run"]).await;
+        assert!(good && told.contains("every account says what the provider says"), "{told}");
+        let id = it.stripe.pay(&customer, it.seconds(), 30);
+        let (good, told) = run(&["stripe", "sync", "--dry-run"]).await;
+        assert!(!good && told.contains(&format!("{customer}, user ")), "{told}");
+        assert!(told.contains("nothing is kept, the provider says pro"), "{told}");
+        assert_eq!(it.plan().await["tier"], "free");
+        let (good, told) = run(&["stripe", "sync"]).await;
+        assert!(good && told.contains("read 1 customers anew"), "{told}");
+        it.comes_to("pro").await;
+        it.stripe.change(&id, |it| it["status"] = json!("canceled"));
+        let (good, told) = run(&["stripe", "sync"]).await;
+        assert!(good && told.contains("pro is kept, the provider says nothing"), "{told}");
+        it.comes_to("free").await;
+        it.stripe.set(Mood::Failing(500));
+        let (good, told) = run(&["stripe", "sync"]).await;
+        assert!(!good && told.contains("the payment provider is unavailable"), "{told}");
+    })
+    .await;
+}
