@@ -7,8 +7,12 @@ use std::{collections::BTreeSet, time::Duration};
 use actix_web::http::Method;
 use alpine_domain::{
     account::{Role, Tier},
+    billing::{CurrentSubscription, Entitlement, Reading},
     notification::NotificationKind,
-    ports::cache::ResponseCache as _,
+    ports::{
+        cache::ResponseCache as _,
+        payments::{ProviderInvoice, SubscriptionStatus},
+    },
     signal::{NewOutcome, SignalId, SignalReader as _},
 };
 use bytes::Bytes;
@@ -94,6 +98,9 @@ const ROWS: &[Row] = &[
     ("unread_notifications", "offset", &[("", "free pro"), ("1", "pro")]),
     ("unread_notifications", "cursor", &[("", "free pro"), ("1736942400000000_notif-3", "pro"), ("1_notif-1", "")]),
 
+    ("list_invoices", "limit", &[("", "in_3 in_2 in_1"), ("1", "in_3"), ("2", "in_3 in_2")]),
+    ("list_invoices", "cursor", &[("", "in_3 in_2 in_1"), ("1_3", "in_2 in_1"), ("1_1", "")]),
+
     ("admin_audit", "limit", &[("1", "sign_in"), ("2", "sign_in sign_in")]),
     ("admin_audit", "cursor", &[("1736942400000000_1", "sign_in"), ("1_1", "")]),
     ("admin_audit", "since", &[("2025-01-15T12:00:00Z", "many"), ("2025-01-15T12:00:01Z", "")]),
@@ -154,6 +161,9 @@ const CALLERS: &[CallerRow] = &[
     ("profile", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("list_sessions", "", &[(Nobody, "401"), (Ada, "here"), (Bob, "here elsewhere"), (Admin, "")]),
     ("export_person", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
+    ("own_plan", "", &[(Nobody, "401"), (Free, "free none"), (Pro, "pro none"), (Admin, "free sub_1")]),
+    ("list_invoices", "", &[(Nobody, "401"), (Ada, ""), (Admin, "in_3 in_2 in_1")]),
+    ("admin_billing", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "a problem of the test")]),
     ("list_notifications", "", &[(Nobody, "401"), (Ada, ""), (Admin, "free pro starter")]),
     ("notification_preferences", "", &[(Nobody, "401"), (Ada, "all"), (Admin, "not new_signal")]),
     ("unread_notifications", "", &[(Nobody, "401"), (Ada, ""), (Admin, "free pro")]),
@@ -195,6 +205,7 @@ async fn scene() -> Scene {
     scene.world.open_another_session(bob).await;
     let setup = post("/api/v1/2fa/setup", "{}").insert_header(bearer(bob));
     assert_eq!(scene.world.send(setup).await.status, 200);
+    scene.bill_admin().await;
     scene.tell_admin().await;
     for who in [Ada, Bob] {
         scene.world.open_session(scene.token(who).unwrap()).await;
@@ -254,6 +265,52 @@ impl Scene {
         stores.notifications.mark_read(id, &[1], now).await.unwrap();
         let choice = (NotificationKind::NewSignal, false);
         stores.notifications.choose(id, vec![choice]).await.unwrap();
+    }
+
+    /// The administrator has paid three times.
+    async fn bill_admin(&self) {
+        let user = self.token(Admin).unwrap().split('.').next().unwrap().parse().unwrap();
+        let (billing, now) =
+            (&self.world.stores.billing, alpine_domain::Clock::now(&*self.world.clock));
+        billing.link(user, "cus_1", now, now).await.unwrap();
+        let invoice = |number: i64| ProviderInvoice {
+            id: format!("in_{number}"),
+            number: None,
+            subscription: Some("sub_1".to_owned()),
+            status: "paid".to_owned(),
+            due_cents: 24_900,
+            paid_cents: 24_900,
+            refunded_cents: 0,
+            is_disputed: false,
+            currency: "usd".to_owned(),
+            created_at: now.earlier(Duration::from_secs(100 - number.unsigned_abs())),
+            paid_at: Some(now),
+            url: None,
+            pdf: None,
+        };
+        let subscription = CurrentSubscription {
+            id: "sub_1".to_owned(),
+            item: "si_1".to_owned(),
+            status: SubscriptionStatus::Active,
+            tier: None,
+            interval: None,
+            cents: Some(24_900),
+            period_end: now,
+            is_ending: false,
+            trial_end: None,
+        };
+        let reading = Reading {
+            user,
+            number: billing.begin_reading(user).await.unwrap(),
+            entitlement: Entitlement {
+                problem: Some("a problem of the test".to_owned()),
+                ..Entitlement::default()
+            },
+            subscription: Some(subscription),
+            invoices: [3, 2, 1].map(invoice).to_vec(),
+            now,
+        };
+        billing.apply(reading).await.unwrap();
     }
 
     fn token(&self, who: Who) -> Option<&String> {
@@ -337,6 +394,17 @@ impl Scene {
                         text(&user["email"]).trim_start_matches("user").chars().next().unwrap()
                     })
                     .collect()
+            }
+            "own_plan" => {
+                let subscription = json["stripe_subscription_id"].as_str().unwrap_or("none");
+                format!("{} {subscription}", text(&json["tier"]))
+            }
+            "list_invoices" => {
+                let ids = json["items"].as_array().unwrap().iter().map(|it| text(&it["id"]));
+                ids.collect::<Vec<_>>().join(" ")
+            }
+            "admin_billing" => {
+                json["items"].as_array().unwrap().iter().map(|it| text(&it["problem"])).collect()
             }
             "export_person" => text(&json["profile"]["email"]),
             "list_sessions" => {
