@@ -20,6 +20,7 @@ use super::{
 use crate::{
     api::{
         admin::views::AuditLineView,
+        billing::views::{InvoiceView, OwnPlanView},
         notifications::{preferences::PreferencesView, views::NotificationView},
     },
     context::Context,
@@ -28,6 +29,9 @@ use crate::{
 
 /// Lines of the audit log that one file holds at most.
 const MOST_LINES: u32 = 1_000;
+
+/// Invoices that one file holds at most.
+const MOST_INVOICES: u32 = 100;
 
 /// All that is kept about a person. Passwords, keys and secrets are kept as digests, which tell nothing.
 #[derive(Serialize, ToSchema)]
@@ -42,6 +46,11 @@ pub(crate) struct PersonalDataView<'a> {
     pub sessions: Vec<SessionView<'a>>,
     pub has_more_sessions: bool,
     pub api_keys: Vec<ApiKeyView<'a>>,
+    pub subscription: OwnPlanView<'a>,
+    /// The newest first, a hundred at most.
+    #[schema(max_items = 100)]
+    pub invoices: Vec<InvoiceView<'a>>,
+    pub has_more_invoices: bool,
     /// What the person did, the newest first, a thousand lines at most.
     #[schema(max_items = 1000)]
     pub activity: Vec<AuditLineView<'a>>,
@@ -61,6 +70,8 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
     let factor = cases.accounts.factor_status(user).await?;
     let sessions = cases.accounts.sessions(user).await?;
     let keys = cases.accounts.list_api_keys(user).await?;
+    let plan = cases.subscriptions.plan(user).await?;
+    let invoices = cases.subscriptions.invoices(user, None, MOST_INVOICES).await?;
     let activity = cases.audit.page(of(user)).await?;
     let told = cases.notifications.page(recipient, NotificationRequest::whole()).await?;
     let muted = cases.notifications.muted(user).await?;
@@ -72,6 +83,9 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
         sessions: sessions.newest.iter().map(|session| SessionView::of(session, own)).collect(),
         has_more_sessions: sessions.has_more,
         api_keys: keys.iter().map(ApiKeyView::from).collect(),
+        subscription: OwnPlanView::new(&plan, &context.state.settings.plans),
+        invoices: invoices.invoices.iter().map(InvoiceView::from).collect(),
+        has_more_invoices: invoices.has_more,
         activity: activity.lines.iter().map(AuditLineView::from).collect(),
         has_more_activity: activity.next.is_some(),
         notifications: told.items.iter().map(|one| NotificationView::of(user, one)).collect(),

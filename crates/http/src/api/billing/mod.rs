@@ -5,4 +5,4 @@ pub(crate) mod development;
 pub(crate) mod docs;
 pub(crate) mod handlers;
 mod parameters;
-mod views;
+pub(crate) mod views;

@@ -25,7 +25,7 @@ crate::doc::words!(
 /// What a user has, and pays. It is what was read from the provider last, at `checked_at`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OwnPlan)]
-pub(super) struct OwnPlanView<'a> {
+pub(crate) struct OwnPlanView<'a> {
     #[schema(value_type = TierWord)]
     tier: Tier,
     /// In US dollars, for each `interval`; 0 for what nothing is paid for.
@@ -51,7 +51,7 @@ pub(super) struct OwnPlanView<'a> {
 }
 
 impl<'a> OwnPlanView<'a> {
-    pub(super) fn new(own: &'a OwnPlan, plans: &'a [Plan]) -> Self {
+    pub(crate) fn new(own: &'a OwnPlan, plans: &'a [Plan]) -> Self {
         let record = own.record.as_ref();
         let current = record.and_then(|record| record.subscription.as_ref());
         let plan = plans.iter().find(|plan| plan.tier == own.tier);
@@ -107,7 +107,7 @@ pub(super) struct EndingView<'a> {
 /// An invoice of the provider's. Amounts are hundredths of `currency`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Invoice)]
-pub(super) struct InvoiceView<'a> {
+pub(crate) struct InvoiceView<'a> {
     id: &'a str,
     #[schema(required = true)]
     number: Option<&'a str>,
