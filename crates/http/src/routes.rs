@@ -119,6 +119,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
 
         row(GET, "admin/analytics", "analytics", Admin, Limit::Caller, admin::analytics::analytics, admin::analytics::analytics_doc),
         row(GET, "admin/audit", "admin_audit", Admin, Limit::Caller, admin::audit::audit, admin::docs::audit),
+        row(GET, "admin/revenue", "revenue", Admin, Limit::Caller, admin::revenue::revenue, admin::revenue::revenue_doc),
         row(GET, "admin/billing", "admin_billing", Admin, Limit::Caller, billing::handlers::state, billing::docs::state),
         row(GET, "admin/producers", "list_producers", Admin, Limit::Caller, admin::producers::list, admin::producers::list_doc),
         row(POST, "admin/producers", "create_producer", Admin, Limit::Caller, admin::producers::create, admin::producers::create_doc),

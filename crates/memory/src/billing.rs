@@ -15,13 +15,31 @@ use alpine_domain::{
 };
 use async_trait::async_trait;
 
-use crate::{Memory, Unit, accounts::NO_ACCOUNT, tables::BillingRow};
+use crate::{
+    Memory, Unit,
+    accounts::NO_ACCOUNT,
+    tables::{BillingRow, InvoiceRow},
+};
 
 const NO_CUSTOMER: Error = Error::NotFound("customer");
 
 impl Unit {
     fn billing_mut(&mut self, user: UserId) -> Option<&mut BillingRow> {
         self.tables.billing.iter_mut().find(|row| row.record.user == user)
+    }
+
+    /// Forgets what a person pays for, and where invoices can be read.
+    pub(crate) fn forget_payments(&mut self, user: UserId, now: Timestamp) {
+        if let Some(row) = self.billing_mut(user) {
+            let paying = Paying::new(row.record.given, row.record.subscription.as_ref());
+            for (key, value) in paying.becomes(Paying::default(), now) {
+                self.tables.count(key, value);
+            }
+        }
+        self.tables.billing.retain(|row| row.record.user != user);
+        for row in self.tables.invoices.iter_mut().filter(|row| row.user == user) {
+            (row.invoice.url, row.invoice.pdf) = (None, None);
+        }
     }
 
     fn read_customer(&mut self, why: &str, customer: &str, now: Timestamp) {
@@ -41,6 +59,7 @@ fn apply(unit: &mut Unit, reading: &Reading) -> Result<Applied> {
         return Ok(Applied::Outdated);
     }
     let before = row.record.given;
+    let counted_before = Paying::new(before, row.record.subscription.as_ref());
     let owes = |it: Option<&CurrentSubscription>| {
         it.is_some_and(|it| it.status == SubscriptionStatus::PastDue)
     };
@@ -60,14 +79,22 @@ fn apply(unit: &mut Unit, reading: &Reading) -> Result<Applied> {
     if owes_now {
         unit.notify(NewNotification::payment_failed(*user, *now));
     }
+    let after = Paying::new(entitlement.granted, subscription.as_ref());
+    let mut changes = counted_before.becomes(after, *now);
     let mut told: Vec<_> = invoices.iter().collect();
-    told.sort_by_key(|it| it.created_at);
-    for invoice in told {
-        let kept = unit.tables.invoices.iter_mut().find(|(_, it)| it.id == invoice.id);
-        match kept {
-            Some((_, it)) => *it = invoice.clone(),
-            None => unit.tables.invoices.push((*user, invoice.clone())),
+    told.sort_by_key(|(it, _)| it.created_at);
+    for (invoice, tier) in told {
+        let rows = &mut unit.tables.invoices;
+        if let Some(row) = rows.iter_mut().find(|row| row.invoice.id == invoice.id) {
+            changes.extend(revenue(Some(&row.invoice), invoice, row.tier));
+            row.invoice = invoice.clone();
+        } else {
+            changes.extend(revenue(None, invoice, *tier));
+            rows.push(InvoiceRow { user: *user, tier: *tier, invoice: invoice.clone() });
         }
+    }
+    for (key, value) in changes {
+        unit.tables.count(key, value);
     }
     let to = entitlement.granted.unwrap_or(Tier::Free);
     let account = &mut unit.tables.user_mut(*user).ok_or(NO_ACCOUNT)?.account;
@@ -251,11 +278,11 @@ impl BillingStore for Memory {
 
     async fn invoices(&self, user: UserId, before: Option<i64>, limit: u32) -> Result<InvoicePage> {
         let tables = self.read();
-        let rows = (1..).zip(&tables.invoices).filter(|(row, (whose, _))| {
-            *whose == user && before.is_none_or(|before| *row < before)
+        let rows = (1..).zip(&tables.invoices).filter(|(number, row)| {
+            row.user == user && before.is_none_or(|before| *number < before)
         });
         let mut invoices: Vec<_> = rows
-            .map(|(row, (_, invoice))| StoredInvoice { invoice: invoice.clone(), row })
+            .map(|(number, row)| StoredInvoice { invoice: row.invoice.clone(), row: number })
             .collect();
         invoices.reverse();
         let has_more = invoices.len() > limit as usize;

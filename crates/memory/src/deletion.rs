@@ -119,10 +119,7 @@ impl DeletionStore for Memory {
             }
             unit.tables.marks.retain(|(owner, _)| *owner != user);
             unit.tables.muted.retain(|(owner, _)| *owner != user);
-            unit.tables.billing.retain(|row| row.record.user != user);
-            for (_, invoice) in unit.tables.invoices.iter_mut().filter(|(of, _)| *of == user) {
-                (invoice.url, invoice.pdf) = (None, None);
-            }
+            unit.forget_payments(user, now);
             let row = unit.tables.user_mut(user).ok_or(NO_ACCOUNT)?;
             row.account.full_name = FullName::from_stored("");
             row.account.updated_at = now;

@@ -7,6 +7,7 @@ use alpine_domain::{
     account::{UserId, placeholder},
     analytics::{Counted, Day, Rollup, RollupDifference, RollupKey, RollupName, RollupStore},
     audit::{Action, Entry},
+    billing::{Paying, revenue},
 };
 use async_trait::async_trait;
 
@@ -45,6 +46,17 @@ fn counted(tables: &Tables) -> BTreeMap<RollupKey, i64> {
         let content = &signal.content;
         count(RollupKey::signals(Day::of(content.created_at), content.is_simulated));
     }
+    let mut add = |(key, value): Counted| *counts.entry(key).or_insert(0) += value;
+    let now = Timestamp::MIN;
+    for row in &tables.billing {
+        let paying = Paying::new(row.record.given, row.record.subscription.as_ref());
+        let changes = Paying::default().becomes(paying, now).into_iter();
+        changes.filter(|(key, _)| key.name != RollupName::SubscriptionsBegun).for_each(&mut add);
+    }
+    for row in &tables.invoices {
+        revenue(None, &row.invoice, row.tier).into_iter().for_each(&mut add);
+    }
+    let mut count = |key: RollupKey| add((key, 1));
     for day in tables.activity.values() {
         count(RollupKey::of(RollupName::Active, *day));
     }

@@ -48,7 +48,7 @@ pub(crate) struct Tables {
     /// Ids of the payment provider's events, and when they came.
     pub(crate) payment_events: Vec<(String, Timestamp)>,
     /// Whose, and in the order in which they were first read; the row `n`, counted from 1, has the number `n`.
-    pub(crate) invoices: Vec<(UserId, ProviderInvoice)>,
+    pub(crate) invoices: Vec<InvoiceRow>,
     /// In order of acceptance: the signal in row `n`, counted from 1, has the id `n`.
     pub(crate) signals: Vec<Signal>,
     pub(crate) events: Vec<LoggedEvent>,
@@ -70,6 +70,14 @@ pub(crate) struct BillingRow {
     pub(crate) applied: i64,
     pub(crate) recheck_at: Option<Timestamp>,
     pub(crate) listed_at: Option<Timestamp>,
+}
+
+/// An invoice, whose it is, and what it is for.
+#[derive(Clone)]
+pub(crate) struct InvoiceRow {
+    pub(crate) user: UserId,
+    pub(crate) tier: Option<Tier>,
+    pub(crate) invoice: ProviderInvoice,
 }
 
 /// A change, with the generation that the account had.

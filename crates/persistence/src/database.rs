@@ -9,7 +9,7 @@ use std::{
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    analytics::RollupKey,
+    analytics::{Counted, RollupKey},
     audit::{AuditLine, Entry, Origin},
     event::{CommitHandler, CommittedEvent, Event},
     jobs::{JobId, NewJob},
@@ -99,6 +99,13 @@ impl Unit<'_> {
     /// What the database says.
     pub fn notify(&mut self, new: &NewNotification) -> Result<(), Failure> {
         notification_rows::insert(self.conn, new)
+    }
+
+    /// Adds to sums, each as [`count`](Self::count) does.
+    pub(crate) fn count_all(&mut self, counted: Vec<Counted>) {
+        for (key, value) in counted {
+            self.count(key, value);
+        }
     }
 
     /// Adds `value` to a sum. It is written right before the lines of the audit log.

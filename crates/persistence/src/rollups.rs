@@ -66,7 +66,28 @@ const fn counting(name: RollupName) -> Option<&'static str> {
         RollupName::Active => {
             "SELECT last_day AS day, '' AS key, COUNT(*) AS value FROM user_activity GROUP BY last_day"
         }
-        RollupName::Requests
+        RollupName::Subscribers => {
+            "SELECT CAST(0 AS BIGINT) AS day, given AS key, COUNT(*) AS value FROM subscriptions \
+             WHERE given IS NOT NULL GROUP BY given"
+        }
+        RollupName::MonthlyRevenue => {
+            "SELECT CAST(0 AS BIGINT) AS day, '' AS key, CAST(COALESCE(SUM(CASE WHEN paid_every = 'year' THEN (cents + 6) / 12 \
+             ELSE cents END), 0) AS BIGINT) AS value FROM subscriptions WHERE given IS NOT NULL"
+        }
+        RollupName::Revenue => {
+            "SELECT day, key, CAST(SUM(cents) AS BIGINT) AS value FROM (SELECT (paid_at - ((paid_at % 86400000000) \
+             + 86400000000) % 86400000000) / 86400000000 AS day, COALESCE(tier, '') AS key, \
+             CASE WHEN is_disputed THEN 0 ELSE paid_cents - refunded_cents END AS cents \
+             FROM invoices WHERE paid_at IS NOT NULL) AS paid GROUP BY day, key"
+        }
+        RollupName::TotalRevenue => {
+            "SELECT CAST(0 AS BIGINT) AS day, COALESCE(tier, '') AS key, \
+             CAST(SUM(CASE WHEN is_disputed THEN 0 ELSE paid_cents - refunded_cents END) AS BIGINT) AS value \
+             FROM invoices WHERE paid_at IS NOT NULL GROUP BY COALESCE(tier, '')"
+        }
+        RollupName::SubscriptionsBegun
+        | RollupName::SubscriptionsEnded
+        | RollupName::Requests
         | RollupName::Errors
         | RollupName::Limited
         | RollupName::Delivered

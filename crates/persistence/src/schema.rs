@@ -214,6 +214,7 @@ tables! {
         user_id -> Text,
         number -> Nullable<Text>,
         subscription_id -> Nullable<Text>,
+        tier -> Nullable<Text>,
         status -> Text,
         due_cents -> BigInt,
         paid_cents -> BigInt,

@@ -32,13 +32,14 @@ CREATE TABLE payment_events (
     received_at BIGINT NOT NULL
 );
 
--- The provider's invoices, as they were read last. Amounts are hundredths of the currency.
+-- The provider's invoices, as they were read last. tier: what was paid for, as it was when the invoice was read first. Amounts are hundredths of the currency.
 CREATE TABLE invoices (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     provider_id TEXT NOT NULL UNIQUE,
     user_id TEXT NOT NULL REFERENCES users (id),
     number TEXT,
     subscription_id TEXT,
+    tier TEXT,
     status TEXT NOT NULL,
     due_cents BIGINT NOT NULL,
     paid_cents BIGINT NOT NULL,

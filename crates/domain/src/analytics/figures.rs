@@ -2,22 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Day, Rollup, RollupDifference, RollupName, RollupStore};
+use super::{
+    Day, RollupDifference, RollupName, RollupStore,
+    sums::{Periods, Sums, percent},
+};
 use crate::{Clock, Result, Timestamp, account::Tier};
 
 /// How many days a user counts as active for, today included.
 pub const ACTIVE_DAYS: i64 = 30;
-
-/// One figure for each period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Periods {
-    /// Today.
-    pub today: u64,
-    /// This week.
-    pub this_week: u64,
-    /// This month.
-    pub this_month: u64,
-}
 
 /// The figures at an instant.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,12 +55,6 @@ impl Figures {
     }
 }
 
-/// With two decimals.
-#[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^53")]
-fn percent(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { (part as f64 * 10_000.0 / whole as f64).round() / 100.0 }
-}
-
 /// Figures for administrators.
 pub struct Analytics {
     store: Arc<dyn RollupStore>,
@@ -91,9 +77,9 @@ impl Analytics {
         let today = Day::of(at);
         let active_from = today.earlier(ACTIVE_DAYS - 1);
         let first = active_from.min(today.week_begin()).min(today.month_begin());
-        let sums = Sums { rows: self.store.since(first).await?, today };
+        let sums = self.sums(first, today).await?;
         let users_by_tier: Vec<_> =
-            Tier::ALL.iter().map(|tier| (*tier, sums.of_tier(*tier))).collect();
+            Tier::ALL.iter().map(|tier| (*tier, sums.state(RollupName::Users, *tier))).collect();
         Ok(Figures {
             at,
             total_users: users_by_tier.iter().map(|(_, users)| users).sum(),
@@ -110,41 +96,21 @@ impl Analytics {
         })
     }
 
+    /// What the clock says.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The sums from `first` on.
+    pub(super) async fn sums(&self, first: Day, today: Day) -> Result<Sums> {
+        Ok(Sums { rows: self.store.since(first).await?, today })
+    }
+
     /// Which sums are not what a count gives; with `repair` they are replaced.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn recount(&self, repair: bool) -> Result<Vec<RollupDifference>> {
         self.store.recount(repair.then(|| self.clock.now())).await
-    }
-}
-
-/// Some days of sums.
-struct Sums {
-    rows: Vec<Rollup>,
-    today: Day,
-}
-
-impl Sums {
-    fn of_tier(&self, tier: Tier) -> u64 {
-        let is_it = |row: &&Rollup| row.name == RollupName::Users && row.key == tier.as_str();
-        self.rows.iter().find(is_it).map_or(0, |row| u64::try_from(row.value).unwrap_or(0))
-    }
-
-    fn from(&self, name: RollupName, key: &str, first: Day) -> u64 {
-        let days = first..=self.today;
-        let rows = self.rows.iter();
-        let meant =
-            rows.filter(|row| row.name == name && row.key == key && days.contains(&row.day));
-        u64::try_from(meant.map(|row| row.value).sum::<i64>()).unwrap_or(0)
-    }
-
-    fn periods(&self, name: RollupName, key: &str) -> Periods {
-        let of = |first| self.from(name, key, first);
-        Periods {
-            today: of(self.today),
-            this_week: of(self.today.week_begin()),
-            this_month: of(self.today.month_begin()),
-        }
     }
 }

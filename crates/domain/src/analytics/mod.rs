@@ -2,10 +2,14 @@
 
 mod day;
 mod figures;
+mod revenue;
 mod rollup;
+mod sums;
 mod usage;
 
 pub use day::Day;
-pub use figures::{ACTIVE_DAYS, Analytics, Figures, Periods};
+pub use figures::{ACTIVE_DAYS, Analytics, Figures};
+pub use revenue::{RATE_DAYS, Revenue};
 pub use rollup::{Counted, Rollup, RollupDifference, RollupKey, RollupName, RollupStore};
+pub use sums::Periods;
 pub use usage::{Answer, Usage, UsageFlush};

@@ -20,6 +20,18 @@ text_enum!(
         Signals = "signals",
         /// Users by the last day on which they signed in or called.
         Active = "active",
+        /// Those to whom payment gave a tier, by tier: how many there are now, on the day 0 alone.
+        Subscribers = "subscribers",
+        /// What they pay in a month, in US cents, on the day 0 alone.
+        MonthlyRevenue = "monthly_revenue",
+        /// What was paid less what went back, in US cents, by the day on which it was paid and by tier.
+        Revenue = "revenue",
+        /// The same of all days, on the day 0 alone.
+        TotalRevenue = "total_revenue",
+        /// How often payment gave a tier to who had none by it.
+        SubscriptionsBegun = "subscriptions_begun",
+        /// How often it gave no more.
+        SubscriptionsEnded = "subscriptions_ended",
         /// Requests that a route of the API answered.
         Requests = "requests",
         /// Those of them that were answered with 5xx.
@@ -37,7 +49,16 @@ text_enum!(
 
 impl RollupName {
     /// Those that rows of other tables can be counted for.
-    pub const RECOUNTABLE: [Self; 4] = [Self::Users, Self::SignUps, Self::Signals, Self::Active];
+    pub const RECOUNTABLE: [Self; 8] = [
+        Self::Users,
+        Self::SignUps,
+        Self::Signals,
+        Self::Active,
+        Self::Subscribers,
+        Self::MonthlyRevenue,
+        Self::Revenue,
+        Self::TotalRevenue,
+    ];
 }
 
 /// Which sum. In this order rows are written, so that of two transactions none waits for the other in a circle.
@@ -61,6 +82,15 @@ impl RollupKey {
     pub const fn signals(day: Day, is_simulated: bool) -> Self {
         let key = if is_simulated { "simulated" } else { "live" };
         Self { day, name: RollupName::Signals, key }
+    }
+
+    /// The part of a tier; without one what belongs to none.
+    pub const fn tier(name: RollupName, day: Day, tier: Option<Tier>) -> Self {
+        let key = match tier {
+            Some(tier) => tier.as_str(),
+            None => "",
+        };
+        Self { day, name, key }
     }
 
     /// What has no parts.

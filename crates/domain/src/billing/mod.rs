@@ -3,6 +3,7 @@
 
 mod differences;
 mod entitlement;
+mod figures;
 mod prices;
 mod store;
 mod subscriptions;
@@ -10,6 +11,7 @@ mod sync;
 
 pub use differences::Difference;
 pub use entitlement::{Entitlement, entitlement};
+pub use figures::{Paying, revenue};
 pub use prices::{BillingInterval, PriceList, PricedPlan};
 pub use store::{
     Applied, BillingRecord, BillingStore, Compared, CurrentSubscription, InvoicePage, Reading,

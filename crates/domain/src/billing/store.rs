@@ -65,8 +65,8 @@ pub struct Reading {
     pub entitlement: Entitlement,
     /// The subscription that counts.
     pub subscription: Option<CurrentSubscription>,
-    /// The newest invoices.
-    pub invoices: Vec<ProviderInvoice>,
+    /// The newest invoices, and what they are for, where that is known.
+    pub invoices: Vec<(ProviderInvoice, Option<Tier>)>,
     /// When it was read.
     pub now: Timestamp,
 }

@@ -8,10 +8,11 @@ use super::{
 };
 use crate::{
     Clock, Error, Result, Timestamp,
-    account::UserId,
+    account::{Tier, UserId},
     jobs::{Job, JobStore, NewJob},
     ports::payments::{
-        CustomerState, EventSubject, PaymentProvider, PlayedStep, ProviderSubscription,
+        CustomerState, EventSubject, PaymentProvider, PlayedStep, ProviderInvoice,
+        ProviderSubscription,
     },
 };
 
@@ -166,10 +167,19 @@ impl PaymentSync {
                 number,
                 entitlement: found,
                 subscription,
-                invoices: state.invoices.clone(),
+                invoices: self.tiers_of_invoices(state),
                 now,
             })
             .await
+    }
+
+    fn tiers_of_invoices(&self, state: &CustomerState) -> Vec<(ProviderInvoice, Option<Tier>)> {
+        let tier = |invoice: &ProviderInvoice| {
+            let mut of = state.subscriptions.iter();
+            let of = of.find(|it| invoice.subscription.as_ref() == Some(&it.id))?;
+            self.settings.prices.tier_of(of).ok()
+        };
+        state.invoices.iter().map(|it| (it.clone(), tier(it))).collect()
     }
 
     fn current(&self, it: &ProviderSubscription) -> CurrentSubscription {

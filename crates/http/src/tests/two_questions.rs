@@ -163,6 +163,7 @@ const CALLERS: &[CallerRow] = &[
     ("export_person", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("own_plan", "", &[(Nobody, "401"), (Free, "free none"), (Pro, "pro none"), (Admin, "free sub_1")]),
     ("list_invoices", "", &[(Nobody, "401"), (Ada, ""), (Admin, "in_3 in_2 in_1")]),
+    ("revenue", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "747 in total")]),
     ("admin_billing", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "a problem of the test")]),
     ("list_notifications", "", &[(Nobody, "401"), (Ada, ""), (Admin, "free pro starter")]),
     ("notification_preferences", "", &[(Nobody, "401"), (Ada, "all"), (Admin, "not new_signal")]),
@@ -307,7 +308,7 @@ impl Scene {
                 ..Entitlement::default()
             },
             subscription: Some(subscription),
-            invoices: [3, 2, 1].map(invoice).to_vec(),
+            invoices: [3, 2, 1].map(|number| (invoice(number), Some(Tier::Elite))).to_vec(),
             now,
         };
         billing.apply(reading).await.unwrap();
@@ -403,6 +404,7 @@ impl Scene {
                 let ids = json["items"].as_array().unwrap().iter().map(|it| text(&it["id"]));
                 ids.collect::<Vec<_>>().join(" ")
             }
+            "revenue" => format!("{} in total", json["total_revenue"].as_f64().unwrap()),
             "admin_billing" => {
                 json["items"].as_array().unwrap().iter().map(|it| text(&it["problem"])).collect()
             }

@@ -143,7 +143,7 @@ fn erase(
     }
     diesel::delete(notification_marks::table.find(&id)).execute(unit.conn)?;
     diesel::delete(notification_preferences::table.find(&id)).execute(unit.conn)?;
-    billing::erase(unit.conn, &id)?;
+    billing::erase(unit, &id, now)?;
     diesel::update(users::table.find(&id))
         .set((
             users::full_name.eq(""),

@@ -8,7 +8,7 @@ use alpine_domain::{
     Error, Result, Timestamp,
     account::UserId,
     billing::{
-        Applied, BillingRecord, BillingStore, Compared, InvoicePage, Reading, ReceivedEvent,
+        Applied, BillingRecord, BillingStore, Compared, InvoicePage, Paying, Reading, ReceivedEvent,
     },
     retention::PAYMENT_EVENTS_KEPT,
 };
@@ -147,7 +147,16 @@ pub(crate) fn delete_old_events(
 
 /// Forgets where the invoices of a person can be read, and what the person pays for; the amounts are the business's
 /// own record.
-pub(crate) fn erase(conn: &mut AnyConnection, id: &str) -> Result<(), Failure> {
+pub(crate) fn erase(unit: &mut Unit<'_>, id: &str, now: Timestamp) -> Result<(), Failure> {
+    let row: Option<SubscriptionRow> = subscriptions::table
+        .find(id)
+        .select(SubscriptionRow::as_select())
+        .first(unit.conn)
+        .optional()?;
+    if let Some(row) = row {
+        unit.count_all(row.paying()?.becomes(Paying::default(), now));
+    }
+    let conn = &mut *unit.conn;
     diesel::update(invoices::table.filter(invoices::user_id.eq(id)))
         .set((invoices::url.eq(None::<String>), invoices::pdf.eq(None::<String>)))
         .execute(conn)?;

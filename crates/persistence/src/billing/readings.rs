@@ -4,7 +4,7 @@ use alpine_domain::{
     Error, Timestamp,
     account::{Tier, UserId},
     audit::tier_and_role_changed,
-    billing::{Applied, CurrentSubscription, Reading},
+    billing::{Applied, CurrentSubscription, Paying, Reading, revenue},
     event::Event,
     notification::NewNotification,
     ports::payments::ProviderInvoice,
@@ -43,7 +43,9 @@ pub(super) fn apply(unit: &mut Unit<'_>, reading: &Reading) -> Result<Applied, F
     if row.begins_to_owe(reading.subscription.as_ref()) {
         unit.notify(&NewNotification::payment_failed(reading.user, reading.now))?;
     }
-    keep_invoices(unit.conn, reading)?;
+    keep_invoices(unit, reading)?;
+    let after = Paying::new(reading.entitlement.granted, reading.subscription.as_ref());
+    unit.count_all(row.paying()?.becomes(after, reading.now));
     let given = stored_option::<Tier>("subscriptions.given", row.given.as_deref())?;
     let granted = reading.entitlement.granted;
     if given == granted {
@@ -107,27 +109,35 @@ fn give(
     Ok(Applied::Changed { from: old.tier, to: tier })
 }
 
-/// They are few: what one reading brings.
-fn keep_invoices(conn: &mut AnyConnection, reading: &Reading) -> Result<(), Failure> {
-    let ids: Vec<&str> = reading.invoices.iter().map(|it| it.id.as_str()).collect();
+/// They are few: what one reading brings. What they bring is counted.
+fn keep_invoices(unit: &mut Unit<'_>, reading: &Reading) -> Result<(), Failure> {
+    let ids: Vec<&str> = reading.invoices.iter().map(|(it, _)| it.id.as_str()).collect();
     let kept: Vec<InvoiceRow> = invoices::table
         .filter(invoices::provider_id.eq_any(&ids))
         .select(InvoiceRow::as_select())
-        .load(conn)?;
+        .load(unit.conn)?;
     let mut known = Vec::with_capacity(kept.len());
     for row in kept {
-        known.push(row.invoice()?);
+        let tier = stored_option::<Tier>("invoices.tier", row.tier.as_deref())?;
+        known.push((row.invoice()?, tier));
     }
-    let mut told: Vec<&ProviderInvoice> = reading.invoices.iter().collect();
-    told.sort_by_key(|it| it.created_at);
-    for invoice in told {
-        match known.iter().find(|it| it.invoice.id == invoice.id) {
-            Some(it) if it.invoice == *invoice => {}
-            Some(it) => {
-                diesel::update(invoices::table.find(it.row)).set(values(invoice)).execute(conn)?;
+    let mut told: Vec<&(ProviderInvoice, Option<Tier>)> = reading.invoices.iter().collect();
+    told.sort_by_key(|(it, _)| it.created_at);
+    for (invoice, tier) in told {
+        let changes = match known.iter().find(|(it, _)| it.invoice.id == invoice.id) {
+            Some((it, _)) if it.invoice == *invoice => continue,
+            Some((it, tier)) => {
+                diesel::update(invoices::table.find(it.row))
+                    .set(values(invoice))
+                    .execute(unit.conn)?;
+                revenue(Some(&it.invoice), invoice, *tier)
             }
-            None => insert(conn, reading.user, invoice)?,
-        }
+            None => {
+                insert(unit.conn, reading.user, invoice, *tier)?;
+                revenue(None, invoice, *tier)
+            }
+        };
+        unit.count_all(changes);
     }
     Ok(())
 }
@@ -136,10 +146,12 @@ fn insert(
     conn: &mut AnyConnection,
     user: UserId,
     invoice: &ProviderInvoice,
+    tier: Option<Tier>,
 ) -> Result<(), Failure> {
     let whose = (
         invoices::provider_id.eq(&invoice.id),
         invoices::user_id.eq(user.to_string()),
+        invoices::tier.eq(tier.map(Tier::as_str)),
         invoices::created_at.eq(invoice.created_at.micros()),
     );
     insert_into(invoices::table).values((whose, values(invoice))).execute(conn)?;

@@ -3,7 +3,7 @@
 use alpine_domain::{
     Result,
     account::UserId,
-    billing::{BillingRecord, CurrentSubscription, StoredInvoice},
+    billing::{BillingRecord, CurrentSubscription, Paying, StoredInvoice},
     ports::payments::{ProviderInvoice, SubscriptionStatus},
 };
 use diesel::{Queryable, Selectable};
@@ -56,6 +56,12 @@ impl SubscriptionRow {
         }))
     }
 
+    /// What the customer counts as.
+    pub(super) fn paying(&self) -> Result<Paying> {
+        let given = stored_option("subscriptions.given", self.given.as_deref())?;
+        Ok(Paying::new(given, self.current()?.as_ref()))
+    }
+
     /// Whether a renewal was not paid, which was not known before.
     pub(super) fn begins_to_owe(&self, found: Option<&CurrentSubscription>) -> bool {
         let owes = SubscriptionStatus::PastDue;
@@ -86,6 +92,7 @@ pub(super) struct InvoiceRow {
     pub(super) provider_id: String,
     number: Option<String>,
     subscription_id: Option<String>,
+    pub(super) tier: Option<String>,
     status: String,
     due_cents: i64,
     paid_cents: i64,

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use alpine_domain::{
     Error, Timestamp,
     account::{Deletion, Tier, UserId},
+    analytics::{Day, RollupName},
     billing::{
         Applied, BillingInterval, BillingStore as _, Compared, CurrentSubscription, Entitlement,
         Reading, ReceivedEvent,
@@ -31,7 +32,8 @@ on_every!(
     invoices_are_kept_as_they_are_by_now,
     a_renewal_that_fails_is_told_once,
     events_are_forgotten_after_ninety_days,
-    an_erased_account_leaves_amounts_alone;
+    an_erased_account_leaves_amounts_alone,
+    figures_are_what_a_count_gives;
     databases:
     fifty_copies_of_an_event_add_one_job,
 );
@@ -296,6 +298,7 @@ async fn invoices_are_kept_as_they_are_by_now(bed: Bed) {
     let (ada, bob) = (customer(&bed, "ada").await, customer(&bed, "bob").await);
     let read = async |user, invoices, now| {
         let reading = reading(&bed, user, None, at(now)).await;
+        let invoices = Vec::into_iter(invoices).map(|it| (it, Some(Tier::Pro))).collect();
         apply(&bed, &Reading { invoices, ..reading }).await;
     };
     // The newest first, as the provider lists them.
@@ -378,7 +381,7 @@ async fn an_erased_account_leaves_amounts_alone(bed: Bed) {
     let (ada, bob) = (customer(&bed, "ada").await, customer(&bed, "bob").await);
     for (user, id) in [(ada, "in_1"), (bob, "in_2")] {
         let reading = reading(&bed, user, None, at(10)).await;
-        apply(&bed, &Reading { invoices: vec![invoice(id, 1)], ..reading }).await;
+        apply(&bed, &Reading { invoices: vec![(invoice(id, 1), None)], ..reading }).await;
     }
     let deletion = Deletion {
         user: ada,
@@ -394,4 +397,70 @@ async fn an_erased_account_leaves_amounts_alone(bed: Bed) {
     assert_eq!((left.url, left.due_cents), (None, 9_900));
     let others = bed.billing.invoices(bob, None, 10).await.unwrap().invoices.remove(0).invoice;
     assert!(others.url.is_some() && bed.billing.record(bob).await.unwrap().is_some());
+}
+
+/// Readings that change everything that is counted, in an order made by chance; then the sums are those of a count.
+async fn figures_are_what_a_count_gives(bed: Bed) {
+    let users = [customer(&bed, "ada").await, customer(&bed, "bob").await];
+    let mut state = 0x2545_f491_u64;
+    let mut chance = move |of: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % of
+    };
+    for step in 0..60_i64 {
+        let user = users[usize::try_from(chance(2)).unwrap()];
+        let tier =
+            [None, Some(Tier::Starter), Some(Tier::Pro)][usize::try_from(chance(3)).unwrap()];
+        let interval = [None, Some(BillingInterval::Month), Some(BillingInterval::Year)];
+        let subscription = CurrentSubscription {
+            id: "sub_1".to_owned(),
+            item: "si_1".to_owned(),
+            status: SubscriptionStatus::Active,
+            tier,
+            interval: interval[usize::try_from(chance(3)).unwrap()],
+            cents: Some(i64::try_from(chance(100_000)).unwrap()).filter(|_| chance(5) > 0),
+            period_end: at(500),
+            is_ending: false,
+            trial_end: None,
+        };
+        let paid = i64::try_from(chance(3)).unwrap() * 5_000;
+        let bill = ProviderInvoice {
+            paid_cents: paid,
+            refunded_cents: paid.min(i64::try_from(chance(6_000)).unwrap()),
+            is_disputed: chance(4) == 0,
+            paid_at: (paid > 0).then(|| at(i64::try_from(chance(9)).unwrap() * 40_000)),
+            ..invoice(&format!("in_{}_{}", user, chance(4)), step)
+        };
+        let number = bed.billing.begin_reading(user).await.unwrap();
+        let entitlement = Entitlement { subscribed: tier, granted: tier, ..Entitlement::default() };
+        apply(
+            &bed,
+            &Reading {
+                user,
+                number,
+                entitlement,
+                subscription: Some(subscription).filter(|_| chance(6) > 0),
+                invoices: vec![(bill, tier)],
+                now: at(step * 10_000),
+            },
+        )
+        .await;
+        assert_eq!(bed.rollups.recount(None).await.unwrap(), [], "after step {step}");
+    }
+    let deletion = Deletion {
+        user: users[0],
+        proved_by: "hash".to_owned(),
+        now: at(600_000),
+        erase_at: at(600_001),
+        jobs: Vec::new(),
+    };
+    bed.deletions.delete(deletion).await.unwrap();
+    bed.deletions.erase(users[0], "nobody's".to_owned(), 10, at(600_001)).await.unwrap();
+    assert_eq!(bed.rollups.recount(None).await.unwrap(), []);
+    let sums = bed.rollups.since(Day::new(0)).await.unwrap();
+    let of = |name| sums.iter().filter(|it| it.name == name).map(|it| it.value).sum::<i64>();
+    assert_eq!(of(RollupName::Revenue), of(RollupName::TotalRevenue));
+    assert!(of(RollupName::TotalRevenue) > 0);
+    assert!(of(RollupName::SubscriptionsBegun) >= of(RollupName::SubscriptionsEnded));
 }

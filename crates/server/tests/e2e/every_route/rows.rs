@@ -202,6 +202,7 @@ pub const ROWS: &[Row] = &[
 
     row("analytics", Who::Admin),
     row("admin_audit", Who::Admin),
+    row("revenue", Who::Admin),
     row("admin_billing", Who::Admin),
     row("list_producers", Who::Admin),
     row("create_producer", Who::Admin).with(|| json!({"name": "zeus"})),
