@@ -191,6 +191,7 @@ impl UseCases {
             randomness: randomness.clone(),
             website,
         };
+        let administration = administration(&stores, clock.clone());
         let recovery = Recovery::new(letters.clone(), stores.jobs.clone(), ports.hasher.clone());
         let recovery = Arc::new(recovery);
         let erasure = Erasure::new(
@@ -205,13 +206,6 @@ impl UseCases {
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit.clone(), clock.clone());
         let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
-        let administration = Administration::new(
-            stores.administration,
-            stores.accounts.clone(),
-            stores.api_keys.clone(),
-            stores.second_factors.clone(),
-            clock.clone(),
-        );
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
         let usage = Arc::new(Usage::new(stores.rollups, clock.clone()));
         let account_ports = AccountPorts {
@@ -257,4 +251,14 @@ impl UseCases {
             memory: Arc::new(memory),
         }
     }
+}
+
+fn administration(stores: &Stores, clock: Arc<dyn Clock>) -> Administration {
+    Administration::new(
+        stores.administration.clone(),
+        stores.accounts.clone(),
+        stores.api_keys.clone(),
+        stores.second_factors.clone(),
+        clock,
+    )
 }
