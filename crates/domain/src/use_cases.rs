@@ -209,6 +209,7 @@ impl UseCases {
             randomness: randomness.clone(),
             website,
         };
+        let administration = administration(&stores, clock.clone());
         let recovery = Recovery::new(letters.clone(), stores.jobs.clone(), ports.hasher.clone());
         let recovery = Arc::new(recovery);
         let erasure = Erasure::new(
@@ -224,13 +225,6 @@ impl UseCases {
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit.clone(), clock.clone());
         let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
-        let administration = Administration::new(
-            stores.administration,
-            stores.accounts.clone(),
-            stores.api_keys.clone(),
-            stores.second_factors.clone(),
-            clock.clone(),
-        );
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
         let usage = Arc::new(Usage::new(stores.rollups, clock.clone()));
         let account_ports = AccountPorts {
@@ -299,4 +293,14 @@ fn paying(
         Arc::new(PaymentSync::new(provider, billing.clone(), jobs, clock.clone(), settings));
     let subscriptions = Subscriptions::new(accounts, billing, payments.clone(), clock.clone());
     (payments, subscriptions)
+}
+
+fn administration(stores: &Stores, clock: Arc<dyn Clock>) -> Administration {
+    Administration::new(
+        stores.administration.clone(),
+        stores.accounts.clone(),
+        stores.api_keys.clone(),
+        stores.second_factors.clone(),
+        clock,
+    )
 }

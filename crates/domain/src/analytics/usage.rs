@@ -16,7 +16,8 @@ use crate::{Clock, Result, account::UserId};
 /// Users that one transaction notes as active.
 const AT_ONCE: usize = 500;
 
-/// Users that are remembered as noted today, in each part. Beyond that some are noted again, which changes nothing.
+/// Users that are remembered as noted today, in each part, and those that are to be noted. Beyond that some are noted again,
+/// which changes nothing, or later.
 const REMEMBERED: usize = 8_192;
 
 /// Parts of what is remembered, so that workers seldom wait for each other.
@@ -116,7 +117,8 @@ impl Usage {
             seen.users.clear();
             seen.day = today;
         }
-        if !seen.users.contains(&user) {
+        // Who finds no room is noted by a later call.
+        if !seen.users.contains(&user) && seen.new.len() < REMEMBERED {
             if seen.users.len() >= REMEMBERED {
                 seen.users.clear();
             }

@@ -65,7 +65,7 @@ impl Listing {
     }
 
     /// `WHERE …` of one range.
-    fn condition<'b, DB: Backend>(
+    fn condition<'b, DB>(
         &'b self,
         (tier, is_active): &'b (Option<&'static str>, Option<bool>),
         pass: &mut AstPass<'_, 'b, DB>,
@@ -73,7 +73,7 @@ impl Listing {
     where
         str: ToSql<Text, DB>,
         bool: ToSql<Bool, DB>,
-        DB: HasSqlType<Text> + HasSqlType<Bool>,
+        DB: Backend + HasSqlType<Text> + HasSqlType<Bool>,
     {
         pass.push_sql(match (self.only_admins, self.without_admins) {
             (true, _) => " WHERE role = 'admin'",
@@ -141,11 +141,11 @@ impl OnPage {
         Self { listing, after, most: limit + offset, limit, offset }
     }
 
-    fn push_after<'b, DB: Backend>(&'b self, pass: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
+    fn push_after<'b, DB>(&'b self, pass: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
     where
         i64: ToSql<BigInt, DB>,
         str: ToSql<Text, DB>,
-        DB: HasSqlType<BigInt> + HasSqlType<Text>,
+        DB: Backend + HasSqlType<BigInt> + HasSqlType<Text>,
     {
         match &self.after {
             None => {}

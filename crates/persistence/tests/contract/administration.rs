@@ -131,7 +131,7 @@ async fn counting_stops_at_the_cap(bed: Bed) {
     }
 }
 
-async fn told(bed: &Bed, action: Action) -> Vec<(Option<String>, Option<String>)> {
+async fn told(bed: &Bed, action: Action) -> Vec<Told> {
     let filter = AuditFilter::Action(action);
     let query = AuditQuery { filter, since: None, until: None, after: None, limit: 9 };
     let page = bed.audit.page(query).await.unwrap();
@@ -152,8 +152,11 @@ fn change(
     }
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
+/// A line's detail and reason.
+type Told = (Option<String>, Option<String>);
+
+fn line(detail: &str, reason: Option<&str>) -> Told {
+    (Some(detail.to_owned()), reason.map(str::to_owned))
 }
 
 async fn a_change_is_made_and_told_with_its_reason(bed: Bed) {
@@ -163,14 +166,14 @@ async fn a_change_is_made_and_told_with_its_reason(bed: Bed) {
     let changed = bed.administration.change(both).await.unwrap();
     assert_eq!((changed.tier, changed.is_active, changed.updated_at), (Tier::Pro, false, at(1)));
     assert_eq!(bed.accounts.account(ada.id).await.unwrap().unwrap(), changed);
-    assert_eq!(told(&bed, Action::TierChanged).await, [(some("free -> pro"), some("a trial"))]);
-    let disabled = (some("enabled -> disabled"), some("a trial"));
-    assert_eq!(told(&bed, Action::ActivationChanged).await, [disabled.clone()]);
+    assert_eq!(told(&bed, Action::TierChanged).await, [line("free -> pro", Some("a trial"))]);
+    let disabled = line("enabled -> disabled", Some("a trial"));
+    assert_eq!(told(&bed, Action::ActivationChanged).await, std::slice::from_ref(&disabled));
     assert_eq!(bed.kinds().await[before..], ["account_changed"]);
     let without = AccountChange { reason: None, ..change(ada.id, None, Some(true), 2) };
     let enabled = bed.administration.change(without).await.unwrap();
     assert_eq!((enabled.tier, enabled.is_active), (Tier::Pro, true));
-    let enabled = (some("disabled -> enabled"), None);
+    let enabled = line("disabled -> enabled", None);
     assert_eq!(told(&bed, Action::ActivationChanged).await, [enabled, disabled]);
     let nobody = UserId::generate(at(0), [9; 10]);
     let refused = bed.administration.change(change(nobody, Some(Tier::Pro), None, 3)).await;

@@ -109,7 +109,7 @@ async fn step(stores: &Stores, argo: &Producer, users: &[UserId], random: &mut R
         _ => {
             let signals = (0..3).map(|_| {
                 let id = format!("SIG-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-                signal(argo, &id, random.below(3) as i64 * DAY)
+                signal(argo, &id, i64::try_from(random.below(3)).unwrap() * DAY)
             });
             stores.signals.accept(signals.collect()).await.map(|_| ())
         }
