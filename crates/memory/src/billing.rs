@@ -5,8 +5,8 @@ use alpine_domain::{
     account::{Tier, UserId},
     audit::tier_and_role_changed,
     billing::{
-        Applied, BillingRecord, BillingStore, Compared, CurrentSubscription, InvoicePage, Reading,
-        ReceivedEvent, StoredInvoice,
+        Applied, BillingRecord, BillingStore, Compared, CurrentSubscription, InvoicePage, Paying,
+        Reading, ReceivedEvent, StoredInvoice, revenue,
     },
     event::Event,
     jobs::{Job, NewJob},
