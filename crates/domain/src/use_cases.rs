@@ -172,6 +172,8 @@ pub struct UseCases {
 impl UseCases {
     /// The use cases over these stores and ports.
     pub fn new(stores: &Stores, ports: &Ports, settings: Settings) -> Self {
+        let denials = Arc::new(Denials::new(stores.audit.clone(), ports.clock.clone()));
+        let account_ports = account_ports(stores, ports, &denials);
         let (stores, ports) = (stores.clone(), ports.clone());
         let Settings {
             accounts: account_settings,
@@ -223,24 +225,9 @@ impl UseCases {
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
         let (payments, subscriptions) = paying(&stores, ports.payments, &clock, billing);
         let verification = Arc::new(Verification::new(letters, stores.jobs));
-        let audit = AuditReader::new(stores.audit.clone(), clock.clone());
-        let denials = Arc::new(Denials::new(stores.audit, clock.clone()));
+        let audit = AuditReader::new(stores.audit, clock.clone());
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
         let usage = Arc::new(Usage::new(stores.rollups, clock.clone()));
-        let account_ports = AccountPorts {
-            store: stores.accounts,
-            sign_ups: stores.sign_ups,
-            address_changes: stores.address_changes,
-            deletions: stores.deletions,
-            api_keys: stores.api_keys,
-            second_factors: stores.second_factors,
-            sealing: ports.sealing,
-            hasher: ports.hasher,
-            tokens: ports.tokens,
-            clock: clock.clone(),
-            randomness: randomness.clone(),
-            denials: denials.clone(),
-        };
         let catalogue = Catalogue::new(stores.signal_reader, clock.clone(), visibility.clone());
         let catalogue = Arc::new(catalogue);
         Self {
@@ -278,6 +265,24 @@ impl UseCases {
             verification,
             memory: Arc::new(memory),
         }
+    }
+}
+
+fn account_ports(stores: &Stores, ports: &Ports, denials: &Arc<Denials>) -> AccountPorts {
+    let (stores, ports) = (stores.clone(), ports.clone());
+    AccountPorts {
+        store: stores.accounts,
+        sign_ups: stores.sign_ups,
+        address_changes: stores.address_changes,
+        deletions: stores.deletions,
+        api_keys: stores.api_keys,
+        second_factors: stores.second_factors,
+        sealing: ports.sealing,
+        hasher: ports.hasher,
+        tokens: ports.tokens,
+        clock: ports.clock,
+        randomness: ports.randomness,
+        denials: denials.clone(),
     }
 }
 

@@ -349,7 +349,7 @@ pub enum Rollups {
 pub enum Stripe {
     /// Have every account follow what Stripe says now, and tell of each that differed
     ///
-    /// Instances do the same each half hour (billing.sweep_interval), so this is for who does not want to wait. May be run
+    /// Instances do the same each half hour (`billing.sweep_interval`), so this is for who does not want to wait. May be run
     /// while they serve.
     Sync {
         /// Only tell; ends with 1 if an account differs

@@ -98,8 +98,7 @@ impl Subscriptions {
         let provider = self.sync.provider()?;
         let (plan, price) = self.for_sale(tier, interval)?;
         let account = self.account(user).await?;
-        // An event that was lost must not have anybody pay twice.
-        let record = self.read_anew(user).await?;
+        let record = self.read_before_selling(user).await?;
         let now = self.clock.now();
         let key = wish_key(user, price, key, now);
         if let Some(current) = record.as_ref().and_then(paid) {
@@ -175,6 +174,11 @@ impl Subscriptions {
         let reference = account.id.to_string();
         let made = provider.create_customer(&reference, account.email.as_str()).await?;
         self.store.link(account.id, &made, now.later(CHECKOUT_RECHECK), now).await
+    }
+
+    /// An event that was lost must not have anybody pay twice.
+    async fn read_before_selling(&self, user: UserId) -> Result<Option<BillingRecord>> {
+        self.read_anew(user).await
     }
 
     /// What the provider says of a customer now.

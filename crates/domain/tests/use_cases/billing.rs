@@ -6,7 +6,7 @@ use alpine_domain::{
     Clock as _, Error,
     account::{Tier, UserId},
     audit::{Action, AuditFilter, AuditQuery, Party},
-    billing::{BillingInterval, Upgraded, entitlement},
+    billing::{BillingInterval, SweepStep, Upgraded, entitlement},
     error::ConflictKind,
     jobs::{Job, RunJob as _},
     ports::payments::{
@@ -20,7 +20,7 @@ use crate::{
     support::{DAY, World, now},
 };
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 impl World {
     fn customer(&self, email: &str) -> (UserId, String) {
@@ -175,7 +175,7 @@ fn a_difference_is_shown_while_it_cannot_be_mended() {
     let world = World::new();
     let (user, customer) = world.customer("ada@example.com");
     world.payments.subscribe(&customer, "pro_month");
-    let found = now(world.cases.payments.sweep(Default::default())).unwrap();
+    let found = now(world.cases.payments.sweep(SweepStep::default())).unwrap();
     assert_eq!(found, (1, None));
     let differing = now(world.stores.billing.differing(10)).unwrap();
     assert_eq!(differing[0].differs_since, Some(world.clock.now()));
@@ -247,6 +247,10 @@ fn what_an_administrator_decides_stays_until_payment_changes() {
     assert_eq!(world.tier(user), Tier::Free);
 }
 
+use SubscriptionStatus::{
+    Active, Canceled, Incomplete, IncompleteExpired, PastDue, Paused, Trialing, Unpaid,
+};
+
 /// What a subscription is good for, one second before, at and after each instant that matters.
 #[test]
 fn each_state_is_good_for_what_it_says() {
@@ -268,9 +272,6 @@ fn each_state_is_good_for_what_it_says() {
         of(&change, after).granted
     };
     let second = Duration::from_secs(1);
-    use SubscriptionStatus::{
-        Active, Canceled, Incomplete, IncompleteExpired, PastDue, Paused, Trialing, Unpaid,
-    };
     for status in [Active, Trialing] {
         assert_eq!(in_status(status, false, 2 * MONTH), Some(Tier::Pro), "the provider says so");
         assert_eq!(in_status(status, true, MONTH - second), Some(Tier::Pro));

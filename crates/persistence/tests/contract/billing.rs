@@ -344,8 +344,16 @@ async fn a_renewal_that_fails_is_told_once(bed: Bed) {
         let reading = reading(&bed, ada, Some(Tier::Pro), at(now)).await;
         apply(&bed, &Reading { subscription: Some(subscription), ..reading }).await;
     };
-    use SubscriptionStatus::{Active, PastDue};
-    for (now, status) in [Active, PastDue, PastDue, Active, PastDue].into_iter().enumerate() {
+    for (now, status) in [
+        SubscriptionStatus::Active,
+        SubscriptionStatus::PastDue,
+        SubscriptionStatus::PastDue,
+        SubscriptionStatus::Active,
+        SubscriptionStatus::PastDue,
+    ]
+    .into_iter()
+    .enumerate()
+    {
         in_status(status, 10 + i64::try_from(now).unwrap()).await;
     }
     let query = KeptQuery { user: ada, after: None, limit: 10, unread_only: false };

@@ -81,7 +81,7 @@ fn prices(config: &Config) -> PriceList {
             (BillingInterval::Year, year, &billing.yearly_prices),
         ] {
             let Some(cents) = cents else { continue };
-            let given = of(ids, tier).clone();
+            let given = of(ids, tier);
             let price =
                 if is_development { Some(format!("price_dev_{tier}_{interval}")) } else { given };
             plans.push(PricedPlan { tier, interval, amount: UsdCents::new(cents), price });
@@ -90,11 +90,12 @@ fn prices(config: &Config) -> PriceList {
     PriceList { plans, older: billing.older_prices.clone() }
 }
 
-const fn of(ids: &PriceIds, tier: Tier) -> &Option<String> {
+fn of(ids: &PriceIds, tier: Tier) -> Option<String> {
     match tier {
-        Tier::Free | Tier::Starter => &ids.starter,
-        Tier::Pro => &ids.pro,
-        Tier::Elite => &ids.elite,
+        Tier::Free => None,
+        Tier::Starter => ids.starter.clone(),
+        Tier::Pro => ids.pro.clone(),
+        Tier::Elite => ids.elite.clone(),
     }
 }
 

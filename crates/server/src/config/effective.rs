@@ -73,10 +73,9 @@ impl Config {
         match self.billing.provider {
             BillingProvider::Stripe => PaymentsBy::Stripe,
             BillingProvider::Development => PaymentsBy::Development,
-            BillingProvider::Off => PaymentsBy::Nobody,
             BillingProvider::Auto if self.billing.stripe_key.is_some() => PaymentsBy::Stripe,
             BillingProvider::Auto if self.is_development() => PaymentsBy::Development,
-            BillingProvider::Auto => PaymentsBy::Nobody,
+            BillingProvider::Auto | BillingProvider::Off => PaymentsBy::Nobody,
         }
     }
 

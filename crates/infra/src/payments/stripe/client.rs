@@ -4,7 +4,7 @@ use alpine_domain::{Error, Result};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{StripeSettings, shapes::List};
+use super::{settings::StripeSettings, shapes::List};
 use crate::SettingsError;
 
 /// The release of Stripe's API whose shapes are read. Events are read for ids alone, so the version of an account, or

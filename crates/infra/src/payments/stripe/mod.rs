@@ -2,9 +2,8 @@
 
 mod client;
 mod events;
+mod settings;
 mod shapes;
-
-use std::time::Duration;
 
 use alpine_domain::{
     Error, Result, Timestamp,
@@ -15,7 +14,7 @@ use alpine_domain::{
 };
 use async_trait::async_trait;
 
-pub use self::client::API_VERSION;
+pub use self::{client::API_VERSION, settings::StripeSettings};
 use self::{
     client::Client,
     shapes::{Charge, CustomerShape, DisputeShape, InvoiceShape, List, Made, PriceShape},
@@ -28,19 +27,6 @@ const PAGE: &str = "100";
 
 /// Pages of refunds, and of disputes, that one look reads at most.
 const MOST_PAGES: usize = 10;
-
-/// How Stripe is reached. `Debug` hides the secrets.
-#[derive(Debug, Clone)]
-pub struct StripeSettings {
-    /// `sk_test_…` or `sk_live_…`, or a restricted key (`rk_…`).
-    pub key: Secret,
-    /// `whsec_…`: one, and a second one while it is rotated.
-    pub webhook_secrets: Vec<Secret>,
-    /// `https://api.stripe.com`, without a slash at its end.
-    pub url: String,
-    /// How long one call may take.
-    pub timeout: Duration,
-}
 
 /// Stripe.
 pub struct StripePayments {

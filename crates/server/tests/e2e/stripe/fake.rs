@@ -413,7 +413,7 @@ async fn answer(request: HttpRequest, body: Bytes, stripe: web::Data<FakeStripe>
         Mood::Failing(status) => {
             return error((StatusCode::from_u16(status).unwrap(), "api_error", "lock_timeout"));
         }
-        Mood::Hanging => tokio::time::sleep(Duration::from_secs(60)).await,
+        Mood::Hanging => tokio::time::sleep(Duration::from_mins(1)).await,
     }
     let header = |name: &str| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
