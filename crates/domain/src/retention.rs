@@ -414,7 +414,7 @@ mod tests {
         };
         let told = run(&Retention::new(store.clone(), clock(), &settings));
         let step = RetentionStep::Deleted(rows);
-        assert_eq!(told, (vec![step, step, RetentionStep::Done], 510));
+        assert_eq!(told, (vec![step, step, RetentionStep::Done], 1_022));
         let due = |from| Due {
             sessions: Timestamp::from_seconds(96_400),
             api_keys: Timestamp::from_seconds(92_800),

@@ -294,8 +294,14 @@ fn paying(
     settings: BillingSettings,
 ) -> (Arc<PaymentSync>, Subscriptions) {
     let Stores { accounts, billing, jobs, .. } = stores.clone();
-    let payments =
-        Arc::new(PaymentSync::new(provider, billing.clone(), jobs, clock.clone(), settings));
+    let payments = Arc::new(PaymentSync::new(
+        provider,
+        accounts.clone(),
+        billing.clone(),
+        jobs,
+        clock.clone(),
+        settings,
+    ));
     let subscriptions = Subscriptions::new(accounts, billing, payments.clone(), clock.clone());
     (payments, subscriptions)
 }

@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    account::{Tier, UserId},
+    account::{Tier, UserId, placeholder},
     audit::tier_and_role_changed,
     billing::{
         Applied, BillingRecord, BillingStore, Compared, CurrentSubscription, InvoicePage, Paying,
@@ -26,6 +26,37 @@ const NO_CUSTOMER: Error = Error::NotFound("customer");
 impl Unit {
     fn billing_mut(&mut self, user: UserId) -> Option<&mut BillingRow> {
         self.tables.billing.iter_mut().find(|row| row.record.user == user)
+    }
+
+    /// A customer of before: what payment gave there is believed until its state was read.
+    pub(crate) fn import_customer(
+        &mut self,
+        user: UserId,
+        customer: String,
+        tier: Tier,
+        now: Timestamp,
+    ) {
+        let given = Some(tier).filter(|tier| *tier != Tier::Free);
+        let record = BillingRecord {
+            user,
+            customer,
+            subscription: None,
+            subscribed: given,
+            given,
+            problem: None,
+            read_at: None,
+            differs_since: None,
+        };
+        for (key, value) in Paying::new(given, None).taken_over(now) {
+            self.tables.count(key, value);
+        }
+        self.tables.billing.push(BillingRow {
+            record,
+            readings: 0,
+            applied: 0,
+            recheck_at: Some(now),
+            listed_at: Some(now),
+        });
     }
 
     /// Forgets what a person pays for, and where invoices can be read.
@@ -115,7 +146,8 @@ fn apply(unit: &mut Unit, reading: &Reading) -> Result<Applied> {
 impl BillingStore for Memory {
     async fn record(&self, user: UserId) -> Result<Option<BillingRecord>> {
         let tables = self.read();
-        Ok(tables.billing.iter().find(|row| row.record.user == user).map(|row| row.record.clone()))
+        let mut linked = tables.billing.iter().filter(|row| !row.record.customer.is_empty());
+        Ok(linked.find(|row| row.record.user == user).map(|row| row.record.clone()))
     }
 
     async fn user_of(&self, customer: &str) -> Result<Option<UserId>> {
@@ -134,8 +166,15 @@ impl BillingStore for Memory {
         self.write(|unit| {
             let account = &mut unit.tables.user_mut(user).ok_or(NO_ACCOUNT)?.account;
             account.updated_at = now;
+            let is_deleted = account.email.as_str() == placeholder(user);
+            if is_deleted {
+                return Err(NO_ACCOUNT);
+            }
             if let Some(row) = unit.billing_mut(user) {
                 sooner(row, recheck_at);
+                if row.record.customer.is_empty() {
+                    customer.clone_into(&mut row.record.customer);
+                }
                 return Ok(row.record.customer.clone());
             }
             if unit.tables.billing.iter().any(|row| row.record.customer == customer) {
@@ -159,6 +198,17 @@ impl BillingStore for Memory {
                 listed_at: None,
             });
             Ok(customer.to_owned())
+        })
+    }
+
+    async fn unlink(&self, user: UserId, customer: &str, _now: Timestamp) -> Result<()> {
+        self.write(|unit| {
+            let is_it =
+                |row: &BillingRow| row.record.user == user && row.record.customer == customer;
+            if let Some(row) = unit.tables.billing.iter_mut().find(|row| is_it(row)) {
+                row.record.customer.clear();
+            }
+            Ok(())
         })
     }
 
@@ -186,7 +236,8 @@ impl BillingStore for Memory {
 
     async fn begin_reading(&self, user: UserId) -> Result<i64> {
         self.write(|unit| {
-            let row = unit.billing_mut(user).ok_or(NO_CUSTOMER)?;
+            let row = unit.billing_mut(user).filter(|row| !row.record.customer.is_empty());
+            let row = row.ok_or(NO_CUSTOMER)?;
             row.readings += 1;
             Ok(row.readings)
         })
@@ -206,7 +257,7 @@ impl BillingStore for Memory {
                 row.recheck_at = Some(again);
                 customers.push(row.record.customer.clone());
             }
-            for customer in &customers {
+            for customer in customers.iter().filter(|it| !it.is_empty()) {
                 unit.read_customer("due", customer, now);
             }
             Ok(u32::try_from(customers.len()).unwrap_or(u32::MAX))
@@ -247,7 +298,7 @@ impl BillingStore for Memory {
                 row.record.differs_since.get_or_insert(now);
                 customers.push(row.record.customer.clone());
             }
-            for customer in &customers {
+            for customer in customers.iter().filter(|it| !it.is_empty()) {
                 unit.read_customer("compared", customer, now);
             }
             Ok(u32::try_from(customers.len()).unwrap_or(u32::MAX))

@@ -34,6 +34,9 @@ impl ImportStore for Memory {
                     updated_at: now,
                 };
                 unit.tables.count_new(&account);
+                if let Some(customer) = new.stripe_customer_id {
+                    unit.import_customer(account.id, customer, account.tier, now);
+                }
                 let password_hash = new.password_hash;
                 unit.tables.users.push(UserRow { account, password_hash, addresses_from: 0 });
             }

@@ -50,8 +50,7 @@ fn counted(tables: &Tables) -> BTreeMap<RollupKey, i64> {
     let now = Timestamp::MIN;
     for row in &tables.billing {
         let paying = Paying::new(row.record.given, row.record.subscription.as_ref());
-        let changes = Paying::default().becomes(paying, now).into_iter();
-        changes.filter(|(key, _)| key.name != RollupName::SubscriptionsBegun).for_each(&mut add);
+        paying.taken_over(now).into_iter().for_each(&mut add);
     }
     for row in &tables.invoices {
         revenue(None, &row.invoice, row.tier).into_iter().for_each(&mut add);

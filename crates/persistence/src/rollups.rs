@@ -78,12 +78,12 @@ const fn counting(name: RollupName) -> Option<&'static str> {
             "SELECT day, key, CAST(SUM(cents) AS BIGINT) AS value FROM (SELECT (paid_at - ((paid_at % 86400000000) \
              + 86400000000) % 86400000000) / 86400000000 AS day, COALESCE(tier, '') AS key, \
              CASE WHEN is_disputed THEN 0 ELSE paid_cents - refunded_cents END AS cents \
-             FROM invoices WHERE paid_at IS NOT NULL) AS paid GROUP BY day, key"
+             FROM invoices WHERE paid_at IS NOT NULL AND currency = 'usd') AS paid GROUP BY day, key"
         }
         RollupName::TotalRevenue => {
             "SELECT CAST(0 AS BIGINT) AS day, COALESCE(tier, '') AS key, \
              CAST(SUM(CASE WHEN is_disputed THEN 0 ELSE paid_cents - refunded_cents END) AS BIGINT) AS value \
-             FROM invoices WHERE paid_at IS NOT NULL GROUP BY COALESCE(tier, '')"
+             FROM invoices WHERE paid_at IS NOT NULL AND currency = 'usd' GROUP BY COALESCE(tier, '')"
         }
         RollupName::SubscriptionsBegun
         | RollupName::SubscriptionsEnded

@@ -6,7 +6,7 @@ use std::{fmt::Display, str::FromStr};
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    account::{Account, ApiKey, Email, FullName, KeyName, Scopes, SessionId, UserId},
+    account::{Account, ApiKey, Email, FullName, KeyName, Scopes, SessionId, UserId, placeholder},
     producer::{Producer, ProducerId},
     signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, Strategy},
 };
@@ -73,6 +73,11 @@ impl UserRow {
     /// Both only rise, so the sum changes with each, and never comes back.
     pub(crate) const fn generation(&self, everybody: i64) -> i64 {
         self.generation + everybody
+    }
+
+    /// Whether its owner deleted it: its address is a placeholder.
+    pub(crate) fn is_deleted(&self, user: UserId) -> bool {
+        self.email == placeholder(user)
     }
 
     /// Whether nobody signed this user out since the session was opened. Releases that kept no generation

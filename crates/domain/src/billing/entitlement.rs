@@ -6,7 +6,7 @@ use super::prices::PriceList;
 use crate::{
     Timestamp,
     account::Tier,
-    ports::payments::{CustomerState, ProviderSubscription, SubscriptionStatus},
+    ports::payments::{CustomerState, ProviderInvoice, ProviderSubscription, SubscriptionStatus},
 };
 
 /// What follows from a customer's state.
@@ -39,18 +39,18 @@ pub fn entitlement(
     now: Timestamp,
 ) -> Entitlement {
     let mut found = Entitlement::default();
-    let mut live = 0;
+    let (mut live, mut best) = (0, None);
     for (place, subscription) in state.subscriptions.iter().enumerate() {
         let Some(until) = good_until(subscription, grace, now) else { continue };
         match prices.tier_of(subscription) {
             Ok(tier) => {
                 live += 1;
-                let is_best = found.subscribed.is_none_or(|best| tier > best);
+                let granted = (!is_reversed(state, subscription)).then_some(tier);
                 found.subscribed = found.subscribed.max(Some(tier));
-                if !is_reversed(state, subscription) {
-                    found.granted = found.granted.max(Some(tier));
-                }
-                if is_best {
+                found.granted = found.granted.max(granted);
+                // What gives something counts before what would.
+                if best.is_none_or(|it| (granted, Some(tier)) > it) {
+                    best = Some((granted, Some(tier)));
                     found.current = Some(place);
                 }
                 let sooner = found.recheck_at.map_or(until, |at| at.min(until));
@@ -62,10 +62,11 @@ pub fn entitlement(
     if live > 1 {
         found.problem = Some(format!("{live} subscriptions are paid for at once"));
     }
-    // The newest that has ended tells what there was.
+    // What may still be charged comes before what has ended, and the newest tells what there was.
     let newest = || {
-        let ended = state.subscriptions.iter().enumerate();
-        ended.max_by_key(|(_, it)| it.period_start).map(|(place, _)| place)
+        let all = state.subscriptions.iter().enumerate();
+        let last = all.max_by_key(|(_, it)| (!it.status.has_ended(), it.period_start));
+        last.map(|(place, _)| place)
     };
     found.current = found.current.or_else(newest);
     found
@@ -93,12 +94,16 @@ fn good_until(it: &ProviderSubscription, grace: Duration, now: Timestamp) -> Opt
     }
 }
 
-/// Whether what was paid last for a subscription went back to the payer, or may.
+/// Whether more than the half of what was paid for the current period went back, or a part of it is disputed. A change of
+/// the price within a period is an invoice of its own.
 fn is_reversed(state: &CustomerState, subscription: &ProviderSubscription) -> bool {
-    // The newest one comes last: of several in one second it is the one that counts.
-    let paid = state.invoices.iter().rev().filter(|invoice| {
-        invoice.subscription.as_ref() == Some(&subscription.id) && invoice.paid_cents > 0
-    });
-    let last = paid.max_by_key(|invoice| invoice.created_at);
-    last.is_some_and(|it| it.is_disputed || it.refunded_cents >= it.paid_cents)
+    let paid: Vec<_> = state
+        .invoices
+        .iter()
+        .filter(|it| it.subscription.as_ref() == Some(&subscription.id) && it.paid_cents > 0)
+        .filter(|it| it.created_at >= subscription.period_start)
+        .collect();
+    let sum = |of: fn(&ProviderInvoice) -> i64| paid.iter().map(|it| of(it)).sum::<i64>();
+    let (all, back) = (sum(|it| it.paid_cents), sum(|it| it.refunded_cents));
+    paid.iter().any(|it| it.is_disputed) || 2 * back > all
 }

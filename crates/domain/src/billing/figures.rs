@@ -1,6 +1,6 @@
 //! What payments add to the sums that the owner reads: exact, in US cents.
 
-use super::{BillingInterval, CurrentSubscription};
+use super::{BillingInterval, CurrentSubscription, prices::CURRENCY};
 use crate::{
     Timestamp,
     account::Tier,
@@ -18,8 +18,8 @@ pub struct Paying {
 }
 
 impl Paying {
-    /// A customer to whom payment gave this, by this subscription. A year counts as twelve months, half a cent as one;
-    /// a price of before, of which it is not known how often it is paid, as monthly.
+    /// A customer to whom payment gave this, by this subscription. A year counts as twelve months, half a cent as one.
+    /// Where it is not known how often is paid, it is monthly.
     pub fn new(given: Option<Tier>, subscription: Option<&CurrentSubscription>) -> Self {
         let cents = |it: &CurrentSubscription| match (it.interval, it.cents) {
             (Some(BillingInterval::Year), Some(cents)) => (cents + 6) / 12,
@@ -27,6 +27,13 @@ impl Paying {
         };
         let monthly_cents = given.and(subscription).map_or(0, cents);
         Self { given, monthly_cents }
+    }
+
+    /// What is added for a customer who paid before there were these sums: nothing begins now.
+    pub fn taken_over(self, now: Timestamp) -> Vec<Counted> {
+        let mut changes = Self::default().becomes(self, now);
+        changes.retain(|(key, _)| key.name != RollupName::SubscriptionsBegun);
+        changes
     }
 
     /// What changes in the sums when a customer counts as `after` instead, from `now` on.
@@ -54,8 +61,11 @@ impl Paying {
 }
 
 /// What an invoice brought: what was paid less what went back, and nothing while it is disputed. `None` for one that was
-/// not paid.
+/// not paid, or in another currency.
 fn brought(invoice: &ProviderInvoice) -> Option<(Day, i64)> {
+    if invoice.currency != CURRENCY {
+        return None;
+    }
     let net = invoice.paid_cents - invoice.refunded_cents;
     let paid = Day::of(invoice.paid_at?);
     Some((paid, if invoice.is_disputed { 0 } else { net }))

@@ -47,11 +47,6 @@ impl PriceList {
         self.plans.iter().find(|plan| plan.tier == tier && plan.interval == interval)
     }
 
-    /// How often a price of the list is paid; `None` for an older one.
-    pub fn interval(&self, price: &str) -> Option<BillingInterval> {
-        self.priced(price).map(|plan| plan.interval)
-    }
-
     fn priced(&self, price: &str) -> Option<&PricedPlan> {
         self.plans.iter().find(|plan| plan.price.as_deref() == Some(price))
     }

@@ -140,7 +140,7 @@ pub trait BillingStore: Send + Sync {
     /// `recheck_at` at the latest.
     ///
     /// # Errors
-    /// `NotFound` without such a user; `Internal` when the customer is another user's.
+    /// `NotFound` without such a user, or for an account that was deleted; `Internal` when the customer is another user's.
     async fn link(
         &self,
         user: UserId,
@@ -148,6 +148,9 @@ pub trait BillingStore: Send + Sync {
         recheck_at: Timestamp,
         now: Timestamp,
     ) -> Result<String>;
+
+    /// A user is this customer no more, if it is: the provider has deleted it.
+    async fn unlink(&self, user: UserId, customer: &str, now: Timestamp) -> Result<()>;
 
     /// The state of a customer is to be read at `at`, if not sooner.
     async fn recheck(&self, user: UserId, at: Timestamp) -> Result<()>;

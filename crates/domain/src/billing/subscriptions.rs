@@ -10,7 +10,7 @@ use crate::{
     Clock, Error, Result, Timestamp,
     account::{Account, AccountStore, Tier, UserId, digest},
     error::ConflictKind,
-    ports::payments::{Checkout, PaymentProvider},
+    ports::payments::{Checkout, PaymentProvider, PriceChange, SubscriptionStatus},
 };
 
 /// The state of who began a checkout is read after this, though nothing is heard of it.
@@ -99,24 +99,71 @@ impl Subscriptions {
         let (plan, price) = self.for_sale(tier, interval)?;
         let account = self.account(user).await?;
         let record = self.read_before_selling(user).await?;
-        let now = self.clock.now();
-        let key = wish_key(user, price, key, now);
-        if let Some(current) = record.as_ref().and_then(paid) {
-            if current.tier == Some(tier) && current.interval == Some(interval) {
-                let detail = format!("you have {tier} by the {interval} already");
-                return Err(Error::conflict(ConflictKind::AlreadySubscribed, detail));
+        self.check_price(provider, plan, price).await?;
+        let wish = Wish { user, tier, interval, price, key };
+        match record.as_ref().and_then(|record| Some((record, record.subscription.as_ref()?))) {
+            Some((record, current)) if current.status.is_paid() && record.given.is_some() => {
+                self.change(provider, &wish, current).await
             }
-            provider.change_price(&current.id, &current.item, price, &key).await?;
-            self.read_anew(user).await?;
+            Some((_, current)) if current.status == SubscriptionStatus::PastDue => {
+                Err(Error::Forbidden("a renewal is not paid: pay it at subscriptions/portal first"))
+            }
+            Some((_, current)) if !current.status.has_ended() => {
+                // Nothing is given for it, and its money went back or never came: whoever buys anew has it no more.
+                provider.cancel(&current.id).await?;
+                self.sell(provider, &wish, &account, record).await
+            }
+            _ => self.sell(provider, &wish, &account, record).await,
+        }
+    }
+
+    /// Who pays already pays for something else from now on.
+    async fn change(
+        &self,
+        provider: &dyn PaymentProvider,
+        wish: &Wish<'_>,
+        current: &CurrentSubscription,
+    ) -> Result<Upgraded> {
+        let Wish { tier, interval, price, .. } = *wish;
+        if current.tier == Some(tier) && current.interval == Some(interval) {
+            let detail = format!("you have {tier} by the {interval} already");
+            return Err(Error::conflict(ConflictKind::AlreadySubscribed, detail));
+        }
+        let change = PriceChange {
+            subscription: current.id.clone(),
+            item: current.item.clone(),
+            is_ending: current.is_ending,
+            price: price.to_owned(),
+            // Without a key of the client's nothing is done twice: the same price again is no change.
+            key: wish.key.map(|_| wish.key_for(&current.id, self.clock.now())),
+        };
+        provider.change_price(&change).await?;
+        let now_paid = self.read_anew(wish.user).await?.and_then(|record| record.subscription);
+        if now_paid.is_some_and(|it| it.tier == Some(tier) && it.interval == Some(interval)) {
             return Ok(Upgraded::Changed);
         }
-        self.check_price(provider, plan, price).await?;
-        let customer = self.customer(provider, &account, record, now).await?;
+        Err(Error::unavailable(
+            "the payment provider",
+            "it does not say yet that the price changed",
+        ))
+    }
+
+    /// Who does not pay yet is sent to the provider's page.
+    async fn sell(
+        &self,
+        provider: &dyn PaymentProvider,
+        wish: &Wish<'_>,
+        account: &Account,
+        record: Option<BillingRecord>,
+    ) -> Result<Upgraded> {
+        let (user, now) = (wish.user, self.clock.now());
+        let customer = self.customer(provider, account, record, now).await?;
         let back = &self.sync.settings().return_to;
+        let key = wish.key_for(&customer, now);
         let checkout = Checkout {
             customer,
             reference: user.to_string(),
-            price: price.to_owned(),
+            price: wish.price.to_owned(),
             success_url: format!("{back}/?checkout=success"),
             cancel_url: format!("{back}/?checkout=cancelled"),
         };
@@ -168,11 +215,16 @@ impl Subscriptions {
         record: Option<BillingRecord>,
         now: Timestamp,
     ) -> Result<String> {
-        if let Some(record) = record {
-            return Ok(record.customer);
+        let mut gone = None;
+        if let Some(BillingRecord { customer, .. }) = record {
+            if provider.customer(&customer).await?.is_some() {
+                return Ok(customer);
+            }
+            self.store.unlink(account.id, &customer, now).await?;
+            gone = Some(customer);
         }
-        let reference = account.id.to_string();
-        let made = provider.create_customer(&reference, account.email.as_str()).await?;
+        let (reference, email) = (account.id.to_string(), account.email.as_str());
+        let made = provider.create_customer(&reference, email, gone.as_deref()).await?;
         self.store.link(account.id, &made, now.later(CHECKOUT_RECHECK), now).await
     }
 
@@ -231,12 +283,24 @@ fn not_subscribed() -> Error {
     Error::conflict(ConflictKind::NotSubscribed, "you have no subscription; see payments/plans")
 }
 
-/// By what the provider knows the same wish again.
-fn wish_key(user: UserId, price: &str, key: Option<&str>, now: Timestamp) -> String {
-    let by_time = || {
-        let part = i64::try_from(SAME_WISH.as_secs()).unwrap_or(i64::MAX);
-        (now.seconds() / part).to_string()
-    };
-    let key = key.map_or_else(by_time, |key| format!("client:{key}"));
-    digest(&format!("{user}:{price}:{key}"))
+/// What somebody wants to pay for.
+struct Wish<'a> {
+    user: UserId,
+    tier: Tier,
+    interval: BillingInterval,
+    price: &'a str,
+    /// The client's.
+    key: Option<&'a str>,
+}
+
+impl Wish<'_> {
+    /// By what the provider knows the same wish again. `about` is what it changes, or who pays: one key is for one thing.
+    fn key_for(&self, about: &str, now: Timestamp) -> String {
+        let by_time = || {
+            let part = i64::try_from(SAME_WISH.as_secs()).unwrap_or(i64::MAX);
+            (now.seconds() / part).to_string()
+        };
+        let key = self.key.map_or_else(by_time, |key| format!("client:{key}"));
+        digest(&format!("{}:{about}:{}:{key}", self.user, self.price))
+    }
 }

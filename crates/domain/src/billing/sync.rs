@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     Clock, Error, Result, Timestamp,
-    account::{Tier, UserId},
+    account::{AccountStore, Tier, UserId, placeholder},
     jobs::{Job, JobStore, NewJob},
     ports::payments::{
         CustomerState, EventSubject, PaymentProvider, PlayedStep, ProviderInvoice,
-        ProviderSubscription,
+        ProviderSubscription, SubscriptionStatus,
     },
 };
 
@@ -51,6 +51,7 @@ pub struct SweepStep {
 /// Reads the provider's state and has accounts follow it.
 pub struct PaymentSync {
     provider: Option<Arc<dyn PaymentProvider>>,
+    accounts: Arc<dyn AccountStore>,
     store: Arc<dyn BillingStore>,
     jobs: Arc<dyn JobStore>,
     clock: Arc<dyn Clock>,
@@ -61,12 +62,13 @@ impl PaymentSync {
     /// By these. Without a provider nobody pays, and nothing is compared.
     pub const fn new(
         provider: Option<Arc<dyn PaymentProvider>>,
+        accounts: Arc<dyn AccountStore>,
         store: Arc<dyn BillingStore>,
         jobs: Arc<dyn JobStore>,
         clock: Arc<dyn Clock>,
         settings: BillingSettings,
     ) -> Self {
-        Self { provider, store, jobs, clock, settings }
+        Self { provider, accounts, store, jobs, clock, settings }
     }
 
     pub(super) const fn settings(&self) -> &BillingSettings {
@@ -122,9 +124,7 @@ impl PaymentSync {
     pub async fn refresh(&self, customer: &str) -> Result<()> {
         let Ok(provider) = self.provider() else { return Ok(()) };
         if let Some(user) = self.store.user_of(customer).await? {
-            let number = self.store.begin_reading(user).await?;
-            let state = provider.customer(customer).await?.unwrap_or_default();
-            return self.keep(user, number, &state).await.map(|_| ());
+            return self.read(user, customer).await;
         }
         // It was made, and the instance that made it died before it could say so.
         let Some(state) = provider.customer(customer).await? else { return Ok(()) };
@@ -132,15 +132,26 @@ impl PaymentSync {
         let Some(user) = named else { return Ok(()) };
         let now = self.clock.now();
         match self.store.link(user, customer, now.later(AGAIN), now).await {
-            Ok(linked) if linked == customer => {
-                let number = self.store.begin_reading(user).await?;
-                let state = provider.customer(customer).await?.unwrap_or_default();
-                self.keep(user, number, &state).await.map(|_| ())
-            }
-            // Another installation's user, or a user who is another customer by now.
+            Ok(linked) if linked == customer => self.read(user, customer).await,
+            // Another installation's user, a user who is another customer by now, or an account that was deleted.
             Ok(_) | Err(Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Reads the state of a user who is this customer. Who deleted the account pays no more, whenever the payment was begun.
+    async fn read(&self, user: UserId, customer: &str) -> Result<()> {
+        let provider = self.provider()?;
+        let number = self.store.begin_reading(user).await?;
+        let mut state = provider.customer(customer).await?.unwrap_or_default();
+        let account = self.accounts.account(user).await?;
+        if account.is_some_and(|account| account.email.as_str() == placeholder(user)) {
+            for it in state.subscriptions.iter_mut().filter(|it| !it.status.has_ended()) {
+                provider.cancel(&it.id).await?;
+                it.status = SubscriptionStatus::Canceled;
+            }
+        }
+        self.keep(user, number, &state).await.map(|_| ())
     }
 
     /// The same for whoever made this payment.
@@ -189,7 +200,7 @@ impl PaymentSync {
             item: it.item.clone(),
             status: it.status,
             tier: prices.tier_of(it).ok(),
-            interval: prices.interval(&it.price),
+            interval: it.every.parse().ok(),
             cents: it.cents,
             period_end: it.period_end,
             is_ending: it.is_ending,
@@ -197,15 +208,13 @@ impl PaymentSync {
         }
     }
 
-    /// Plays a step of who began this checkout, where nothing is really paid, and has the account follow it; where the payer
-    /// goes on.
+    /// Plays a step of who began this checkout, where nothing is really paid, and has the account follow it.
     ///
     /// # Errors
     /// `NotFound` where payments are real, or no such checkout was begun.
-    pub async fn play(&self, checkout: &str, step: PlayedStep) -> Result<String> {
-        let (customer, next) = self.provider()?.play(checkout, step).await?;
-        self.refresh(&customer).await?;
-        Ok(next)
+    pub async fn play(&self, checkout: &str, step: PlayedStep) -> Result<()> {
+        let customer = self.provider()?.play(checkout, step).await?;
+        self.refresh(&customer).await
     }
 
     /// Has those read of whom something is due: the end of a period or of a grace, or a checkout that was begun. How many.

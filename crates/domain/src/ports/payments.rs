@@ -34,6 +34,11 @@ impl SubscriptionStatus {
         matches!(self, Self::Canceled | Self::IncompleteExpired)
     }
 
+    /// Whether it is paid for.
+    pub const fn is_paid(self) -> bool {
+        matches!(self, Self::Active | Self::Trialing)
+    }
+
     /// Whether it is paid for, or owed.
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Active | Self::Trialing | Self::PastDue)
@@ -55,6 +60,8 @@ pub struct ProviderSubscription {
     pub price: String,
     /// In hundredths of `currency`, for each period; `None` where the provider has no fixed amount.
     pub cents: Option<i64>,
+    /// How often it is paid: `month` or `year`; anything else where several of them are one period.
+    pub every: String,
     /// ISO 4217, in lower case.
     pub currency: String,
     /// When the period began that is paid for, or to be paid for.
@@ -124,6 +131,21 @@ pub struct Checkout {
     pub cancel_url: String,
 }
 
+/// Somebody who pays for something else from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PriceChange {
+    /// The subscription.
+    pub subscription: String,
+    /// Its one item.
+    pub item: String,
+    /// Whether it ends with its period so far.
+    pub is_ending: bool,
+    /// What is to be paid for.
+    pub price: String,
+    /// By what the provider knows the same wish again within a day.
+    pub key: Option<String>,
+}
+
 /// A price as the provider has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderPrice {
@@ -190,27 +212,28 @@ pub trait PaymentProvider: Send + Sync {
     /// Its name: `stripe` or `development`.
     fn name(&self) -> &'static str;
 
-    /// Makes a customer for `reference`; the same reference again within a day is the same customer.
-    async fn create_customer(&self, reference: &str, email: &str) -> Result<String>;
+    /// Makes a customer for `reference`; the same reference again within a day is the same customer, unless it is to stand in
+    /// the place of `gone`, another one that is no more.
+    async fn create_customer(
+        &self,
+        reference: &str,
+        email: &str,
+        gone: Option<&str>,
+    ) -> Result<String>;
 
-    /// A page on which somebody pays. The same `key` again within a day is the same page.
+    /// A page on which somebody pays. While one is open for this price, it is that one; any other page of the customer is
+    /// good no more. The same `key` again within a day is the same page.
     async fn checkout(&self, checkout: &Checkout, key: &str) -> Result<String>;
 
     /// A page on which a customer sees invoices, changes the way to pay and cancels.
     async fn portal(&self, customer: &str, return_url: &str) -> Result<String>;
 
-    /// A subscription has another price from now on; the difference is charged at once, and if it cannot be, nothing
-    /// changes. The same `key` again within a day changes nothing.
+    /// A subscription that is paid for has another price from now on, and does not end with its period; the difference is
+    /// charged at once, and if it cannot be, nothing changes.
     ///
     /// # Errors
     /// [`Error::Forbidden`](crate::Error::Forbidden) when the payment was refused.
-    async fn change_price(
-        &self,
-        subscription: &str,
-        item: &str,
-        price: &str,
-        key: &str,
-    ) -> Result<()>;
+    async fn change_price(&self, change: &PriceChange) -> Result<()>;
 
     /// A subscription ends with its period, or does not.
     async fn set_ending(&self, subscription: &str, is_ending: bool) -> Result<()>;
@@ -218,7 +241,11 @@ pub trait PaymentProvider: Send + Sync {
     /// A subscription ends at once; nothing is given back. One that has ended already is left as it is.
     async fn cancel(&self, subscription: &str) -> Result<()>;
 
-    /// All that is known of a customer; `None` if there is no such customer, or no more.
+    /// All that is known of a customer; `None` if it was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Internal`](crate::Error::Internal) also where there never was such a customer: it is of another account, or of
+    /// the other mode, and says nothing of who pays.
     async fn customer(&self, customer: &str) -> Result<Option<CustomerState>>;
 
     /// Whose a payment is.
@@ -240,12 +267,11 @@ pub trait PaymentProvider: Send + Sync {
     /// too old, or of the provider's other mode.
     fn event(&self, signature: &str, body: &[u8], now: Timestamp) -> Result<ProviderEvent>;
 
-    /// Plays a step of the customer who began this checkout, where nothing is really paid: the customer, and where the payer
-    /// goes on.
+    /// Plays a step of the customer who began this checkout, where nothing is really paid; the customer.
     ///
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) where payments are real, or no such checkout was begun.
-    async fn play(&self, checkout: &str, step: PlayedStep) -> Result<(String, String)> {
+    async fn play(&self, checkout: &str, step: PlayedStep) -> Result<String> {
         let _ = (checkout, step);
         Err(crate::Error::NotFound("checkout"))
     }

@@ -9,15 +9,18 @@ use alpine_domain::{
     billing::{BillingInterval, SweepStep, Upgraded, entitlement},
     error::ConflictKind,
     jobs::{Job, RunJob as _},
-    ports::payments::{
-        CustomerState, EventSubject, PaymentProvider as _, ProviderPrice, SubscriptionStatus,
+    ports::{
+        payments::{
+            CustomerState, EventSubject, PaymentProvider as _, ProviderPrice, SubscriptionStatus,
+        },
+        secrets::HashPriority,
     },
 };
 use proptest::prelude::*;
 
 use crate::{
     payments::{MONTH, billing_settings},
-    support::{DAY, World, now},
+    support::{DAY, PASSWORD, World, now},
 };
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -159,7 +162,8 @@ fn the_comparison_finds_who_pays_and_who_does_not() {
         (it.price, it.cents) = ("elite_month".to_owned(), Some(24_900));
     });
     let lost = world.sign_up("tom@example.com").account.id;
-    let made = now(world.payments.create_customer(&lost.to_string(), "tom@example.com")).unwrap();
+    let made =
+        now(world.payments.create_customer(&lost.to_string(), "tom@example.com", None)).unwrap();
     world.payments.subscribe(&made, "starter_month");
     world.at(2 * MINUTE);
     now(world.cases.payments.begin_sweep()).unwrap();
@@ -255,7 +259,7 @@ use SubscriptionStatus::{
 #[test]
 fn each_state_is_good_for_what_it_says() {
     let world = World::new();
-    let customer = now(world.payments.create_customer("x", "x@example.com")).unwrap();
+    let customer = now(world.payments.create_customer("x", "x@example.com", None)).unwrap();
     world.payments.subscribe(&customer, "pro_month");
     let state = world.payments.books().customers[&customer].clone();
     let begun = world.clock.now();
@@ -293,7 +297,25 @@ fn each_state_is_good_for_what_it_says() {
     assert_eq!(again(PastDue, DAY), Some(7 * DAY));
     assert_eq!(again(Canceled, DAY), None);
 
-    // Money that went back.
+    // Money that went back. What was paid for an earlier period does not count, and every part of this one does.
+    let twice = |before: Duration, first_refunded| {
+        let change = |state: &mut CustomerState| {
+            let mut first = state.invoices[0].clone();
+            (first.created_at, first.refunded_cents) = (begun.earlier(before), first_refunded);
+            state.invoices.push(first);
+        };
+        of(&change, DAY).granted
+    };
+    assert_eq!(twice(second, 9_900), Some(Tier::Pro));
+    assert_eq!(twice(Duration::ZERO, 9_900), Some(Tier::Pro), "the half");
+    let is_disputed = |at: usize| {
+        let change = |state: &mut CustomerState| {
+            state.invoices.push(state.invoices[0].clone());
+            state.invoices[at].is_disputed = true;
+        };
+        of(&change, DAY).granted
+    };
+    assert_eq!((is_disputed(0), is_disputed(1)), (None, None));
     let paid = |refunded, is_disputed| {
         let change = |state: &mut CustomerState| {
             let invoice = &mut state.invoices[0];
@@ -303,7 +325,8 @@ fn each_state_is_good_for_what_it_says() {
         assert_eq!(found.subscribed, Some(Tier::Pro), "the subscription by itself");
         found.granted
     };
-    assert_eq!(paid(9_899, false), Some(Tier::Pro), "a part of it");
+    assert_eq!(paid(4_950, false), Some(Tier::Pro), "the half of it");
+    assert_eq!(paid(4_951, false), None);
     assert_eq!(paid(9_900, false), None);
     assert_eq!(paid(0, true), None);
 }
@@ -405,6 +428,51 @@ fn nothing_is_sold_that_is_not_for_sale_or_costs_something_else() {
     assert!(world.payments.books().checkouts.is_empty());
     assert_eq!(conflict(now(cases.set_ending(user, true))), ConflictKind::NotSubscribed);
     assert_eq!(conflict(now(cases.portal(user))), ConflictKind::NotSubscribed);
+}
+
+/// Whose money went back gets nothing for it, least of all a credit; who owes pays first.
+#[test]
+fn nobody_changes_the_price_of_what_is_not_paid() {
+    let world = World::new();
+    let (user, customer) = world.customer("ada@example.com");
+    let subscription = world.payments.subscribe(&customer, "elite_month");
+    let month = BillingInterval::Month;
+    let wish = |tier| now(world.cases.subscriptions.upgrade(user, tier, month, None));
+    world.payments.change(&subscription, |it| it.status = SubscriptionStatus::PastDue);
+    assert!(matches!(wish(Tier::Starter), Err(Error::Forbidden(_))));
+    world.payments.change(&subscription, |it| it.status = SubscriptionStatus::Active);
+    world.payments.books().customers.get_mut(&customer).unwrap().invoices[0].is_disputed = true;
+    assert!(matches!(wish(Tier::Elite), Ok(Upgraded::Checkout(_))), "not: you have it already");
+    let state = world.payments.books().customers[&customer].clone();
+    assert_eq!(state.subscriptions[0].status, SubscriptionStatus::Canceled);
+    assert_eq!(state.subscriptions[0].price, "elite_month");
+}
+
+/// Who was deleted at the provider buys as somebody new.
+#[test]
+fn a_customer_that_is_no_more_is_replaced() {
+    let world = World::new();
+    let (user, old) = world.customer("ada@example.com");
+    world.payments.books().customers.get_mut(&old).unwrap().reference = None;
+    let new = world.upgrade(user, Tier::Elite);
+    assert_ne!(new, old);
+    world.payments.subscribe(&new, "elite_month");
+    now(world.cases.payments.refresh(&new)).unwrap();
+    assert_eq!(world.tier(user), Tier::Elite);
+}
+
+/// A checkout that was paid after the account was deleted.
+#[test]
+fn a_deleted_account_is_charged_no_more_whenever_it_is_noticed() {
+    let world = World::new();
+    let (user, customer) = world.customer("ada@example.com");
+    now(world.cases.accounts.delete(user, (PASSWORD, HashPriority::Known))).unwrap();
+    world.payments.subscribe(&customer, "pro_month");
+    assert!(world.hear("evt_1", &customer));
+    world.work_off();
+    let state = world.payments.books().customers[&customer].clone();
+    assert_eq!(state.subscriptions[0].status, SubscriptionStatus::Canceled);
+    assert_eq!(world.tier(user), Tier::Free);
 }
 
 #[test]

@@ -15,8 +15,8 @@ use alpine_domain::{
     billing::{BillingInterval, BillingSettings, PriceList, PricedPlan},
     plan::UsdCents,
     ports::payments::{
-        Checkout, CustomerState, EventSubject, PaymentProvider, ProviderEvent, ProviderInvoice,
-        ProviderPrice, ProviderSubscription, SubscriptionPage, SubscriptionStatus,
+        Checkout, CustomerState, EventSubject, PaymentProvider, PriceChange, ProviderEvent,
+        ProviderInvoice, ProviderPrice, ProviderSubscription, SubscriptionPage, SubscriptionStatus,
     },
     time::ManualClock,
 };
@@ -98,7 +98,9 @@ impl FakeProvider {
         let mut books = self.books();
         books.made += 1;
         let id = format!("sub_{}", books.made);
-        let cents = SOLD.iter().find(|(.., it)| *it == price).map(|(_, _, cents, _)| *cents);
+        let sold = SOLD.iter().find(|(.., it)| *it == price);
+        let cents = sold.map(|(_, _, cents, _)| *cents);
+        let every = sold.map_or(BillingInterval::Month, |(_, interval, ..)| *interval);
         let subscription = ProviderSubscription {
             id: id.clone(),
             customer: customer.to_owned(),
@@ -106,6 +108,7 @@ impl FakeProvider {
             status: SubscriptionStatus::Active,
             price: price.to_owned(),
             cents: Some(cents.unwrap_or(19_900).into()),
+            every: every.as_str().to_owned(),
             currency: "usd".to_owned(),
             period_start: now,
             period_end: now.later(MONTH),
@@ -165,10 +168,16 @@ impl PaymentProvider for FakeProvider {
         "fake"
     }
 
-    async fn create_customer(&self, reference: &str, _email: &str) -> Result<String> {
+    async fn create_customer(
+        &self,
+        reference: &str,
+        _email: &str,
+        gone: Option<&str>,
+    ) -> Result<String> {
         let mut books = self.asked()?;
         let is_it = |state: &CustomerState| state.reference.as_deref() == Some(reference);
-        if let Some((id, _)) = books.customers.iter().find(|(_, state)| is_it(state)) {
+        let known = books.customers.iter().find(|(id, state)| is_it(state) && gone != Some(id));
+        if let Some((id, _)) = known {
             return Ok(id.clone());
         }
         let id = format!("cus_{}", books.customers.len() + 1);
@@ -189,17 +198,13 @@ impl PaymentProvider for FakeProvider {
         Ok(format!("https://portal.example.com/{customer}?{return_url}"))
     }
 
-    async fn change_price(
-        &self,
-        subscription: &str,
-        _item: &str,
-        price: &str,
-        _key: &str,
-    ) -> Result<()> {
+    async fn change_price(&self, change: &PriceChange) -> Result<()> {
         drop(self.asked()?);
-        let cents = SOLD.iter().find(|(.., it)| *it == price).unwrap().2;
-        self.change(subscription, |it| {
-            (it.price, it.cents) = (price.to_owned(), Some(cents.into()));
+        let price = &change.price;
+        let (_, interval, cents, _) = SOLD.iter().find(|(.., it)| it == price).unwrap();
+        self.change(&change.subscription, |it| {
+            (it.price, it.cents) = (price.clone(), Some((*cents).into()));
+            it.every = interval.as_str().to_owned();
         });
         Ok(())
     }
@@ -219,7 +224,9 @@ impl PaymentProvider for FakeProvider {
     async fn customer(&self, customer: &str) -> Result<Option<CustomerState>> {
         let mut books = self.asked()?;
         books.reads += 1;
-        Ok(books.customers.get(customer).cloned())
+        // A customer is deleted by taking its subscriptions and its reference.
+        let found = books.customers.get(customer).cloned();
+        Ok(found.filter(|state| state.reference.is_some()))
     }
 
     async fn customer_of_charge(&self, charge: &str) -> Result<Option<String>> {

@@ -11,8 +11,8 @@ use std::{
 use alpine_domain::{
     Clock, Error, Result, Timestamp,
     ports::payments::{
-        Checkout, CustomerState, PaymentProvider, PlayedStep, ProviderEvent, ProviderInvoice,
-        ProviderPrice, ProviderSubscription, SubscriptionPage, SubscriptionStatus,
+        Checkout, CustomerState, PaymentProvider, PlayedStep, PriceChange, ProviderEvent,
+        ProviderInvoice, ProviderPrice, ProviderSubscription, SubscriptionPage, SubscriptionStatus,
     },
 };
 use async_trait::async_trait;
@@ -82,7 +82,6 @@ struct Invoice {
 struct Begun {
     customer: String,
     price: String,
-    success_url: String,
     key: String,
 }
 
@@ -122,6 +121,7 @@ impl DevelopmentPayments {
             status: it.status,
             price: it.price.clone(),
             cents: Some(self.cents_of(&it.price)),
+            every: self.prices.get(&it.price).map_or_else(String::new, |it| it.period.0.clone()),
             currency: "usd".to_owned(),
             period_start: Timestamp::from_seconds(it.from),
             period_end: Timestamp::from_seconds(it.to),
@@ -227,7 +227,12 @@ impl PaymentProvider for DevelopmentPayments {
         "development"
     }
 
-    async fn create_customer(&self, reference: &str, _email: &str) -> Result<String> {
+    async fn create_customer(
+        &self,
+        reference: &str,
+        _email: &str,
+        _gone: Option<&str>,
+    ) -> Result<String> {
         let reference = reference.to_owned();
         self.with(move |state| {
             let known = state.customers.iter().find(|(_, it)| it.reference == reference);
@@ -247,7 +252,7 @@ impl PaymentProvider for DevelopmentPayments {
     }
 
     async fn checkout(&self, checkout: &Checkout, key: &str) -> Result<String> {
-        let Checkout { customer, price, success_url, .. } = checkout.clone();
+        let Checkout { customer, price, .. } = checkout.clone();
         let (key, pages) = (key.to_owned(), self.pages.clone());
         self.with(move |state| {
             let known = state.checkouts.iter().find(|(_, it)| it.key == key);
@@ -256,7 +261,7 @@ impl PaymentProvider for DevelopmentPayments {
             if state.checkouts.len() >= MOST {
                 state.checkouts.pop_first();
             }
-            state.checkouts.insert(id.clone(), Begun { customer, price, success_url, key });
+            state.checkouts.insert(id.clone(), Begun { customer, price, key });
             Ok(format!("{pages}/{id}"))
         })
         .await
@@ -266,15 +271,9 @@ impl PaymentProvider for DevelopmentPayments {
         Ok(return_url.to_owned())
     }
 
-    async fn change_price(
-        &self,
-        subscription: &str,
-        _item: &str,
-        price: &str,
-        _key: &str,
-    ) -> Result<()> {
-        let price = price.to_owned();
-        self.change(subscription, |it| (it.price, it.is_ending) = (price, false)).await
+    async fn change_price(&self, change: &PriceChange) -> Result<()> {
+        let PriceChange { subscription, price, .. } = change.clone();
+        self.change(&subscription, |it| (it.price, it.is_ending) = (price, false)).await
     }
 
     async fn set_ending(&self, subscription: &str, is_ending: bool) -> Result<()> {
@@ -318,11 +317,10 @@ impl PaymentProvider for DevelopmentPayments {
         Err(Error::malformed("Stripe-Signature", "is of nobody: payments are those of development"))
     }
 
-    async fn play(&self, checkout: &str, step: PlayedStep) -> Result<(String, String)> {
+    async fn play(&self, checkout: &str, step: PlayedStep) -> Result<String> {
         let (id, now) = (checkout.to_owned(), self.clock.now());
         let begun = self.with(move |state| Ok(state.checkouts.get(&id).cloned())).await?;
-        let Begun { customer: id, price, success_url, .. } =
-            begun.ok_or(Error::NotFound("checkout"))?;
+        let Begun { customer: id, price, .. } = begun.ok_or(Error::NotFound("checkout"))?;
         let (of, cents, to) =
             (id.clone(), self.cents_of(&price), self.end_of(&price, now).seconds());
         self.with(move |state| {
@@ -331,7 +329,7 @@ impl PaymentProvider for DevelopmentPayments {
             Ok(())
         })
         .await?;
-        Ok((id, success_url))
+        Ok(id)
     }
 }
 

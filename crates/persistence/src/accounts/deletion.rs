@@ -122,6 +122,8 @@ fn erase(
     now: Timestamp,
 ) -> Result<bool, Failure> {
     let id = user.to_string();
+    // As everybody who writes of a user does first.
+    held_user(unit.conn, &id)?;
     let found: Option<(bool, i64)> = deleted_accounts::table
         .inner_join(users::table)
         .filter(deleted_accounts::user_id.eq(&id))

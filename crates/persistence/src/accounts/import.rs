@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use diesel::{ExpressionMethods as _, RunQueryDsl as _, dsl::insert_into};
 
 use super::Accounts;
-use crate::{AnyConnection, Failure, database::Unit, rollups::causes::count_new, schema::users};
+use crate::{
+    AnyConnection, Failure, billing, database::Unit, rollups::causes::count_new, schema::users,
+};
 
 /// Whether the account is new.
 fn insert(unit: &mut Unit<'_>, account: &ImportedAccount, now: Timestamp) -> Result<bool, Failure> {
@@ -37,6 +39,9 @@ fn insert(unit: &mut Unit<'_>, account: &ImportedAccount, now: Timestamp) -> Res
         let entry = Entry::new(now, Action::AccountCreated).on(account.id);
         unit.audit(entry.with("imported"));
         count_new(unit, account.tier, account.created_at);
+        if account.stripe_customer_id.is_some() {
+            billing::import(unit, account, now)?;
+        }
     }
     Ok(rows == 1)
 }

@@ -6,7 +6,7 @@ mod rows;
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    account::UserId,
+    account::{ImportedAccount, Tier, UserId},
     billing::{
         Applied, BillingRecord, BillingStore, Compared, InvoicePage, Paying, Reading, ReceivedEvent,
     },
@@ -98,7 +98,10 @@ fn link(
     now: Timestamp,
 ) -> Result<String, Failure> {
     // Held, so that of two at once the second finds what the first one stored.
-    held_user(unit.conn, &user.to_string())?.ok_or_else(no_account)?;
+    let held = held_user(unit.conn, &user.to_string())?.ok_or_else(no_account)?;
+    if held.is_deleted(user) {
+        return Err(no_account());
+    }
     let linked = customer(unit.conn, user)?;
     if linked.is_none() {
         let stored = diesel::update(users::table.find(user.to_string()))
@@ -121,6 +124,27 @@ fn look_at(conn: &mut AnyConnection, user: UserId, at: Timestamp) -> Result<(), 
             .set(subscriptions::recheck_at.eq(at.micros()))
             .execute(conn)?;
     }
+    Ok(())
+}
+
+/// A customer of before: what payment gave there is believed until its state was read, which is due at once.
+pub(crate) fn import(
+    unit: &mut Unit<'_>,
+    account: &ImportedAccount,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let given = Some(account.tier).filter(|tier| *tier != Tier::Free);
+    insert_into(subscriptions::table)
+        .values((
+            subscriptions::user_id.eq(account.id.to_string()),
+            subscriptions::is_ending.eq(false),
+            subscriptions::subscribed.eq(given.map(Tier::as_str)),
+            subscriptions::given.eq(given.map(Tier::as_str)),
+            subscriptions::recheck_at.eq(now.micros()),
+            subscriptions::listed_at.eq(now.micros()),
+        ))
+        .execute(unit.conn)?;
+    unit.count_all(Paying::new(given, None).taken_over(now));
     Ok(())
 }
 
@@ -193,6 +217,24 @@ impl BillingStore for Billing {
     ) -> Result<String> {
         let customer = customer.to_owned();
         self.0.write("billing_link", move |unit| link(unit, user, &customer, recheck_at, now)).await
+    }
+
+    async fn unlink(&self, user: UserId, customer: &str, now: Timestamp) -> Result<()> {
+        let customer = customer.to_owned();
+        self.0
+            .write("billing_unlink", move |unit| {
+                let linked = users::table
+                    .filter(users::id.eq(user.to_string()))
+                    .filter(users::stripe_customer_id.eq(&customer));
+                diesel::update(linked)
+                    .set((
+                        users::stripe_customer_id.eq(None::<String>),
+                        users::updated_at.eq(now.micros()),
+                    ))
+                    .execute(unit.conn)?;
+                Ok(())
+            })
+            .await
     }
 
     async fn recheck(&self, user: UserId, at: Timestamp) -> Result<()> {

@@ -98,6 +98,13 @@ async fn a_user_is_one_customer(bed: Bed) {
     let taken = bed.billing.link(bob, "cus_1", at(9), at(3)).await;
     assert!(taken.is_err(), "it is another user's");
     assert_eq!(bed.billing.record(bob).await.unwrap(), None);
+    bed.billing.unlink(ada, "cus_2", at(4)).await.unwrap();
+    assert_eq!(bed.billing.user_of("cus_1").await.unwrap(), Some(ada), "it is another one");
+    bed.billing.unlink(ada, "cus_1", at(4)).await.unwrap();
+    assert_eq!(bed.billing.user_of("cus_1").await.unwrap(), None);
+    assert_eq!(bed.billing.record(ada).await.unwrap(), None);
+    assert!(matches!(bed.billing.begin_reading(ada).await, Err(Error::NotFound(_))));
+    assert_eq!(bed.billing.link(ada, "cus_3", at(9), at(5)).await.unwrap(), "cus_3");
     let nobody: UserId = "00000000-0000-4000-8000-000000000009".parse().unwrap();
     let missing = bed.billing.link(nobody, "cus_9", at(9), at(3)).await;
     assert!(matches!(missing, Err(Error::NotFound(_))));
@@ -401,6 +408,8 @@ async fn an_erased_account_leaves_amounts_alone(bed: Bed) {
     bed.deletions.delete(deletion).await.unwrap();
     assert!(bed.deletions.erase(ada, "nobody's".to_owned(), 10, at(30)).await.unwrap());
     assert_eq!(bed.billing.record(ada).await.unwrap(), None);
+    let linked = bed.billing.link(ada, "cus_ada", at(40), at(40)).await;
+    assert!(matches!(linked, Err(Error::NotFound(_))), "it is nobody's any more");
     let left = bed.billing.invoices(ada, None, 10).await.unwrap().invoices.remove(0).invoice;
     assert_eq!((left.url, left.due_cents), (None, 9_900));
     let others = bed.billing.invoices(bob, None, 10).await.unwrap().invoices.remove(0).invoice;
@@ -438,6 +447,7 @@ async fn figures_are_what_a_count_gives(bed: Bed) {
             refunded_cents: paid.min(i64::try_from(chance(6_000)).unwrap()),
             is_disputed: chance(4) == 0,
             paid_at: (paid > 0).then(|| at(i64::try_from(chance(9)).unwrap() * 40_000)),
+            currency: if chance(5) == 0 { "jpy" } else { "usd" }.to_owned(),
             ..invoice(&format!("in_{}_{}", user, chance(4)), step)
         };
         let number = bed.billing.begin_reading(user).await.unwrap();

@@ -139,7 +139,7 @@ mod tests {
         assert!(!text.contains("hunter2"), "{text}");
         assert!(text.contains("sslmode=require"), "{text}");
         assert!(text.contains("# environment JWT_SECRET"), "{text}");
-        assert!(text.contains("STRIPE_SECRET_KEY is set"), "{text}");
+        assert!(text.contains("# environment STRIPE_SECRET_KEY"), "{text}");
         assert!(text.contains("http.workers = 0"), "{text}");
     }
 
@@ -154,7 +154,7 @@ mod tests {
             .filter(|key| key.starts_with("secrets."))
             .collect();
         assert!(keys.contains(&"secrets.jwt") && keys.contains(&"secrets.accepted_jwt"));
-        keys.push("mail.smtp");
+        keys.extend(["mail.smtp", "billing.stripe_key", "billing.webhook_secrets"]);
         for key in keys {
             let variable = format!("ALPINE__{}", key.to_uppercase().replace('.', "__"));
             let mut sources = Sources::default();

@@ -1,5 +1,7 @@
 //! Where nothing is paid, the whole journey can be tried by hand.
 
+use std::time::Duration;
+
 use alpine_domain::account::{Role, Tier};
 use serde_json::json;
 
@@ -37,7 +39,10 @@ async fn the_payer_is_played_on_a_page() {
                 ("refund", "free"),
                 ("end_period", "elite"),
             ] {
+                alpine.clock.advance(Duration::from_secs(1));
                 let answer = play(step).await;
+                let back = answer.header("location").to_owned();
+                assert!(back.ends_with(&format!("?done={step}")), "{back}");
                 assert_eq!(
                     (answer.status.as_u16(), plan().await["tier"].clone()),
                     (303, json!(tier)),

@@ -24,6 +24,10 @@ pub(crate) async fn page(context: Context) -> Result<HttpResponse> {
     let escaped: String =
         path.chars().filter(|c| c.is_ascii_alphanumeric() || "/-_".contains(*c)).collect();
     let mut html = HEAD.to_owned();
+    let done = context.request.query_string().strip_prefix("done=");
+    if let Some(step) = done.and_then(|text| text.parse::<PlayedStep>().ok()) {
+        html.extend(["<p>Done: ", step.as_str(), ". See subscriptions/plan.</p>"]);
+    }
     for (step, words) in [
         (PlayedStep::Pay, "Pay"),
         (PlayedStep::EndPeriod, "End the period (renewed, unless cancelled)"),
@@ -51,6 +55,8 @@ pub(crate) async fn page(context: Context) -> Result<HttpResponse> {
 pub(crate) async fn play(context: Context) -> Result<HttpResponse> {
     let checkout: String = context.segment("checkout", "checkout")?;
     let step: PlayedStep = context.segment("step", "step")?;
-    let next = context.state.services.use_cases.payments.play(&checkout, step).await?;
-    Ok(HttpResponse::SeeOther().insert_header((LOCATION, next)).finish())
+    context.state.services.use_cases.payments.play(&checkout, step).await?;
+    let page = context.request.path().trim_end_matches(step.as_str()).trim_end_matches('/');
+    let back = format!("{page}?done={step}");
+    Ok(HttpResponse::SeeOther().insert_header((LOCATION, back)).finish())
 }

@@ -7,9 +7,10 @@ mod shapes;
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    account::Secret,
+    account::{Secret, digest},
     ports::payments::{
-        Checkout, CustomerState, PaymentProvider, ProviderEvent, ProviderPrice, SubscriptionPage,
+        Checkout, CustomerState, PaymentProvider, PriceChange, ProviderEvent, ProviderInvoice,
+        ProviderPrice, SubscriptionPage,
     },
 };
 use async_trait::async_trait;
@@ -17,7 +18,10 @@ use async_trait::async_trait;
 pub use self::{client::API_VERSION, settings::StripeSettings};
 use self::{
     client::Client,
-    shapes::{Charge, CustomerShape, DisputeShape, InvoiceShape, List, Made, PriceShape},
+    shapes::{
+        ChargeShape, CustomerShape, DisputeShape, InvoiceShape, List, Made, PriceShape,
+        SessionShape,
+    },
 };
 use super::signature;
 use crate::SettingsError;
@@ -46,16 +50,48 @@ impl StripePayments {
         Ok(Self { client: Client::new(settings)?, webhook_secrets, is_live })
     }
 
-    /// What was paid for a customer's invoices and went back.
-    async fn charges(&self, customer: &str) -> Result<Vec<Charge>> {
-        let query = [("customer", customer), ("limit", PAGE)];
-        let mut charges = self.client.list::<Charge>("charges", &query).await?.data;
-        for charge in charges.iter_mut().filter(|charge| charge.disputed) {
-            let query = [("charge", charge.id.as_str()), ("limit", PAGE)];
-            let disputes = self.client.list::<DisputeShape>("disputes", &query).await?;
-            charge.disputed = disputes.data.iter().any(|it| !it.is_harmless());
+    /// A customer's newest invoices, with what of them went back.
+    async fn invoices(&self, customer: &str) -> Result<Vec<ProviderInvoice>> {
+        let query = [("customer", customer), ("limit", PAGE), ("expand[]", "data.charge")];
+        let list: List<InvoiceShape> = self.client.list("invoices", &query).await?;
+        let mut invoices = Vec::with_capacity(list.data.len());
+        for invoice in list.data {
+            // A charge says only that it ever was disputed.
+            let is_disputed = match invoice.disputed_charge() {
+                Some(charge) => self.is_lost(charge).await?,
+                None => false,
+            };
+            invoices.push(invoice.invoice(is_disputed));
         }
-        Ok(charges)
+        Ok(invoices)
+    }
+
+    /// Whether a disputed charge is not won, or not yet.
+    async fn is_lost(&self, charge: &str) -> Result<bool> {
+        let query = [("charge", charge), ("limit", PAGE)];
+        let disputes = self.client.list::<DisputeShape>("disputes", &query).await?;
+        Ok(disputes.data.iter().any(|it| !it.is_harmless()))
+    }
+
+    /// The page that is open for this price; whatever else is open is good no more, and named.
+    async fn open_checkout(
+        &self,
+        customer: &str,
+        price: &str,
+    ) -> Result<(Option<String>, Vec<String>)> {
+        let query = [("customer", customer), ("status", "open"), ("limit", PAGE)];
+        let open: List<SessionShape> = self.client.list("checkout/sessions", &query).await?;
+        let (mut found, mut ended) = (None, Vec::new());
+        for session in open.data {
+            if found.is_none() && session.is_for(price) {
+                found = session.url;
+                continue;
+            }
+            let path = format!("checkout/sessions/{}/expire", client::segment(&session.id));
+            self.client.post::<Made>(&path, &[], None).await?;
+            ended.push(session.id);
+        }
+        Ok((found, ended))
     }
 
     /// The customers of a kind of reversal.
@@ -100,25 +136,38 @@ impl PaymentProvider for StripePayments {
         "stripe"
     }
 
-    async fn create_customer(&self, reference: &str, email: &str) -> Result<String> {
+    async fn create_customer(
+        &self,
+        reference: &str,
+        email: &str,
+        gone: Option<&str>,
+    ) -> Result<String> {
         let form = [("email", email), ("metadata[reference]", reference)];
-        let key = format!("customer:{reference}");
+        // One key is for one form.
+        let key = digest(&format!("customer:{reference}:{email}:{}", gone.unwrap_or_default()));
         let made: Made = self.client.post("customers", &form, Some(&key)).await?;
         Ok(made.id)
     }
 
     async fn checkout(&self, checkout: &Checkout, key: &str) -> Result<String> {
         let Checkout { customer, reference, price, success_url, cancel_url } = checkout;
+        let (open, ended) = self.open_checkout(customer, price).await?;
+        if let Some(url) = open {
+            return Ok(url);
+        }
         let form = [
             ("mode", "subscription"),
             ("customer", customer),
             ("client_reference_id", reference),
             ("line_items[0][price]", price),
             ("line_items[0][quantity]", "1"),
+            ("metadata[price]", price),
             ("success_url", success_url),
             ("cancel_url", cancel_url),
         ];
-        let made: Made = self.client.post("checkout/sessions", &form, Some(key)).await?;
+        // What was ended is not given out again.
+        let key = digest(&format!("checkout:{key}:{}", ended.join(",")));
+        let made: Made = self.client.post("checkout/sessions", &form, Some(&key)).await?;
         made.url.ok_or_else(|| Error::internal("Stripe made a checkout without a page"))
     }
 
@@ -128,22 +177,20 @@ impl PaymentProvider for StripePayments {
         made.url.ok_or_else(|| Error::internal("Stripe made a portal without a page"))
     }
 
-    async fn change_price(
-        &self,
-        subscription: &str,
-        item: &str,
-        price: &str,
-        key: &str,
-    ) -> Result<()> {
-        let form = [
-            ("items[0][id]", item),
+    async fn change_price(&self, change: &PriceChange) -> Result<()> {
+        let PriceChange { subscription, item, is_ending, price, key } = change;
+        let mut form = vec![
+            ("items[0][id]", item.as_str()),
             ("items[0][price]", price),
-            ("cancel_at_period_end", "false"),
             ("proration_behavior", "always_invoice"),
             ("payment_behavior", "error_if_incomplete"),
         ];
+        if *is_ending {
+            form.push(("cancel_at_period_end", "false"));
+        }
         let path = format!("subscriptions/{}", client::segment(subscription));
-        self.client.post::<Made>(&path, &form, Some(key)).await.map(|_| ())
+        let key = key.as_ref().map(|key| digest(&format!("price:{key}")));
+        self.client.post::<Made>(&path, &form, key.as_deref()).await.map(|_| ())
     }
 
     async fn set_ending(&self, subscription: &str, is_ending: bool) -> Result<()> {
@@ -158,26 +205,25 @@ impl PaymentProvider for StripePayments {
 
     async fn customer(&self, customer: &str) -> Result<Option<CustomerState>> {
         let path = format!("customers/{}", client::segment(customer));
-        let Some(found) = self.client.find::<CustomerShape>(&path).await? else { return Ok(None) };
+        let found = self.client.find::<CustomerShape>(&path).await?.ok_or_else(|| {
+            let told = "of another account than the key, or of the other mode";
+            Error::internal(format!("Stripe has no customer {customer}: it is {told}"))
+        })?;
         if found.deleted {
             return Ok(None);
         }
         let query = [("customer", customer), ("status", "all"), ("limit", PAGE)];
         let subscriptions = self.client.list("subscriptions", &query).await?;
-        let query = [("customer", customer), ("limit", PAGE)];
-        let invoices: List<InvoiceShape> = self.client.list("invoices", &query).await?;
-        let is_any_paid = invoices.data.iter().any(|it| it.amount_paid > 0);
-        let charges = if is_any_paid { self.charges(customer).await? } else { Vec::new() };
         Ok(Some(CustomerState {
             reference: found.metadata.reference,
             subscriptions: shapes::subscriptions(subscriptions)?.subscriptions,
-            invoices: invoices.data.into_iter().map(|it| it.invoice(&charges)).collect(),
+            invoices: self.invoices(customer).await?,
         }))
     }
 
     async fn customer_of_charge(&self, charge: &str) -> Result<Option<String>> {
         let path = format!("charges/{}", client::segment(charge));
-        Ok(self.client.find::<Charge>(&path).await?.and_then(|charge| charge.customer))
+        Ok(self.client.find::<ChargeShape>(&path).await?.and_then(|charge| charge.customer))
     }
 
     async fn live_subscriptions(&self, after: Option<&str>) -> Result<SubscriptionPage> {

@@ -73,6 +73,12 @@ struct RecurringShape {
 }
 
 impl PriceShape {
+    /// How often it is paid, where one of it is a period.
+    fn every(&self) -> String {
+        let once = self.recurring.as_ref().filter(|it| it.interval_count == 1);
+        once.map_or_else(|| "other".to_owned(), |it| it.interval.clone())
+    }
+
     pub(super) fn price(self) -> ProviderPrice {
         let once = || ("once".to_owned(), 1);
         let period = self.recurring.map_or_else(once, |it| (it.interval, it.interval_count));
@@ -127,6 +133,7 @@ impl SubscriptionShape {
             customer: self.customer.id(),
             item: item.id,
             status,
+            every: item.price.every(),
             price: item.price.id,
             cents: item.price.unit_amount.filter(|_| is_one),
             currency: self.currency,
@@ -146,13 +153,22 @@ pub(super) struct InvoiceShape {
     subscription: Option<Reference>,
     status: Option<String>,
     amount_due: i64,
-    pub(super) amount_paid: i64,
+    amount_paid: i64,
     currency: String,
     created: i64,
     #[serde(default)]
     status_transitions: Transitions,
     hosted_invoice_url: Option<String>,
     invoice_pdf: Option<String>,
+    charge: Option<PaidBy>,
+}
+
+/// The charge that paid an invoice, expanded.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PaidBy {
+    Charge(ChargeShape),
+    Id(serde::de::IgnoredAny),
 }
 
 #[derive(Deserialize, Default)]
@@ -161,11 +177,22 @@ struct Transitions {
 }
 
 impl InvoiceShape {
-    pub(super) fn invoice(self, charges: &[Charge]) -> ProviderInvoice {
-        let of_it = || charges.iter().filter(|it| it.invoice.as_ref() == Some(&self.id));
+    fn charge(&self) -> Option<&ChargeShape> {
+        match self.charge.as_ref()? {
+            PaidBy::Charge(charge) => Some(charge),
+            PaidBy::Id(_) => None,
+        }
+    }
+
+    /// The charge, if it ever was disputed.
+    pub(super) fn disputed_charge(&self) -> Option<&str> {
+        self.charge().filter(|charge| charge.disputed).map(|charge| charge.id.as_str())
+    }
+
+    pub(super) fn invoice(self, is_disputed: bool) -> ProviderInvoice {
         ProviderInvoice {
-            refunded_cents: of_it().map(|it| it.amount_refunded).sum(),
-            is_disputed: of_it().any(|it| it.disputed),
+            refunded_cents: self.charge().map_or(0, |charge| charge.amount_refunded),
+            is_disputed,
             number: self.number,
             subscription: self.subscription.map(Reference::id),
             status: self.status.unwrap_or_else(|| "draft".to_owned()),
@@ -181,16 +208,35 @@ impl InvoiceShape {
     }
 }
 
+/// A page on which somebody may pay.
 #[derive(Deserialize)]
-pub(super) struct Charge {
+pub(super) struct SessionShape {
     pub(super) id: String,
+    pub(super) url: Option<String>,
+    #[serde(default)]
+    metadata: SessionMetadata,
+}
+
+#[derive(Deserialize, Default)]
+struct SessionMetadata {
+    price: Option<String>,
+}
+
+impl SessionShape {
+    pub(super) fn is_for(&self, price: &str) -> bool {
+        self.url.is_some() && self.metadata.price.as_deref() == Some(price)
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct ChargeShape {
+    id: String,
     pub(super) customer: Option<String>,
-    invoice: Option<String>,
     #[serde(default)]
     amount_refunded: i64,
     /// Whether it ever was: which says more than that it is.
     #[serde(default)]
-    pub(super) disputed: bool,
+    disputed: bool,
 }
 
 #[derive(Deserialize)]

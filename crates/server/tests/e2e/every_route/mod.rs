@@ -217,7 +217,10 @@ async fn wrong_members(operation: &Operation<'_>, schema: &Value, callers: &Call
 }
 
 fn refuses_member(row: &Row, answer: &Answer, member: &str, at: &str) {
-    if row.takes_lines {
+    if row.is_signed {
+        assert_problem(answer, 400, "malformed", at);
+        assert_eq!(answer.refused_fields(), ["Stripe-Signature"], "{at}");
+    } else if row.takes_lines {
         let result = answer.expect(200);
         assert_eq!((&result["stored"], &result["refused"]), (&json!(0), &json!(1)), "{at}");
         let errors = result["results"][0]["errors"].as_array().unwrap();
@@ -232,7 +235,12 @@ fn refuses_member(row: &Row, answer: &Answer, member: &str, at: &str) {
 async fn too_large(operation: &Operation<'_>, callers: &Callers, app: &TestApp) {
     let Operation { row, method, path, .. } = operation;
     let http = &app.config.http;
-    let limit = if row.takes_lines { http.batch_body_limit } else { http.body_limit };
+    let limit = match (row.takes_lines, row.is_signed) {
+        (true, _) => http.batch_body_limit,
+        // `BodyLimit::Webhook`.
+        (_, true) => 1 << 20,
+        _ => http.body_limit,
+    };
     let text = format!("{{\"a\":\"{}\"}}", "x".repeat(limit));
     for kind in [row.who.somebody(), Kind::Anonymous] {
         let answer = callers.ask_text(kind, method, path, &text).await;

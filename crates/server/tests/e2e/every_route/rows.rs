@@ -77,6 +77,8 @@ pub struct Row {
     pub acts_at_once: bool,
     /// Its body has a signal a line, each with a result of its own.
     pub takes_lines: bool,
+    /// Its body is signed by the provider of payments, and not looked at without.
+    pub is_signed: bool,
     /// A body without anything wrong.
     body: fn() -> Value,
 }
@@ -102,6 +104,10 @@ impl Row {
         Self { acts_at_once: true, ..self }
     }
 
+    const fn signed(self) -> Self {
+        Self { is_signed: true, ..self }
+    }
+
     const fn of_lines(self) -> Self {
         Self { takes_lines: true, ..self }
     }
@@ -115,6 +121,7 @@ const fn row(operation: &'static str, who: Who) -> Row {
         is_of_a_user: false,
         acts_at_once: false,
         takes_lines: false,
+        is_signed: false,
         body: Value::default,
     }
 }
@@ -198,7 +205,7 @@ pub const ROWS: &[Row] = &[
     row("resume_subscription", Who::User),
     row("open_portal", Who::User),
     row("list_invoices", Who::User),
-    row("receive_payment_event", Who::Anybody).with(|| json!({"id": "evt_1", "type": "x", "livemode": false, "data": {"object": {}}})),
+    row("receive_payment_event", Who::Anybody).with(|| json!({"id": "evt_1", "type": "x", "livemode": false, "data": {"object": {}}})).signed(),
 
     row("analytics", Who::Admin),
     row("admin_audit", Who::Admin),

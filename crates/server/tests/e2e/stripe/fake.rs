@@ -36,7 +36,7 @@ pub struct Books {
     /// Of each kind the objects, the newest first.
     pub objects: BTreeMap<&'static str, Vec<Value>>,
     /// What was answered to which idempotency key.
-    answered: BTreeMap<String, (String, Value)>,
+    answered: BTreeMap<String, (String, Answer)>,
     made: u32,
     /// Method and path of each request.
     pub asked: Vec<String>,
@@ -141,7 +141,7 @@ impl Books {
         format!("{prefix}_{:014}", self.made)
     }
 
-    fn find_mut(&mut self, kind: &'static str, id: &str) -> Option<&mut Value> {
+    pub fn find_mut(&mut self, kind: &'static str, id: &str) -> Option<&mut Value> {
         self.objects.get_mut(kind)?.iter_mut().find(|it| it["id"] == id)
     }
 
@@ -228,6 +228,7 @@ impl Books {
                         "client_reference_id",
                         "line_items[0][price]",
                         "line_items[0][quantity]",
+                        "metadata[price]",
                         "success_url",
                         "cancel_url",
                     ],
@@ -249,8 +250,15 @@ impl Books {
                     "id": id, "object": "checkout.session", "amount_total": null, "cancel_url": of("cancel_url"),
                     "client_reference_id": of("client_reference_id"), "currency": "usd", "customer": customer,
                     "livemode": false, "mode": "subscription", "payment_status": "unpaid", "status": "open",
-                    "subscription": null, "success_url": of("success_url"), "url": url, "price_of_the_test": price,
+                    "subscription": null, "success_url": of("success_url"), "url": url,
+                    "metadata": {"price": of("metadata[price]")}, "price_of_the_test": price,
                 })))
+            }
+            ["checkout", "sessions", id, "expire"] => {
+                let session = self.find_mut("checkout/sessions", id).ok_or(MISSING)?;
+                session["status"] = json!("expired");
+                session["url"] = Value::Null;
+                Ok(session.clone())
             }
             ["billing_portal", "sessions"] => {
                 known(form, &["customer", "return_url"])?;
@@ -321,9 +329,11 @@ impl Books {
         let all = self.objects.get(kind).unwrap_or(&nothing);
         let is_wanted = |it: &&Value| {
             let same = |name: &str| query.get(name).is_none_or(|wanted| it[name] == **wanted);
-            let is_live = kind != "subscriptions"
-                || query.get("status").is_some_and(|status| status == "all")
-                || it["status"] != "canceled";
+            let is_live = match (kind, query.get("status").map(String::as_str)) {
+                ("subscriptions", None) => it["status"] != "canceled",
+                (_, None | Some("all")) => true,
+                (_, Some(status)) => it["status"] == status,
+            };
             let is_recent = query.get("created[gte]").is_none_or(|since| {
                 it["created"].as_i64().unwrap() >= since.parse::<i64>().unwrap()
             });
@@ -342,7 +352,7 @@ impl Books {
         if query.get("expand[]").is_some_and(|what| what == "data.charge") {
             for it in &mut page {
                 let id = it["charge"].as_str().unwrap().to_owned();
-                it["charge"] = self.find("charges", &id).unwrap().clone();
+                it["charge"] = self.find("charges", &id).cloned().unwrap_or(Value::Null);
             }
         }
         Ok(
@@ -352,6 +362,7 @@ impl Books {
 
     fn get(&self, path: &str, query: &BTreeMap<String, String>) -> Answer {
         match path.split('/').collect::<Vec<_>>()[..] {
+            ["checkout", "sessions"] => self.list("checkout/sessions", query),
             [kind @ ("subscriptions" | "invoices" | "charges" | "disputes" | "refunds")] => {
                 self.list(kind, query)
             }
@@ -430,26 +441,23 @@ async fn answer(request: HttpRequest, body: Bytes, stripe: web::Data<FakeStripe>
     books.asked.push(format!("{} {path}", request.method()));
     let key = header("idempotency-key");
     let wish = format!("{path} {}", String::from_utf8_lossy(&body));
-    if let Some((asked, answered)) = key.as_ref().and_then(|key| books.answered.get(key)) {
-        if *asked != wish {
-            return error((StatusCode::BAD_REQUEST, "idempotency_error", "idempotency_key_in_use"));
+    let before = key.as_ref().and_then(|key| books.answered.get(key)).cloned();
+    let found = match before {
+        Some((asked, _)) if asked != wish => {
+            Err((StatusCode::BAD_REQUEST, "idempotency_error", "idempotency_key_in_use"))
         }
-        return HttpResponse::Ok().json(answered);
-    }
-    let found = match *request.method() {
-        Method::POST => books.post(&path, &parsed(&body)),
-        Method::DELETE => books.delete(&path),
-        _ => books.get(&path, &parsed(request.query_string().as_bytes())),
+        // What was refused is refused again: docs.stripe.com/api/idempotent_requests.
+        Some((_, answered)) => answered,
+        None => match *request.method() {
+            Method::POST => books.post(&path, &parsed(&body)),
+            Method::DELETE => books.delete(&path),
+            _ => books.get(&path, &parsed(request.query_string().as_bytes())),
+        },
     };
-    match found {
-        Ok(object) => {
-            if let Some(key) = key {
-                books.answered.insert(key, (wish, object.clone()));
-            }
-            HttpResponse::Ok().json(object)
-        }
-        Err(refused) => error(refused),
+    if let Some(key) = key {
+        books.answered.entry(key).or_insert((wish, found.clone()));
     }
+    found.map_or_else(error, |object| HttpResponse::Ok().json(object))
 }
 
 /// An object with these members, for events.
