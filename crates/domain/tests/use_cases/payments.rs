@@ -204,7 +204,7 @@ impl PaymentProvider for FakeProvider {
         let (_, interval, cents, _) = SOLD.iter().find(|(.., it)| it == price).unwrap();
         self.change(&change.subscription, |it| {
             (it.price, it.cents) = (price.clone(), Some((*cents).into()));
-            it.every = interval.as_str().to_owned();
+            interval.as_str().clone_into(&mut it.every);
         });
         Ok(())
     }

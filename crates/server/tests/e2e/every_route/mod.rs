@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, Options, TestApp, backends};
 use caller::{Callers, Kind};
-use rows::{ROWS, Row, Who};
+use rows::{ROWS, Row, Takes, Who};
 use stored::Stored;
 
 /// One documented operation with its row.
@@ -207,7 +207,7 @@ async fn wrong_members(operation: &Operation<'_>, schema: &Value, callers: &Call
             );
         }
     }
-    if row.takes_lines {
+    if row.takes == Takes::Lines {
         return;
     }
     for (text, what) in [("[]", "an array"), ("7", "a number"), ("{\"a\":", "half of an object")] {
@@ -217,10 +217,10 @@ async fn wrong_members(operation: &Operation<'_>, schema: &Value, callers: &Call
 }
 
 fn refuses_member(row: &Row, answer: &Answer, member: &str, at: &str) {
-    if row.is_signed {
+    if row.takes == Takes::SignedEvent {
         assert_problem(answer, 400, "malformed", at);
         assert_eq!(answer.refused_fields(), ["Stripe-Signature"], "{at}");
-    } else if row.takes_lines {
+    } else if row.takes == Takes::Lines {
         let result = answer.expect(200);
         assert_eq!((&result["stored"], &result["refused"]), (&json!(0), &json!(1)), "{at}");
         let errors = result["results"][0]["errors"].as_array().unwrap();
@@ -235,11 +235,11 @@ fn refuses_member(row: &Row, answer: &Answer, member: &str, at: &str) {
 async fn too_large(operation: &Operation<'_>, callers: &Callers, app: &TestApp) {
     let Operation { row, method, path, .. } = operation;
     let http = &app.config.http;
-    let limit = match (row.takes_lines, row.is_signed) {
-        (true, _) => http.batch_body_limit,
+    let limit = match row.takes {
+        Takes::Lines => http.batch_body_limit,
         // `BodyLimit::Webhook`.
-        (_, true) => 1 << 20,
-        _ => http.body_limit,
+        Takes::SignedEvent => 1 << 20,
+        Takes::Object => http.body_limit,
     };
     let text = format!("{{\"a\":\"{}\"}}", "x".repeat(limit));
     for kind in [row.who.somebody(), Kind::Anonymous] {

@@ -65,6 +65,17 @@ impl Who {
     }
 }
 
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// An object, or nothing.
+    Object,
+    /// A signal a line, each with a result of its own.
+    Lines,
+    /// What the provider of payments signed; it is not looked at without.
+    SignedEvent,
+}
+
 /// One route.
 pub struct Row {
     pub operation: &'static str,
@@ -75,10 +86,8 @@ pub struct Row {
     pub is_of_a_user: bool,
     /// It changes something whatever stands in its body, or ends the access of whoever calls it.
     pub acts_at_once: bool,
-    /// Its body has a signal a line, each with a result of its own.
-    pub takes_lines: bool,
-    /// Its body is signed by the provider of payments, and not looked at without.
-    pub is_signed: bool,
+    /// What its body is.
+    pub takes: Takes,
     /// A body without anything wrong.
     body: fn() -> Value,
 }
@@ -105,11 +114,11 @@ impl Row {
     }
 
     const fn signed(self) -> Self {
-        Self { is_signed: true, ..self }
+        Self { takes: Takes::SignedEvent, ..self }
     }
 
     const fn of_lines(self) -> Self {
-        Self { takes_lines: true, ..self }
+        Self { takes: Takes::Lines, ..self }
     }
 }
 
@@ -120,8 +129,7 @@ const fn row(operation: &'static str, who: Who) -> Row {
         id: None,
         is_of_a_user: false,
         acts_at_once: false,
-        takes_lines: false,
-        is_signed: false,
+        takes: Takes::Object,
         body: Value::default,
     }
 }

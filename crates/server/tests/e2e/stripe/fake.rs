@@ -268,48 +268,43 @@ impl Books {
                     "return_url": of("return_url"), "url": format!("https://portal.example.com/{id}")}),
                 )
             }
-            ["subscriptions", id] => {
-                known(
-                    form,
-                    &[
-                        "items[0][id]",
-                        "items[0][price]",
-                        "cancel_at_period_end",
-                        "proration_behavior",
-                        "payment_behavior",
-                    ],
-                )?;
-                let price =
-                    of("items[0][price]").map(|id| self.find("prices", &id).cloned().unwrap());
-                let it = self.find_mut("subscriptions", id).ok_or(MISSING)?;
-                if it["status"] == "canceled" {
-                    return Err((
-                        StatusCode::BAD_REQUEST,
-                        "invalid_request_error",
-                        "resource_missing",
-                    ));
-                }
-                if it["declines_of_the_test"] == true {
-                    return Err((StatusCode::PAYMENT_REQUIRED, "card_error", "card_declined"));
-                }
-                if let Some(price) = price {
-                    if it["items"]["data"][0]["id"] != of("items[0][id]").unwrap() {
-                        return Err(MISSING);
-                    }
-                    it["items"]["data"][0]["price"] = price;
-                }
-                if let Some(ending) = of("cancel_at_period_end") {
-                    it["cancel_at_period_end"] = json!(ending == "true");
-                    it["cancel_at"] = if ending == "true" {
-                        it["current_period_end"].clone()
-                    } else {
-                        Value::Null
-                    };
-                }
-                Ok(it.clone())
-            }
+            ["subscriptions", id] => self.change_subscription(id, form),
             _ => Err(MISSING),
         }
+    }
+
+    fn change_subscription(&mut self, id: &str, form: &BTreeMap<String, String>) -> Answer {
+        let of = |name: &str| form.get(name).cloned();
+        known(
+            form,
+            &[
+                "items[0][id]",
+                "items[0][price]",
+                "cancel_at_period_end",
+                "proration_behavior",
+                "payment_behavior",
+            ],
+        )?;
+        let price = of("items[0][price]").map(|id| self.find("prices", &id).cloned().unwrap());
+        let it = self.find_mut("subscriptions", id).ok_or(MISSING)?;
+        if it["status"] == "canceled" {
+            return Err((StatusCode::BAD_REQUEST, "invalid_request_error", "resource_missing"));
+        }
+        if it["declines_of_the_test"] == true {
+            return Err((StatusCode::PAYMENT_REQUIRED, "card_error", "card_declined"));
+        }
+        if let Some(price) = price {
+            if it["items"]["data"][0]["id"] != of("items[0][id]").unwrap() {
+                return Err(MISSING);
+            }
+            it["items"]["data"][0]["price"] = price;
+        }
+        if let Some(ending) = of("cancel_at_period_end") {
+            it["cancel_at_period_end"] = json!(ending == "true");
+            it["cancel_at"] =
+                if ending == "true" { it["current_period_end"].clone() } else { Value::Null };
+        }
+        Ok(it.clone())
     }
 
     fn list(&self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
