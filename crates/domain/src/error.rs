@@ -100,6 +100,8 @@ pub enum ConflictKind {
     AlreadySubscribed,
     /// The caller pays for nothing.
     NotSubscribed,
+    /// Nobody takes payments here.
+    PaymentsOff,
 }
 
 impl Error {

@@ -78,6 +78,7 @@ kinds! {
     LAST_ADMIN = "last-admin", 409, "Last administrator", "Make another administrator first.";
     ALREADY_SUBSCRIBED = "already-subscribed", 409, "Paid for already", "Choose another tier or interval, or cancel.";
     NOT_SUBSCRIBED = "not-subscribed", 409, "No subscription", "Subscribe first: POST subscriptions/upgrade.";
+    PAYMENTS_OFF = "payments-off", 409, "Nobody takes payments here", "Ask whoever runs this service: tiers are given by hand.";
     LIMIT_REACHED = "limit-reached", 409, "Limit reached", "Remove one first.";
     TOO_LARGE = "body-too-large", 413, "Body too large", "Send less at once: detail names the limit.";
     URI_TOO_LONG = "uri-too-long", 414, "Address too long", "Send a path and query of at most 8192 bytes.";
@@ -326,6 +327,7 @@ fn of_conflict(conflict: Conflict) -> Problem {
         ConflictKind::SecondFactorOn => &SECOND_FACTOR_ON,
         ConflictKind::AlreadySubscribed => &ALREADY_SUBSCRIBED,
         ConflictKind::NotSubscribed => &NOT_SUBSCRIBED,
+        ConflictKind::PaymentsOff => &PAYMENTS_OFF,
     };
     let mut problem = Problem::new(kind, conflict.detail);
     problem.0.existing_signal_id = conflict.existing_signal.map(SignalId::get);

@@ -87,7 +87,7 @@ impl Subscriptions {
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is not for sale; [`ConflictKind::AlreadySubscribed`]; [`Error::Forbidden`] when the
-    /// payment was refused; [`Error::Unavailable`] when nobody takes payments, or nobody can be reached.
+    /// payment was refused; [`ConflictKind::PaymentsOff`]; [`Error::Unavailable`] when nobody can be reached.
     pub async fn upgrade(
         &self,
         user: UserId,

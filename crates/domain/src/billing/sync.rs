@@ -9,6 +9,7 @@ use super::{
 use crate::{
     Clock, Error, Result, Timestamp,
     account::{AccountStore, Tier, UserId, placeholder},
+    error::ConflictKind,
     jobs::{Job, JobStore, NewJob},
     ports::payments::{
         CustomerState, EventSubject, PaymentProvider, PlayedStep, ProviderInvoice,
@@ -78,9 +79,12 @@ impl PaymentSync {
     /// Who takes payments.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where nobody does.
+    /// [`ConflictKind::PaymentsOff`] where nobody does.
     pub(super) fn provider(&self) -> Result<&dyn PaymentProvider> {
-        let none = || Error::unavailable("payment", "billing.provider is off");
+        let none = || {
+            let detail = "nobody takes payments here: tiers are given by whoever runs this service";
+            Error::conflict(ConflictKind::PaymentsOff, detail)
+        };
         self.provider.as_deref().ok_or_else(none)
     }
 

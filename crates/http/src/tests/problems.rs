@@ -51,6 +51,7 @@ fn every_kind_of_conflict_has_its_own_type() {
         (ConflictKind::SecondFactorOn, "second-factor-on"),
         (ConflictKind::AlreadySubscribed, "already-subscribed"),
         (ConflictKind::NotSubscribed, "not-subscribed"),
+        (ConflictKind::PaymentsOff, "payments-off"),
     ] {
         let problem = Problem::from(Error::conflict(kind, "x"));
         assert_eq!((problem.slug(), problem.status()), (slug, StatusCode::CONFLICT));

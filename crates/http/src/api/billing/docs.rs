@@ -24,7 +24,7 @@ pub(crate) fn upgrade() -> Doc {
     )
     .takes::<bodies::UpgradeRequest>(JSON)
     .gives::<views::UpgradedView<'_>>()
-    .problems(&[&problem::FORBIDDEN, &problem::ALREADY_SUBSCRIBED, &problem::UNAVAILABLE])
+    .problems(&[&problem::FORBIDDEN, &problem::ALREADY_SUBSCRIBED, &problem::PAYMENTS_OFF, &problem::UNAVAILABLE])
 }
 
 pub(crate) fn cancel() -> Doc {
@@ -36,15 +36,17 @@ pub(crate) fn resume() -> Doc {
 }
 
 fn ending(summary: &'static str, answer: &'static str) -> Doc {
-    doc(summary, answer)
-        .gives::<views::EndingView<'_>>()
-        .problems(&[&problem::NOT_SUBSCRIBED, &problem::UNAVAILABLE])
+    doc(summary, answer).gives::<views::EndingView<'_>>().problems(&[
+        &problem::NOT_SUBSCRIBED,
+        &problem::PAYMENTS_OFF,
+        &problem::UNAVAILABLE,
+    ])
 }
 
 pub(crate) fn portal() -> Doc {
     doc("A page for invoices, ways to pay and cancelling", "Where it is.")
         .gives::<views::PortalView<'_>>()
-        .problems(&[&problem::NOT_SUBSCRIBED, &problem::UNAVAILABLE])
+        .problems(&[&problem::NOT_SUBSCRIBED, &problem::PAYMENTS_OFF, &problem::UNAVAILABLE])
 }
 
 pub(crate) fn invoices() -> Doc {
@@ -61,7 +63,7 @@ pub(crate) fn receive() -> Doc {
     )
     .takes::<bodies::StripeEvent>(JSON)
     .gives::<views::EventTakenView<'_>>()
-    .problems(&[&problem::UNAVAILABLE])
+    .problems(&[&problem::PAYMENTS_OFF, &problem::UNAVAILABLE])
 }
 
 pub(crate) fn state() -> Doc {
