@@ -75,7 +75,7 @@ pub enum Command {
         #[command(subcommand)]
         action: TwoFactor,
     },
-    /// Sums that `admin/analytics` tells of
+    /// Sums that `admin/analytics` and `admin/revenue` tell of
     Rollups {
         /// What to do.
         #[command(subcommand)]
@@ -335,7 +335,7 @@ pub enum TwoFactor {
 /// Of `rollups`.
 #[derive(Debug, Subcommand, Clone, Copy)]
 pub enum Rollups {
-    /// Count accounts, signals and active users, and replace the sums that are others
+    /// Count accounts, signals, active users and what was paid, and replace the sums that are others
     ///
     /// Needed after an older release ran beside a newer one, and after accounts were changed in the database itself. Who
     /// signs up or publishes waits meanwhile: some seconds for a million signals. What was answered is not counted anew.

@@ -126,6 +126,10 @@ impl Subscriptions {
     ) -> Result<Upgraded> {
         let Wish { tier, interval, price, .. } = *wish;
         if current.tier == Some(tier) && current.interval == Some(interval) {
+            // The answer to the same wish was lost.
+            if wish.key.is_some() {
+                return Ok(Upgraded::Changed);
+            }
             let detail = format!("you have {tier} by the {interval} already");
             return Err(Error::conflict(ConflictKind::AlreadySubscribed, detail));
         }

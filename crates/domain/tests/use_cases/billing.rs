@@ -390,6 +390,7 @@ fn upgrading_twice_pays_once() {
     world.payments.subscribe(&record.customer, "pro_month");
     let kind = conflict(wish(Tier::Pro, month, None));
     assert_eq!((kind, world.tier(user)), (ConflictKind::AlreadySubscribed, Tier::Pro));
+    assert_eq!(wish(Tier::Pro, month, Some("c")).unwrap(), Upgraded::Changed, "said again");
     assert_eq!(wish(Tier::Elite, month, None).unwrap(), Upgraded::Changed);
     assert_eq!(world.tier(user), Tier::Elite);
     assert_eq!(wish(Tier::Pro, BillingInterval::Year, None).unwrap(), Upgraded::Changed);

@@ -104,15 +104,6 @@ impl DevelopmentPayments {
         task::spawn_blocking(move || book.with(work)).await.map_err(Error::internal)?
     }
 
-    fn end_of(&self, price: &str, from: Timestamp) -> Timestamp {
-        let is_yearly = self.prices.get(price).is_some_and(|it| it.period.0 == "year");
-        from.later(if is_yearly { YEAR } else { MONTH })
-    }
-
-    fn cents_of(&self, price: &str) -> i64 {
-        self.prices.get(price).and_then(|it| it.cents).unwrap_or(0)
-    }
-
     fn shown(&self, customer: &str, it: &Subscription) -> ProviderSubscription {
         ProviderSubscription {
             id: it.id.clone(),
@@ -120,7 +111,7 @@ impl DevelopmentPayments {
             item: format!("{}_item", it.id),
             status: it.status,
             price: it.price.clone(),
-            cents: Some(self.cents_of(&it.price)),
+            cents: Some(cents_of(&self.prices, &it.price)),
             every: self.prices.get(&it.price).map_or_else(String::new, |it| it.period.0.clone()),
             currency: "usd".to_owned(),
             period_start: Timestamp::from_seconds(it.from),
@@ -258,6 +249,8 @@ impl PaymentProvider for DevelopmentPayments {
             let known = state.checkouts.iter().find(|(_, it)| it.key == key);
             let id = known.map(|(id, _)| id.clone());
             let id = id.unwrap_or_else(|| format!("{}{}", random_text(), random_text()));
+            // One page of a customer is open at a time.
+            state.checkouts.retain(|other, it| *other == id || it.customer != customer);
             if state.checkouts.len() >= MOST {
                 state.checkouts.pop_first();
             }
@@ -267,13 +260,42 @@ impl PaymentProvider for DevelopmentPayments {
         .await
     }
 
-    async fn portal(&self, _customer: &str, return_url: &str) -> Result<String> {
-        Ok(return_url.to_owned())
+    /// The page of the checkout that was begun last, where the payer can be played.
+    async fn portal(&self, customer: &str, return_url: &str) -> Result<String> {
+        let (customer, pages, otherwise) =
+            (customer.to_owned(), self.pages.clone(), return_url.to_owned());
+        self.with(move |state| {
+            let begun = state.checkouts.iter().find(|(_, it)| it.customer == customer);
+            Ok(begun.map_or(otherwise, |(id, _)| format!("{pages}/{id}")))
+        })
+        .await
     }
 
+    /// What is dearer is billed, and a year begins anew; a real provider also counts what is left of the period.
     async fn change_price(&self, change: &PriceChange) -> Result<()> {
         let PriceChange { subscription, price, .. } = change.clone();
-        self.change(&subscription, |it| (it.price, it.is_ending) = (price, false)).await
+        let (prices, now) = (self.prices.clone(), self.clock.now());
+        self.with(move |state| {
+            let (id, customer) = state
+                .customers
+                .iter_mut()
+                .find(|(_, it)| it.subscriptions.iter().any(|it| it.id == subscription))
+                .ok_or(Error::NotFound("subscription"))?;
+            let all = customer.subscriptions.iter_mut();
+            let it = all.into_iter().find(|it| it.id == subscription);
+            let it = it.ok_or(Error::NotFound("subscription"))?;
+            let more = cents_of(&prices, &price) - cents_of(&prices, &it.price);
+            let (old, new) = (end_of(&prices, &it.price, now), end_of(&prices, &price, now));
+            if old != new {
+                (it.from, it.to) = (now.seconds(), new);
+            }
+            (it.price, it.is_ending) = (price, false);
+            if more > 0 {
+                customer.bill(id, more, true, now);
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn set_ending(&self, subscription: &str, is_ending: bool) -> Result<()> {
@@ -319,57 +341,66 @@ impl PaymentProvider for DevelopmentPayments {
 
     async fn play(&self, checkout: &str, step: PlayedStep) -> Result<String> {
         let (id, now) = (checkout.to_owned(), self.clock.now());
-        let begun = self.with(move |state| Ok(state.checkouts.get(&id).cloned())).await?;
-        let Begun { customer: id, price, .. } = begun.ok_or(Error::NotFound("checkout"))?;
-        let (of, cents, to) =
-            (id.clone(), self.cents_of(&price), self.end_of(&price, now).seconds());
+        let prices = self.prices.clone();
         self.with(move |state| {
-            let customer = state.customers.get_mut(&of).ok_or(Error::NotFound("customer"))?;
-            play(customer, &of, step, (&price, cents), (now, to));
-            Ok(())
+            let begun = state.checkouts.get(&id).cloned().ok_or(Error::NotFound("checkout"))?;
+            let customer =
+                state.customers.get_mut(&begun.customer).ok_or(Error::NotFound("customer"))?;
+            play(customer, &begun, step, &prices, now);
+            Ok(begun.customer)
         })
-        .await?;
-        Ok(id)
+        .await
     }
 }
 
+/// What is sold, by its id.
+type Prices = BTreeMap<String, ProviderPrice>;
+
+fn cents_of(prices: &Prices, price: &str) -> i64 {
+    prices.get(price).and_then(|it| it.cents).unwrap_or(0)
+}
+
+/// When a period of this price ends that begins at `from`.
+fn end_of(prices: &Prices, price: &str, from: Timestamp) -> i64 {
+    let is_yearly = prices.get(price).is_some_and(|it| it.period.0 == "year");
+    from.later(if is_yearly { YEAR } else { MONTH }).seconds()
+}
+
 /// What the payer, or time, does. A step that makes no sense right now does nothing.
-fn play(
-    customer: &mut Customer,
-    id: &str,
-    step: PlayedStep,
-    (price, cents): (&str, i64),
-    (now, to): (Timestamp, i64),
-) {
+fn play(customer: &mut Customer, begun: &Begun, step: PlayedStep, prices: &Prices, now: Timestamp) {
+    let id = &begun.customer;
     let last = customer.subscriptions.last_mut().filter(|it| it.status.is_live());
     match (step, last) {
         (PlayedStep::Pay, None) => {
             let made = Subscription {
                 id: customer.next_id("sub", id),
                 status: SubscriptionStatus::Active,
-                price: price.to_owned(),
+                price: begun.price.clone(),
                 from: now.seconds(),
-                to,
+                to: end_of(prices, &begun.price, now),
                 is_ending: false,
             };
             customer.subscriptions.push(made);
-            customer.bill(id, cents, true, now);
+            customer.bill(id, cents_of(prices, &begun.price), true, now);
         }
         (PlayedStep::Pay, Some(it)) if it.status == SubscriptionStatus::PastDue => {
             it.status = SubscriptionStatus::Active;
-            customer.bill(id, cents, true, now);
+            if let Some(owed) = customer.invoices.iter_mut().rev().find(|it| !it.is_paid) {
+                owed.is_paid = true;
+            }
         }
         (PlayedStep::EndPeriod, Some(it)) if it.is_ending => {
             it.status = SubscriptionStatus::Canceled;
             it.to = now.seconds();
         }
-        (PlayedStep::EndPeriod, Some(it)) => {
-            (it.from, it.to) = (now.seconds(), to);
-            customer.bill(id, cents, true, now);
-        }
-        (PlayedStep::FailRenewal, Some(it)) => {
-            (it.from, it.to, it.status) = (now.seconds(), to, SubscriptionStatus::PastDue);
-            customer.bill(id, cents, false, now);
+        (PlayedStep::EndPeriod | PlayedStep::FailRenewal, Some(it)) => {
+            let is_paid = step == PlayedStep::EndPeriod;
+            (it.from, it.to) = (now.seconds(), end_of(prices, &it.price, now));
+            if !is_paid {
+                it.status = SubscriptionStatus::PastDue;
+            }
+            let cents = cents_of(prices, &it.price);
+            customer.bill(id, cents, is_paid, now);
         }
         (PlayedStep::Refund, Some(_)) => {
             let paid = customer.invoices.iter_mut().rev().find(|it| it.is_paid);

@@ -49,6 +49,24 @@ async fn the_payer_is_played_on_a_page() {
                     "{step}"
                 );
             }
+            // Another price is billed for the difference, and from then on.
+            let dearer =
+                user.post("subscriptions/upgrade", &json!({"tier": "pro"})).await.expect(200);
+            assert_eq!(dearer["checkout_url"], json!(null));
+            assert_eq!(plan().await["price"], 99.0);
+            user.post("subscriptions/upgrade", &json!({"tier": "elite", "interval": "year"}))
+                .await
+                .expect(200);
+            let newest = async || {
+                let invoices = user.get("subscriptions/invoices?limit=1").await.expect(200);
+                invoices["items"][0]["amount_paid"].clone()
+            };
+            assert_eq!(newest().await, 249_000 - 9_900);
+            alpine.clock.advance(Duration::from_secs(1));
+            assert_eq!(play("end_period").await.status, 303);
+            assert_eq!(newest().await, 249_000);
+            let portal = user.post("subscriptions/portal", &json!({})).await.expect(200);
+            assert_eq!(portal["portal_url"], json!(url), "where the payer is played");
             assert_eq!(plan().await["price"], 2_490.0);
             user.post("subscriptions/cancel", &json!({})).await.expect(200);
             assert_eq!(play("end_period").await.status, 303);
