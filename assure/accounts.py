@@ -61,6 +61,25 @@ class Account:
         self.backup_codes = setup["backup_codes"]
         return f"{number % 1_000_000:06}"
 
+    def told(self):
+        """The id of a notification: the password is another one, which ends the session."""
+        body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+        headers = {"Authorization": f"Bearer {self.token}"}
+        answer = requests.put(API + "users/password", json=body, headers=headers, timeout=15)
+        answer.raise_for_status()
+        self.token = answer.json()["access_token"]
+        headers = {"Authorization": f"Bearer {self.token}"}
+        listed = requests.get(API + "notifications", headers=headers, timeout=15)
+        return listed.json()["items"][0]["id"]
+
+    def paying(self):
+        """Pays where payments are played; elsewhere nobody takes any."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        begun = requests.post(API + "subscriptions/upgrade", json={"tier": "starter"}, headers=headers, timeout=15)
+        if begun.status_code == 200:
+            page = begun.json()["checkout_url"].split("/api/v1/")[1]
+            requests.post(API + page + "/pay", timeout=15, allow_redirects=False).raise_for_status()
+
     def with_factor(self):
         self.post("2fa/enable", {"password": PASSWORD, "token": self.set_up()})
         return self
@@ -113,6 +132,14 @@ def sign_in_by_link(account):
     return {"token": account.mailed("Sign in to Alpine")}
 
 
+def upgrade(account):
+    return {"tier": "pro", "interval": "month"}
+
+
+def pay(account):
+    account.paying()
+
+
 def assign_role(account):
     return {"user_id": account.with_confirmed_address().id, "role": "admin"}
 
@@ -133,12 +160,22 @@ BODIES = {
     "disable_factor": disable_factor,
     "delete_account": delete_account,
     "sign_in_by_link": sign_in_by_link,
+    "upgrade": upgrade,
+    "cancel_subscription": pay,
+    "resume_subscription": pay,
+    "open_portal": pay,
     "assign_role": assign_role,
     "remove_role": remove_role,
 }
 
 # Asked as the account that is tried, an administrator for instance.
 AS_THE_CALLER = {"assign_role", "remove_role"}
+
+# Asked about a user of the trial's own.
+OF_A_USER = {"find_user", "change_user"}
+
+# Asked about a notification of an account of the trial's own.
+OF_A_NOTIFICATION = {"delete_notification"}
 
 # Asked of a producer of the trial's own: the other one pushes signals meanwhile.
 OF_A_PRODUCER = {"rotate_producer_key", "enable_producer", "disable_producer"}

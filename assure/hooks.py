@@ -74,7 +74,8 @@ ASKED = collections.Counter()
 def before_call(ctx, case, kwargs):
     """What only a mail or an authenticator knows, and what would end the account that is tried."""
     operation = case.operation.definition.raw.get("operationId")
-    is_known = operation in accounts.BODIES or operation in accounts.OF_A_PRODUCER
+    by_id = accounts.OF_A_PRODUCER | accounts.OF_A_USER | accounts.OF_A_NOTIFICATION
+    is_known = operation in accounts.BODIES or operation in by_id
     if not is_known or ASKED[operation] == ASKED_FOR_REAL:
         return
     if case.meta is None or not case.meta.generation.mode.is_positive:
@@ -92,6 +93,14 @@ def before_call(ctx, case, kwargs):
         return
     ASKED[operation] += 1
     account = accounts.Account()
-    case.body = accounts.BODIES[operation](account)
+    if operation in accounts.OF_A_USER:
+        case.path_parameters = {**case.path_parameters, "id": account.id}
+        return
+    if operation in accounts.OF_A_NOTIFICATION:
+        case.path_parameters = {**case.path_parameters, "id": account.told()}
+    else:
+        body = accounts.BODIES[operation](account)
+        # What takes no body gets none.
+        case.body = case.body if body is None else body
     if not is_public and operation not in accounts.AS_THE_CALLER:
         case.headers = {**case.headers, "Authorization": f"Bearer {account.token}"}

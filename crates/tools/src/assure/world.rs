@@ -43,9 +43,9 @@ impl Account {
 }
 
 impl World {
-    /// With nothing else than the program.
+    /// With nothing else than the program, where payments are played.
     pub(super) fn on_sqlite() -> Result<Self> {
-        Self::with("SQLite", &[])
+        Self::with("SQLite", &[("ALPINE__PROFILE", "development".to_owned())])
     }
 
     /// With a database and a Redis of its own.
