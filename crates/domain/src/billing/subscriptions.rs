@@ -105,6 +105,10 @@ impl Subscriptions {
             Some((record, current)) if current.status.is_paid() && record.given.is_some() => {
                 self.change(provider, &wish, current).await
             }
+            // Somebody pays, and it is not known what for: nothing of that is ended by a purchase.
+            Some((record, current)) if current.status.is_paid() && record.problem.is_some() => {
+                Err(Error::Forbidden("a payment of yours cannot be matched yet; write to us first"))
+            }
             Some((_, current)) if current.status == SubscriptionStatus::PastDue => {
                 Err(Error::Forbidden("a renewal is not paid: pay it at subscriptions/portal first"))
             }

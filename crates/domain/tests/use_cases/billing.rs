@@ -350,6 +350,12 @@ fn another_amount_or_currency_gives_nothing_and_is_shown() {
         let problem = record.problem.unwrap();
         assert!(problem.contains(told), "{problem}");
         assert_eq!((record.given, world.tier(user)), (None, Tier::Free), "{told}");
+        // It is charged all the same, so nothing else is sold, and it is not ended either.
+        let wish =
+            world.cases.subscriptions.upgrade(user, Tier::Elite, BillingInterval::Month, None);
+        assert!(matches!(now(wish), Err(Error::Forbidden(_))), "{told}");
+        let state = world.payments.books().customers[&customer].clone();
+        assert_eq!(state.subscriptions[0].status, SubscriptionStatus::Active, "{told}");
     }
     // A price of before has no amount here.
     world.payments.change(&subscription, |it| {

@@ -240,13 +240,22 @@ async fn a_stripe_that_hangs_or_fails_changes_nobody() {
         it.hear("invoice.paid", &customer).await.expect(200);
         it.comes_to("pro").await;
         it.stripe.change(&id, |it| it["status"] = json!("canceled"));
-        for mood in [Mood::Failing(500), Mood::Failing(429), Mood::Failing(401), Mood::Hanging] {
+        for mood in [
+            Mood::Failing(500),
+            Mood::Failing(429),
+            Mood::Failing(401),
+            Mood::Failing(404),
+            Mood::Hanging,
+        ] {
             it.stripe.set(mood);
             // Taken all the same: it is kept, and done later.
             it.hear("customer.subscription.deleted", &customer).await.expect(200);
             let started = Instant::now();
             let refused = it.user.post("subscriptions/cancel", &json!({})).await;
-            let expected = if mood == Mood::Failing(401) { 500 } else { 503 };
+            let expected = match mood {
+                Mood::Failing(401 | 404) => 500,
+                _ => 503,
+            };
             assert_eq!(refused.status, expected, "{mood:?}");
             assert!(started.elapsed() < Duration::from_secs(10), "{mood:?}");
             assert_eq!(it.plan().await["tier"], "pro", "{mood:?}");
