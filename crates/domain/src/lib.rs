@@ -39,6 +39,7 @@ pub mod audit;
 pub mod billing;
 pub mod error;
 pub mod event;
+pub mod idempotency;
 pub mod jobs;
 pub mod json;
 mod memo;

@@ -92,6 +92,8 @@ pub struct Positions {
     pub notifications: Timestamp,
     /// Events of the payment provider.
     pub payment_events: Timestamp,
+    /// Requests that named a key, by when they began.
+    pub keyed_requests: Timestamp,
     /// Sign-ups that nobody confirmed, by when they ended.
     pub sign_ups: Timestamp,
     /// Changes of an address that were not confirmed, by when they ended.
@@ -110,6 +112,7 @@ impl Default for Positions {
             audit: first,
             notifications: first,
             payment_events: first,
+            keyed_requests: first,
             sign_ups: first,
             address_changes: first,
         }
@@ -133,6 +136,8 @@ pub struct Deleted {
     pub notifications: u64,
     /// Events of the payment provider.
     pub payment_events: u64,
+    /// Requests that named a key.
+    pub keyed_requests: u64,
     /// Sign-ups that nobody confirmed.
     pub sign_ups: u64,
     /// Changes of an address that were not confirmed at both.
@@ -146,7 +151,7 @@ impl Deleted {
     pub const fn rows(self) -> u64 {
         let of_accounts = self.sessions + self.refresh_tokens + self.api_keys;
         let unconfirmed = self.sign_ups + self.address_changes;
-        let told = self.notifications + self.payment_events;
+        let told = self.notifications + self.payment_events + self.keyed_requests;
         of_accounts + unconfirmed + told + self.jobs + self.audit + self.events
     }
 }
@@ -400,6 +405,7 @@ mod tests {
             address_changes: 64,
             notifications: 128,
             payment_events: 256,
+            keyed_requests: 512,
             events: 0,
         };
         let answers = vec![(Deleted::default(), at(3)), (rows, at(2)), (rows, at(1))];
@@ -414,7 +420,7 @@ mod tests {
         };
         let told = run(&Retention::new(store.clone(), clock(), &settings));
         let step = RetentionStep::Deleted(rows);
-        assert_eq!(told, (vec![step, step, RetentionStep::Done], 1_022));
+        assert_eq!(told, (vec![step, step, RetentionStep::Done], 2_046));
         let due = |from| Due {
             sessions: Timestamp::from_seconds(96_400),
             api_keys: Timestamp::from_seconds(92_800),

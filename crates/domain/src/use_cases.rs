@@ -17,6 +17,7 @@ use crate::{
     audit::{AuditReader, AuditStore, Denials},
     billing::{BillingSettings, BillingStore, PaymentSync, Subscriptions},
     event::InstanceMemory,
+    idempotency::{IdempotencyStore, Repeats},
     jobs::{JobStore, Jobs},
     notification::{NotificationStore, Notifications},
     ports::{
@@ -77,6 +78,8 @@ pub struct Stores {
     pub billing: Arc<dyn BillingStore>,
     /// Sums by day.
     pub rollups: Arc<dyn RollupStore>,
+    /// Requests that named a key.
+    pub idempotency: Arc<dyn IdempotencyStore>,
 }
 
 /// What the use cases need besides stores.
@@ -157,6 +160,8 @@ pub struct UseCases {
     pub payments: Arc<PaymentSync>,
     /// Does jobs.
     pub jobs: Arc<Jobs>,
+    /// Answers a request once, however often it is sent.
+    pub repeats: Repeats,
     /// The audit log, for administrators.
     pub audit: AuditReader,
     /// Figures for administrators.
@@ -223,6 +228,7 @@ impl UseCases {
         let sign_ups = SignUps::new(letters.clone(), stores.sign_ups.clone());
         let changes = AddressChanges::new(letters.clone(), stores.address_changes.clone());
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
+        let repeats = Repeats::new(stores.idempotency.clone(), clock.clone(), randomness.clone());
         let (payments, subscriptions) = paying(&stores, ports.payments, &clock, billing);
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit, clock.clone());
@@ -256,6 +262,7 @@ impl UseCases {
             )),
             subscriptions,
             payments,
+            repeats,
             recovery,
             links,
             audit,

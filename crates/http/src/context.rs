@@ -4,8 +4,10 @@ use std::{rc::Rc, str::FromStr};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
 use alpine_domain::{
+    Error,
     account::{AddressDigest, Caller, MailPurpose, SessionId, UserId, Viewer},
     audit::{Action, Origin, Reason},
+    idempotency::IdempotencyKey,
     ports::secrets::HashPriority,
 };
 use bytes::Bytes;
@@ -28,6 +30,9 @@ use crate::{
     request_info::RequestInfo,
     state::AppState,
 };
+
+/// The header by which a client names a request (draft-ietf-httpapi-idempotency-key-header-07).
+pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// A request that passed the guard.
 pub struct Context {
@@ -93,11 +98,33 @@ impl Context {
     /// 413, 415, or 408 for a body that does not come in time.
     pub async fn body(&mut self, accepted: &[MediaType]) -> Result<(MediaType, Bytes)> {
         let media_type = body::media_type(&self.request, accepted)?;
+        Ok((media_type, self.whole_body().await?))
+    }
+
+    /// The body as it came, whatever it is. It can be read once.
+    ///
+    /// # Errors
+    /// 413, or 408 for a body that does not come in time.
+    pub(crate) async fn whole_body(&mut self) -> Result<Bytes> {
         let settings = &self.state.settings;
         let limit = self.mounted.endpoint.body_limit(settings);
         let payload = std::mem::replace(&mut self.payload, Payload::None);
-        let bytes = body::read(payload, limit, settings.http.body_timeout).await?;
-        Ok((media_type, bytes))
+        body::read(payload, limit, settings.http.body_timeout).await
+    }
+
+    /// What the client calls this request, if it does.
+    ///
+    /// # Errors
+    /// 400 when that is not readable, or stands there twice.
+    pub fn idempotency_key(&self) -> Result<Option<IdempotencyKey>> {
+        let mut sent = self.request.headers().get_all(IDEMPOTENCY_KEY);
+        let Some(first) = sent.next() else { return Ok(None) };
+        if sent.next().is_some() {
+            return Err(Error::malformed(IDEMPOTENCY_KEY, "must be sent once").into());
+        }
+        let text = String::from_utf8_lossy(first.as_bytes());
+        let key = text.parse().map_err(|message| Error::malformed(IDEMPOTENCY_KEY, message))?;
+        Ok(Some(key))
     }
 
     /// The members of a JSON object in the body.

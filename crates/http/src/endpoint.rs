@@ -96,6 +96,8 @@ pub struct Endpoint {
     pub extra_limit: Option<&'static str>,
     /// How large the body may be.
     pub body: BodyLimit,
+    /// Whether a request that names a key (`Idempotency-Key`) is answered once.
+    pub takes_key: bool,
     /// What the description of the API says of it; `None` leaves it out.
     pub doc: Option<fn() -> Doc>,
 }

@@ -80,10 +80,12 @@ kinds! {
     NOT_SUBSCRIBED = "not-subscribed", 409, "No subscription", "Subscribe first: POST subscriptions/upgrade.";
     PAYMENTS_OFF = "payments-off", 409, "Nobody takes payments here", "Ask whoever runs this service: tiers are given by hand.";
     LIMIT_REACHED = "limit-reached", 409, "Limit reached", "Remove one first.";
+    IN_PROGRESS = "request-in-progress", 409, "Request being answered", "Send the same request again after Retry-After: it gets the answer.";
     TOO_LARGE = "body-too-large", 413, "Body too large", "Send less at once: detail names the limit.";
     URI_TOO_LONG = "uri-too-long", 414, "Address too long", "Send a path and query of at most 8192 bytes.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", 415, "Unsupported media type", "Send one of the media types that detail names, not compressed.";
     INVALID = "invalid", 422, "Invalid input", "Correct every field that errors names.";
+    KEY_REUSED = "idempotency-key-reused", 422, "Key of another request", "Name each request by a key of its own.";
     HEADERS_TOO_LARGE = "headers-too-large", 431, "Headers too large", "Send fewer or shorter headers.";
     RATE_LIMITED = "rate-limited", 429, "Too many requests", "Wait for Retry-After; RateLimit-Policy tells the limits.";
     INTERNAL = "internal", 500, "Internal error", "Not the client's fault. Report the request_id.";
@@ -208,6 +210,12 @@ impl Problem {
     /// 429 for something of which the caller has as much at once as it may.
     pub(crate) fn too_many_at_once(detail: String, retry_after: Duration) -> Self {
         Self::new(&RATE_LIMITED, detail).retry_after(retry_after)
+    }
+
+    /// 409 for a request whose key is held by the same one.
+    pub(crate) fn in_progress() -> Self {
+        Self::new(&IN_PROGRESS, "the same request is being answered")
+            .retry_after(Duration::from_secs(1))
     }
 
     fn retry_after(mut self, wait: Duration) -> Self {

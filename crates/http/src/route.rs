@@ -50,6 +50,7 @@ impl Route {
                 limit,
                 extra_limit: None,
                 body,
+                takes_key: false,
                 doc: None,
             },
             handler: Rc::new(move |context| Box::pin(handler(context))),
@@ -82,6 +83,14 @@ impl Route {
     #[must_use]
     pub fn taking_webhooks(mut self) -> Self {
         self.endpoint.body = BodyLimit::Webhook;
+        self
+    }
+
+    /// The same, where a request that names a key (`Idempotency-Key`) is answered once. Not for what hands out
+    /// secrets: an answer is kept for a day.
+    #[must_use]
+    pub fn taking_keys(mut self) -> Self {
+        self.endpoint.takes_key = true;
         self
     }
 

@@ -65,7 +65,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(POST, "auth/sign-in-link", "request_sign_in_link", Public, Limit::SignIn, account::auth::request_sign_in_link, account::docs::request_sign_in_link),
         row(POST, "auth/sign-in-link/redeem", "sign_in_by_link", Public, Limit::SignIn, account::auth::sign_in_by_link, account::docs::sign_in_by_link),
         row(POST, "auth/verify-email", "verify_email", Public, Limit::SignIn, account::auth::verify_email, account::docs::verify_email),
-        row(POST, "auth/resend-verification", "resend_verification", Bearer, Limit::Caller, account::auth::resend_verification, account::docs::resend_verification),
+        row(POST, "auth/resend-verification", "resend_verification", Bearer, Limit::Caller, account::auth::resend_verification, account::docs::resend_verification).taking_keys(),
         row(POST, "auth/refresh", "refresh", Public, Limit::Session, account::auth::refresh, account::docs::refresh),
         row(POST, "auth/logout", "sign_out", Bearer, Limit::Caller, account::auth::sign_out, account::docs::sign_out),
         row(POST, "auth/logout-all", "sign_out_everywhere", Bearer, Limit::Caller, account::auth::sign_out_everywhere, account::docs::sign_out_everywhere),
@@ -91,8 +91,8 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
 
         row(GET, "notifications", "list_notifications", Bearer, Limit::Caller, notifications::handlers::list, notifications::docs::list),
         row(GET, "notifications/unread", "unread_notifications", Bearer, Limit::Caller, notifications::handlers::unread, notifications::docs::unread),
-        row(POST, "notifications/read", "read_notifications", Bearer, Limit::Caller, notifications::handlers::mark_read, notifications::docs::mark_read),
-        row(POST, "notifications/read-all", "read_all_notifications", Bearer, Limit::Caller, notifications::handlers::mark_all_read, notifications::docs::mark_all_read),
+        row(POST, "notifications/read", "read_notifications", Bearer, Limit::Caller, notifications::handlers::mark_read, notifications::docs::mark_read).taking_keys(),
+        row(POST, "notifications/read-all", "read_all_notifications", Bearer, Limit::Caller, notifications::handlers::mark_all_read, notifications::docs::mark_all_read).taking_keys(),
         row(GET, "notifications/preferences", "notification_preferences", Bearer, Limit::Caller, notifications::preferences::show, notifications::docs::show_preferences),
         row(PUT, "notifications/preferences", "choose_notifications", Bearer, Limit::Caller, notifications::preferences::choose, notifications::docs::choose),
         row(DELETE, "notifications/{id}", "delete_notification", Bearer, Limit::Caller, notifications::handlers::delete, notifications::docs::delete),
@@ -102,9 +102,9 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "symbols", "symbols", Optional(Read), Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
 
         row(GET, "subscriptions/plan", "own_plan", Bearer, Limit::Caller, billing::handlers::plan, billing::docs::plan),
-        row(POST, "subscriptions/upgrade", "upgrade", Bearer, Limit::Caller, billing::handlers::upgrade, billing::docs::upgrade),
-        row(POST, "subscriptions/cancel", "cancel_subscription", Bearer, Limit::Caller, billing::handlers::cancel, billing::docs::cancel),
-        row(POST, "subscriptions/resume", "resume_subscription", Bearer, Limit::Caller, billing::handlers::resume, billing::docs::resume),
+        row(POST, "subscriptions/upgrade", "upgrade", Bearer, Limit::Caller, billing::handlers::upgrade, billing::docs::upgrade).taking_keys(),
+        row(POST, "subscriptions/cancel", "cancel_subscription", Bearer, Limit::Caller, billing::handlers::cancel, billing::docs::cancel).taking_keys(),
+        row(POST, "subscriptions/resume", "resume_subscription", Bearer, Limit::Caller, billing::handlers::resume, billing::docs::resume).taking_keys(),
         row(POST, "subscriptions/portal", "open_portal", Bearer, Limit::Caller, billing::handlers::portal, billing::docs::portal),
         row(GET, "subscriptions/invoices", "list_invoices", Bearer, Limit::Caller, billing::handlers::invoices, billing::docs::invoices),
         // A burst of the provider's comes from few addresses, and a body that it did not sign touches nothing that is stored.
@@ -112,9 +112,9 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
 
         row(GET, "payments/plans", "plans", Public, Limit::Caller, plans::plans, plans::plans_doc),
 
-        row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Caller, producers::handlers::submit, producers::docs::submit),
-        row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Caller, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches(),
-        row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome),
+        row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Caller, producers::handlers::submit, producers::docs::submit).taking_keys(),
+        row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Caller, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches().taking_keys(),
+        row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome).taking_keys(),
         row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
 
         row(GET, "admin/analytics", "analytics", Admin, Limit::Caller, admin::analytics::analytics, admin::analytics::analytics_doc),
@@ -130,7 +130,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "admin/users/{id}", "find_user", Admin, Limit::Caller, admin::users::find, admin::users::find_doc),
         row(PATCH, "admin/users/{id}", "change_user", Admin, Limit::Caller, admin::users::change, admin::users::change_doc),
         row(GET, "roles", "list_roles", Admin, Limit::Caller, admin::roles::list, admin::roles::list_doc),
-        row(POST, "roles/assign", "assign_role", Admin, Limit::Caller, admin::roles::assign, admin::roles::assign_doc),
+        row(POST, "roles/assign", "assign_role", Admin, Limit::Caller, admin::roles::assign, admin::roles::assign_doc).taking_keys(),
         row(DELETE, "roles/remove", "remove_role", Admin, Limit::Caller, admin::roles::remove, admin::roles::remove_doc),
         row(GET, "security/metrics", "security_metrics", Admin, Limit::Caller, admin::audit::metrics, admin::docs::metrics),
         row(GET, "security/events", "security_events", Admin, Limit::Caller, admin::audit::events, admin::docs::events),

@@ -28,6 +28,7 @@ mod audit;
 mod billing;
 mod deletion;
 mod events;
+mod idempotency;
 mod import;
 mod jobs;
 mod notifications;
@@ -91,7 +92,8 @@ impl Memory {
             jobs: store.clone(),
             billing: store.clone(),
             audit: store.clone(),
-            rollups: store,
+            rollups: store.clone(),
+            idempotency: store,
         }
     }
 

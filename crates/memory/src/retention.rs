@@ -4,6 +4,7 @@ use alpine_domain::{
     Result, Timestamp,
     account::UserId,
     audit::StoredLine,
+    idempotency::KEPT_FOR,
     notification::Notification,
     retention::{Deleted, Due, PAYMENT_EVENTS_KEPT, Positions, RetentionStore},
 };
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 
 use crate::{
     Memory,
-    tables::{ChangeRow, JobRow, KeyRow, SignUpRow, Tables},
+    tables::{ChangeRow, JobRow, KeyRow, RequestRow, SignUpRow, Tables},
 };
 
 /// Rows that one transaction deletes at most.
@@ -87,6 +88,12 @@ impl RetentionStore for Memory {
                 let is_old = |(_, at): &(String, Timestamp)| *at < before;
                 let events = &mut unit.tables.payment_events;
                 deleted.payment_events = delete(events, CHUNK, is_old) as u64;
+            }
+            if deleted.rows() == 0 {
+                let before = due.now.earlier(KEPT_FOR);
+                let is_over = |row: &RequestRow| row.request.now <= before;
+                let requests = &mut unit.tables.requests;
+                deleted.keyed_requests = delete(requests, CHUNK, is_over) as u64;
             }
             if deleted.rows() == 0 {
                 let is_over = |row: &SignUpRow| row.pending.expires_at <= due.now;

@@ -13,6 +13,7 @@ use alpine_domain::{
     audit::{AuditLine, StoredLine},
     billing::BillingRecord,
     event::Event,
+    idempotency::{KeptAnswer, NewRequest},
     jobs::{Lease, NewJob, StoredJob},
     notification::{MutedKinds, Notification, SignalMarks},
     ports::{events::LoggedEvent, payments::ProviderInvoice},
@@ -57,9 +58,17 @@ pub(crate) struct Tables {
     pub(crate) rollups: BTreeMap<RollupKey, i64>,
     /// On which day users were active last.
     pub(crate) activity: BTreeMap<UserId, Day>,
+    pub(crate) requests: Vec<RequestRow>,
     pub(crate) jobs: Vec<JobRow>,
     /// The number of the newest job that there ever was.
     pub(crate) last_job: i64,
+}
+
+/// A request that named a key, and what was answered, if it was.
+#[derive(Clone)]
+pub(crate) struct RequestRow {
+    pub(crate) request: NewRequest,
+    pub(crate) answer: Option<KeptAnswer>,
 }
 
 /// A customer.

@@ -14,10 +14,10 @@ use diesel::{
 
 use crate::{
     AnyConnection, Failure,
-    rows::{LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
+    rows::{KeyedRequestRow, LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
     schema::{
-        audit_counts, database_identity, events, jobs, late_outcomes, outcomes, payment_events,
-        producers, rollups, signals, user_activity,
+        audit_counts, database_identity, events, jobs, keyed_requests, late_outcomes, outcomes,
+        payment_events, producers, rollups, signals, user_activity,
     },
 };
 
@@ -193,6 +193,19 @@ pub(crate) fn insert_new_payment_event(
         AnyConnection::Sqlite(conn) => insert.execute(conn)?,
     };
     Ok(rows == 1)
+}
+
+/// Adds a request that named a key; says whether the name was free.
+pub(crate) fn insert_new_keyed_request(
+    conn: &mut AnyConnection,
+    row: &KeyedRequestRow<'_>,
+) -> Result<bool, Failure> {
+    let insert = insert_into(keyed_requests::table).values(row).on_conflict_do_nothing();
+    let added = match conn {
+        AnyConnection::Sqlite(conn) => insert.execute(conn)?,
+        AnyConnection::Postgres(conn) => insert.execute(conn)?,
+    };
+    Ok(added == 1)
 }
 
 /// Adds to the count of an hour, an action and an outcome.

@@ -55,6 +55,7 @@ mod database;
 mod dialect;
 mod events;
 mod failure;
+mod idempotency;
 mod identity;
 mod jobs;
 mod metrics;
@@ -94,6 +95,7 @@ pub use connection::{AnyConnection, shown_url};
 pub use database::{Database, Unit};
 pub use events::Events;
 pub use failure::Failure;
+pub use idempotency::KeyedRequests;
 pub use jobs::Jobs;
 pub use migrations::Migrator;
 pub use notifications::UserNotifications;
@@ -129,5 +131,6 @@ pub fn stores(database: &Database) -> Stores {
         jobs: Arc::new(Jobs::new(database.clone())),
         audit: Arc::new(AuditLog::new(database.clone())),
         rollups: Arc::new(Rollups::new(database.clone())),
+        idempotency: Arc::new(KeyedRequests::new(database.clone())),
     }
 }

@@ -13,7 +13,7 @@ use diesel::{
 use crate::{
     AnyConnection, Database, Failure, address_changes,
     audit::rows as audit_rows,
-    billing, dialect,
+    billing, dialect, idempotency,
     notifications::rows as notification_rows,
     schema::{api_keys, jobs, refresh_tokens, sessions},
     sign_ups,
@@ -66,6 +66,10 @@ impl RetentionStore for OldRows {
                     let (now, from) = (due.now, &mut from.payment_events);
                     deleted.payment_events =
                         billing::delete_old_events(unit.conn, now, from, CHUNK)?;
+                }
+                if deleted.rows() == 0 {
+                    let (now, from) = (due.now, &mut from.keyed_requests);
+                    deleted.keyed_requests = idempotency::delete_old(unit.conn, now, from, CHUNK)?;
                 }
                 if deleted.rows() == 0 {
                     let (changes, now) = (&mut from.address_changes, due.now);

@@ -10,10 +10,10 @@ use alpine_domain::{
     producer::{Producer, ProducerId},
     signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, Strategy},
 };
-use diesel::{Insertable, Queryable};
+use diesel::{AsChangeset, Insertable, Queryable};
 
 use crate::{
-    schema::{late_outcomes, outcomes, producers, signals},
+    schema::{keyed_requests, late_outcomes, outcomes, producers, signals},
     signal_ids::SignalIds,
 };
 
@@ -432,4 +432,20 @@ impl LateOutcomeRow {
             recorded_at: instant("late_outcomes.recorded_at", self.recorded_at)?,
         })
     }
+}
+
+/// A request that nobody has answered.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = keyed_requests, treat_none_as_null = true)]
+pub(crate) struct KeyedRequestRow<'a> {
+    #[diesel(skip_update)]
+    pub(crate) name: &'a str,
+    pub(crate) fingerprint: String,
+    pub(crate) begun_at: i64,
+    pub(crate) lease: String,
+    pub(crate) held_until: i64,
+    pub(crate) status: Option<i32>,
+    pub(crate) media_type: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) body: Option<String>,
 }

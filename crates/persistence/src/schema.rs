@@ -203,6 +203,17 @@ tables! {
         listed_at -> Nullable<BigInt>,
         attention_since -> Nullable<BigInt>,
     }
+    keyed_requests (name) {
+        name -> Text,
+        fingerprint -> Text,
+        begun_at -> BigInt,
+        lease -> Text,
+        held_until -> BigInt,
+        status -> Nullable<Integer>,
+        media_type -> Nullable<Text>,
+        location -> Nullable<Text>,
+        body -> Nullable<Text>,
+    }
     payment_events (id) {
         id -> Text,
         kind -> Text,

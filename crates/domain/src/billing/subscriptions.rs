@@ -10,6 +10,7 @@ use crate::{
     Clock, Error, Result, Timestamp,
     account::{Account, AccountStore, Tier, UserId, digest},
     error::ConflictKind,
+    idempotency::IdempotencyKey,
     ports::payments::{Checkout, PaymentProvider, PriceChange, SubscriptionStatus},
 };
 
@@ -93,7 +94,7 @@ impl Subscriptions {
         user: UserId,
         tier: Tier,
         interval: BillingInterval,
-        key: Option<&str>,
+        key: Option<&IdempotencyKey>,
     ) -> Result<Upgraded> {
         let provider = self.sync.provider()?;
         let (plan, price) = self.for_sale(tier, interval)?;
@@ -298,7 +299,7 @@ struct Wish<'a> {
     interval: BillingInterval,
     price: &'a str,
     /// The client's.
-    key: Option<&'a str>,
+    key: Option<&'a IdempotencyKey>,
 }
 
 impl Wish<'_> {
@@ -308,7 +309,7 @@ impl Wish<'_> {
             let part = i64::try_from(SAME_WISH.as_secs()).unwrap_or(i64::MAX);
             (now.seconds() / part).to_string()
         };
-        let key = self.key.map_or_else(by_time, |key| format!("client:{key}"));
+        let key = self.key.map_or_else(by_time, |key| format!("client:{}", key.as_str()));
         digest(&format!("{}:{about}:{}:{key}", self.user, self.price))
     }
 }

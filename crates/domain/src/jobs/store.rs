@@ -66,7 +66,7 @@ impl NewJob {
     }
 }
 
-/// By what a store knows who holds a job.
+/// By what a store knows who holds a job, or answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease(Uuid);
 

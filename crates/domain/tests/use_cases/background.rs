@@ -169,6 +169,7 @@ const fn deleted(sessions: u64, refresh_tokens: u64, api_keys: u64) -> Deleted {
         audit: 0,
         notifications: 0,
         payment_events: 0,
+        keyed_requests: 0,
         sign_ups: 0,
         address_changes: 0,
         events: 0,

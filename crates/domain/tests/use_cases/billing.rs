@@ -383,7 +383,10 @@ fn upgrading_twice_pays_once() {
     let world = World::new();
     let user = world.sign_up("ada@example.com").account.id;
     let cases = &world.cases.subscriptions;
-    let wish = |tier, interval, key| now(cases.upgrade(user, tier, interval, key));
+    let wish = |tier, interval, key: Option<&str>| {
+        let key = key.map(|key| key.parse().unwrap());
+        now(cases.upgrade(user, tier, interval, key.as_ref()))
+    };
     let month = BillingInterval::Month;
     let first = wish(Tier::Pro, month, None).unwrap();
     assert_eq!(wish(Tier::Pro, month, None).unwrap(), first, "the same page");

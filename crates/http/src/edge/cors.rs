@@ -30,12 +30,13 @@ const MAX_AGE: usize = 600;
 const METHODS: [Method; 6] =
     [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-const EXPOSED_HEADERS: [HeaderName; 12] = [
+const EXPOSED_HEADERS: [HeaderName; 13] = [
     header::ETAG,
     header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,
     header::CONTENT_DISPOSITION,
+    super::repeats::REPLAYED,
     HeaderName::from_static("x-cache"),
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("ratelimit"),

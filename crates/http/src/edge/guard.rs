@@ -4,12 +4,11 @@
 use std::{any::Any, panic::AssertUnwindSafe, rc::Rc};
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method, web};
-use alpine_domain::audit::within;
 use futures_util::FutureExt as _;
 
-use super::{authenticate, origin, outermost::log_failure};
+use super::{authenticate, origin, outermost::log_failure, repeats};
 use crate::{
-    context::Context,
+    context::{Context, IDEMPOTENCY_KEY},
     endpoint::{Access, MountedEndpoint},
     extract::{address::ClientAddress, body},
     limit,
@@ -102,10 +101,11 @@ async fn pass(
         access != Access::Producer && !matches!(*request.method(), Method::GET | Method::HEAD);
     let origin = is_told.then(|| origin::of(&state, &info, &caller, address)).transpose()?;
     let context = Context { state, request, caller, address, info, mounted, payload };
-    match origin {
-        Some(origin) => within(origin, handler(context)).await,
-        None => handler(context).await,
+    if context.mounted.endpoint.takes_key && context.request.headers().contains_key(IDEMPOTENCY_KEY)
+    {
+        return Box::pin(repeats::answer(context, origin, handler)).await;
     }
+    origin::run_as(origin, context, &handler).await
 }
 
 fn of_panic(panic: &(dyn Any + Send), info: &RequestInfo) -> Problem {

@@ -7,3 +7,4 @@ pub(crate) mod headers;
 mod origin;
 pub(crate) mod outermost;
 mod pieces;
+pub(crate) mod repeats;

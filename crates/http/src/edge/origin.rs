@@ -1,15 +1,19 @@
 //! Who asks, for the audit log, and what is refused before a handler runs.
 
+use actix_web::HttpResponse;
 use alpine_domain::{
     account::Caller,
-    audit::{Action, Origin, Party, Reason},
+    audit::{Action, Origin, Party, Reason, within},
 };
+use futures_util::future::LocalBoxFuture;
 
 use crate::{
+    context::Context,
     endpoint::{Access, Limit, MountedEndpoint},
     extract::address::ClientAddress,
     problem::Result,
     request_info::RequestInfo,
+    route::Handler,
     state::AppState,
 };
 
@@ -28,6 +32,19 @@ pub(super) fn of(
         address: Some(state.services.use_cases.accounts.address_digest(&address.to_string())?),
         request_id: Some(info.request_id().to_owned()),
     })
+}
+
+/// What a handler answers, on behalf of who asks.
+pub(super) fn run_as(
+    origin: Option<Origin>,
+    context: Context,
+    handler: &Handler,
+) -> LocalBoxFuture<'static, Result<HttpResponse>> {
+    let work = handler(context);
+    match origin {
+        Some(origin) => Box::pin(within(origin, work)),
+        None => work,
+    }
 }
 
 /// Notes that an address made as many attempts as it may.

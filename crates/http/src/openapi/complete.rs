@@ -19,6 +19,7 @@ const HEADERS: &[(&str, &str, &str, usize)] = &[
     ("Access-Control-Allow-Origin", "The origin of the page that asked, if it may read the answer. Absent for who sends no `Origin`.", "https://app.example.com", 2_048),
     ("Content-Disposition", "The file's name.", "attachment; filename=\"signals_20260115.csv\"", 256),
     ("ETag", "For `If-None-Match`; another one for each coding.", "\"6d1f2c\"", 256),
+    ("Idempotent-Replayed", "`true` for an answer that was given before, to the same request under the same key.", "true", 4),
     ("Link", "The next page, rel=next, if there is one.", "</api/v1/signals/subscribed?cursor=x>; rel=\"next\"", 4_096),
     ("Location", "Where the new thing is.", "/api/v1/signals/7", 2_048),
     ("RateLimit", "What is left of the window that ends first.", "\"free-minute\";r=19;t=60", 1_024),

@@ -151,6 +151,9 @@ fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation
             .schema(Some(schema(description)));
         operation = operation.parameter(parameter.build());
     }
+    if endpoint.takes_key {
+        operation = operation.parameter_ref(Ref::new("#/components/parameters/IdempotencyKey"));
+    }
     if doc.extras.contains(&Extra::Validator) {
         operation = operation.parameter_ref(Ref::new("#/components/parameters/IfNoneMatch"));
     }
@@ -220,6 +223,7 @@ fn header_names(endpoint: &Endpoint, doc: &Doc, status: &str) -> Vec<&'static st
                 Extra::Link => "Link",
                 Extra::Attachment => "Content-Disposition",
             }));
+            names.extend(endpoint.takes_key.then_some("Idempotent-Replayed"));
         }
         _ => {}
     }
@@ -296,6 +300,9 @@ fn problems(endpoint: &Endpoint, doc: &Doc) -> Vec<(u16, Vec<&'static Kind>)> {
     }
     if endpoint.access.scope().is_some() {
         kinds.push(&problem::MISSING_SCOPE);
+    }
+    if endpoint.takes_key {
+        kinds.extend([&problem::MALFORMED, &problem::IN_PROGRESS, &problem::KEY_REUSED]);
     }
     if endpoint.limit != Limit::None {
         kinds.push(&problem::RATE_LIMITED);
@@ -376,6 +383,14 @@ fn components() -> ComponentsBuilder {
             ),
         )
         .parameter("TraceParent", header("traceparent", "W3C Trace Context."))
+        .parameter(
+            "IdempotencyKey",
+            header(
+                "Idempotency-Key",
+                "Names this very request, for a day: sent again, it has no further effect and gets the first answer, with \
+                 `Idempotent-Replayed: true`. 1 to 255 visible characters of ASCII, a UUID for example.",
+            ),
+        )
         .parameter("IfNoneMatch", header("If-None-Match", "Validators that the client has."))
 }
 

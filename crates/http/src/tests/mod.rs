@@ -8,6 +8,7 @@ mod limits;
 mod openapi;
 mod parameters;
 mod problems;
+mod repeats;
 mod roles;
 mod routes;
 mod second_factor;

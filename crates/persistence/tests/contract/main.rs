@@ -23,6 +23,7 @@ mod events;
 mod exit;
 mod failover;
 mod files;
+mod idempotency;
 mod identity;
 mod imports;
 mod ingest;

@@ -123,6 +123,7 @@ fn total(chunks: &[Deleted]) -> Deleted {
         audit: sum.audit + chunk.audit,
         notifications: sum.notifications + chunk.notifications,
         payment_events: sum.payment_events + chunk.payment_events,
+        keyed_requests: sum.keyed_requests + chunk.keyed_requests,
         sign_ups: sum.sign_ups + chunk.sign_ups,
         address_changes: sum.address_changes + chunk.address_changes,
         events: sum.events + chunk.events,

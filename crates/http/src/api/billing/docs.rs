@@ -19,12 +19,16 @@ pub(crate) fn plan() -> Doc {
 pub(crate) fn upgrade() -> Doc {
     doc(
         "Pay for a tier, or for another one",
-        "Where to pay, or changed at once where a subscription is paid for already. `Idempotency-Key`: the same key \
-         again within a day has no further effect.",
+        "Where to pay, or changed at once where a subscription is paid for already.",
     )
     .takes::<bodies::UpgradeRequest>(JSON)
     .gives::<views::UpgradedView<'_>>()
-    .problems(&[&problem::FORBIDDEN, &problem::ALREADY_SUBSCRIBED, &problem::PAYMENTS_OFF, &problem::UNAVAILABLE])
+    .problems(&[
+        &problem::FORBIDDEN,
+        &problem::ALREADY_SUBSCRIBED,
+        &problem::PAYMENTS_OFF,
+        &problem::UNAVAILABLE,
+    ])
 }
 
 pub(crate) fn cancel() -> Doc {

@@ -24,9 +24,6 @@ use crate::{cached::next_link, context::Context, extract::body::MediaType, probl
 /// Customers that one answer shows at most.
 const MOST_DIFFERENCES: u32 = 100;
 
-/// The longest key of a client's: draft-ietf-httpapi-idempotency-key-header asks for a bound.
-const MOST_KEY_CHARS: usize = 255;
-
 /// `GET subscriptions/plan`.
 pub(crate) async fn plan(context: Context) -> Result<HttpResponse> {
     let own = context.state.services.use_cases.subscriptions.plan(context.user()?).await?;
@@ -36,14 +33,14 @@ pub(crate) async fn plan(context: Context) -> Result<HttpResponse> {
 /// `POST subscriptions/upgrade`.
 pub(crate) async fn upgrade(mut context: Context) -> Result<HttpResponse> {
     let user = context.user()?;
-    let key = idempotency_key(&context)?;
+    let key = context.idempotency_key()?;
     let mut fields = context.json().await?;
     let tier = fields.parsed("tier", str::parse::<Tier>);
     let interval = fields.optional_parsed("interval", str::parse::<BillingInterval>);
     let tier = fields.finish_with(tier)?;
     let interval = interval.unwrap_or(BillingInterval::Month);
     let subscriptions = &context.state.services.use_cases.subscriptions;
-    let done = subscriptions.upgrade(user, tier, interval, key.as_deref()).await?;
+    let done = subscriptions.upgrade(user, tier, interval, key.as_ref()).await?;
     let (message, checkout_url) = match &done {
         Upgraded::Checkout(url) => {
             ("pay at checkout_url; the tier begins then", Some(url.as_str()))
@@ -51,19 +48,6 @@ pub(crate) async fn upgrade(mut context: Context) -> Result<HttpResponse> {
         Upgraded::Changed => ("the subscription was changed", None),
     };
     context.ok(&UpgradedView { message, tier, checkout_url })
-}
-
-/// What a client that tries again calls its wish.
-fn idempotency_key(context: &Context) -> Result<Option<String>> {
-    let Some(header) = context.request.headers().get("idempotency-key") else { return Ok(None) };
-    let text = header.to_str().ok().map(|text| text.trim().trim_matches('"'));
-    let is_good = |text: &&str| {
-        (1..=MOST_KEY_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
-    };
-    let key = text.filter(is_good).ok_or_else(|| {
-        Error::malformed("Idempotency-Key", "must have 1 to 255 visible characters of ASCII")
-    })?;
-    Ok(Some(key.to_owned()))
 }
 
 /// `POST subscriptions/cancel`.

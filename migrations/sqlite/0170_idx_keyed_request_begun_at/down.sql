@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS idx_keyed_request_begun_at;
