@@ -19,7 +19,7 @@ use crate::{
     event::InstanceMemory,
     idempotency::{IdempotencyStore, Repeats},
     jobs::{JobStore, Jobs},
-    notification::{NotificationStore, Notifications},
+    notification::{DigestStore, Digests, NotificationStore, Notifications},
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
@@ -58,6 +58,8 @@ pub struct Stores {
     pub second_factors: Arc<dyn SecondFactorStore>,
     /// What users are told of.
     pub notifications: Arc<dyn NotificationStore>,
+    /// Who gets mails of it.
+    pub digests: Arc<dyn DigestStore>,
     /// Producers and their keys.
     pub producers: Arc<dyn ProducerStore>,
     /// Signals and outcomes, for who writes them.
@@ -142,6 +144,8 @@ pub struct UseCases {
     pub authenticator: Arc<Authenticator>,
     /// What users are told of.
     pub notifications: Notifications,
+    /// Mails of it.
+    pub digests: Digests,
     /// Producers and their keys.
     pub producers: Producers,
     /// Signals and outcomes from producers.
@@ -230,21 +234,20 @@ impl UseCases {
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
         let repeats = Repeats::new(stores.idempotency.clone(), clock.clone(), randomness.clone());
         let (payments, subscriptions) = paying(&stores, ports.payments, &clock, billing);
-        let verification = Arc::new(Verification::new(letters, stores.jobs));
+        let verification = Arc::new(Verification::new(letters.clone(), stores.jobs));
         let audit = AuditReader::new(stores.audit, clock.clone());
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
         let usage = Arc::new(Usage::new(stores.rollups, clock.clone()));
         let catalogue = Catalogue::new(stores.signal_reader, clock.clone(), visibility.clone());
         let catalogue = Arc::new(catalogue);
+        let notifications =
+            Notifications::new(stores.notifications, catalogue.clone(), clock.clone());
+        let digests = Digests::new(stores.digests, stores.accounts, notifications.clone(), letters);
         Self {
             accounts: Accounts::new(account_ports, account_settings, address_key),
             administration,
             authenticator,
-            notifications: Notifications::new(
-                stores.notifications,
-                catalogue.clone(),
-                clock.clone(),
-            ),
+            notifications,
             producers: Producers::new(stores.producers, clock.clone(), randomness),
             intake: Intake::new(stores.signals.clone(), clock.clone()),
             catalogue,
@@ -259,7 +262,9 @@ impl UseCases {
                 changes,
                 erasure,
                 payments.clone(),
+                digests.clone(),
             )),
+            digests,
             subscriptions,
             payments,
             repeats,

@@ -88,7 +88,8 @@ fn mount(config: &mut web::ServiceConfig, state: &web::Data<AppState>, table: Ve
         let (path, paths) = (endpoint.canonical_path(), endpoint.paths());
         let metrics = state.metrics.route(&path, endpoint.method.as_str());
         let limits = &state.settings.limits;
-        let endpoint = Rc::new(MountedEndpoint::new(endpoint, path, metrics, limits));
+        let usage = state.services.use_cases.usage.route(endpoint.name);
+        let endpoint = Rc::new(MountedEndpoint::new(endpoint, path, metrics, usage, limits));
         let mounted = Mounted { endpoint, handler };
         match resources.iter_mut().find(|(known, _)| *known == paths) {
             Some((_, methods)) => methods.push(mounted),
@@ -151,7 +152,9 @@ fn fallback(
             async move { answer(&context) }
         });
     let (metrics, limits) = (state.metrics.route(name, "OTHER"), &state.settings.limits);
-    let endpoint = Rc::new(MountedEndpoint::new(endpoint, name.to_owned(), metrics, limits));
+    let usage = state.services.use_cases.usage.route(name);
+    let path = name.to_owned();
+    let endpoint = Rc::new(MountedEndpoint::new(endpoint, path, metrics, usage, limits));
     Mounted { endpoint, handler }
 }
 

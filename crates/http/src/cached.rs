@@ -121,7 +121,7 @@ impl Context {
         let signals = header.filter(|_| is_handed).and_then(|(_, count)| count.parse().ok());
         let is_hit = Some(entry.outcome != CacheOutcome::Miss);
         let usage = &self.state.services.use_cases.usage;
-        usage.served(Answer { is_hit, signals: signals.unwrap_or(0) });
+        usage.served(&self.mounted.usage, Answer { is_hit, signals: signals.unwrap_or(0) });
         answer
     }
 

@@ -1,9 +1,9 @@
 //! What the route table says of one route.
 
-use std::{cell::OnceCell, fmt};
+use std::{cell::OnceCell, fmt, sync::Arc};
 
 use actix_web::http::Method;
-use alpine_domain::{account::Scope, ports::cache::CachedBody};
+use alpine_domain::{account::Scope, analytics::RouteUsage, ports::cache::CachedBody};
 
 use crate::{
     doc::Doc,
@@ -148,6 +148,8 @@ pub(crate) struct MountedEndpoint {
     /// The whole path with its parameters' names: a label, never what a client sent.
     pub(crate) path: String,
     pub(crate) metrics: RouteMetrics,
+    /// How often the cache had what it answers, for administrators.
+    pub(crate) usage: Arc<RouteUsage>,
     /// The policy that the endpoint names besides, or what is wrong with that.
     pub(crate) extra_limit: Option<Result<CountedPolicy, String>>,
     /// The body, where it depends on nothing but the settings. Made for the first request of a worker.
@@ -159,11 +161,12 @@ impl MountedEndpoint {
         endpoint: Endpoint,
         path: String,
         metrics: RouteMetrics,
+        usage: Arc<RouteUsage>,
         limits: &LimitSettings,
     ) -> Self {
         let extra_limit = endpoint.extra_limit.map(|name| {
             limits.policy(name).map(CountedPolicy::new).ok_or_else(|| missing_row(name))
         });
-        Self { endpoint, path, metrics, extra_limit, fixed: OnceCell::new() }
+        Self { endpoint, path, metrics, usage, extra_limit, fixed: OnceCell::new() }
     }
 }

@@ -117,6 +117,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome).taking_keys(),
         row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
 
+        row(GET, "admin/stats", "admin_stats", Admin, Limit::Caller, admin::analytics::analytics, admin::analytics::stats_doc),
         row(GET, "admin/analytics", "analytics", Admin, Limit::Caller, admin::analytics::analytics, admin::analytics::analytics_doc),
         row(GET, "admin/audit", "admin_audit", Admin, Limit::Caller, admin::audit::audit, admin::docs::audit),
         row(GET, "admin/revenue", "revenue", Admin, Limit::Caller, admin::revenue::revenue, admin::revenue::revenue_doc),

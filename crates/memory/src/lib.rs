@@ -27,6 +27,7 @@ mod api_keys;
 mod audit;
 mod billing;
 mod deletion;
+mod digests;
 mod events;
 mod idempotency;
 mod import;
@@ -83,6 +84,7 @@ impl Memory {
             api_keys: store.clone(),
             second_factors: store.clone(),
             notifications: store.clone(),
+            digests: store.clone(),
             producers: store.clone(),
             signals: store.clone(),
             signal_reader: store.clone(),

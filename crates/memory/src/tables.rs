@@ -15,7 +15,7 @@ use alpine_domain::{
     event::Event,
     idempotency::{KeptAnswer, NewRequest},
     jobs::{Lease, NewJob, StoredJob},
-    notification::{MutedKinds, Notification, SignalMarks},
+    notification::{DigestEvery, MutedKinds, Notification, SignalMarks},
     ports::{events::LoggedEvent, payments::ProviderInvoice},
     producer::Producer,
     signal::Signal,
@@ -39,6 +39,7 @@ pub(crate) struct Tables {
     pub(crate) notifications: Vec<(UserId, Notification)>,
     pub(crate) marks: Vec<(UserId, SignalMarks)>,
     pub(crate) muted: Vec<(UserId, MutedKinds)>,
+    pub(crate) digests: Vec<DigestRow>,
     /// The number of the newest notification that there ever was.
     pub(crate) last_notification: i64,
     pub(crate) factors: Vec<FactorRow>,
@@ -69,6 +70,15 @@ pub(crate) struct Tables {
 pub(crate) struct RequestRow {
     pub(crate) request: NewRequest,
     pub(crate) answer: Option<KeptAnswer>,
+}
+
+/// Who gets digests: how often, what was covered, and when the next one is due.
+#[derive(Clone, Copy)]
+pub(crate) struct DigestRow {
+    pub(crate) user: UserId,
+    pub(crate) every: DigestEvery,
+    pub(crate) covered_until: Timestamp,
+    pub(crate) due_at: Timestamp,
 }
 
 /// A customer.

@@ -53,6 +53,7 @@ mod clock;
 mod connection;
 mod database;
 mod dialect;
+mod digests;
 mod events;
 mod failure;
 mod idempotency;
@@ -93,6 +94,7 @@ pub use clock::ServerClock;
 pub use connection::fuzzing;
 pub use connection::{AnyConnection, shown_url};
 pub use database::{Database, Unit};
+pub use digests::UserDigests;
 pub use events::Events;
 pub use failure::Failure;
 pub use idempotency::KeyedRequests;
@@ -122,6 +124,7 @@ pub fn stores(database: &Database) -> Stores {
         api_keys: Arc::new(ApiKeys::new(database.clone())),
         second_factors: Arc::new(SecondFactors::new(database.clone())),
         notifications: Arc::new(UserNotifications::new(database.clone())),
+        digests: Arc::new(UserDigests::new(database.clone())),
         producers: Arc::new(Producers::new(database.clone())),
         signals: signals.clone(),
         signal_reader: signals.clone(),

@@ -253,6 +253,12 @@ tables! {
         read_all_at -> Nullable<BigInt>,
         marks -> Text,
     }
+    digests (user_id) {
+        user_id -> Text,
+        every -> Text,
+        covered_until -> BigInt,
+        due_at -> BigInt,
+    }
     notification_preferences (user_id) {
         user_id -> Text,
         muted -> Text,

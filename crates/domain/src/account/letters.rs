@@ -171,6 +171,21 @@ impl Letters {
         }
     }
 
+    /// Sends a mail of these paragraphs, without a token.
+    ///
+    /// # Errors
+    /// As [`Mailer::send`].
+    pub(crate) async fn send_text(
+        &self,
+        to: &Email,
+        subject: &str,
+        paragraphs: &[String],
+    ) -> Result<()> {
+        let parts: Vec<_> =
+            paragraphs.iter().map(|text| Part::Text(text.as_str().into())).collect();
+        self.mailer.send(&compose(self.website.as_deref(), to, subject, &parts)?).await
+    }
+
     /// A token, and the mail in which it stands.
     pub(super) fn with_token(&self, email: &Email, letter: &Letter) -> Result<(Secret, Mail)> {
         let mut bytes = [0; 32];

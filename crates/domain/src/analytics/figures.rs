@@ -1,6 +1,6 @@
 //! What the sums say.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Day, RollupDifference, RollupName, RollupStore,
@@ -38,6 +38,41 @@ pub struct Figures {
     pub cache_hits_today: u64,
     /// The others.
     pub cache_misses_today: u64,
+    /// Both by route, in order of the routes' names.
+    pub cache_by_route: Vec<RouteCache>,
+}
+
+/// How often the cache had what a route answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteCache {
+    /// The route's name.
+    pub route: String,
+    /// How often it had it today.
+    pub hits: u64,
+    /// How often not.
+    pub misses: u64,
+}
+
+impl RouteCache {
+    /// Bodies that the cache had in percent of those that it was asked for; 0 if it was asked for none.
+    pub fn hit_rate(&self) -> f64 {
+        percent(self.hits, self.hits.saturating_add(self.misses))
+    }
+
+    fn all(sums: &Sums) -> Vec<Self> {
+        let mut by_route: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+        for (route, hits) in sums.parts(RollupName::CacheHits) {
+            by_route.entry(route).or_default().0 += hits;
+        }
+        for (route, misses) in sums.parts(RollupName::CacheMisses) {
+            by_route.entry(route).or_default().1 += misses;
+        }
+        // What an older release counted is of no route.
+        let named = by_route.into_iter().filter(|(route, _)| !route.is_empty());
+        let of =
+            |(route, (hits, misses)): (&str, _)| Self { route: route.to_owned(), hits, misses };
+        named.map(of).collect()
+    }
 }
 
 impl Figures {
@@ -91,8 +126,9 @@ impl Analytics {
             requests: sums.periods(RollupName::Requests, ""),
             errors_today: sums.from(RollupName::Errors, "", today),
             limited_today: sums.from(RollupName::Limited, "", today),
-            cache_hits_today: sums.from(RollupName::CacheHits, "", today),
-            cache_misses_today: sums.from(RollupName::CacheMisses, "", today),
+            cache_hits_today: sums.parts(RollupName::CacheHits).map(|(_, hits)| hits).sum(),
+            cache_misses_today: sums.parts(RollupName::CacheMisses).map(|(_, it)| it).sum(),
+            cache_by_route: RouteCache::all(&sums),
         })
     }
 

@@ -8,8 +8,8 @@ mod sums;
 mod usage;
 
 pub use day::Day;
-pub use figures::{ACTIVE_DAYS, Analytics, Figures};
+pub use figures::{ACTIVE_DAYS, Analytics, Figures, RouteCache};
 pub use revenue::{RATE_DAYS, Revenue};
 pub use rollup::{Counted, Rollup, RollupDifference, RollupKey, RollupName, RollupStore};
 pub use sums::Periods;
-pub use usage::{Answer, Usage, UsageFlush};
+pub use usage::{Answer, RouteUsage, Usage, UsageFlush};

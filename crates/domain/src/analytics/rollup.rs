@@ -40,9 +40,9 @@ text_enum!(
         Limited = "limited",
         /// Signals that were handed to a subscriber in a list.
         Delivered = "delivered",
-        /// Bodies that the cache had.
+        /// Bodies that the cache had, by route; an older release counted all as one.
         CacheHits = "cache_hits",
-        /// Bodies that were loaded.
+        /// Bodies that were loaded, in the same way.
         CacheMisses = "cache_misses",
     }
 );

@@ -47,6 +47,12 @@ impl Sums {
         u64::try_from(meant.map(|row| row.value).sum::<i64>()).unwrap_or(0)
     }
 
+    /// What was counted today of all parts.
+    pub(super) fn parts(&self, name: RollupName) -> impl Iterator<Item = (&str, u64)> {
+        let meant = self.rows.iter().filter(move |row| row.name == name && row.day == self.today);
+        meant.map(|row| (row.key.as_str(), u64::try_from(row.value).unwrap_or(0)))
+    }
+
     /// The same for each period.
     pub(super) fn periods(&self, name: RollupName, key: &str) -> Periods {
         let of = |first| self.from(name, key, first);

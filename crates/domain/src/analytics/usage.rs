@@ -24,14 +24,18 @@ const REMEMBERED: usize = 8_192;
 const PARTS: usize = 16;
 
 /// What is counted of answers.
-const NAMES: [RollupName; 6] = [
-    RollupName::Requests,
-    RollupName::Errors,
-    RollupName::Limited,
-    RollupName::Delivered,
-    RollupName::CacheHits,
-    RollupName::CacheMisses,
-];
+const NAMES: [RollupName; 4] =
+    [RollupName::Requests, RollupName::Errors, RollupName::Limited, RollupName::Delivered];
+
+/// What is counted of the cache, for each route.
+const OF_CACHE: [RollupName; 2] = [RollupName::CacheHits, RollupName::CacheMisses];
+
+/// How often the cache had what a route answers, and had it not.
+pub struct RouteUsage {
+    route: &'static str,
+    /// Of even days and of odd ones, in the order of [`OF_CACHE`].
+    counts: [[AtomicI64; OF_CACHE.len()]; 2],
+}
 
 /// Where a body came from, and how many signals it hands to a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,8 @@ pub struct Usage {
     clock: Arc<dyn Clock>,
     /// Of even days and of odd ones: what was counted before midnight is not taken for the day after.
     counts: [Counts; 2],
+    /// As many as there are routes.
+    routes: Mutex<Vec<Arc<RouteUsage>>>,
     seen: [Mutex<Seen>; PARTS],
 }
 
@@ -81,7 +87,19 @@ impl Usage {
 
     /// Counts that will be added to the sums in `store`.
     pub fn new(store: Arc<dyn RollupStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, counts: Default::default(), seen: Default::default() }
+        let (counts, seen) = Default::default();
+        Self { store, clock, counts, routes: Mutex::default(), seen }
+    }
+
+    /// The counts of a route, the same ones for each caller.
+    pub fn route(&self, route: &'static str) -> Arc<RouteUsage> {
+        let mut routes = lock(&self.routes);
+        if let Some(known) = routes.iter().find(|known| known.route == route) {
+            return known.clone();
+        }
+        let new = Arc::new(RouteUsage { route, counts: Default::default() });
+        routes.push(new.clone());
+        new
     }
 
     /// A route of the API answered a request with this status.
@@ -96,15 +114,13 @@ impl Usage {
         }
     }
 
-    /// A body was served.
-    pub fn served(&self, answer: Answer) {
-        let counts = self.today();
-        match answer.is_hit {
-            Some(true) => count(counts, RollupName::CacheHits, 1),
-            Some(false) => count(counts, RollupName::CacheMisses, 1),
-            None => {}
+    /// A body of a route was served.
+    pub fn served(&self, route: &RouteUsage, answer: Answer) {
+        let today = Day::of(self.clock.now());
+        if let Some(is_hit) = answer.is_hit {
+            route.counts[parity(today)][usize::from(!is_hit)].fetch_add(1, Ordering::Relaxed);
         }
-        count(counts, RollupName::Delivered, answer.signals.into());
+        count(self.of(today), RollupName::Delivered, answer.signals.into());
     }
 
     /// A user called.
@@ -146,14 +162,31 @@ impl Usage {
             };
             NAMES.into_iter().enumerate().map(take)
         });
-        let counted: Vec<Counted> = taken.filter(|(_, value)| *value != 0).collect();
+        let routes = lock(&self.routes).clone();
+        let of_routes = routes.iter().flat_map(|of| {
+            let take = move |day: Day| {
+                OF_CACHE.into_iter().enumerate().map(move |(number, name)| {
+                    let key = RollupKey { day, name, key: of.route };
+                    (key, of.counts[parity(day)][number].swap(0, Ordering::Relaxed))
+                })
+            };
+            [today.earlier(1), today].into_iter().flat_map(take)
+        });
+        let counted: Vec<Counted> =
+            taken.chain(of_routes).filter(|(_, value)| *value != 0).collect();
         if counted.is_empty() {
             return Ok(0);
         }
         let written = self.store.add(counted.clone()).await;
         if written.is_err() {
             for (key, value) in &counted {
-                count(self.of(key.day), key.name, *value);
+                match OF_CACHE.iter().position(|name| *name == key.name) {
+                    Some(number) => {
+                        let counts = &self.route(key.key).counts[parity(key.day)];
+                        counts[number].fetch_add(*value, Ordering::Relaxed);
+                    }
+                    None => count(self.of(key.day), key.name, *value),
+                }
             }
         }
         written.map(|()| counted.len())
@@ -187,8 +220,13 @@ impl Usage {
     }
 
     fn of(&self, day: Day) -> &Counts {
-        &self.counts[usize::from(day.number().rem_euclid(2) == 1)]
+        &self.counts[parity(day)]
     }
+}
+
+/// 0 on even days, 1 on odd ones.
+fn parity(day: Day) -> usize {
+    usize::from(day.number().rem_euclid(2) == 1)
 }
 
 fn count(counts: &Counts, name: RollupName, value: i64) {
@@ -199,6 +237,6 @@ fn count(counts: &Counts, name: RollupName, value: i64) {
     }
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

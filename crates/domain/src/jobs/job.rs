@@ -75,6 +75,15 @@ pub enum Job {
         /// The subscription that was compared last.
         after: Option<String>,
     },
+    /// What a user was told, and has not read, is to be mailed.
+    DigestDue {
+        /// Who.
+        user: UserId,
+        /// What was told until then was mailed before.
+        since: Timestamp,
+        /// What is told later comes with the next mail.
+        until: Timestamp,
+    },
     /// An account was deleted: whatever it pays for ends.
     SubscriptionsEnd {
         /// Whose it was.
@@ -87,6 +96,8 @@ pub enum Job {
 pub enum Lane {
     /// The mail server, for as long as it takes.
     Mail,
+    /// The mail server as well; these are many at once, and delay no link that somebody waits for.
+    Digests,
     /// Who takes payments.
     Payments,
     /// Nothing but the database.
@@ -95,7 +106,7 @@ pub enum Lane {
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 3] = [Self::Mail, Self::Payments, Self::Other];
+    pub const ALL: [Self; 4] = [Self::Mail, Self::Digests, Self::Payments, Self::Other];
 
     /// The names of its kinds, as they are stored.
     pub const fn kinds(self) -> &'static [&'static str] {
@@ -112,6 +123,7 @@ impl Lane {
             Self::Payments => {
                 &["payments_changed", "charge_reversed", "payments_swept", "subscriptions_end"]
             }
+            Self::Digests => &["digest_due"],
             Self::Other => &["check", "erasure_due"],
         }
     }
@@ -134,6 +146,7 @@ impl Job {
             Self::ChargeReversed { .. } => "charge_reversed",
             Self::PaymentsSwept { .. } => "payments_swept",
             Self::SubscriptionsEnd { .. } => "subscriptions_end",
+            Self::DigestDue { .. } => "digest_due",
         }
     }
 
@@ -141,6 +154,7 @@ impl Job {
     pub const fn lane(&self) -> Lane {
         match self {
             Self::Check | Self::ErasureDue { .. } => Lane::Other,
+            Self::DigestDue { .. } => Lane::Digests,
             Self::PaymentsChanged { .. }
             | Self::ChargeReversed { .. }
             | Self::PaymentsSwept { .. }
@@ -193,6 +207,14 @@ mod tests {
         let user = UserId::new(uuid::Uuid::nil());
         let all = [
             (Job::Check, r#"{"kind":"check"}"#),
+            (
+                Job::DigestDue {
+                    user,
+                    since: Timestamp::from_seconds(0),
+                    until: Timestamp::from_seconds(1),
+                },
+                r#"{"kind":"digest_due","user":"00000000-0000-0000-0000-000000000000","since":"1970-01-01T00:00:00Z","until":"1970-01-01T00:00:01Z"}"#,
+            ),
             (
                 Job::SignInLinkRequested { email: email.clone() },
                 r#"{"kind":"sign_in_link_requested","email":"ada@example.com"}"#,

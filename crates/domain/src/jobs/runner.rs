@@ -9,6 +9,7 @@ use crate::{
     Result,
     account::{AddressChanges, Erasure, Recovery, SignInLinks, SignUps, Verification},
     billing::{PaymentSync, SweepStep},
+    notification::Digests,
 };
 
 /// Does every kind of job.
@@ -20,6 +21,7 @@ pub struct Jobs {
     changes: AddressChanges,
     erasure: Erasure,
     payments: Arc<PaymentSync>,
+    digests: Digests,
 }
 
 impl Jobs {
@@ -32,8 +34,9 @@ impl Jobs {
         changes: AddressChanges,
         erasure: Erasure,
         payments: Arc<PaymentSync>,
+        digests: Digests,
     ) -> Self {
-        Self { recovery, verification, links, sign_ups, changes, erasure, payments }
+        Self { recovery, verification, links, sign_ups, changes, erasure, payments, digests }
     }
 }
 
@@ -56,6 +59,7 @@ impl RunJob for Jobs {
                 let step = SweepStep { begun_at: *begun_at, after: after.clone() };
                 self.payments.sweep_by_job(step).await
             }
+            Job::DigestDue { user, since, until } => self.digests.send(*user, *since, *until).await,
             Job::SubscriptionsEnd { user } => self.payments.end(*user).await,
         }
     }

@@ -57,6 +57,7 @@ pub struct NotificationPage {
 }
 
 /// Tells users of what concerns them: by rows of their own, and of signals by what their tier may see when they ask.
+#[derive(Clone)]
 pub struct Notifications {
     store: Arc<dyn NotificationStore>,
     catalogue: Arc<Catalogue>,

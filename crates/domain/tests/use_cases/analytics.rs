@@ -160,14 +160,23 @@ fn rates_are_percents_and_nothing_without_requests() {
     for (status, times) in [(200, 996), (500, 1), (503, 2), (429, 1)] {
         (0..times).for_each(|_| desk.usage.answered(status));
     }
-    for is_hit in [Some(true), Some(true), Some(false), None] {
-        desk.usage.served(Answer { is_hit, signals: 7 });
+    let (latest, plan) = (desk.usage.route("latest"), desk.usage.route("plan"));
+    for (route, is_hit) in
+        [(&latest, Some(true)), (&plan, Some(true)), (&latest, Some(false)), (&plan, None)]
+    {
+        desk.usage.served(route, Answer { is_hit, signals: 7 });
     }
     desk.flush().unwrap();
     assert_eq!(rates(), (0.3, 66.67));
     let figures = desk.figures();
     assert_eq!((figures.errors_today, figures.limited_today), (3, 1));
     assert_eq!((figures.requests.today, figures.delivered.today), (1_000, 28));
+    let by_route: Vec<_> = figures
+        .cache_by_route
+        .iter()
+        .map(|it| (it.route.as_str(), it.hits, it.misses, it.hit_rate()))
+        .collect();
+    assert_eq!(by_route, [("latest", 1, 1, 50.0), ("plan", 1, 0, 100.0)]);
     desk.flush().unwrap();
     assert_eq!(desk.figures(), figures, "nothing is added twice");
 }
@@ -193,6 +202,8 @@ fn what_cannot_be_written_is_counted_on() {
     desk.set(desk.clock.now().later(DAY));
     desk.store.is_away.store(true, Ordering::SeqCst);
     desk.usage.answered(200);
+    let latest = desk.usage.route("latest");
+    desk.usage.served(&latest, Answer { is_hit: Some(false), signals: 0 });
     desk.usage.called(ada);
     assert!(desk.flush().is_err() && desk.flush().is_err());
     desk.store.is_away.store(false, Ordering::SeqCst);
@@ -200,6 +211,7 @@ fn what_cannot_be_written_is_counted_on() {
     desk.flush().unwrap();
     let figures = desk.figures();
     assert_eq!((figures.requests.today, figures.active_users), (2, 1));
+    assert_eq!(figures.cache_misses_today, 1);
     let flushed = now(desk.usage.flush()).unwrap();
     assert_eq!((flushed.sums, flushed.users), (0, 0));
 }

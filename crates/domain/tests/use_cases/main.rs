@@ -15,6 +15,7 @@ mod audit;
 mod background;
 mod billing;
 mod deletion;
+mod digests;
 mod intake;
 mod notifications;
 mod notifications_of_signals;

@@ -171,6 +171,7 @@ const CALLERS: &[CallerRow] = &[
     ("factor_status", "", &[(Nobody, "401"), (Ada, "off"), (Bob, "pending"), (Admin, "off")]),
     ("admin_audit", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "many")]),
     ("security_events", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "api_key_created producer_created api_key_created")]),
+    ("admin_stats", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "7 users, 9 signals this month")]),
     ("analytics", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "7 users, 9 signals this month")]),
     ("list_producers", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "argo")]),
     ("list_users", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "k543210")]),
@@ -442,7 +443,7 @@ impl Scene {
                 let roles = json["items"].as_array().unwrap().iter();
                 roles.map(|role| text(&role["role"])).collect::<Vec<_>>().join(" ")
             }
-            "analytics" => format!(
+            "analytics" | "admin_stats" => format!(
                 "{} users, {} signals this month",
                 json["total_users"], json["signals_this_month"]
             ),

@@ -24,8 +24,8 @@ use crate::{
     rollups::causes::forget_active,
     rows::read_back,
     schema::{
-        address_changes, api_keys, deleted_accounts, notification_marks, notification_preferences,
-        notifications, sessions, users,
+        address_changes, api_keys, deleted_accounts, digests, notification_marks,
+        notification_preferences, notifications, sessions, users,
     },
     second_factors,
 };
@@ -145,6 +145,7 @@ fn erase(
     }
     diesel::delete(notification_marks::table.find(&id)).execute(unit.conn)?;
     diesel::delete(notification_preferences::table.find(&id)).execute(unit.conn)?;
+    diesel::delete(digests::table.find(&id)).execute(unit.conn)?;
     billing::erase(unit, &id, now)?;
     diesel::update(users::table.find(&id))
         .set((

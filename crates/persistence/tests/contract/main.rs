@@ -19,6 +19,7 @@ mod closing;
 mod cost;
 mod crowding;
 mod deletion;
+mod digests;
 mod events;
 mod exit;
 mod failover;

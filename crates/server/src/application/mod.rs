@@ -383,6 +383,11 @@ fn background(
             async move { payments.begin_sweep().await }
         });
     }
+    let digests = core.use_cases.digests.clone();
+    tasks.every(BackgroundTask::Digests, config.jobs.interval, move || {
+        let digests = digests.clone();
+        async move { digests.add_due().await.map(|_| ()) }
+    });
     let usage = core.use_cases.usage.clone();
     tasks.spawn_until_stopped(BackgroundTask::Usage, |stopped| usage::run(usage, stopped));
     let worker = Worker {

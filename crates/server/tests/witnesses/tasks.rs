@@ -12,6 +12,7 @@ use std::{
 
 use alpine_domain::{
     Clock, Timestamp,
+    account::{MailPurpose, MailToken, Role, Tier},
     audit::{Action, AuditFilter, AuditQuery},
     time::SystemClock,
 };
@@ -46,6 +47,7 @@ async fn witness(task: BackgroundTask) {
         BackgroundTask::Retention => deletes_keys().await,
         BackgroundTask::EventRetention => deletes_events().await,
         BackgroundTask::Jobs => does_jobs().await,
+        BackgroundTask::Digests => adds_digests().await,
         BackgroundTask::Usage => counts_answers().await,
         BackgroundTask::Denials => writes_refusals().await,
         BackgroundTask::PaymentsDue => looks_at_who_is_due().await,
@@ -112,6 +114,32 @@ async fn compares_payments() -> bool {
     let payer = unheard_payer(&at).await;
     within(PATIENCE, async || payer.get("subscriptions/plan").await.expect(200)["tier"] == "pro")
         .await
+}
+
+/// Every `jobs.interval`.
+async fn adds_digests() -> bool {
+    let at = stage(&[("jobs.interval", "20ms")]).await;
+    let email = "reader@example.com";
+    let reader = at.member(email, Tier::Free, Role::User).await;
+    let accounts = &at.app.core.stores.accounts;
+    let email = email.parse().unwrap();
+    let (user, now) = (accounts.credentials(&email).await.unwrap().unwrap().0.id, at.app.now());
+    let token = MailToken {
+        user,
+        email,
+        purpose: MailPurpose::Verify,
+        token_hash: "of a mail".to_owned(),
+        created_at: now,
+        expires_at: now.later(Duration::from_hours(1)),
+    };
+    assert!(accounts.put_mail_token(token).await.unwrap());
+    assert!(accounts.verify_email("of a mail", now).await.unwrap());
+    reader.put("notifications/preferences", &json!({"digest": "daily"})).await.expect(200);
+    at.app.advance(Duration::from_hours(1));
+    accounts.set_tier_and_role(user, Tier::Pro, Role::User, at.app.now()).await.unwrap();
+    at.app.advance(Duration::from_hours(23));
+    let is_digest = |mail: &String| mail.contains("1 new notification");
+    within(PATIENCE, async || at.app.mails().iter().any(is_digest)).await
 }
 
 /// Every ten seconds.

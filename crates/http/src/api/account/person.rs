@@ -75,6 +75,7 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
     let activity = cases.audit.page(of(user)).await?;
     let told = cases.notifications.page(recipient, NotificationRequest::whole()).await?;
     let muted = cases.notifications.muted(user).await?;
+    let digest = cases.digests.every(user).await?;
     let exported_at = context.state.services.clock.now();
     let view = PersonalDataView {
         exported_at,
@@ -89,7 +90,7 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
         activity: activity.lines.iter().map(AuditLineView::from).collect(),
         has_more_activity: activity.next.is_some(),
         notifications: told.items.iter().map(|one| NotificationView::of(user, one)).collect(),
-        notification_preferences: PreferencesView::from(&muted),
+        notification_preferences: PreferencesView::new(&muted, digest),
     };
     let mut answer = context.ok(&view)?;
     let name = HeaderValue::from_static("attachment; filename=\"alpine_account.json\"");

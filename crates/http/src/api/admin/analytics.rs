@@ -6,7 +6,7 @@ use actix_web::HttpResponse;
 use alpine_domain::{
     Timestamp,
     account::Tier,
-    analytics::{Figures, Usage},
+    analytics::{Figures, RouteCache, Usage},
     event::tags,
 };
 use serde::Serialize;
@@ -68,6 +68,26 @@ struct AnalyticsView {
     /// Bodies that the cache had in percent of those that it was asked for today.
     #[schema(minimum = 0.0, maximum = 100.0)]
     cache_hit_rate: f64,
+    /// The same by route, as their operations are named.
+    cache_by_route: Vec<RouteCacheView>,
+}
+
+/// How often the cache had what a route answers, today.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RouteCache)]
+struct RouteCacheView {
+    route: String,
+    hits: u64,
+    misses: u64,
+    /// Hits in percent of both.
+    #[schema(minimum = 0.0, maximum = 100.0)]
+    hit_rate: f64,
+}
+
+impl From<&RouteCache> for RouteCacheView {
+    fn from(of: &RouteCache) -> Self {
+        Self { route: of.route.clone(), hits: of.hits, misses: of.misses, hit_rate: of.hit_rate() }
+    }
 }
 
 impl From<&Figures> for AnalyticsView {
@@ -101,6 +121,7 @@ impl From<&Figures> for AnalyticsView {
             error_rate: figures.error_rate(),
             rate_limit_exceeded_today: figures.limited_today,
             cache_hit_rate: figures.cache_hit_rate(),
+            cache_by_route: figures.cache_by_route.iter().map(RouteCacheView::from).collect(),
         }
     }
 }
@@ -118,7 +139,16 @@ pub(crate) async fn analytics(context: Context) -> Result<HttpResponse> {
 }
 
 pub(crate) fn analytics_doc() -> Doc {
-    Doc::new("admin", "Users, signals and requests in figures", "The figures.")
+    described("Users, signals and requests in figures")
+}
+
+/// `GET admin/stats`: another name, which the original has.
+pub(crate) fn stats_doc() -> Doc {
+    described("The figures of `admin/analytics` under their older name")
+}
+
+fn described(summary: &'static str) -> Doc {
+    Doc::new("admin", summary, "The figures.")
         .gives::<AnalyticsView>()
         .with(Extra::Validator)
         .problems(&[&problem::UNAVAILABLE])

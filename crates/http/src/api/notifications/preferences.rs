@@ -1,11 +1,44 @@
 //! Of what a user wants to be told.
 
-use actix_web::HttpResponse;
-use alpine_domain::notification::{MutedKinds, NotificationKind};
-use serde::Serialize;
-use utoipa::ToSchema;
+use std::borrow::Cow;
 
-use crate::{context::Context, problem::Result};
+use actix_web::HttpResponse;
+use alpine_domain::notification::{DigestEvery, MutedKinds, NotificationKind};
+use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, schema::Schema},
+};
+
+use crate::{context::Context, doc::word_schema, problem::Result};
+
+/// No digest.
+const OFF: &str = "off";
+
+/// How often a digest is sent.
+pub(crate) struct DigestWord;
+
+impl PartialSchema for DigestWord {
+    fn schema() -> RefOr<Schema> {
+        let mut words = vec![OFF];
+        words.extend(DigestEvery::WORDS);
+        word_schema(&words).build().into()
+    }
+}
+
+impl ToSchema for DigestWord {
+    fn name() -> Cow<'static, str> {
+        "DigestWord".into()
+    }
+}
+
+/// No digest, or how often.
+fn digest(text: &str) -> Result<Option<DigestEvery>, String> {
+    if text == OFF {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| "must be one of: off daily weekly".to_owned())
+}
 
 /// Of what the user is told, by kind.
 #[derive(Serialize, ToSchema)]
@@ -20,10 +53,13 @@ pub(crate) struct PreferencesView {
     pub new_sign_in: bool,
     /// Always true.
     pub security: bool,
+    /// How often what is unread comes by mail, to an address that was confirmed.
+    #[schema(value_type = DigestWord)]
+    pub digest: &'static str,
 }
 
-impl From<&MutedKinds> for PreferencesView {
-    fn from(muted: &MutedKinds) -> Self {
+impl PreferencesView {
+    pub(crate) fn new(muted: &MutedKinds, digest: Option<DigestEvery>) -> Self {
         Self {
             new_signal: muted.tells(NotificationKind::NewSignal),
             signal_closed: muted.tells(NotificationKind::SignalClosed),
@@ -31,6 +67,7 @@ impl From<&MutedKinds> for PreferencesView {
             payment_failed: muted.tells(NotificationKind::PaymentFailed),
             new_sign_in: muted.tells(NotificationKind::NewSignIn),
             security: muted.tells(NotificationKind::Security),
+            digest: digest.map_or(OFF, DigestEvery::as_str),
         }
     }
 }
@@ -43,12 +80,17 @@ pub(crate) struct ChoiceRequest {
     signal_closed: Option<bool>,
     tier_changed: Option<bool>,
     payment_failed: Option<bool>,
+    /// How often what is unread comes by mail, to an address that was confirmed: at this time of the day, from a day or a
+    /// week from now on.
+    #[schema(value_type = Option<DigestWord>)]
+    digest: Option<String>,
 }
 
 /// `GET notifications/preferences`.
 pub(crate) async fn show(context: Context) -> Result<HttpResponse> {
-    let muted = context.state.services.use_cases.notifications.muted(context.user()?).await?;
-    context.ok(&PreferencesView::from(&muted))
+    let (user, cases) = (context.user()?, &context.state.services.use_cases);
+    let muted = cases.notifications.muted(user).await?;
+    context.ok(&PreferencesView::new(&muted, cases.digests.every(user).await?))
 }
 
 /// `PUT notifications/preferences`.
@@ -59,7 +101,12 @@ pub(crate) async fn choose(mut context: Context) -> Result<HttpResponse> {
         .iter()
         .filter_map(|kind| Some((*kind, fields.optional_flag(kind.as_str())?)))
         .collect();
+    let digest = fields.optional_parsed("digest", digest);
     fields.finish()?;
-    let muted = context.state.services.use_cases.notifications.choose(user, choices).await?;
-    context.ok(&PreferencesView::from(&muted))
+    let cases = &context.state.services.use_cases;
+    let muted = cases.notifications.choose(user, choices).await?;
+    if let Some(every) = digest {
+        cases.digests.set(user, every).await?;
+    }
+    context.ok(&PreferencesView::new(&muted, cases.digests.every(user).await?))
 }

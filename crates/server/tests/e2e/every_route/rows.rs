@@ -215,6 +215,7 @@ pub const ROWS: &[Row] = &[
     row("list_invoices", Who::User),
     row("receive_payment_event", Who::Anybody).with(|| json!({"id": "evt_1", "type": "x", "livemode": false, "data": {"object": {}}})).signed(),
 
+    row("admin_stats", Who::Admin),
     row("analytics", Who::Admin),
     row("admin_audit", Who::Admin),
     row("revenue", Who::Admin),

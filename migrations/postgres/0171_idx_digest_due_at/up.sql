@@ -1,0 +1,2 @@
+-- The digests that are due first.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_digest_due_at ON digests (due_at);
