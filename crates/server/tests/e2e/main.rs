@@ -49,6 +49,7 @@ mod seed_checklist;
 mod sign_in_link;
 mod sign_up;
 mod smoke;
+mod statements;
 mod stripe;
 mod typed_text;
 mod visibility;
