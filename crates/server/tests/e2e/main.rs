@@ -39,6 +39,7 @@ mod jobs;
 mod killed;
 mod late_outcomes;
 mod notifications;
+mod operations_page;
 mod original_clients;
 mod producers;
 mod recovery;
