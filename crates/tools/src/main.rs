@@ -6,6 +6,7 @@ mod assure;
 mod bench;
 mod feed;
 mod instance;
+mod loader;
 mod migrate;
 mod soak;
 mod uncached;

@@ -6,7 +6,6 @@ mod rolling;
 mod rounds;
 mod seed;
 mod side;
-mod sql;
 
 use std::{
     path::{Path, PathBuf},

@@ -7,7 +7,7 @@ use alpine_domain::{Timestamp, account::AddressDigest};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::sql::Loader;
+use crate::loader::Loader;
 
 /// Rows made by one statement.
 const CHUNK: i64 = 100_000;

@@ -1,4 +1,4 @@
-//! The three programs: installed below `target`, in the versions that the folder `assure` names.
+//! The programs: installed below `target`, in the versions that the folder `assure` names.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ impl Programs {
         let folder = crate::workspace::root().join("target/tools/assure");
         fs::create_dir_all(&folder)?;
         let programs = Self { folder };
-        programs.install("requirements.txt", Self::install_schemathesis)?;
+        programs.install("requirements.txt", Self::install_python)?;
         programs.install("package.json", Self::install_spectral)?;
         if !programs.own_promtool().exists() && !is_there("promtool") {
             println!("installing promtool");
@@ -45,7 +45,7 @@ impl Programs {
         Ok(fs::write(done, wanted)?)
     }
 
-    fn install_schemathesis(&self, list: &Path) -> Result<()> {
+    fn install_python(&self, list: &Path) -> Result<()> {
         let venv = self.folder.join("venv");
         let mut make = Command::new("python3");
         run(make.args(["-m", "venv", "--clear"]).arg(&venv)).context(
@@ -98,6 +98,24 @@ impl Programs {
         command.arg("--config-file").arg(configuration().join("schemathesis.toml"));
         // Where its hooks are.
         command.env("PYTHONPATH", configuration()).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// openapi-python-client, which makes a client in `folder` of the description in `file`, and warns of what it leaves
+    /// out.
+    pub(super) fn generator(&self, file: &Path, folder: &Path) -> Command {
+        let mut command = Command::new(self.folder.join("venv/bin/openapi-python-client"));
+        command.args(["generate", "--meta", "none", "--overwrite", "--path"]).arg(file);
+        command.arg("--config").arg(configuration().join("client.yaml"));
+        command.arg("--output-path").arg(folder);
+        command
+    }
+
+    /// The journey with the client in `folder`, of the description in `file`.
+    pub(super) fn journey(&self, file: &Path, folder: &Path) -> Command {
+        let mut command = Command::new(self.folder.join("venv/bin/python"));
+        command.arg(configuration().join("journey.py")).arg(file).arg(folder);
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 

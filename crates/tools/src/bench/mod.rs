@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what a request costs, measured against the least that it could cost.
 
+mod analytics;
 pub(crate) mod fixture;
 mod hot_path;
 mod leak;
@@ -22,6 +23,8 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// The figures of administrators at the database, beside counting everything
+    Analytics(analytics::Arguments),
     /// `signals/latest` for many users, beside a bare handler that sends the same bytes
     HotPath(hot_path::Arguments),
     /// Whether the time of an answer tells a late reader of what is hidden
@@ -36,6 +39,7 @@ enum Bench {
 /// Whether it ran to its end and every answer was right.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.bench {
+        Bench::Analytics(arguments) => analytics::run(arguments),
         Bench::HotPath(arguments) => hot_path::run(arguments),
         Bench::Leak(arguments) => leak::run(arguments),
         Bench::SignInTiming(arguments) => sign_in::run(arguments),

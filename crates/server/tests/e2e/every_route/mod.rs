@@ -2,7 +2,7 @@
 //! is wrong is named, and nothing is written. A route without a row in `rows.rs` fails.
 
 mod caller;
-mod rows;
+pub mod rows;
 mod stored;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! A Stripe of the tests' own: the shapes, errors, pages and idempotency of API 2025-02-24.acacia, as far as Alpine asks.
-//! Fields are those of docs.stripe.com/api; what the tests do not need is there all the same, so that a reader of the real
-//! objects is tried.
+//! What it sends is held to the fields of Stripe's own description (`shapes.rs`), and whatever a plain object has is there,
+//! so that a reader of the real objects is tried.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,9 @@ use actix_web::{
     http::{Method, StatusCode},
     web::{self, Bytes},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use super::shapes::{completed, faults, list, sent};
 
 pub const KEY: &str = "sk_test_0123456789abcdef";
 pub const WEBHOOK_SECRET: &str = "whsec_0123456789abcdef";
@@ -40,6 +42,8 @@ pub struct Books {
     made: u32,
     /// Method and path of each request.
     pub asked: Vec<String>,
+    /// What was sent and is not as Stripe sends it.
+    pub faults: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -76,14 +80,12 @@ impl FakeStripe {
     }
 
     fn price(&self, id: &str, cents: u32, interval: &str) {
-        self.books().objects.entry("prices").or_default().push(json!({
+        self.books().objects.entry("prices").or_default().push(completed(json!({
             "id": id, "object": "price", "active": true, "billing_scheme": "per_unit", "created": 1_735_689_600,
-            "currency": "usd", "custom_unit_amount": null, "livemode": false, "lookup_key": null, "metadata": {},
-            "nickname": null, "product": "prod_1", "tax_behavior": "unspecified", "tiers_mode": null,
-            "recurring": {"aggregate_usage": null, "interval": interval, "interval_count": 1, "meter": null,
-                "trial_period_days": null, "usage_type": "licensed"},
-            "transform_quantity": null, "type": "recurring", "unit_amount": cents, "unit_amount_decimal": cents.to_string(),
-        }));
+            "currency": "usd", "livemode": false, "product": "prod_1", "tax_behavior": "unspecified",
+            "recurring": {"interval": interval, "interval_count": 1, "usage_type": "licensed"},
+            "type": "recurring", "unit_amount": cents, "unit_amount_decimal": cents.to_string(),
+        })));
     }
 
     /// The payer pays the newest checkout of this customer, from `from` on for `days`. The subscription.
@@ -131,6 +133,7 @@ impl FakeStripe {
             "data": {"object": object}, "livemode": false, "pending_webhooks": 1,
             "request": {"id": "req_1", "idempotency_key": null}, "type": kind,
         });
+        books.faults.extend(faults(&event));
         (id, event.to_string())
     }
 }
@@ -149,7 +152,8 @@ impl Books {
         self.objects.get(kind)?.iter().find(|it| it["id"] == id)
     }
 
-    fn add(&mut self, kind: &'static str, object: Value) -> Value {
+    pub fn add(&mut self, kind: &'static str, object: Value) -> Value {
+        let object = completed(object);
         self.objects.entry(kind).or_default().insert(0, object.clone());
         object
     }
@@ -157,23 +161,18 @@ impl Books {
     pub fn subscribe(&mut self, customer: &str, price: &str, from: i64, days: i64) -> String {
         let (id, item) = (self.new_id("sub"), self.new_id("si"));
         let price = self.find("prices", price).unwrap().clone();
-        let mut subscription = json!({
+        let plan = json!({"id": price["id"], "object": "plan", "active": true, "currency": "usd", "interval": "month",
+            "interval_count": 1, "billing_scheme": "per_unit", "usage_type": "licensed"});
+        let mut item = json!({"id": item, "object": "subscription_item", "created": from, "plan": plan,
+            "quantity": 1, "subscription": id});
+        item["price"] = price;
+        let subscription = json!({
             "id": id, "object": "subscription", "billing_cycle_anchor": from, "cancel_at_period_end": false,
-            "automatic_tax": {"disabled_reason": null, "enabled": false, "liability": null},
-            "cancellation_details": {"comment": null, "feedback": null, "reason": null},
             "collection_method": "charge_automatically", "created": from, "currency": "usd",
             "current_period_end": from + days * 86_400, "current_period_start": from, "customer": customer,
-            "default_payment_method": "pm_1", "default_tax_rates": [], "discounts": [], "livemode": false,
-            "metadata": {}, "quantity": 1, "start_date": from, "status": "active",
+            "default_payment_method": "pm_1", "livemode": false, "start_date": from, "status": "active",
+            "items": list("/v1/subscription_items", &[item], false),
         });
-        for name in NULLS {
-            subscription[*name] = Value::Null;
-        }
-        subscription["items"] = json!({"object": "list", "has_more": false, "total_count": 1, "url": "/v1/subscription_items", "data": [{
-            "id": item, "object": "subscription_item", "billing_thresholds": null, "created": from, "discounts": [],
-            "metadata": {}, "plan": {"id": price["id"], "object": "plan", "active": true}, "price": price,
-            "quantity": 1, "subscription": id, "tax_rates": [],
-        }]});
         self.add("subscriptions", subscription);
         id
     }
@@ -263,10 +262,10 @@ impl Books {
             ["billing_portal", "sessions"] => {
                 known(form, &["customer", "return_url"])?;
                 let id = self.new_id("bps");
-                Ok(
-                    json!({"id": id, "object": "billing_portal.session", "customer": of("customer"), "livemode": false,
-                    "return_url": of("return_url"), "url": format!("https://portal.example.com/{id}")}),
-                )
+                Ok(completed(json!({
+                    "id": id, "object": "billing_portal.session", "customer": of("customer"), "livemode": false,
+                    "return_url": of("return_url"), "url": format!("https://portal.example.com/{id}"),
+                })))
             }
             ["subscriptions", id] => self.change_subscription(id, form),
             _ => Err(MISSING),
@@ -350,9 +349,7 @@ impl Books {
                 it["charge"] = self.find("charges", &id).cloned().unwrap_or(Value::Null);
             }
         }
-        Ok(
-            json!({"object": "list", "data": page, "has_more": has_more, "url": format!("/v1/{kind}")}),
-        )
+        Ok(list(&format!("/v1/{kind}"), &page, has_more))
     }
 
     fn get(&self, path: &str, query: &BTreeMap<String, String>) -> Answer {
@@ -379,15 +376,6 @@ impl Books {
     }
 }
 
-/// What a plain subscription does not have.
-#[rustfmt::skip]
-const NULLS: &[&str] = &[
-    "application", "application_fee_percent", "billing_cycle_anchor_config", "billing_thresholds", "cancel_at",
-    "canceled_at", "days_until_due", "default_source", "description", "discount", "ended_at", "latest_invoice",
-    "next_pending_invoice_item_invoice", "on_behalf_of", "pause_collection", "pending_setup_intent",
-    "pending_update", "schedule", "test_clock", "transfer_data", "trial_end", "trial_start",
-];
-
 /// Or a status, with the error's type and code.
 type Answer = Result<Value, (StatusCode, &'static str, &'static str)>;
 
@@ -406,13 +394,19 @@ fn known(
     }
 }
 
-fn error((status, kind, code): (StatusCode, &str, &str)) -> HttpResponse {
-    HttpResponse::build(status)
-        .json(json!({"error": {"type": kind, "code": code, "message": "of the test",
-        "param": null, "request_log_url": "https://dashboard.stripe.com/test/logs/req_1"}}))
+fn error((status, kind, code): (StatusCode, &str, &str)) -> (StatusCode, Value) {
+    (status, json!({"error": {"type": kind, "code": code, "message": "of the test"}}))
 }
 
+/// Answers, and notes what is not as Stripe answers.
 async fn answer(request: HttpRequest, body: Bytes, stripe: web::Data<FakeStripe>) -> HttpResponse {
+    let (status, told) = found(&request, &body, &stripe).await;
+    let told = sent(told);
+    stripe.books().faults.extend(faults(&told));
+    HttpResponse::build(status).json(told)
+}
+
+async fn found(request: &HttpRequest, body: &Bytes, stripe: &FakeStripe) -> (StatusCode, Value) {
     let mood = stripe.books().mood;
     match mood {
         Mood::Good => {}
@@ -435,7 +429,7 @@ async fn answer(request: HttpRequest, body: Bytes, stripe: web::Data<FakeStripe>
     let mut books = stripe.books();
     books.asked.push(format!("{} {path}", request.method()));
     let key = header("idempotency-key");
-    let wish = format!("{path} {}", String::from_utf8_lossy(&body));
+    let wish = format!("{path} {}", String::from_utf8_lossy(body));
     let before = key.as_ref().and_then(|key| books.answered.get(key)).cloned();
     let found = match before {
         Some((asked, _)) if asked != wish => {
@@ -444,7 +438,7 @@ async fn answer(request: HttpRequest, body: Bytes, stripe: web::Data<FakeStripe>
         // What was refused is refused again: docs.stripe.com/api/idempotent_requests.
         Some((_, answered)) => answered,
         None => match *request.method() {
-            Method::POST => books.post(&path, &parsed(&body)),
+            Method::POST => books.post(&path, &parsed(body)),
             Method::DELETE => books.delete(&path),
             _ => books.get(&path, &parsed(request.query_string().as_bytes())),
         },
@@ -452,12 +446,11 @@ async fn answer(request: HttpRequest, body: Bytes, stripe: web::Data<FakeStripe>
     if let Some(key) = key {
         books.answered.entry(key).or_insert((wish, found.clone()));
     }
-    found.map_or_else(error, |object| HttpResponse::Ok().json(object))
+    found.map_or_else(error, |object| (StatusCode::OK, object))
 }
 
-/// An object with these members, for events.
-pub fn object(kind: &str, members: Value) -> Value {
-    let mut all: Map<String, Value> = serde_json::from_value(members).unwrap();
-    all.insert("object".to_owned(), json!(kind));
-    Value::Object(all)
+/// An object with these members, and whatever a plain one has besides.
+pub fn object(kind: &str, mut members: Value) -> Value {
+    members["object"] = json!(kind);
+    completed(members)
 }

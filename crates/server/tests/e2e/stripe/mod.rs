@@ -1,6 +1,7 @@
 //! Payments by Stripe, over sockets, on both back ends.
 
 pub mod fake;
+mod shapes;
 
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,9 @@ impl Scene {
             let alpine = Alpine::start(&backend, paid_by(&stripe)).await;
             let token = alpine.token_of(Tier::Free, Role::User).await;
             let user = alpine.as_holder(Some(&token));
-            test(Self { alpine, stripe, user }).await;
+            test(Self { alpine, stripe: stripe.clone(), user }).await;
+            let faults = std::mem::take(&mut stripe.books().faults);
+            assert!(faults.is_empty(), "what the fake sent is not as Stripe sends it: {faults:#?}");
         }
     }
 

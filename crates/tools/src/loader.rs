@@ -13,14 +13,14 @@ define_sql_function! {
 }
 
 /// A connection to a database that is being filled. Constraints and triggers are in force.
-pub(super) enum Loader {
+pub(crate) enum Loader {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Loader {
     /// Connects to `sqlite:PATH` or a URL of PostgreSQL.
-    pub(super) fn connect(url: &str) -> Result<Self> {
+    pub(crate) fn connect(url: &str) -> Result<Self> {
         let Some(path) = url.strip_prefix("sqlite:") else {
             return Ok(Self::Postgres(PgConnection::establish(url)?));
         };
@@ -36,7 +36,7 @@ impl Loader {
     }
 
     /// Runs statements in one transaction.
-    pub(super) fn run(&mut self, statements: &str) -> Result<()> {
+    pub(crate) fn run(&mut self, statements: &str) -> Result<()> {
         match self {
             Self::Sqlite(conn) => conn.transaction(|conn| conn.batch_execute(statements)),
             Self::Postgres(conn) => conn.transaction(|conn| conn.batch_execute(statements)),
@@ -45,7 +45,7 @@ impl Loader {
     }
 
     /// What each back end does by itself with a table that grew over months.
-    pub(super) fn settle(&mut self) -> Result<()> {
+    pub(crate) fn settle(&mut self) -> Result<()> {
         match self {
             Self::Sqlite(conn) => conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)"),
             Self::Postgres(conn) => conn
@@ -56,7 +56,7 @@ impl Loader {
     }
 
     /// A common table `g(n)` with the numbers after `from` up to `to`.
-    pub(super) fn numbers(&self, from: i64, to: i64) -> String {
+    pub(crate) fn numbers(&self, from: i64, to: i64) -> String {
         match self {
             Self::Sqlite(_) => format!(
                 "WITH RECURSIVE g(n) AS \
@@ -69,7 +69,7 @@ impl Loader {
     }
 
     /// A number in lower-case hexadecimal digits, with zeros in front.
-    pub(super) fn hex(&self, width: u8, number: &str) -> String {
+    pub(crate) fn hex(&self, width: u8, number: &str) -> String {
         match self {
             Self::Sqlite(_) => format!("printf('%0{width}x', {number})"),
             Self::Postgres(_) => format!("lpad(to_hex(({number})::bigint), {width}, '0')"),
@@ -77,7 +77,7 @@ impl Loader {
     }
 
     /// SHA-256 of a text, in hexadecimal digits.
-    pub(super) fn sha256(&self, text: &str) -> String {
+    pub(crate) fn sha256(&self, text: &str) -> String {
         match self {
             Self::Sqlite(_) => format!("sha256_hex({text})"),
             Self::Postgres(_) => format!("encode(sha256(convert_to({text}, 'UTF8')), 'hex')"),
@@ -85,7 +85,7 @@ impl Loader {
     }
 
     /// Microseconds since 1970 as RFC 3339, to the second.
-    pub(super) fn rfc3339(&self, micros: &str) -> String {
+    pub(crate) fn rfc3339(&self, micros: &str) -> String {
         match self {
             Self::Sqlite(_) => {
                 format!("strftime('%Y-%m-%dT%H:%M:%SZ', ({micros}) / 1000000, 'unixepoch')")
