@@ -16,12 +16,14 @@ use crate::{
     analytics::{Analytics, RollupStore, Usage},
     audit::{AuditReader, AuditStore, Denials},
     billing::{BillingSettings, BillingStore, PaymentSync, Subscriptions},
+    channel::{ChannelSettings, ChannelStore, Channels},
     event::InstanceMemory,
     jobs::{JobStore, Jobs},
     notification::{NotificationStore, Notifications},
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
+        channels::ChannelPlatform,
         events::EventLog,
         mail::Mailer,
         payments::PaymentProvider,
@@ -75,6 +77,8 @@ pub struct Stores {
     pub audit: Arc<dyn AuditStore>,
     /// What is kept of payments.
     pub billing: Arc<dyn BillingStore>,
+    /// Who is in which channel.
+    pub channels: Arc<dyn ChannelStore>,
     /// Sums by day.
     pub rollups: Arc<dyn RollupStore>,
 }
@@ -102,6 +106,8 @@ pub struct Ports {
     pub mailer: Arc<dyn Mailer>,
     /// Takes payments; `None`: nobody does.
     pub payments: Option<Arc<dyn PaymentProvider>>,
+    /// Messengers with channels.
+    pub channels: Vec<Arc<dyn ChannelPlatform>>,
 }
 
 /// What the operator decides about the use cases.
@@ -121,6 +127,8 @@ pub struct Settings {
     pub website: Option<String>,
     /// What can be bought.
     pub billing: BillingSettings,
+    /// Which channels the tiers open.
+    pub channels: ChannelSettings,
 }
 
 /// Every use case.
@@ -155,6 +163,8 @@ pub struct UseCases {
     pub subscriptions: Subscriptions,
     /// Has accounts follow what the provider of payments says.
     pub payments: Arc<PaymentSync>,
+    /// Has channels of messengers follow the tier.
+    pub channels: Arc<Channels>,
     /// Does jobs.
     pub jobs: Arc<Jobs>,
     /// The audit log, for administrators.
@@ -183,6 +193,7 @@ impl UseCases {
             retention,
             website,
             billing,
+            channels,
         } = settings;
         let (clock, randomness) = (ports.clock, ports.randomness);
         let states =
@@ -224,6 +235,14 @@ impl UseCases {
         let changes = AddressChanges::new(letters.clone(), stores.address_changes.clone());
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
         let (payments, subscriptions) = paying(&stores, ports.payments, &clock, billing);
+        let channels = Arc::new(Channels::new(
+            ports.channels,
+            stores.channels.clone(),
+            stores.jobs.clone(),
+            clock.clone(),
+            randomness.clone(),
+            channels,
+        ));
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit, clock.clone());
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
@@ -253,7 +272,9 @@ impl UseCases {
                 changes,
                 erasure,
                 payments.clone(),
+                channels.clone(),
             )),
+            channels,
             subscriptions,
             payments,
             recovery,

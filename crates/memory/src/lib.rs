@@ -26,6 +26,7 @@ mod administration;
 mod api_keys;
 mod audit;
 mod billing;
+mod channels;
 mod deletion;
 mod events;
 mod import;
@@ -91,6 +92,7 @@ impl Memory {
             jobs: store.clone(),
             billing: store.clone(),
             audit: store.clone(),
+            channels: store.clone(),
             rollups: store,
         }
     }

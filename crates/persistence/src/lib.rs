@@ -49,6 +49,7 @@ mod audit;
 mod backup;
 mod billing;
 mod cancel;
+mod channels;
 mod clock;
 mod connection;
 mod database;
@@ -87,6 +88,7 @@ pub use api_keys::ApiKeys;
 pub use audit::AuditLog;
 pub use backup::backup;
 pub use billing::Billing;
+pub use channels::Channels;
 pub use clock::ServerClock;
 #[cfg(fuzzing)]
 pub use connection::fuzzing;
@@ -128,6 +130,7 @@ pub fn stores(database: &Database) -> Stores {
         retention: Arc::new(OldRows::new(database.clone())),
         jobs: Arc::new(Jobs::new(database.clone())),
         audit: Arc::new(AuditLog::new(database.clone())),
+        channels: Arc::new(Channels::new(database.clone())),
         rollups: Arc::new(Rollups::new(database.clone())),
     }
 }

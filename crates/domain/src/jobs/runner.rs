@@ -9,6 +9,8 @@ use crate::{
     Result,
     account::{AddressChanges, Erasure, Recovery, SignInLinks, SignUps, Verification},
     billing::{PaymentSync, SweepStep},
+    channel::Channels,
+    ports::channels::Platform,
 };
 
 /// Does every kind of job.
@@ -20,6 +22,7 @@ pub struct Jobs {
     changes: AddressChanges,
     erasure: Erasure,
     payments: Arc<PaymentSync>,
+    channels: Arc<Channels>,
 }
 
 impl Jobs {
@@ -32,8 +35,9 @@ impl Jobs {
         changes: AddressChanges,
         erasure: Erasure,
         payments: Arc<PaymentSync>,
+        channels: Arc<Channels>,
     ) -> Self {
-        Self { recovery, verification, links, sign_ups, changes, erasure, payments }
+        Self { recovery, verification, links, sign_ups, changes, erasure, payments, channels }
     }
 }
 
@@ -56,6 +60,10 @@ impl RunJob for Jobs {
                 let step = SweepStep { begun_at: *begun_at, after: after.clone() };
                 self.payments.sweep_by_job(step).await
             }
+            Job::TelegramFollows { user } => {
+                self.channels.follow(*user, Platform::Telegram).await
+            }
+            Job::DiscordFollows { user } => self.channels.follow(*user, Platform::Discord).await,
             Job::SubscriptionsEnd { user } => self.payments.end(*user).await,
         }
     }

@@ -6,6 +6,7 @@ mod denials;
 mod expiry;
 mod jobs;
 mod payments;
+mod channels;
 mod ports;
 mod retention;
 mod settings;
@@ -381,6 +382,13 @@ fn background(
         tasks.every(BackgroundTask::PaymentsSweep, config.billing.sweep_interval, move || {
             let payments = payments.clone();
             async move { payments.begin_sweep().await }
+        });
+    }
+    if core.use_cases.channels.offers_any() {
+        let channels = core.use_cases.channels.clone();
+        tasks.every(BackgroundTask::Channels, config.channels.recheck_interval, move || {
+            let channels = channels.clone();
+            async move { channels.recheck().await.map(|_| ()) }
         });
     }
     let usage = core.use_cases.usage.clone();

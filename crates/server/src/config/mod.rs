@@ -17,7 +17,7 @@ use std::{
 pub use effective::PaymentsBy;
 pub use layers::{Layers, Origin, Setting};
 pub use model::{
-    Billing, BillingProvider, Config, Jobs, LogFormat, Logging, Metrics, MetricsBind, PriceIds,
+    Billing, BillingProvider, ByTier, Channels, Config, Jobs, LogFormat, Logging, Metrics, MetricsBind, Telegram,
     Producers, Profile, Secrets, Shutdown,
 };
 pub use secrets::keep_generated_secrets;

@@ -50,5 +50,6 @@ mod sign_in_link;
 mod sign_up;
 mod smoke;
 mod stripe;
+mod telegram;
 mod typed_text;
 mod visibility;

@@ -195,6 +195,10 @@ pub const ROWS: &[Row] = &[
     row("create_api_key", Who::User).with(|| json!({"name": "bot"})),
     row("revoke_api_key", Who::User).of(Id::ApiKey).owned(),
 
+    row("list_channels", Who::User),
+    row("invite_to_channel", Who::User).of(Id::Channel),
+    row("receive_telegram_update", Who::Anybody).with(|| json!({"update_id": 1})),
+
     row("list_notifications", Who::User),
     row("unread_notifications", Who::User),
     row("read_notifications", Who::User).with(|| json!({"notification_ids": ["notif-0"]})),
