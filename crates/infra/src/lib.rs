@@ -40,7 +40,7 @@
 //! | [`clock`] | `Clock`, `AgreedTime`, `Probe` | [`clock::DisciplinedClock`] over a [`clock::MonotonicClock`] |
 //! | [`secrets`] | `PasswordHasher`, `AccessTokens`, `Randomness` | [`secrets::Argon2Hasher`], [`secrets::SignedTokens`], [`secrets::OsRandomness`] |
 //! | [`payments`] | `PaymentProvider` | [`payments::StripePayments`], [`payments::DevelopmentPayments`] |
-//! | [`channels`] | `ChannelPlatform` | [`channels::TelegramChannels`] |
+//! | [`channels`] | `ChannelPlatform` | [`channels::TelegramChannels`], [`channels::DiscordChannels`] |
 //! | [`mail`] | `Mailer` | [`mail::SmtpMailer`], [`mail::Outbox`] |
 //! | [`redis`] | `Probe` | [`redis::RedisProbe`], over the one connection, [`redis::RedisHandle`] |
 

@@ -24,7 +24,11 @@ pub(crate) fn is_base(url: &str) -> bool {
 }
 
 /// The body, of `most` bytes at most.
-pub(crate) async fn read(mut response: Response, most: usize, whose: &'static str) -> Result<Vec<u8>> {
+pub(crate) async fn read(
+    mut response: Response,
+    most: usize,
+    whose: &'static str,
+) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let away = |error: reqwest::Error| Error::unavailable(whose, error.without_url());
     while let Some(chunk) = response.chunk().await.map_err(away)? {

@@ -24,9 +24,9 @@ impl Tables {
     }
 
     fn membership(&mut self, it: &Membership) -> Option<&mut Membership> {
-        self.memberships.iter_mut().find(|row| {
-            (row.user, row.platform, &row.place) == (it.user, it.platform, &it.place)
-        })
+        self.memberships
+            .iter_mut()
+            .find(|row| (row.user, row.platform, &row.place) == (it.user, it.platform, &it.place))
     }
 
     /// Writes it if its version is the stored one, or 0 without one.
@@ -69,9 +69,8 @@ impl ChannelStore for Memory {
         let Some(basis) = tables.basis(user) else { return Ok(None) };
         let theirs = tables.memberships.iter().filter(|it| it.user == user);
         let mut memberships: Vec<_> = theirs.cloned().collect();
-        memberships.sort_by(|a, b| {
-            (a.platform.as_str(), &a.place).cmp(&(b.platform.as_str(), &b.place))
-        });
+        memberships
+            .sort_by(|a, b| (a.platform.as_str(), &a.place).cmp(&(b.platform.as_str(), &b.place)));
         Ok(Some(Followed { basis, memberships }))
     }
 

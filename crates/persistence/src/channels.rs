@@ -3,10 +3,7 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::UserId,
-    channel::{
-        AskedFor, Asking, Basis, ChannelStore, Followed, Invite, Membership,
-        follow_job,
-    },
+    channel::{AskedFor, Asking, Basis, ChannelStore, Followed, Invite, Membership, follow_job},
     jobs::NewJob,
     ports::channels::Platform,
 };
@@ -198,12 +195,7 @@ fn ripe(
         .load(conn)?)
 }
 
-fn due(
-    unit: &mut Unit<'_>,
-    now: Timestamp,
-    again: Timestamp,
-    limit: u32,
-) -> Result<u32, Failure> {
+fn due(unit: &mut Unit<'_>, now: Timestamp, again: Timestamp, limit: u32) -> Result<u32, Failure> {
     let mut found = 0;
     for row in ripe(unit.conn, now, limit)? {
         let it = row.membership()?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
-    Asking, AskedFor, Basis, ChannelStore, Followed, Invite, Membership, MembershipState, Places,
+    AskedFor, Asking, Basis, ChannelStore, Followed, Invite, Membership, MembershipState, Places,
     Trouble, Why,
     model::AGAIN,
     steps::{Look, Step, invited_anew, next},
@@ -46,7 +46,8 @@ pub struct Channels {
 
 /// The jobs that are added when anything of an account changes that decides where it belongs.
 pub fn follow_jobs(user: UserId, now: Timestamp) -> [NewJob; 2] {
-    [Platform::Telegram, Platform::Discord].map(|platform| NewJob::new(follow_job(platform, user), now))
+    [Platform::Telegram, Platform::Discord]
+        .map(|platform| NewJob::new(follow_job(platform, user), now))
 }
 
 /// The job for one messenger. It has no key: one that is under way may have read what was before its cause.
@@ -73,11 +74,6 @@ impl Channels {
     /// Whether a messenger is offered.
     pub fn offers(&self, platform: Platform) -> bool {
         self.find(platform).is_some()
-    }
-
-    /// Whether any is.
-    pub fn offers_any(&self) -> bool {
-        !self.platforms.is_empty()
     }
 
     fn find(&self, platform: Platform) -> Option<&dyn ChannelPlatform> {
@@ -297,20 +293,22 @@ impl Channels {
         }
     }
 
-    /// Takes somebody for the owner of this account, who came back from the link that the account was given.
+    /// Takes somebody for the owner of this account, who came back from the link that the account was given; the job that is
+    /// added then lets that one in.
     ///
     /// # Errors
     /// [`ConflictKind::ChannelsOff`]; [`Error::Forbidden`] for a link of another account, one that is good no more, or somebody
     /// who cannot be brought in; as [`ChannelPlatform::prove`].
-    pub async fn connect(
+    pub(super) async fn bring(
         &self,
         user: UserId,
         platform: Platform,
         code: &str,
         invite: &str,
     ) -> Result<()> {
-        const OTHER: Error =
-            Error::Forbidden("the link is not this account's, or good no more; ask for another one");
+        const OTHER: Error = Error::Forbidden(
+            "the link is not this account's, or good no more; ask for another one",
+        );
         let at = self.offered(platform)?;
         let now = self.clock.now();
         let followed = self.followed(user).await?;

@@ -2,10 +2,7 @@
 
 use super::{Channels, Followed, Membership, MembershipState, Trouble, Why, steps::invited_anew};
 use crate::{
-    Error, Result, Timestamp,
-    account::UserId,
-    error::ConflictKind,
-    ports::channels::Platform,
+    Error, Result, Timestamp, account::UserId, error::ConflictKind, ports::channels::Platform,
     text_enum::text_enum,
 };
 
@@ -64,8 +61,13 @@ impl Channels {
     }
 
     fn shown(&self, followed: &Followed, platform: Platform) -> OwnChannel {
-        let bare = |standing, why| {
-            OwnChannel { platform, standing, why, since: None, link: None, trouble: None }
+        let bare = |standing, why| OwnChannel {
+            platform,
+            standing,
+            why,
+            since: None,
+            link: None,
+            trouble: None,
         };
         if !self.offers(platform) {
             return bare(Standing::NotOffered, None);
@@ -144,6 +146,24 @@ impl Channels {
             followed = self.followed(user).await?;
         }
         Ok(self.shown(&followed, platform))
+    }
+
+    /// Takes somebody for the owner of this account, who came back from the link that the account was given, and lets that
+    /// one in.
+    ///
+    /// # Errors
+    /// [`ConflictKind::ChannelsOff`]; [`Error::Forbidden`] for a link of another account, one that is good no more, or somebody
+    /// who cannot be brought in; [`Error::Malformed`] for a code that is good no more.
+    pub async fn connect(
+        &self,
+        user: UserId,
+        platform: Platform,
+        code: &str,
+        invite: &str,
+    ) -> Result<OwnChannel> {
+        self.bring(user, platform, code, invite).await?;
+        self.look(user, platform).await?;
+        Ok(self.shown(&self.followed(user).await?, platform))
     }
 
     async fn ask_anew(&self, it: Option<&Membership>, followed: &Followed) -> Result<()> {

@@ -87,7 +87,9 @@ fn begin(look: &Look<'_>, it: Membership, known: Option<String>) -> Option<Step>
     Some(match it.state {
         MembershipState::Inviting => Step::Invite(it),
         MembershipState::Invited => return None,
-        MembershipState::Asked => Step::Keep(Membership { state: MembershipState::Admitting, ..it }),
+        MembershipState::Asked => {
+            Step::Keep(Membership { state: MembershipState::Admitting, ..it })
+        }
         MembershipState::Admitting => Step::Admit(it),
         MembershipState::Member => Step::Verify(it),
         // It was being taken back, and it is not known how far that came: who is still in stays.

@@ -60,9 +60,7 @@ impl RunJob for Jobs {
                 let step = SweepStep { begun_at: *begun_at, after: after.clone() };
                 self.payments.sweep_by_job(step).await
             }
-            Job::TelegramFollows { user } => {
-                self.channels.follow(*user, Platform::Telegram).await
-            }
+            Job::TelegramFollows { user } => self.channels.follow(*user, Platform::Telegram).await,
             Job::DiscordFollows { user } => self.channels.follow(*user, Platform::Discord).await,
             Job::SubscriptionsEnd { user } => self.payments.end(*user).await,
         }

@@ -94,7 +94,7 @@ pub trait ChannelPlatform: Send + Sync {
     /// Reads what the messenger sent.
     ///
     /// # Errors
-    /// [`crate::Error::Unauthenticated`] when it did not; [`crate::Error::Malformed`] for what cannot be read.
+    /// [`crate::Error::Malformed`] when it did not, or what it sent cannot be read.
     fn news(&self, secret: &str, body: &[u8]) -> Result<ChannelNews>;
 
     /// Who came back from a link with this code.

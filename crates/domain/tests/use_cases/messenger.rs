@@ -63,8 +63,12 @@ pub(crate) struct FakeMessenger {
 /// Gives way once.
 async fn pause() {
     let mut gave_way = false;
-    poll_fn(move |_| if std::mem::replace(&mut gave_way, true) { Poll::Ready(()) } else { Poll::Pending })
-        .await;
+    poll_fn(
+        move |_| {
+            if std::mem::replace(&mut gave_way, true) { Poll::Ready(()) } else { Poll::Pending }
+        },
+    )
+    .await;
 }
 
 fn at(place: &str, member: &str) -> (String, String) {
@@ -138,12 +142,8 @@ impl ChannelPlatform for FakeMessenger {
     async fn invite(&self, place: &str, invite: &str, until: Timestamp) -> Result<String> {
         self.call("invite", |books| {
             let link = format!("https://messenger/{}", books.links.len());
-            let made = Link {
-                place: place.to_owned(),
-                name: invite.to_owned(),
-                until,
-                is_revoked: false,
-            };
+            let made =
+                Link { place: place.to_owned(), name: invite.to_owned(), until, is_revoked: false };
             books.links.insert(link.clone(), made);
             link
         })
@@ -197,7 +197,7 @@ impl ChannelPlatform for FakeMessenger {
 
     fn news(&self, secret: &str, body: &[u8]) -> Result<ChannelNews> {
         if secret != "good" {
-            return Err(Error::Unauthenticated("the secret is not the messenger's"));
+            return Err(Error::malformed("secret", "is not the messenger's"));
         }
         let text = std::str::from_utf8(body).unwrap();
         let words: Vec<&str> = text.split(' ').collect();

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use alpine_domain::{
     account::{AccountChange, AccountChanges, Deletion, Role, Tier, UserId},
-    channel::{
-        AskedFor, Asking, Basis, Invite, Membership, MembershipState, Trouble, Why,
-    },
+    channel::{AskedFor, Asking, Basis, Invite, Membership, MembershipState, Trouble, Why},
     jobs::{Claim, Job, Lane, Lease},
     ports::{channels::Platform, secrets::Randomness},
 };
@@ -105,7 +103,10 @@ async fn what_is_kept_is_read_again(bed: Bed) {
     for state in MembershipState::ALL {
         let it = only_of(&bed, ada).await;
         let changed = Membership { state: *state, ..it };
-        assert_eq!(bed.channels.keep(changed.clone(), BASIS).await.unwrap(), Some(changed.version + 1));
+        assert_eq!(
+            bed.channels.keep(changed.clone(), BASIS).await.unwrap(),
+            Some(changed.version + 1)
+        );
         assert_eq!(only_of(&bed, ada).await.state, *state);
     }
 }
@@ -182,9 +183,15 @@ async fn a_member_is_one_accounts(bed: Bed) {
     assert_eq!((it.state, it.why, it.member), (MembershipState::Out, Why::Moved, None));
     assert_eq!((it.since, it.version), (at(5), 2));
     // The same by another way, over a version that is no more: nothing happens to either.
-    assert_eq!(bed.channels.keep(Membership { version: 1, ..taken.clone() }, BASIS).await.unwrap(), None);
+    assert_eq!(
+        bed.channels.keep(Membership { version: 1, ..taken.clone() }, BASIS).await.unwrap(),
+        None
+    );
     assert_eq!(only(&bed, bob).await.member.as_deref(), Some("7"));
-    assert_eq!(bed.channels.keep(Membership { version: 2, ..taken }, BASIS).await.unwrap(), Some(3));
+    assert_eq!(
+        bed.channels.keep(Membership { version: 2, ..taken }, BASIS).await.unwrap(),
+        Some(3)
+    );
     assert_eq!(only(&bed, bob).await.member, None);
 }
 
@@ -229,7 +236,8 @@ async fn an_erased_account_has_none(bed: Bed) {
     let [ada, bob] = [member(&bed, "ada@example.com").await, member(&bed, "bob@example.com").await];
     bed.channels.keep(invited(ada, "n1"), BASIS).await.unwrap();
     bed.channels.keep(invited(bob, "n2"), BASIS).await.unwrap();
-    let (proved_by, now, erase_at) = ("hash".to_owned(), at(5), at(5).later(Duration::from_secs(9)));
+    let (proved_by, now, erase_at) =
+        ("hash".to_owned(), at(5), at(5).later(Duration::from_secs(9)));
     let deletion = Deletion { user: ada, proved_by, now, erase_at, jobs: Vec::new() };
     bed.deletions.delete(deletion).await.unwrap();
     let followed = bed.channels.followed(ada).await.unwrap().unwrap();

@@ -1,12 +1,12 @@
 //! The one composition root: `main`, the end-to-end tests and `xtask` build the very same thing.
 
 mod adapters;
+mod channels;
 mod core;
 mod denials;
 mod expiry;
 mod jobs;
 mod payments;
-mod channels;
 mod ports;
 mod retention;
 mod settings;
@@ -384,13 +384,11 @@ fn background(
             async move { payments.begin_sweep().await }
         });
     }
-    if core.use_cases.channels.offers_any() {
-        let channels = core.use_cases.channels.clone();
-        tasks.every(BackgroundTask::Channels, config.channels.recheck_interval, move || {
-            let channels = channels.clone();
-            async move { channels.recheck().await.map(|_| ()) }
-        });
-    }
+    let channels = core.use_cases.channels.clone();
+    tasks.every(BackgroundTask::Channels, config.channels.recheck_interval, move || {
+        let channels = channels.clone();
+        async move { channels.recheck().await.map(|_| ()) }
+    });
     let usage = core.use_cases.usage.clone();
     tasks.spawn_until_stopped(BackgroundTask::Usage, |stopped| usage::run(usage, stopped));
     let worker = Worker {

@@ -35,7 +35,7 @@ tasks! {
     PaymentsDue = "payments that are due",
     /// Compares everybody who pays with what the provider says. Where payments are taken.
     PaymentsSweep = "comparison of payments",
-    /// Has memberships of channels looked at that could not be settled. Where channels are offered.
+    /// Has memberships of channels looked at that could not be settled.
     Channels = "channels",
     /// Adds what was answered to the figures.
     Usage = "figures of answers",

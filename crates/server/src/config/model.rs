@@ -59,6 +59,7 @@ pub struct Config {
     pub billing: Billing,
     pub channels: Channels,
     pub telegram: Telegram,
+    pub discord: Discord,
     pub cache: CacheSettings,
     pub cache_ttl: CacheTtl,
     pub health: HealthSettings,
@@ -193,6 +194,23 @@ pub struct Telegram {
     #[serde(deserialize_with = "units::duration")]
     pub timeout: Duration,
     pub channels: ByTier,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discord {
+    #[serde(deserialize_with = "units::optional")]
+    pub bot_token: Option<Secret>,
+    pub client_id: String,
+    #[serde(deserialize_with = "units::optional")]
+    pub client_secret: Option<Secret>,
+    pub guild: String,
+    #[serde(deserialize_with = "units::optional")]
+    pub redirect_url: Option<String>,
+    pub api_url: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub timeout: Duration,
+    pub roles: ByTier,
 }
 
 /// A text for each tier that can be bought, or none.

@@ -7,7 +7,8 @@ use alpine_infra::{SettingsError, mail, redis::RedisUrl};
 use url::Url;
 
 use super::{
-    Billing, ByTier, Config, PaymentsBy, Telegram, Secrets, effective::is_postgres, weakness::weakness,
+    Billing, ByTier, Config, Discord, PaymentsBy, Secrets, Telegram, effective::is_postgres,
+    weakness::weakness,
 };
 
 /// The remedy for every missing or weak secret.
@@ -25,6 +26,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     rules.accounts(config);
     rules.billing(config);
     rules.telegram(&config.telegram);
+    rules.discord(config);
     rules.limits(config);
     rules.times(config);
     rules.0
@@ -202,6 +204,34 @@ impl Rules {
         }
     }
 
+    fn discord(&mut self, config: &Config) {
+        let Discord { bot_token, client_id, client_secret, guild, api_url, roles, .. } =
+            &config.discord;
+        let Some(token) = bot_token else { return };
+        let is_token = token.reveal().bytes().all(|byte| byte.is_ascii_graphic());
+        self.demand(
+            is_token,
+            "discord.bot_token",
+            "must be what the page Bot of the application shows",
+        );
+        let remedy = "must be https://discord.com, or a stand-in on this machine";
+        self.demand(is_safe_base(api_url), "discord.api_url", remedy);
+        let remedy = "must be the application's id, a number";
+        self.demand(is_snowflake(client_id), "discord.client_id", remedy);
+        let remedy = "is missing: the page OAuth2 of the application shows it";
+        self.demand(client_secret.is_some(), "discord.client_secret", remedy);
+        self.demand(is_snowflake(guild), "discord.guild", "must be the server's id, a number");
+        let mut given = roles.given().peekable();
+        let has_roles = given.peek().is_some() && given.all(|(_, role)| is_snowflake(role));
+        let remedy = "needs the id of a role, a number, for one tier at least";
+        self.demand(has_roles, "discord.roles", remedy);
+        let is_page = config.discord_redirect().is_some_and(|url| {
+            Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+        });
+        let remedy = "must be the website's page that Discord leads back to; without it, set http.frontend_url";
+        self.demand(is_page, "discord.redirect_url", remedy);
+    }
+
     fn telegram(&mut self, telegram: &Telegram) {
         if telegram.bot_token.is_none() {
             return;
@@ -370,6 +400,11 @@ impl Rules {
             "must be at least 31d: the database refuses to delete lines younger than 30 days",
         );
     }
+}
+
+/// Discord's ids are numbers of at most 64 bits.
+fn is_snowflake(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) && id.parse::<u64>().is_ok()
 }
 
 /// Whether a secret may travel there: encrypted, or to this machine.

@@ -43,12 +43,13 @@ const SECRETS: &[&str] = &[
     "billing.webhook_secrets",
     "telegram.bot_token",
     "telegram.webhook_secret",
+    "discord.bot_token",
+    "discord.client_secret",
 ];
 
 fn shown(key: &str, value: &Value) -> String {
-    let is_secret = key.starts_with("secrets.")
-        || key.starts_with("producers.keys.")
-        || SECRETS.contains(&key);
+    let is_secret =
+        key.starts_with("secrets.") || key.starts_with("producers.keys.") || SECRETS.contains(&key);
     if is_secret {
         let is_empty = match value {
             Value::String(text) => text.is_empty(),

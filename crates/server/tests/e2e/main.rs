@@ -26,6 +26,7 @@ mod command_line;
 mod connections;
 mod deletion;
 mod development_payments;
+mod discord;
 mod every_route;
 mod exports;
 mod faults;

@@ -2,6 +2,14 @@
 
 use utoipa::ToSchema;
 
+/// What the messenger's page led back to the website with.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct ConnectRequest {
+    code: String,
+    state: String,
+}
+
 /// An update: core.telegram.org/bots/api#update. Other members than these are not looked at.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]

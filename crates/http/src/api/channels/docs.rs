@@ -1,11 +1,7 @@
 //! What is said of the routes of channels.
 
 use super::{bodies, views};
-use crate::{
-    doc::Doc,
-    json::MEDIA_TYPE as JSON,
-    problem,
-};
+use crate::{doc::Doc, json::MEDIA_TYPE as JSON, problem};
 
 fn doc(summary: &'static str, answer: &'static str) -> Doc {
     Doc::new("channels", summary, answer)
@@ -26,11 +22,22 @@ pub(crate) fn invite() -> Doc {
     .problems(&[&problem::CHANNELS_OFF, &problem::NO_CHANNEL, &problem::UNAVAILABLE])
 }
 
+pub(crate) fn connect() -> Doc {
+    doc(
+        "Come in from the messenger's page",
+        "For Discord: its page leads back to the website with a code and the state of your link. You are brought in, and the \
+         role follows at once.",
+    )
+    .takes::<bodies::ConnectRequest>(JSON)
+    .gives::<views::ChannelView<'_>>()
+    .problems(&[&problem::FORBIDDEN, &problem::CHANNELS_OFF, &problem::UNAVAILABLE])
+}
+
 pub(crate) fn hear_telegram() -> Doc {
     doc(
         "For Telegram alone: somebody asks to be let in, or is gone",
         "It is stored. The same update again has no further effect.",
     )
     .takes::<bodies::TelegramUpdate>(JSON)
-    .problems(&[&problem::UNAUTHENTICATED, &problem::CHANNELS_OFF, &problem::UNAVAILABLE])
+    .problems(&[&problem::CHANNELS_OFF, &problem::UNAVAILABLE])
 }

@@ -92,11 +92,15 @@ fn message(own: &OwnChannel) -> String {
         Some(Why::AccountDisabled) => ": the account is disabled".to_owned(),
         Some(Why::AccountDeleted) => ": the account is deleted".to_owned(),
         Some(Why::Left) => {
-            format!(": you left it, or were taken out by those who run it, and that was seen on {day}; ask for a link to come back")
+            format!(
+                ": you left it, or were taken out by those who run it, and that was seen on {day}; ask for a link to come back"
+            )
         }
         Some(Why::Barred) => ": those who run it keep you out".to_owned(),
         Some(Why::Moved) => {
-            format!(": on {day} the same person came in on behalf of another account; ask for a link to come back")
+            format!(
+                ": on {day} the same person came in on behalf of another account; ask for a link to come back"
+            )
         }
     };
     let trouble = match own.trouble {

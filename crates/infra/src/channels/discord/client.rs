@@ -28,7 +28,7 @@ pub(super) enum Answered {
     /// It was done; the body.
     Done(Vec<u8>),
     /// It was not: docs.discord.com/developers/topics/opcodes-and-status-codes#json, 0 without one; and all that is said of it.
-    Refused(StatusCode, u32, String),
+    Refused(u32, String),
 }
 
 impl Answered {
@@ -39,8 +39,8 @@ impl Answered {
     pub(super) fn unless(self, codes: &[u32]) -> Result<Option<Vec<u8>>> {
         match self {
             Self::Done(body) => Ok(Some(body)),
-            Self::Refused(_, code, _) if codes.contains(&code) => Ok(None),
-            Self::Refused(.., told) => Err(Error::internal(told)),
+            Self::Refused(code, _) if codes.contains(&code) => Ok(None),
+            Self::Refused(_, told) => Err(Error::internal(told)),
         }
     }
 }
@@ -113,7 +113,7 @@ impl Client {
         if status.is_server_error() {
             return Err(Error::unavailable(DISCORD, told));
         }
-        Ok(Answered::Refused(status, code, told))
+        Ok(Answered::Refused(code, told))
     }
 }
 

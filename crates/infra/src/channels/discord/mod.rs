@@ -19,8 +19,8 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-pub use self::settings::DiscordSettings;
 use self::client::{Answered, Client, read};
+pub use self::settings::DiscordSettings;
 use crate::SettingsError;
 
 /// Nobody of this id is on the server, or anywhere: unknown member, unknown user.
@@ -160,14 +160,17 @@ impl ChannelPlatform for DiscordChannels {
         let request = self.client.request(Method::POST, "oauth2/token").form(&form);
         let body = match self.client.send("a code", request).await? {
             Answered::Done(body) => body,
-            Answered::Refused(_, _, told) if told.contains("invalid_grant") => {
+            Answered::Refused(_, told) if told.contains("invalid_grant") => {
                 return Err(Error::malformed("code", "is good no more; follow the link again"));
             }
-            Answered::Refused(.., told) => return Err(Error::internal(told)),
+            Answered::Refused(_, told) => return Err(Error::internal(told)),
         };
         let grant: Grant = read(&body)?;
         if SCOPE.split(' ').any(|wanted| !grant.scope.split(' ').any(|scope| scope == wanted)) {
-            return Err(Error::malformed("code", "does not let the bot bring you in; follow the link again"));
+            return Err(Error::malformed(
+                "code",
+                "does not let the bot bring you in; follow the link again",
+            ));
         }
         let member = self.owner(&grant.access_token).await?;
         Ok(Proved { member, grant: Secret::new(grant.access_token) })
@@ -179,13 +182,13 @@ impl ChannelPlatform for DiscordChannels {
         let request = request.json(&json!({"access_token": proved.grant.reveal()}));
         match self.client.send("to bring a member", request).await? {
             Answered::Done(_) => Ok(()),
-            Answered::Refused(_, FULL, _) => {
-                Err(Error::Forbidden("you are on as many servers as Discord allows; leave one first"))
-            }
-            Answered::Refused(_, BANNED, _) => {
+            Answered::Refused(FULL, _) => Err(Error::Forbidden(
+                "you are on as many servers as Discord allows; leave one first",
+            )),
+            Answered::Refused(BANNED, _) => {
                 Err(Error::Forbidden("whoever runs the server keeps you out"))
             }
-            Answered::Refused(.., told) => Err(Error::internal(told)),
+            Answered::Refused(_, told) => Err(Error::internal(told)),
         }
     }
 }

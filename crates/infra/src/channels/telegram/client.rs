@@ -109,9 +109,9 @@ impl Client {
                 let told = format!("{method}: {error_code} {description}");
                 Err(Error::unavailable(TELEGRAM, told))
             }
-            Envelope { error_code, description, .. } => {
-                Ok(Answered::Refused(format!("Telegram refuses {method}: {error_code} {description}")))
-            }
+            Envelope { error_code, description, .. } => Ok(Answered::Refused(format!(
+                "Telegram refuses {method}: {error_code} {description}"
+            ))),
         }
     }
 }

@@ -27,11 +27,17 @@ use self::{
 use crate::{SettingsError, keyed};
 
 /// Nobody of this id asks to be let in; the last one is in already.
-const NOT_ASKING: &[&str] = &["HIDE_REQUESTER_MISSING", "USER_ID_INVALID", "USER_ALREADY_PARTICIPANT"];
+const NOT_ASKING: &[&str] =
+    &["HIDE_REQUESTER_MISSING", "USER_ID_INVALID", "USER_ALREADY_PARTICIPANT"];
 
 /// Telegram knows nobody of this id, or not in this chat.
-const NOBODY: &[&str] =
-    &["PARTICIPANT_ID_INVALID", "USER_ID_INVALID", "user not found", "member not found", "USER_NOT_PARTICIPANT"];
+const NOBODY: &[&str] = &[
+    "PARTICIPANT_ID_INVALID",
+    "USER_ID_INVALID",
+    "user not found",
+    "member not found",
+    "USER_NOT_PARTICIPANT",
+];
 
 /// The link was revoked, or is too old.
 const NO_LINK: &[&str] = &["INVITE_HASH_EXPIRED", "INVITE_HASH_INVALID", "INVITE_REVOKED_MISSING"];
@@ -39,6 +45,9 @@ const NO_LINK: &[&str] = &["INVITE_HASH_EXPIRED", "INVITE_HASH_INVALID", "INVITE
 /// Who is taken out is kept out for so long, if nothing ends that at once: an instance that dies between both calls leaves
 /// a ban that ends by itself. Telegram takes less than 30 s for ever.
 const BAN: Duration = Duration::from_mins(10);
+
+/// Where Telegram says the secret: core.telegram.org/bots/api#setwebhook, `secret_token`.
+const HEADER: &str = "X-Telegram-Bot-Api-Secret-Token";
 
 /// Telegram.
 pub struct TelegramChannels(Client);
@@ -129,7 +138,7 @@ impl ChannelPlatform for TelegramChannels {
         keyed(expected)
             .chain_update(expected)
             .verify_slice(&code)
-            .map_err(|_| Error::Unauthenticated("the secret token is not the webhook's"))?;
+            .map_err(|_| Error::malformed(HEADER, "is not the secret of the webhook"))?;
         updates::read(body)
     }
 

@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn what_is_no_update_is_refused() {
-        for broken in ["", "[]", "{}", r#"{"update_id":"x"}"#, r#"{"update_id":1,"chat_member":{}}"#] {
+        for broken in
+            ["", "[]", "{}", r#"{"update_id":"x"}"#, r#"{"update_id":1,"chat_member":{}}"#]
+        {
             assert!(read(broken.as_bytes()).is_err(), "{broken}");
         }
     }

@@ -187,7 +187,11 @@ impl Books {
                 Ok(json!(true))
             }
             "declineChatJoinRequest" => {
-                if self.asking.remove(&who) { Ok(json!(true)) } else { Err(NOT_ASKING) }
+                if self.asking.remove(&who) {
+                    Ok(json!(true))
+                } else {
+                    Err(NOT_ASKING)
+                }
             }
             "banChatMember" => {
                 if stands == Some("administrator") {

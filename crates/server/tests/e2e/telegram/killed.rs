@@ -67,9 +67,8 @@ async fn killed_between_the_end_and_the_removal(backend: &Backend) {
     let signed_in = anybody.sign_up(EMAIL).await;
     let user = anybody.with_token(&signed_in.access_token);
     it.run(&["user", "set-tier", EMAIL, "pro", "--reason", "paid by invoice"]);
-    let soon = || {
-        Wait::promised(Duration::from_secs(10), Instant::now(), "looked for each second; ten")
-    };
+    let soon =
+        || Wait::promised(Duration::from_secs(10), Instant::now(), "looked for each second; ten");
     soon().until("a link", async || channel(&user).await["state"] == "invited").await;
     let link = channel(&user).await["link"].as_str().unwrap().to_owned();
     let update = it.telegram.follow(&link, 7);
@@ -92,7 +91,8 @@ async fn killed_between_the_end_and_the_removal(backend: &Backend) {
     assert!(it.telegram.is_in(LOW, 7));
 
     let second = it.start();
-    let promise = "half a minute after `jobs.deadline`, looked for each second; 20 for a busy machine";
+    let promise =
+        "half a minute after `jobs.deadline`, looked for each second; 20 for a busy machine";
     Wait::promised(LEASE + Duration::from_secs(20), begun, promise)
         .until("the member is out", async || !it.telegram.is_in(LOW, 7))
         .await;

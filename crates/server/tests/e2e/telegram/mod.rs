@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use self::fake::{FakeTelegram, Mood, SECRET, TOKEN};
 use crate::{
     alpine::Alpine,
+    stripe::{fake::FakeStripe, paid_by},
     support::{Answer, Client, Options},
 };
 
@@ -40,14 +41,20 @@ struct Scene {
 
 impl Scene {
     async fn on_every_back_end(test: impl AsyncFn(Self)) {
+        Self::with(Options::default, test).await;
+    }
+
+    /// The same with other settings besides.
+    async fn with(options: impl Fn() -> Options, test: impl AsyncFn(Self)) {
         for backend in crate::support::backends() {
             let telegram = FakeTelegram::start();
             let options = settings(&telegram)
                 .iter()
-                .fold(Options::default(), |options, (name, value)| options.set(name, value));
+                .fold(options(), |options, (name, value)| options.set(name, value));
             let options = options.set("ALPINE__CHANNELS__RECHECK_INTERVAL", "50ms");
             let options = options.set("ALPINE__CHANNELS__INVITE_TTL", "3d");
-            let alpine = Alpine::start(&backend, options.set("ALPINE__JOBS__INTERVAL", "50ms")).await;
+            let alpine =
+                Alpine::start(&backend, options.set("ALPINE__JOBS__INTERVAL", "50ms")).await;
             let signed_in = alpine.sign_in_as(Tier::Free, Role::User).await;
             let user = alpine.as_holder(Some(&signed_in.access_token));
             let id = signed_in.user["id"].as_str().unwrap().parse().unwrap();
@@ -195,10 +202,12 @@ async fn what_telegram_did_not_send_is_refused_and_has_no_effect() {
         let link = it.comes_to("invited").await["link"].as_str().unwrap().to_owned();
         let update = it.telegram.follow(&link, 7);
         for secret in ["", "x", &SECRET[1..], &format!("{SECRET}x"), &SECRET.to_uppercase()] {
-            assert_eq!(it.deliver(&update, secret).await.status, 401, "{secret}");
+            let answer = it.deliver(&update, secret).await;
+            assert_eq!(answer.status, 400, "{secret}");
+            assert_eq!(answer.refused_fields(), ["X-Telegram-Bot-Api-Secret-Token"], "{secret}");
         }
         let anybody = it.alpine.as_holder(None);
-        assert_eq!(anybody.post("webhooks/telegram", &update).await.status, 401);
+        assert_eq!(anybody.post("webhooks/telegram", &update).await.status, 400);
         assert_eq!(it.deliver(&json!({"no": "update"}), SECRET).await.status, 400);
         assert_eq!(it.channel().await["state"], "invited");
         // What does not concern Alpine is taken, or it would come for a day.
@@ -206,6 +215,30 @@ async fn what_telegram_did_not_send_is_refused_and_has_no_effect() {
         it.deliver(&update, SECRET).await.expect(200);
         it.comes_to("member").await;
     })
+    .await;
+}
+
+/// Stripe says that somebody pays, and that the period has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_pays_is_invited_and_who_pays_no_more_is_out() {
+    const MONTH: Duration = Duration::from_hours(30 * 24);
+    let stripe = FakeStripe::start();
+    Scene::with(
+        || paid_by(&stripe),
+        async |it| {
+            stripe.books().objects.remove("customers");
+            it.user.post("subscriptions/upgrade", &json!({"tier": "pro"})).await.expect(200);
+            let customer = stripe.books().objects["customers"][0]["id"].clone();
+            stripe.pay(customer.as_str().unwrap(), it.alpine.app.now().seconds(), 30);
+            // A checkout that was begun is looked at after two minutes, though no event came.
+            it.alpine.clock.advance(Duration::from_secs(121));
+            it.joins(7).await;
+            it.user.post("subscriptions/cancel", &json!({})).await.expect(200);
+            let since = Instant::now();
+            it.alpine.clock.advance(MONTH + Duration::from_mins(1));
+            it.is_out(LOW, 7, since).await;
+        },
+    )
     .await;
 }
 
@@ -239,7 +272,14 @@ async fn a_telegram_that_fails_hangs_or_limits_is_asked_again() {
             if matches!(mood, Mood::Limiting(..)) {
                 // What Telegram asked for is kept by the steady clock, whoever calls.
                 let asked = it.telegram.books().asked.len();
-                it.user.post("users/channels/telegram/invite", &json!({})).await.told();
+                let other = it.alpine.token_of(Tier::Starter, Role::User).await;
+                let other = it.alpine.as_holder(Some(&other));
+                let told =
+                    other.post("users/channels/telegram/invite", &json!({})).await.expect(200);
+                assert_eq!(
+                    (&told["state"], &told["trouble"]),
+                    (&json!("preparing"), &json!("away"))
+                );
                 assert_eq!(it.telegram.books().asked.len(), asked, "it was asked for a pause");
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }
