@@ -102,6 +102,10 @@ pub enum ConflictKind {
     NotSubscribed,
     /// Nobody takes payments here.
     PaymentsOff,
+    /// Nobody runs channels there.
+    ChannelsOff,
+    /// The caller's tier opens no channel.
+    NoChannel,
 }
 
 impl Error {

@@ -22,6 +22,7 @@
 //! | [`account`] | users, tiers, sessions, access and refresh tokens |
 //! | [`plan`] | what can be subscribed to, and its price |
 //! | [`billing`] | who pays, and what for |
+//! | [`channel`] | who is in which channel of a messenger, and why |
 //! | [`producer`] | who may push signals in |
 //! | [`retention`] | what is deleted when, and how much at once |
 //! | [`audit`] | who did what, to whom, when and from where |
@@ -37,6 +38,7 @@ pub mod account;
 pub mod analytics;
 pub mod audit;
 pub mod billing;
+pub mod channel;
 pub mod error;
 pub mod event;
 pub mod idempotency;

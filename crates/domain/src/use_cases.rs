@@ -16,6 +16,7 @@ use crate::{
     analytics::{Analytics, RollupStore, Usage},
     audit::{AuditReader, AuditStore, Denials},
     billing::{BillingSettings, BillingStore, PaymentSync, Subscriptions},
+    channel::{ChannelSettings, ChannelStore, Channels},
     event::InstanceMemory,
     idempotency::{IdempotencyStore, Repeats},
     jobs::{JobStore, Jobs},
@@ -23,6 +24,7 @@ use crate::{
     ports::{
         blacklist::TokenBlacklist,
         cache::ResponseCache,
+        channels::ChannelPlatform,
         events::EventLog,
         mail::Mailer,
         payments::PaymentProvider,
@@ -78,6 +80,8 @@ pub struct Stores {
     pub audit: Arc<dyn AuditStore>,
     /// What is kept of payments.
     pub billing: Arc<dyn BillingStore>,
+    /// Who is in which channel.
+    pub channels: Arc<dyn ChannelStore>,
     /// Sums by day.
     pub rollups: Arc<dyn RollupStore>,
     /// Requests that named a key.
@@ -107,6 +111,8 @@ pub struct Ports {
     pub mailer: Arc<dyn Mailer>,
     /// Takes payments; `None`: nobody does.
     pub payments: Option<Arc<dyn PaymentProvider>>,
+    /// Messengers with channels.
+    pub channels: Vec<Arc<dyn ChannelPlatform>>,
 }
 
 /// What the operator decides about the use cases.
@@ -126,6 +132,8 @@ pub struct Settings {
     pub website: Option<String>,
     /// What can be bought.
     pub billing: BillingSettings,
+    /// Which channels the tiers open.
+    pub channels: ChannelSettings,
 }
 
 /// Every use case.
@@ -162,6 +170,8 @@ pub struct UseCases {
     pub subscriptions: Subscriptions,
     /// Has accounts follow what the provider of payments says.
     pub payments: Arc<PaymentSync>,
+    /// Has channels of messengers follow the tier.
+    pub channels: Arc<Channels>,
     /// Does jobs.
     pub jobs: Arc<Jobs>,
     /// Answers a request once, however often it is sent.
@@ -192,6 +202,7 @@ impl UseCases {
             retention,
             website,
             billing,
+            channels,
         } = settings;
         let (clock, randomness) = (ports.clock, ports.randomness);
         let states =
@@ -234,6 +245,14 @@ impl UseCases {
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
         let repeats = Repeats::new(stores.idempotency.clone(), clock.clone(), randomness.clone());
         let (payments, subscriptions) = paying(&stores, ports.payments, &clock, billing);
+        let channels = Arc::new(Channels::new(
+            ports.channels,
+            stores.channels.clone(),
+            stores.jobs.clone(),
+            clock.clone(),
+            randomness.clone(),
+            channels,
+        ));
         let verification = Arc::new(Verification::new(letters.clone(), stores.jobs));
         let audit = AuditReader::new(stores.audit, clock.clone());
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
@@ -263,8 +282,10 @@ impl UseCases {
                 erasure,
                 payments.clone(),
                 digests.clone(),
+                channels.clone(),
             )),
             digests,
+            channels,
             subscriptions,
             payments,
             repeats,

@@ -79,6 +79,8 @@ kinds! {
     ALREADY_SUBSCRIBED = "already-subscribed", 409, "Paid for already", "Choose another tier or interval, or cancel.";
     NOT_SUBSCRIBED = "not-subscribed", 409, "No subscription", "Subscribe first: POST subscriptions/upgrade.";
     PAYMENTS_OFF = "payments-off", 409, "Nobody takes payments here", "Ask whoever runs this service: tiers are given by hand.";
+    CHANNELS_OFF = "channels-off", 409, "No channels there", "Ask whoever runs this service: GET users/channels tells what is offered.";
+    NO_CHANNEL = "no-channel", 409, "The tier opens no channel", "Choose a tier that opens one: POST subscriptions/upgrade.";
     LIMIT_REACHED = "limit-reached", 409, "Limit reached", "Remove one first.";
     IN_PROGRESS = "request-in-progress", 409, "Request being answered", "Send the same request again after Retry-After: it gets the answer.";
     TOO_LARGE = "body-too-large", 413, "Body too large", "Send less at once: detail names the limit.";
@@ -336,6 +338,8 @@ fn of_conflict(conflict: Conflict) -> Problem {
         ConflictKind::AlreadySubscribed => &ALREADY_SUBSCRIBED,
         ConflictKind::NotSubscribed => &NOT_SUBSCRIBED,
         ConflictKind::PaymentsOff => &PAYMENTS_OFF,
+        ConflictKind::ChannelsOff => &CHANNELS_OFF,
+        ConflictKind::NoChannel => &NO_CHANNEL,
     };
     let mut problem = Problem::new(kind, conflict.detail);
     problem.0.existing_signal_id = conflict.existing_signal.map(SignalId::get);

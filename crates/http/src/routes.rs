@@ -7,7 +7,8 @@ use alpine_domain::account::Scope::{self, Export, Read};
 
 use crate::{
     api::{
-        account, admin, billing, notifications, operations, plans, producers, signals, statistics,
+        account, admin, billing, channels, notifications, operations, plans, producers, signals,
+        statistics,
     },
     context::Context,
     doc::Doc,
@@ -88,6 +89,11 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "users/api-keys", "list_api_keys", Bearer, Limit::Caller, account::api_keys::list, account::docs::list_api_keys),
         row(POST, "users/api-keys", "create_api_key", Bearer, Limit::Caller, account::api_keys::create, account::docs::create_api_key),
         row(DELETE, "users/api-keys/{id}", "revoke_api_key", Bearer, Limit::Caller, account::api_keys::revoke, account::docs::revoke_api_key),
+
+        row(GET, "users/channels", "list_channels", Bearer, Limit::Caller, channels::handlers::list, channels::docs::list),
+        row(POST, "users/channels/{name}/invite", "invite_to_channel", Bearer, Limit::Caller, channels::handlers::invite, channels::docs::invite).limited_by("invites"),
+        row(POST, "users/channels/{name}/connect", "connect_channel", Bearer, Limit::Caller, channels::handlers::connect, channels::docs::connect).limited_by("invites"),
+        row(POST, "webhooks/telegram", "receive_telegram_update", Public, Limit::None, channels::handlers::hear_telegram, channels::docs::hear_telegram).taking_webhooks(),
 
         row(GET, "notifications", "list_notifications", Bearer, Limit::Caller, notifications::handlers::list, notifications::docs::list),
         row(GET, "notifications/unread", "unread_notifications", Bearer, Limit::Caller, notifications::handlers::unread, notifications::docs::unread),

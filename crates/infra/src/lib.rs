@@ -40,15 +40,18 @@
 //! | [`clock`] | `Clock`, `AgreedTime`, `Probe` | [`clock::DisciplinedClock`] over a [`clock::MonotonicClock`] |
 //! | [`secrets`] | `PasswordHasher`, `AccessTokens`, `Randomness` | [`secrets::Argon2Hasher`], [`secrets::SignedTokens`], [`secrets::OsRandomness`] |
 //! | [`payments`] | `PaymentProvider` | [`payments::StripePayments`], [`payments::DevelopmentPayments`] |
+//! | [`channels`] | `ChannelPlatform` | [`channels::TelegramChannels`], [`channels::DiscordChannels`] |
 //! | [`mail`] | `Mailer` | [`mail::SmtpMailer`], [`mail::Outbox`] |
 //! | [`redis`] | `Probe` | [`redis::RedisProbe`], over the one connection, [`redis::RedisHandle`] |
 
 pub mod blacklist;
 pub mod cache;
+pub mod channels;
 pub mod clock;
 pub mod events;
 pub mod mail;
 mod metrics;
+mod outgoing;
 pub mod payments;
 pub mod rate_limit;
 pub mod redis;

@@ -51,6 +51,9 @@ fn change(unit: &mut Unit, change: &AccountChange) -> Result<Account> {
     if let Some(tier) = changes.tier {
         unit.tier_changed(&old, tier, *now);
     }
+    if changes.is_active.is_some_and(|is_active| is_active != old.is_active) {
+        unit.followed_by_channels(*id, *now);
+    }
     if ends {
         for purpose in [MailPurpose::Reset, MailPurpose::SignIn] {
             unit.tables.forget_token(*id, purpose);

@@ -120,6 +120,7 @@ impl DeletionStore for Memory {
             unit.tables.marks.retain(|(owner, _)| *owner != user);
             unit.tables.muted.retain(|(owner, _)| *owner != user);
             unit.tables.digests.retain(|row| row.user != user);
+            unit.tables.memberships.retain(|it| it.user != user);
             unit.forget_payments(user, now);
             let row = unit.tables.user_mut(user).ok_or(NO_ACCOUNT)?;
             row.account.full_name = FullName::from_stored("");

@@ -26,6 +26,7 @@ mod administration;
 mod api_keys;
 mod audit;
 mod billing;
+mod channels;
 mod deletion;
 mod digests;
 mod events;
@@ -95,7 +96,8 @@ impl Memory {
             billing: store.clone(),
             audit: store.clone(),
             rollups: store.clone(),
-            idempotency: store,
+            idempotency: store.clone(),
+            channels: store,
         }
     }
 

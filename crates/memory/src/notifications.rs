@@ -58,6 +58,7 @@ impl Unit {
     pub(crate) fn tier_changed(&mut self, old: &Account, tier: Tier, now: Timestamp) {
         if tier != old.tier {
             self.tables.move_tier(old, tier);
+            self.followed_by_channels(old.id, now);
             self.notify(NewNotification::tier_changed(old.id, old.tier, tier, now));
         }
     }

@@ -12,6 +12,7 @@ use alpine_domain::{
     analytics::{Day, RollupKey, RollupName},
     audit::{AuditLine, StoredLine},
     billing::BillingRecord,
+    channel::Membership,
     event::Event,
     idempotency::{KeptAnswer, NewRequest},
     jobs::{Lease, NewJob, StoredJob},
@@ -51,6 +52,8 @@ pub(crate) struct Tables {
     pub(crate) payment_events: Vec<(String, Timestamp)>,
     /// Whose, and in the order in which they were first read; the row `n`, counted from 1, has the number `n`.
     pub(crate) invoices: Vec<InvoiceRow>,
+    /// Who is in which channel.
+    pub(crate) memberships: Vec<Membership>,
     /// In order of acceptance: the signal in row `n`, counted from 1, has the id `n`.
     pub(crate) signals: Vec<Signal>,
     pub(crate) events: Vec<LoggedEvent>,

@@ -49,6 +49,7 @@ mod audit;
 mod backup;
 mod billing;
 mod cancel;
+mod channels;
 mod clock;
 mod connection;
 mod database;
@@ -89,6 +90,7 @@ pub use api_keys::ApiKeys;
 pub use audit::AuditLog;
 pub use backup::backup;
 pub use billing::Billing;
+pub use channels::Channels;
 pub use clock::ServerClock;
 #[cfg(fuzzing)]
 pub use connection::fuzzing;
@@ -133,6 +135,7 @@ pub fn stores(database: &Database) -> Stores {
         retention: Arc::new(OldRows::new(database.clone())),
         jobs: Arc::new(Jobs::new(database.clone())),
         audit: Arc::new(AuditLog::new(database.clone())),
+        channels: Arc::new(Channels::new(database.clone())),
         rollups: Arc::new(Rollups::new(database.clone())),
         idempotency: Arc::new(KeyedRequests::new(database.clone())),
     }

@@ -7,6 +7,7 @@ use std::{fmt::Display, str::FromStr};
 use alpine_domain::{
     Error, Result, Timestamp,
     account::{Account, ApiKey, Email, FullName, KeyName, Scopes, SessionId, UserId, placeholder},
+    channel::Basis,
     producer::{Producer, ProducerId},
     signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, Strategy},
 };
@@ -73,6 +74,12 @@ impl UserRow {
     /// Both only rise, so the sum changes with each, and never comes back.
     pub(crate) const fn generation(&self, everybody: i64) -> i64 {
         self.generation + everybody
+    }
+
+    /// What decides where the account belongs.
+    pub(crate) fn basis(&self, user: UserId) -> Result<Basis> {
+        let (is_active, is_deleted) = (self.is_active, self.is_deleted(user));
+        Ok(Basis { tier: stored("users.tier", &self.tier)?, is_active, is_deleted })
     }
 
     /// Whether its owner deleted it: its address is a placeholder.

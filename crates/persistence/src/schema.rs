@@ -263,6 +263,21 @@ tables! {
         user_id -> Text,
         muted -> Text,
     }
+    channel_memberships (user_id, platform, place) {
+        user_id -> Text,
+        platform -> Text,
+        place -> Text,
+        state -> Text,
+        why -> Text,
+        since -> BigInt,
+        member -> Nullable<Text>,
+        invite -> Nullable<Text>,
+        link -> Nullable<Text>,
+        link_until -> Nullable<BigInt>,
+        trouble -> Nullable<Text>,
+        recheck_at -> Nullable<BigInt>,
+        version -> BigInt,
+    }
     signal_id_key (key) {
         key -> Text,
     }

@@ -84,6 +84,16 @@ pub enum Job {
         /// What is told later comes with the next mail.
         until: Timestamp,
     },
+    /// Where a user belongs on Telegram may be otherwise than it is.
+    TelegramFollows {
+        /// Who.
+        user: UserId,
+    },
+    /// The same on Discord.
+    DiscordFollows {
+        /// Who.
+        user: UserId,
+    },
     /// An account was deleted: whatever it pays for ends.
     SubscriptionsEnd {
         /// Whose it was.
@@ -100,13 +110,18 @@ pub enum Lane {
     Digests,
     /// Who takes payments.
     Payments,
+    /// Telegram.
+    Telegram,
+    /// Discord.
+    Discord,
     /// Nothing but the database.
     Other,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Self; 4] = [Self::Mail, Self::Digests, Self::Payments, Self::Other];
+    pub const ALL: [Self; 6] =
+        [Self::Mail, Self::Digests, Self::Payments, Self::Telegram, Self::Discord, Self::Other];
 
     /// The names of its kinds, as they are stored.
     pub const fn kinds(self) -> &'static [&'static str] {
@@ -124,6 +139,8 @@ impl Lane {
                 &["payments_changed", "charge_reversed", "payments_swept", "subscriptions_end"]
             }
             Self::Digests => &["digest_due"],
+            Self::Telegram => &["telegram_follows"],
+            Self::Discord => &["discord_follows"],
             Self::Other => &["check", "erasure_due"],
         }
     }
@@ -145,6 +162,8 @@ impl Job {
             Self::PaymentsChanged { .. } => "payments_changed",
             Self::ChargeReversed { .. } => "charge_reversed",
             Self::PaymentsSwept { .. } => "payments_swept",
+            Self::TelegramFollows { .. } => "telegram_follows",
+            Self::DiscordFollows { .. } => "discord_follows",
             Self::SubscriptionsEnd { .. } => "subscriptions_end",
             Self::DigestDue { .. } => "digest_due",
         }
@@ -159,6 +178,8 @@ impl Job {
             | Self::ChargeReversed { .. }
             | Self::PaymentsSwept { .. }
             | Self::SubscriptionsEnd { .. } => Lane::Payments,
+            Self::TelegramFollows { .. } => Lane::Telegram,
+            Self::DiscordFollows { .. } => Lane::Discord,
             Self::ResetRequested { .. }
             | Self::SignInLinkRequested { .. }
             | Self::VerificationRequested { .. }
@@ -261,6 +282,14 @@ mod tests {
                     after: Some("sub_1".to_owned()),
                 },
                 r#"{"kind":"payments_swept","begun_at":"1970-01-01T00:00:01Z","after":"sub_1"}"#,
+            ),
+            (
+                Job::TelegramFollows { user },
+                r#"{"kind":"telegram_follows","user":"00000000-0000-0000-0000-000000000000"}"#,
+            ),
+            (
+                Job::DiscordFollows { user },
+                r#"{"kind":"discord_follows","user":"00000000-0000-0000-0000-000000000000"}"#,
             ),
             (
                 Job::SubscriptionsEnd { user },

@@ -49,7 +49,12 @@ pub fn outcome(result: Result<(), &Error>, attempts: u32, now: Timestamp, random
     if is_final(error) || attempts >= MAX_ATTEMPTS {
         Outcome::Failed { reason }
     } else {
-        Outcome::Again { due_at: now.later(backoff(attempts, random)), reason }
+        let pause = backoff(attempts, random);
+        let asked_for = match error {
+            Error::Unavailable { retry_after, .. } => (*retry_after).min(LONGEST_PAUSE),
+            _ => Duration::ZERO,
+        };
+        Outcome::Again { due_at: now.later(pause.max(asked_for)), reason }
     }
 }
 
@@ -127,6 +132,17 @@ mod tests {
         assert_eq!(outcome(Err(&away), 10, NOW, 7), failed);
         assert_eq!(outcome(Ok(()), 10, NOW, 7), Outcome::Done);
         assert_eq!([worth_beginning(10), worth_beginning(11)], [true, false]);
+    }
+
+    #[test]
+    fn whoever_asks_for_a_pause_is_left_alone_for_so_long() {
+        for (asked_for, expected) in [(1, 5), (300, 300), (90_000, 3_600)] {
+            let retry_after = Duration::from_secs(asked_for);
+            let error = Error::Unavailable { what: "Telegram", retry_after, source: None };
+            let due_at = NOW.later(Duration::from_secs(expected));
+            let reason = "Telegram is unavailable".to_owned();
+            assert_eq!(outcome(Err(&error), 1, NOW, 0), Outcome::Again { due_at, reason });
+        }
     }
 
     #[test]

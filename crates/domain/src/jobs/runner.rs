@@ -9,7 +9,9 @@ use crate::{
     Result,
     account::{AddressChanges, Erasure, Recovery, SignInLinks, SignUps, Verification},
     billing::{PaymentSync, SweepStep},
+    channel::Channels,
     notification::Digests,
+    ports::channels::Platform,
 };
 
 /// Does every kind of job.
@@ -22,6 +24,7 @@ pub struct Jobs {
     erasure: Erasure,
     payments: Arc<PaymentSync>,
     digests: Digests,
+    channels: Arc<Channels>,
 }
 
 impl Jobs {
@@ -35,8 +38,19 @@ impl Jobs {
         erasure: Erasure,
         payments: Arc<PaymentSync>,
         digests: Digests,
+        channels: Arc<Channels>,
     ) -> Self {
-        Self { recovery, verification, links, sign_ups, changes, erasure, payments, digests }
+        Self {
+            recovery,
+            verification,
+            links,
+            sign_ups,
+            changes,
+            erasure,
+            payments,
+            digests,
+            channels,
+        }
     }
 }
 
@@ -60,6 +74,8 @@ impl RunJob for Jobs {
                 self.payments.sweep_by_job(step).await
             }
             Job::DigestDue { user, since, until } => self.digests.send(*user, *since, *until).await,
+            Job::TelegramFollows { user } => self.channels.follow(*user, Platform::Telegram).await,
+            Job::DiscordFollows { user } => self.channels.follow(*user, Platform::Discord).await,
             Job::SubscriptionsEnd { user } => self.payments.end(*user).await,
         }
     }

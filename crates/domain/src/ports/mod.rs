@@ -4,6 +4,7 @@
 
 pub mod blacklist;
 pub mod cache;
+pub mod channels;
 pub mod database_clock;
 pub mod database_id;
 pub mod events;

@@ -50,7 +50,7 @@ impl World {
     }
 
     /// Everything that is due is done; what cannot be is left.
-    fn work_off(&self) {
+    pub(crate) fn work_off(&self) {
         for _ in 0..200 {
             let held = self.claim();
             if held.is_empty() {

@@ -18,6 +18,7 @@ use alpine_domain::{
     ports::{
         blacklist::TokenBlacklist,
         cache::{CacheKey, CachePolicy, CachedBody, Loader, ResponseCache, Tag},
+        channels::{ChannelPlatform, Platform},
         mail::{Mail, Mailer},
         sealing::{Opened, Sealing},
         secrets::{
@@ -37,7 +38,10 @@ use alpine_domain::{
 use alpine_memory::Memory;
 use async_trait::async_trait;
 
-use crate::payments::{FakeProvider, billing_settings};
+use crate::{
+    messenger::{FakeMessenger, channel_settings},
+    payments::{FakeProvider, billing_settings},
+};
 
 pub(crate) const MICROSECOND: Duration = Duration::from_micros(1);
 pub(crate) const DAY: Duration = Duration::from_hours(24);
@@ -234,6 +238,7 @@ pub(crate) fn settings() -> Settings {
         retention: RetentionSettings::default(),
         website: Some("https://www.example.com".to_owned()),
         billing: billing_settings(),
+        channels: channel_settings(),
     }
 }
 
@@ -265,6 +270,8 @@ impl Mailer for Mails {
 pub(crate) struct World {
     pub(crate) mails: Arc<Mails>,
     pub(crate) payments: Arc<FakeProvider>,
+    pub(crate) telegram: Arc<FakeMessenger>,
+    pub(crate) discord: Arc<FakeMessenger>,
     pub(crate) memory: Memory,
     pub(crate) stores: Stores,
     pub(crate) clock: Arc<ManualClock>,
@@ -280,12 +287,25 @@ impl World {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
+        Self::made(settings, true)
+    }
+
+    /// Where no messenger is offered.
+    pub(crate) fn without_channels() -> Self {
+        Self::made(settings(), false)
+    }
+
+    fn made(settings: Settings, has_channels: bool) -> Self {
         let clock = Arc::new(ManualClock::starting_at(START));
         let agreement = Arc::new(Agreement { clock: clock.clone(), holds: AtomicBool::new(true) });
         let memory = Memory::new();
         let mails = Arc::new(Mails::default());
         let payments = Arc::new(FakeProvider::new(clock.clone()));
+        let telegram = Arc::new(FakeMessenger::new(Platform::Telegram));
+        let discord = Arc::new(FakeMessenger::new(Platform::Discord));
+        let channels: Vec<Arc<dyn ChannelPlatform>> = vec![telegram.clone(), discord.clone()];
         let ports = Ports {
+            channels: if has_channels { channels } else { Vec::new() },
             hasher: Arc::new(Hasher),
             tokens: Arc::new(Tokens::default()),
             blacklist: Arc::new(Blacklist { clock: clock.clone(), until: Mutex::default() }),
@@ -301,7 +321,19 @@ impl World {
         let cases = UseCases::new(&stores, &ports, settings.clone());
         let handler: Weak<dyn CommitHandler> = Arc::<_>::downgrade(&cases.memory) as _;
         memory.tell(handler);
-        Self { mails, payments, memory, stores, clock, agreement, cases, ports, settings }
+        Self {
+            mails,
+            payments,
+            telegram,
+            discord,
+            memory,
+            stores,
+            clock,
+            agreement,
+            cases,
+            ports,
+            settings,
+        }
     }
 
     /// Another instance, before it knows anything.

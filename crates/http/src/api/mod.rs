@@ -5,6 +5,7 @@
 pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod billing;
+pub(crate) mod channels;
 pub(crate) mod notifications;
 pub(crate) mod operations;
 pub(crate) mod plans;

@@ -19,6 +19,7 @@ use alpine_domain::{
         cache::{
             CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, ResponseCache, Tag,
         },
+        channels::{ChannelNews, ChannelPlatform, Platform, Presence, Proved},
         health::{Condition, Probe, Report},
         mail::{Mail, Mailer},
         rate_limit::{Decision, RateLimiter, RatePolicy},
@@ -54,6 +55,54 @@ impl PasswordHasher for Plain {
 #[async_trait]
 impl Mailer for Plain {
     async fn send(&self, _: &Mail) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Nobody is ever in.
+#[async_trait]
+impl ChannelPlatform for Plain {
+    fn platform(&self) -> Platform {
+        Platform::Telegram
+    }
+
+    fn knows_members(&self) -> bool {
+        false
+    }
+
+    async fn invite(&self, _: &str, invite: &str, _: Timestamp) -> Result<String> {
+        Ok(format!("https://messenger.example/{invite}"))
+    }
+
+    async fn revoke(&self, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn presence(&self, _: &str, _: &str) -> Result<Presence> {
+        Ok(Presence::Out)
+    }
+
+    async fn admit(&self, _: &str, _: &str) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn refuse(&self, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn remove(&self, _: &str, _: &str, _: Timestamp) -> Result<()> {
+        Ok(())
+    }
+
+    fn news(&self, _: &str, _: &[u8]) -> Result<ChannelNews> {
+        Ok(ChannelNews::Nothing)
+    }
+
+    async fn prove(&self, _: &str) -> Result<Proved> {
+        Err(Error::NotFound("page"))
+    }
+
+    async fn bring(&self, _: &Proved) -> Result<()> {
         Ok(())
     }
 }

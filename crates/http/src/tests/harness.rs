@@ -24,8 +24,9 @@ use alpine_domain::{
         Secret, SessionId, Tier, UserId, digest,
     },
     billing::BillingSettings,
+    channel::{ChannelSettings, Places},
     event::CommitHandler,
-    ports::health::Condition,
+    ports::{channels::Platform, health::Condition},
     producer::ProducerId,
     retention::RetentionSettings,
     signal::{
@@ -118,6 +119,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         randomness: randomness.clone(),
         mailer: Arc::new(Plain),
         payments: None,
+        channels: vec![Arc::new(Plain)],
         sealing: Arc::new(Plain),
     };
     let decided = Settings {
@@ -128,6 +130,10 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         retention: RetentionSettings::default(),
         website: None,
         billing: BillingSettings::default(),
+        channels: ChannelSettings {
+            places: [(Platform::Telegram, Places([(Tier::Pro, "room".to_owned())].into()))].into(),
+            invite_ttl: Duration::from_hours(1),
+        },
     };
     let use_cases = Arc::new(UseCases::new(&stores, &ports, decided));
     let handler: Weak<dyn CommitHandler> = Arc::downgrade(&use_cases.memory) as _;

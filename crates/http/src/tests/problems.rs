@@ -52,6 +52,8 @@ fn every_kind_of_conflict_has_its_own_type() {
         (ConflictKind::AlreadySubscribed, "already-subscribed"),
         (ConflictKind::NotSubscribed, "not-subscribed"),
         (ConflictKind::PaymentsOff, "payments-off"),
+        (ConflictKind::ChannelsOff, "channels-off"),
+        (ConflictKind::NoChannel, "no-channel"),
     ] {
         let problem = Problem::from(Error::conflict(kind, "x"));
         assert_eq!((problem.slug(), problem.status()), (slug, StatusCode::CONFLICT));

@@ -161,6 +161,7 @@ const CALLERS: &[CallerRow] = &[
     ("profile", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("list_sessions", "", &[(Nobody, "401"), (Ada, "here"), (Bob, "here elsewhere"), (Admin, "")]),
     ("export_person", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
+    ("list_channels", "", &[(Nobody, "401"), (Free, "not_included"), (Pro, "preparing")]),
     ("own_plan", "", &[(Nobody, "401"), (Free, "free none"), (Pro, "pro none"), (Admin, "free sub_1")]),
     ("list_invoices", "", &[(Nobody, "401"), (Ada, ""), (Admin, "in_3 in_2 in_1")]),
     ("revenue", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "747 in total")]),
@@ -397,6 +398,7 @@ impl Scene {
                     })
                     .collect()
             }
+            "list_channels" => text(&json["items"][0]["state"]),
             "own_plan" => {
                 let subscription = json["stripe_subscription_id"].as_str().unwrap_or("none");
                 format!("{} {subscription}", text(&json["tier"]))

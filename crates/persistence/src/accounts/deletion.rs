@@ -19,7 +19,7 @@ use super::{
     user_rows::{held_user, no_account, written},
 };
 use crate::{
-    AnyConnection, Failure, billing,
+    AnyConnection, Failure, billing, channels,
     database::Unit,
     rollups::causes::forget_active,
     rows::read_back,
@@ -146,6 +146,7 @@ fn erase(
     diesel::delete(notification_marks::table.find(&id)).execute(unit.conn)?;
     diesel::delete(notification_preferences::table.find(&id)).execute(unit.conn)?;
     diesel::delete(digests::table.find(&id)).execute(unit.conn)?;
+    channels::erase(unit.conn, &id)?;
     billing::erase(unit, &id, now)?;
     diesel::update(users::table.find(&id))
         .set((

@@ -2,13 +2,15 @@
 
 use alpine_domain::{
     Timestamp,
-    account::{Account, Tier},
+    account::{Account, Tier, UserId},
+    channel::follow_jobs,
     notification::NewNotification,
 };
 
 use crate::{Failure, database::Unit, rollups::causes::move_tier};
 
-/// The account `old` has this tier from now on: it is counted there, and its user is told. Nothing, if it had it before.
+/// The account `old` has this tier from now on: it is counted there, its user is told, and channels follow. Nothing, if it had
+/// it before.
 pub(crate) fn changed(
     unit: &mut Unit<'_>,
     old: &Account,
@@ -19,5 +21,18 @@ pub(crate) fn changed(
         return Ok(());
     }
     move_tier(unit, old, tier);
+    followed_by_channels(unit, old.id, now)?;
     unit.notify(&NewNotification::tier_changed(old.id, old.tier, tier, now))
+}
+
+/// Channels of messengers are to follow what an account is now.
+pub(crate) fn followed_by_channels(
+    unit: &mut Unit<'_>,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    for job in follow_jobs(user, now) {
+        unit.enqueue(&job)?;
+    }
+    Ok(())
 }

@@ -98,6 +98,9 @@ fn change(unit: &mut Unit<'_>, change: &AccountChange) -> Result<Account, Failur
     if let Some(tier) = changes.tier {
         tiers::changed(unit, &old, tier, *now)?;
     }
+    if changes.is_active.is_some_and(|is_active| is_active != old.is_active) {
+        tiers::followed_by_channels(unit, *user, *now)?;
+    }
     if ends {
         mail_tokens::forget_ways_in(unit.conn, *user)?;
     }

@@ -14,6 +14,7 @@ mod admins;
 mod api_keys;
 mod audit;
 mod billing;
+mod channels;
 mod clock;
 mod closing;
 mod cost;

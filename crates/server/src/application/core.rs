@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 
 use super::{
     adapters::Adapters,
-    payments,
+    channels, payments,
     ports::{Clocks, Ports},
     settings,
 };
@@ -81,6 +81,7 @@ impl Core {
             randomness,
             mailer: mailer(config)?,
             payments: provider,
+            channels: channels::platforms(config)?,
             sealing: Arc::new(keyring(config)?),
         };
         let use_cases = Arc::new(UseCases::new(&stores, &ports, settings::use_cases(config)));

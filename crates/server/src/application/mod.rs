@@ -1,6 +1,7 @@
 //! The one composition root: `main`, the end-to-end tests and `xtask` build the very same thing.
 
 mod adapters;
+mod channels;
 mod core;
 mod denials;
 mod expiry;
@@ -387,6 +388,11 @@ fn background(
     tasks.every(BackgroundTask::Digests, config.jobs.interval, move || {
         let digests = digests.clone();
         async move { digests.add_due().await.map(|_| ()) }
+    });
+    let channels = core.use_cases.channels.clone();
+    tasks.every(BackgroundTask::Channels, config.channels.recheck_interval, move || {
+        let channels = channels.clone();
+        async move { channels.recheck().await.map(|_| ()) }
     });
     let usage = core.use_cases.usage.clone();
     tasks.spawn_until_stopped(BackgroundTask::Usage, |stopped| usage::run(usage, stopped));

@@ -12,7 +12,7 @@ use alpine_domain::{
 use alpine_infra::payments::{DevelopmentPayments, StripePayments, StripeSettings};
 use anyhow::Context as _;
 
-use crate::config::{Config, PaymentsBy, PriceIds};
+use crate::config::{Config, PaymentsBy};
 
 /// # Errors
 /// A setting that the adapter refuses.
@@ -81,22 +81,13 @@ fn prices(config: &Config) -> PriceList {
             (BillingInterval::Year, year, &billing.yearly_prices),
         ] {
             let Some(cents) = cents else { continue };
-            let given = of(ids, tier);
+            let given = ids.of(tier).cloned();
             let price =
                 if is_development { Some(format!("price_dev_{tier}_{interval}")) } else { given };
             plans.push(PricedPlan { tier, interval, amount: UsdCents::new(cents), price });
         }
     }
     PriceList { plans, older: billing.older_prices.clone() }
-}
-
-fn of(ids: &PriceIds, tier: Tier) -> Option<String> {
-    match tier {
-        Tier::Free => None,
-        Tier::Starter => ids.starter.clone(),
-        Tier::Pro => ids.pro.clone(),
-        Tier::Elite => ids.elite.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use alpine_http::{CorsSettings, HttpSettings, LimitRow, Policy};
 use alpine_infra::rate_limit::SharedLimits;
 use alpine_persistence::DatabaseSettings;
 
-use super::payments;
+use super::{channels, payments};
 use crate::config::{Config, PaymentsBy};
 
 pub(crate) fn database(config: &Config) -> DatabaseSettings {
@@ -50,6 +50,7 @@ pub(super) fn use_cases(config: &Config) -> use_cases::Settings {
         retention: config.retention.clone(),
         website: config.website(),
         billing: payments::settings(config),
+        channels: channels::settings(config),
     }
 }
 

@@ -37,6 +37,8 @@ tasks! {
     PaymentsSweep = "comparison of payments",
     /// Adds a job for each digest that is due.
     Digests = "digests",
+    /// Has memberships of channels looked at that could not be settled.
+    Channels = "channels",
     /// Adds what was answered to the figures.
     Usage = "figures of answers",
     /// Does what has to be done after a commit.

@@ -68,6 +68,12 @@ impl Config {
         Some(website.trim_end_matches('/').to_owned())
     }
 
+    /// The page to which Discord leads members back.
+    pub fn discord_redirect(&self) -> Option<String> {
+        let own = || Some(format!("{}/channels/discord", self.website()?));
+        self.discord.redirect_url.clone().or_else(own)
+    }
+
     /// Who takes payments.
     pub fn payments(&self) -> PaymentsBy {
         match self.billing.provider {

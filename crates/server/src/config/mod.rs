@@ -17,8 +17,8 @@ use std::{
 pub use effective::PaymentsBy;
 pub use layers::{Layers, Origin, Setting};
 pub use model::{
-    Billing, BillingProvider, Config, Jobs, LogFormat, Logging, Metrics, MetricsBind, PriceIds,
-    Producers, Profile, Secrets, Shutdown,
+    Billing, BillingProvider, ByTier, Channels, Config, Discord, Jobs, LogFormat, Logging, Metrics,
+    MetricsBind, Producers, Profile, Secrets, Shutdown, Telegram,
 };
 pub use secrets::keep_generated_secrets;
 pub(crate) use secrets::make_private_folder;

@@ -57,6 +57,9 @@ pub struct Config {
     pub clock: ClockSettings,
     pub plans: Plans,
     pub billing: Billing,
+    pub channels: Channels,
+    pub telegram: Telegram,
+    pub discord: Discord,
     pub cache: CacheSettings,
     pub cache_ttl: CacheTtl,
     pub health: HealthSettings,
@@ -152,8 +155,8 @@ pub struct Billing {
     pub recheck_interval: Duration,
     #[serde(deserialize_with = "units::duration")]
     pub sweep_interval: Duration,
-    pub monthly_prices: PriceIds,
-    pub yearly_prices: PriceIds,
+    pub monthly_prices: ByTier,
+    pub yearly_prices: ByTier,
     pub older_prices: BTreeMap<String, Tier>,
 }
 
@@ -171,15 +174,70 @@ pub enum BillingProvider {
     Off,
 }
 
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channels {
+    #[serde(deserialize_with = "units::duration")]
+    pub invite_ttl: Duration,
+    #[serde(deserialize_with = "units::duration")]
+    pub recheck_interval: Duration,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PriceIds {
+pub struct Telegram {
+    #[serde(deserialize_with = "units::optional")]
+    pub bot_token: Option<Secret>,
+    #[serde(deserialize_with = "units::optional")]
+    pub webhook_secret: Option<Secret>,
+    pub api_url: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub timeout: Duration,
+    pub channels: ByTier,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Discord {
+    #[serde(deserialize_with = "units::optional")]
+    pub bot_token: Option<Secret>,
+    pub client_id: String,
+    #[serde(deserialize_with = "units::optional")]
+    pub client_secret: Option<Secret>,
+    pub guild: String,
+    #[serde(deserialize_with = "units::optional")]
+    pub redirect_url: Option<String>,
+    pub api_url: String,
+    #[serde(deserialize_with = "units::duration")]
+    pub timeout: Duration,
+    pub roles: ByTier,
+}
+
+/// A text for each tier that can be bought, or none.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ByTier {
     #[serde(deserialize_with = "units::optional")]
     pub starter: Option<String>,
     #[serde(deserialize_with = "units::optional")]
     pub pro: Option<String>,
     #[serde(deserialize_with = "units::optional")]
     pub elite: Option<String>,
+}
+
+impl ByTier {
+    pub fn of(&self, tier: Tier) -> Option<&String> {
+        match tier {
+            Tier::Free => None,
+            Tier::Starter => self.starter.as_ref(),
+            Tier::Pro => self.pro.as_ref(),
+            Tier::Elite => self.elite.as_ref(),
+        }
+    }
+
+    pub fn given(&self) -> impl Iterator<Item = (Tier, &String)> {
+        Tier::ALL.iter().filter_map(|tier| Some((*tier, self.of(*tier)?)))
+    }
 }
 
 /// An amount that can be charged: docs.stripe.com/currencies, minimum and maximum charge amounts.

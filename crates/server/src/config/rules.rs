@@ -7,7 +7,8 @@ use alpine_infra::{SettingsError, mail, redis::RedisUrl};
 use url::Url;
 
 use super::{
-    Billing, Config, PaymentsBy, PriceIds, Secrets, effective::is_postgres, weakness::weakness,
+    Billing, ByTier, Config, Discord, PaymentsBy, Secrets, Telegram, effective::is_postgres,
+    weakness::weakness,
 };
 
 /// The remedy for every missing or weak secret.
@@ -24,6 +25,8 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     rules.database(config);
     rules.accounts(config);
     rules.billing(config);
+    rules.telegram(&config.telegram);
+    rules.discord(config);
     rules.limits(config);
     rules.times(config);
     rules.0
@@ -186,8 +189,9 @@ impl Rules {
             let is_one = secret.reveal().starts_with("whsec_") && secret.reveal().len() >= 16;
             self.demand(is_one, "billing.webhook_secrets", remedy);
         }
-        self.stripe_url(&billing.stripe_url);
-        let PriceIds { starter, pro, elite } = &billing.monthly_prices;
+        let remedy = "must be https://api.stripe.com, or a stand-in on this machine";
+        self.demand(is_safe_base(&billing.stripe_url), "billing.stripe_url", remedy);
+        let ByTier { starter, pro, elite } = &billing.monthly_prices;
         let yearly = &billing.yearly_prices;
         let sold = [starter, pro, elite, &yearly.starter, &yearly.pro, &yearly.elite];
         let sold: Vec<&String> = sold.into_iter().flatten().collect();
@@ -200,16 +204,51 @@ impl Rules {
         }
     }
 
-    /// The key travels there.
-    fn stripe_url(&mut self, url: &str) {
-        let is_good = Url::parse(url).is_ok_and(|url| {
-            let loopback = ["127.0.0.1", "localhost", "[::1]"];
-            let is_here = url.host_str().is_some_and(|host| loopback.contains(&host));
-            url.query().is_none()
-                && (url.scheme() == "https" || (url.scheme() == "http" && is_here))
+    fn discord(&mut self, config: &Config) {
+        let Discord { bot_token, client_id, client_secret, guild, api_url, roles, .. } =
+            &config.discord;
+        let Some(token) = bot_token else { return };
+        let is_token = token.reveal().bytes().all(|byte| byte.is_ascii_graphic());
+        self.demand(
+            is_token,
+            "discord.bot_token",
+            "must be what the page Bot of the application shows",
+        );
+        let remedy = "must be https://discord.com, or a stand-in on this machine";
+        self.demand(is_safe_base(api_url), "discord.api_url", remedy);
+        let remedy = "must be the application's id, a number";
+        self.demand(is_snowflake(client_id), "discord.client_id", remedy);
+        let remedy = "is missing: the page OAuth2 of the application shows it";
+        self.demand(client_secret.is_some(), "discord.client_secret", remedy);
+        self.demand(is_snowflake(guild), "discord.guild", "must be the server's id, a number");
+        let mut given = roles.given().peekable();
+        let has_roles = given.peek().is_some() && given.all(|(_, role)| is_snowflake(role));
+        let remedy = "needs the id of a role, a number, for one tier at least";
+        self.demand(has_roles, "discord.roles", remedy);
+        let is_page = config.discord_redirect().is_some_and(|url| {
+            Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
         });
-        let remedy = "must be https://api.stripe.com, or a stand-in on this machine";
-        self.demand(is_good && !url.ends_with('/'), "billing.stripe_url", remedy);
+        let remedy = "must be the website's page that Discord leads back to; without it, set http.frontend_url";
+        self.demand(is_page, "discord.redirect_url", remedy);
+    }
+
+    fn telegram(&mut self, telegram: &Telegram) {
+        if telegram.bot_token.is_none() {
+            return;
+        }
+        let remedy = "must be https://api.telegram.org, or a stand-in on this machine";
+        self.demand(is_safe_base(&telegram.api_url), "telegram.api_url", remedy);
+        // core.telegram.org/bots/api#setwebhook, with a lower bound of ours.
+        let is_secret = telegram.webhook_secret.as_ref().is_some_and(|secret| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+            (16..=256).contains(&secret.reveal().len()) && secret.reveal().bytes().all(plain)
+        });
+        let remedy = "must have 16 to 256 letters, digits, '_' or '-': what setWebhook was given as secret_token";
+        self.demand(is_secret, "telegram.webhook_secret", remedy);
+        let chats: Vec<&String> = telegram.channels.given().map(|(_, chat)| chat).collect();
+        let are_ids = chats.iter().all(|chat| chat.parse::<i64>().is_ok_and(|id| id < 0));
+        let remedy = "needs the id of a channel or supergroup, -100…, for one tier at least";
+        self.demand(are_ids && !chats.is_empty(), "telegram.channels", remedy);
     }
 
     fn addresses(&mut self, config: &Config) {
@@ -361,6 +400,21 @@ impl Rules {
             "must be at least 31d: the database refuses to delete lines younger than 30 days",
         );
     }
+}
+
+/// Discord's ids are numbers of at most 64 bits.
+fn is_snowflake(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) && id.parse::<u64>().is_ok()
+}
+
+/// Whether a secret may travel there: encrypted, or to this machine.
+fn is_safe_base(url: &str) -> bool {
+    let is_safe = Url::parse(url).is_ok_and(|url| {
+        let loopback = ["127.0.0.1", "localhost", "[::1]"];
+        let is_here = url.host_str().is_some_and(|host| loopback.contains(&host));
+        url.query().is_none() && (url.scheme() == "https" || (url.scheme() == "http" && is_here))
+    });
+    is_safe && !url.ends_with('/')
 }
 
 fn is_origin(text: &str) -> bool {

@@ -36,10 +36,20 @@ impl Layers {
     }
 }
 
+/// Secrets beside those whose keys say so.
+const SECRETS: &[&str] = &[
+    "mail.smtp",
+    "billing.stripe_key",
+    "billing.webhook_secrets",
+    "telegram.bot_token",
+    "telegram.webhook_secret",
+    "discord.bot_token",
+    "discord.client_secret",
+];
+
 fn shown(key: &str, value: &Value) -> String {
-    let is_secret = key.starts_with("secrets.")
-        || key.starts_with("producers.keys.")
-        || ["mail.smtp", "billing.stripe_key", "billing.webhook_secrets"].contains(&key);
+    let is_secret =
+        key.starts_with("secrets.") || key.starts_with("producers.keys.") || SECRETS.contains(&key);
     if is_secret {
         let is_empty = match value {
             Value::String(text) => text.is_empty(),
@@ -154,7 +164,7 @@ mod tests {
             .filter(|key| key.starts_with("secrets."))
             .collect();
         assert!(keys.contains(&"secrets.jwt") && keys.contains(&"secrets.accepted_jwt"));
-        keys.extend(["mail.smtp", "billing.stripe_key", "billing.webhook_secrets"]);
+        keys.extend(SECRETS);
         for key in keys {
             let variable = format!("ALPINE__{}", key.to_uppercase().replace('.', "__"));
             let mut sources = Sources::default();

@@ -14,10 +14,10 @@ use crate::support::{Backend, Client, backends, process::Process};
 const EMAIL: &str = "ada@example.com";
 
 /// `jobs.deadline` as set here, and half a minute more.
-const LEASE: Duration = Duration::from_secs(32);
+pub const LEASE: Duration = Duration::from_secs(32);
 
 /// What the processes have in common, by environment name.
-fn settings(
+pub fn settings(
     backend: &Backend,
     folder: &Path,
     database: Option<&TestDatabase>,

@@ -28,6 +28,7 @@ use tokio::{
 use crate::{
     settings::{
         billing::unheard_payer,
+        channels::{BOT, rechecks},
         signals::{three_of_two_days, two_revoked_keys},
     },
     stage::{On, PATIENCE, Stage, within},
@@ -51,6 +52,7 @@ async fn witness(task: BackgroundTask) {
         BackgroundTask::Usage => counts_answers().await,
         BackgroundTask::Denials => writes_refusals().await,
         BackgroundTask::PaymentsDue => looks_at_who_is_due().await,
+        BackgroundTask::Channels => settles_memberships().await,
         BackgroundTask::PaymentsSweep => compares_payments().await,
         BackgroundTask::Clock => notices_a_step().await,
         BackgroundTask::FreshnessGauge => measures_freshness().await,
@@ -107,6 +109,12 @@ async fn looks_at_who_is_due() -> bool {
     at.app.advance(Duration::from_mins(2));
     within(PATIENCE, async || payer.get("subscriptions/plan").await.expect(200)["tier"] == "pro")
         .await
+}
+
+async fn settles_memberships() -> bool {
+    let mut settings = BOT.to_vec();
+    settings.push(("channels.recheck_interval", "20ms"));
+    rechecks(&stage(&settings).await).await
 }
 
 async fn compares_payments() -> bool {

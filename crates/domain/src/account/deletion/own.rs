@@ -4,6 +4,7 @@ use super::Deletion;
 use crate::{
     Error, Result, Timestamp,
     account::{Accounts, TypedPassword, UserId, WRONG_PASSWORD},
+    channel::follow_jobs,
     jobs::{Job, NewJob},
     ports::secrets::HashPriority,
 };
@@ -24,11 +25,12 @@ impl Accounts {
         let proved_by = self.proof(&account, &password, priority).await?;
         let now = self.ports.clock.now();
         let erase_at = now.later(self.settings.erase_after);
-        let jobs = vec![
+        let mut jobs = vec![
             NewJob::new(Job::AccountDeleted { user }, now),
             NewJob::new(Job::SubscriptionsEnd { user }, now),
             NewJob::new(Job::ErasureDue { user }, now).due(erase_at),
         ];
+        jobs.extend(follow_jobs(user, now));
         let deletion = Deletion { user, proved_by, now, erase_at, jobs };
         self.ports.deletions.delete(deletion).await?;
         Ok(erase_at)

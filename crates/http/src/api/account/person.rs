@@ -21,6 +21,7 @@ use crate::{
     api::{
         admin::views::AuditLineView,
         billing::views::{InvoiceView, OwnPlanView},
+        channels::views::ChannelView,
         notifications::{preferences::PreferencesView, views::NotificationView},
     },
     context::Context,
@@ -59,6 +60,8 @@ pub(crate) struct PersonalDataView<'a> {
     #[schema(max_items = 700)]
     pub notifications: Vec<NotificationView<'a>>,
     pub notification_preferences: PreferencesView,
+    #[schema(max_items = 2)]
+    pub channels: Vec<ChannelView<'a>>,
 }
 
 /// `GET users/export`. Each part is read by itself: what changes meanwhile may stand in one and not in another.
@@ -76,6 +79,7 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
     let told = cases.notifications.page(recipient, NotificationRequest::whole()).await?;
     let muted = cases.notifications.muted(user).await?;
     let digest = cases.digests.every(user).await?;
+    let channels = cases.channels.own(user).await?;
     let exported_at = context.state.services.clock.now();
     let view = PersonalDataView {
         exported_at,
@@ -91,6 +95,7 @@ pub(crate) async fn export(context: Context) -> Result<HttpResponse> {
         has_more_activity: activity.next.is_some(),
         notifications: told.items.iter().map(|one| NotificationView::of(user, one)).collect(),
         notification_preferences: PreferencesView::new(&muted, digest),
+        channels: channels.iter().map(ChannelView::from).collect(),
     };
     let mut answer = context.ok(&view)?;
     let name = HeaderValue::from_static("attachment; filename=\"alpine_account.json\"");

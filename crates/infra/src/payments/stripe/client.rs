@@ -1,11 +1,11 @@
 //! Calls to Stripe: docs.stripe.com/api.
 
 use alpine_domain::{Error, Result};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{settings::StripeSettings, shapes::List};
-use crate::SettingsError;
+use crate::{SettingsError, outgoing};
 
 /// The release of Stripe's API whose shapes are read. Events are read for ids alone, so the version of an account, or
 /// of a webhook's endpoint, does not matter.
@@ -13,6 +13,8 @@ pub const API_VERSION: &str = "2025-02-24.acacia";
 
 /// An answer that is read at most, in bytes: a hundred of the largest objects take a few hundred kilobytes.
 const MOST_BYTES: usize = 8 << 20;
+
+const PROVIDER: &str = "the payment provider";
 
 pub(super) struct Client {
     http: reqwest::Client,
@@ -40,26 +42,19 @@ pub(super) fn segment(id: &str) -> String {
 }
 
 fn away(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::unavailable("the payment provider", error)
+    Error::unavailable(PROVIDER, error)
 }
 
 impl Client {
     pub(super) fn new(settings: StripeSettings) -> Result<Self, SettingsError> {
-        let readable = url::Url::parse(&settings.url)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
-        if !readable {
+        if !outgoing::is_base(&settings.url) {
             return Err(SettingsError::new(
                 "stripe_url",
                 "cannot be read",
                 "it is https://api.stripe.com unless Stripe is stood in for",
             ));
         }
-        let client = reqwest::Client::builder()
-            .timeout(settings.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("alpine/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let http = client.map_err(|error| {
+        let http = outgoing::client(settings.timeout).map_err(|error| {
             SettingsError::new("stripe_url", error.to_string(), "no client can be made")
         })?;
         Ok(Self { http, settings })
@@ -81,7 +76,7 @@ impl Client {
         if status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let bytes = read(response).await?;
+        let bytes = outgoing::read(response, MOST_BYTES, PROVIDER).await?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map(Some).map_err(Error::internal);
         }
@@ -120,17 +115,6 @@ impl Client {
         let request = self.request(Method::DELETE, path);
         self.send::<serde::de::IgnoredAny>(request).await.map(|_| ())
     }
-}
-
-async fn read(mut response: Response) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(away)? {
-        if bytes.len() + chunk.len() > MOST_BYTES {
-            return Err(Error::internal("Stripe's answer is larger than 8 MiB"));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }
 
 /// 402: the payment failed. 409 and 429: too much at once. What else is below 500 comes again in the same way.

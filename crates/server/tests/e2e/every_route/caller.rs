@@ -39,6 +39,8 @@ pub enum Id {
     /// Of the user.
     Notification,
     ProblemKind,
+    /// Of a messenger.
+    Channel,
     /// Of nobody and nothing.
     Nobody,
     /// Of no user.
@@ -110,6 +112,7 @@ impl Callers {
             Id::ApiKey => self.api_key.clone(),
             Id::Notification => self.notification.clone(),
             Id::ProblemKind => "not-found".to_owned(),
+            Id::Channel => "telegram".to_owned(),
             Id::Nobody => "999999".to_owned(),
             Id::NoUser => "00000000-0000-4000-8000-000000000000".to_owned(),
         }

@@ -73,7 +73,7 @@ pub enum Takes {
     /// A signal a line, each with a result of its own.
     Lines,
     /// What the provider of payments signed; it is not looked at without.
-    SignedEvent,
+    SignedEvent(&'static str),
 }
 
 /// One route.
@@ -113,8 +113,8 @@ impl Row {
         Self { acts_at_once: true, ..self }
     }
 
-    const fn signed(self) -> Self {
-        Self { takes: Takes::SignedEvent, ..self }
+    const fn signed_by(self, header: &'static str) -> Self {
+        Self { takes: Takes::SignedEvent(header), ..self }
     }
 
     const fn of_lines(self) -> Self {
@@ -195,6 +195,11 @@ pub const ROWS: &[Row] = &[
     row("create_api_key", Who::User).with(|| json!({"name": "bot"})),
     row("revoke_api_key", Who::User).of(Id::ApiKey).owned(),
 
+    row("list_channels", Who::User),
+    row("invite_to_channel", Who::User).of(Id::Channel),
+    row("connect_channel", Who::User).of(Id::Channel).with(|| json!({"code": "c", "state": "s"})),
+    row("receive_telegram_update", Who::Anybody).with(|| json!({"update_id": 1})).signed_by("X-Telegram-Bot-Api-Secret-Token"),
+
     row("list_notifications", Who::User),
     row("unread_notifications", Who::User),
     row("read_notifications", Who::User).with(|| json!({"notification_ids": ["notif-0"]})),
@@ -213,7 +218,7 @@ pub const ROWS: &[Row] = &[
     row("resume_subscription", Who::User),
     row("open_portal", Who::User),
     row("list_invoices", Who::User),
-    row("receive_payment_event", Who::Anybody).with(|| json!({"id": "evt_1", "type": "x", "livemode": false, "data": {"object": {}}})).signed(),
+    row("receive_payment_event", Who::Anybody).with(|| json!({"id": "evt_1", "type": "x", "livemode": false, "data": {"object": {}}})).signed_by("Stripe-Signature"),
 
     row("admin_stats", Who::Admin),
     row("analytics", Who::Admin),

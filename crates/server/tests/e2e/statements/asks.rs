@@ -76,6 +76,7 @@ pub const ASKS: &[Ask] = &[
     ("open_portal", "payer", "", "", 200),
     ("receive_payment_event", "stripe", "", "<event>", 200),
 
+    ("admin_stats", "admin", "", "", 200),
     ("analytics", "admin", "", "", 200),
     ("revenue", "admin", "", "", 200),
     ("admin_audit", "admin", "?limit=200", "", 200),

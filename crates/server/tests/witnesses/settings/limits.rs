@@ -37,6 +37,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend(addresses());
     rows.extend(strangers());
     rows.extend(mails());
+    rows.extend(invites());
     rows.extend(networks());
     rows
 }
@@ -204,6 +205,33 @@ fn mails() -> Vec<Row> {
         })
         .on(On::MovedClock)
         .besides(&[ENABLED]),
+    ]
+}
+
+/// The statuses of asking for a link, where no channel is, with a pause after each.
+async fn invited(at: &Stage, pause: Duration) -> String {
+    let user = at.member("ada@example.com", Tier::Elite, Role::User).await;
+    let mut statuses = Vec::new();
+    for _ in 0..2 {
+        let answer = user.post("users/channels/telegram/invite", &json!({})).await;
+        statuses.push(answer.status.as_u16().to_string());
+        at.app.advance(pause);
+    }
+    statuses.join(" ")
+}
+
+fn invites() -> Vec<Row> {
+    vec![
+        setting("rate_limits.invites.per_minute", "1", "409 429", |at| {
+            Box::pin(invited(at, Duration::ZERO))
+        })
+        .on(On::MovedClock)
+        .besides(&[ENABLED]),
+        setting("rate_limits.invites.per_hour", "1", "409 429", |at| {
+            Box::pin(invited(at, Duration::from_mins(2)))
+        })
+        .on(On::MovedClock)
+        .besides(&[ENABLED, ("rate_limits.invites.per_minute", "1")]),
     ]
 }
 

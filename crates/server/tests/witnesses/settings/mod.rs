@@ -3,6 +3,7 @@
 mod accounts;
 pub mod billing;
 mod cache;
+pub mod channels;
 mod database;
 pub mod http;
 mod limits;
@@ -29,18 +30,35 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("billing.yearly_prices.elite", "server/src/application/payments.rs", "what_is_sold_is_what_is_configured"),
     ("billing.yearly_prices.pro", "server/tests/e2e/stripe/mod.rs", "another_tier_is_paid_at_once_and_a_declined_card_changes_nothing"),
     ("billing.yearly_prices.starter", "server/src/application/payments.rs", "what_is_sold_is_what_is_configured"),
+    ("channels.invite_ttl", "server/tests/e2e/telegram/mod.rs", "a_member_is_invited_comes_in_and_is_taken_out_with_the_tier"),
     ("clock.hold", "server/tests/e2e/clock.rs", "a_difference_that_holds_is_followed_where_it_is_the_reference"),
     ("database.connect_timeout", "persistence/src/connection/url.rs", "settings_become_parameters_and_the_writable_host_is_asked_for"),
     ("database.max_lifetime", "persistence/src/pool.rs", "a_connection_is_replaced_when_it_is_old"),
     ("database.migrate_on_start", "server/tests/witnesses/settings/database.rs", "an_old_schema_is_brought_up_to_date_only_where_the_operator_wishes"),
     ("database.migration_wait", "persistence/tests/contract/migrations.rs", "a_migrator_that_never_ends_is_not_waited_for_for_ever"),
     ("database.network_timeout", "persistence/src/connection/url.rs", "settings_become_parameters_and_the_writable_host_is_asked_for"),
+    ("discord.api_url", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.bot_token", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.client_id", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.client_secret", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.guild", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.redirect_url", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.roles.elite", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.roles.pro", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.roles.starter", "server/tests/e2e/discord/mod.rs", "a_member_connects_and_roles_follow_the_tier"),
+    ("discord.timeout", "server/tests/e2e/discord/mod.rs", "a_discord_that_fails_hangs_or_limits_is_asked_again"),
     ("events.retention", "server/tests/witnesses/tasks.rs", "each_task_does_something"),
     ("events.step_deadline", "infra/tests/suite/events.rs", "a_read_that_hangs_is_given_up"),
     ("http.max_exports_per_account", "server/tests/e2e/exports.rs", "who_stops_reading_in_the_middle_is_disconnected_and_leaves_nothing"),
     ("jobs.concurrent", "server/src/application/jobs.rs", "as_many_are_done_at_once_as_is_set"),
     ("jobs.deadline", "server/src/application/jobs.rs", "one_that_hangs_panics_or_fails_delays_no_other"),
     ("mail.timeout", "infra/tests/suite/mail.rs", "a_server_that_hangs_is_given_up"),
+    ("telegram.api_url", "server/tests/e2e/telegram/mod.rs", "a_member_is_invited_comes_in_and_is_taken_out_with_the_tier"),
+    ("telegram.channels.elite", "server/tests/e2e/telegram/mod.rs", "a_member_is_invited_comes_in_and_is_taken_out_with_the_tier"),
+    ("telegram.channels.pro", "server/tests/e2e/telegram/mod.rs", "a_member_is_invited_comes_in_and_is_taken_out_with_the_tier"),
+    ("telegram.channels.starter", "server/tests/e2e/telegram/mod.rs", "whoever_leaves_may_ask_for_another_link"),
+    ("telegram.timeout", "server/tests/e2e/telegram/mod.rs", "a_telegram_that_fails_hangs_or_limits_is_asked_again"),
+    ("telegram.webhook_secret", "server/tests/e2e/telegram/mod.rs", "what_telegram_did_not_send_is_refused_and_has_no_effect"),
     ("logging.format", "server/tests/e2e/connections.rs", "malformed_heads_are_counted_and_summarised_but_not_logged_one_by_one"),
     ("logging.summary_interval", "server/tests/e2e/connections.rs", "malformed_heads_are_counted_and_summarised_but_not_logged_one_by_one"),
 ];
@@ -57,6 +75,11 @@ async fn each_setting_of_accounts_changes_something() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_setting_of_payments_changes_something() {
     check(billing::rows()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_setting_of_channels_changes_something() {
+    check(channels::rows()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,6 +141,7 @@ fn every_setting_has_a_witness_and_every_witness_a_setting() {
         accounts::rows(),
         billing::rows(),
         cache::rows(),
+        channels::rows(),
         database::rows(),
         http::rows(),
         limits::rows(),

@@ -1,0 +1,58 @@
+//! What is kept of channels.
+
+use async_trait::async_trait;
+
+use super::{Basis, Followed, Membership};
+use crate::{Result, Timestamp, account::UserId, ports::channels::Platform};
+
+/// Somebody who waits to be let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    /// Where.
+    pub platform: Platform,
+    /// By what the link was named.
+    pub invite: String,
+    /// The place; `None` where the link says it.
+    pub place: Option<String>,
+    /// The messenger's id of who asks.
+    pub member: String,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What becomes of somebody who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedFor {
+    /// That one is kept as this user's, and the job that looks whether to let in is added.
+    Taken(UserId),
+    /// The link is another one's by now, or what it was for has ended.
+    Refused,
+    /// No such link is known.
+    Unknown,
+}
+
+/// Keeps memberships.
+#[async_trait]
+pub trait ChannelStore: Send + Sync {
+    /// The account and its memberships; `None` without such an account.
+    async fn followed(&self, user: UserId) -> Result<Option<Followed>>;
+
+    /// Keeps it, if the account is still as `basis` says and nobody changed the membership since its version: the new version.
+    /// A member that was another account's in that place is this one's from now on.
+    async fn keep(&self, membership: Membership, basis: Basis) -> Result<Option<i64>>;
+
+    /// Somebody asks by a link: the first one is kept, the same one again has no further effect.
+    async fn ask(&self, asking: Asking) -> Result<AskedFor>;
+
+    /// Whose member this is.
+    async fn user_of(
+        &self,
+        platform: Platform,
+        place: &str,
+        member: &str,
+    ) -> Result<Option<UserId>>;
+
+    /// Adds a job for each membership that is to be looked at by `now`, `limit` at most, and looks at it again at `again`.
+    /// How many there were.
+    async fn due(&self, now: Timestamp, again: Timestamp, limit: u32) -> Result<u32>;
+}
