@@ -1,7 +1,7 @@
 //! What is refused is told, at no cost for whoever is refused, and without room for a flood.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock, Weak,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -118,37 +118,57 @@ fn a_flood_of_refusals_adds_few_lines_and_hides_none_at_an_account() {
     assert_eq!((rest.len(), u64::from(rest[0].count)), (1, flushed.only_counted));
 }
 
-/// Takes lines after it refused some.
-struct AwayOnce(AtomicBool, Arc<dyn AuditStore>);
+/// Takes lines after it refused some. While it refuses them, another refusal is noted.
+struct AwayOnce {
+    is_away: AtomicBool,
+    notes: OnceLock<Weak<Denials>>,
+    store: Arc<dyn AuditStore>,
+}
 
 #[async_trait]
 impl AuditStore for AwayOnce {
     async fn append(&self, lines: Vec<AuditLine>) -> Result<()> {
-        if self.0.swap(false, Ordering::SeqCst) {
+        if self.is_away.swap(false, Ordering::SeqCst) {
+            let denials = self.notes.get().and_then(Weak::upgrade).unwrap();
+            denials.note(Action::SignIn, Reason::WrongPassword, None);
             return Err(Error::unavailable("the database", "no answer"));
         }
-        self.1.append(lines).await
+        self.store.append(lines).await
     }
 
     async fn page(&self, query: AuditQuery) -> Result<Vec<StoredLine>> {
-        self.1.page(query).await
+        self.store.page(query).await
     }
 
     async fn counts(&self, since: Timestamp) -> Result<Vec<AuditCount>> {
-        self.1.counts(since).await
+        self.store.counts(since).await
     }
 }
 
 #[test]
 fn what_cannot_be_written_is_written_later() {
     let world = World::new();
-    let store = AwayOnce(AtomicBool::new(true), world.stores.audit.clone());
-    let denials = Denials::new(Arc::new(store), world.clock.clone());
+    let store = Arc::new(AwayOnce {
+        is_away: AtomicBool::new(true),
+        notes: OnceLock::new(),
+        store: world.stores.audit.clone(),
+    });
+    let denials = Arc::new(Denials::new(store.clone(), world.clock.clone()));
+    store.notes.set(Arc::downgrade(&denials)).unwrap();
     denials.note(Action::SignIn, Reason::Disabled, None);
     assert_eq!(told(now(denials.flush())), "the database is unavailable");
     denials.note(Action::SignIn, Reason::Disabled, None);
     denials.note(Action::SignIn, Reason::UnknownAccount, None);
-    assert_eq!(now(denials.flush()).unwrap().lines, 2);
-    let counts: Vec<u32> = world.lines(Action::SignIn).iter().map(|line| line.count).collect();
-    assert_eq!(counts.iter().sum::<u32>(), 3);
+    assert_eq!(now(denials.flush()).unwrap().lines, 3);
+    let mut told: Vec<_> =
+        world.lines(Action::SignIn).into_iter().map(|it| (it.reason, it.count)).collect();
+    told.sort();
+    let line = |reason: Reason, count| (Some(reason.as_str().to_owned()), count);
+    let mut expected = [
+        line(Reason::Disabled, 2),
+        line(Reason::UnknownAccount, 1),
+        line(Reason::WrongPassword, 1),
+    ];
+    expected.sort();
+    assert_eq!(told, expected);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alpine_domain::{
-    Clock as _, Error,
+    Clock as _, Error, Timestamp,
     account::{Tier, UserId},
     audit::{Action, AuditFilter, AuditQuery, Party},
     billing::{BillingInterval, SweepStep, Upgraded, entitlement},
@@ -11,7 +11,8 @@ use alpine_domain::{
     jobs::{Job, RunJob as _},
     ports::{
         payments::{
-            CustomerState, EventSubject, PaymentProvider as _, ProviderPrice, SubscriptionStatus,
+            CustomerState, EventSubject, PaymentProvider as _, ProviderInvoice, ProviderPrice,
+            SubscriptionStatus,
         },
         secrets::HashPriority,
     },
@@ -308,6 +309,30 @@ fn each_state_is_good_for_what_it_says() {
     };
     assert_eq!(twice(second, 9_900), Some(Tier::Pro));
     assert_eq!(twice(Duration::ZERO, 9_900), Some(Tier::Pro), "the half");
+    let beside_earlier = |refunded, is_disputed| {
+        let change = |state: &mut CustomerState| {
+            let mut earlier = state.invoices[0].clone();
+            (earlier.created_at, earlier.is_disputed) = (begun.earlier(second), is_disputed);
+            state.invoices.push(earlier);
+            state.invoices[0].refunded_cents = refunded;
+        };
+        of(&change, DAY).granted
+    };
+    assert_eq!(beside_earlier(0, true), Some(Tier::Pro), "the dispute is about another period");
+    assert_eq!(beside_earlier(4_951, false), None, "what was paid before makes up for nothing");
+    let of_another = |change: fn(&mut ProviderInvoice)| {
+        let add = |state: &mut CustomerState| {
+            let mut other = state.invoices[0].clone();
+            other.subscription = Some("sub_of_before".to_owned());
+            change(&mut other);
+            state.invoices.push(other);
+            state.invoices[0].refunded_cents = 4_950;
+        };
+        of(&add, DAY).granted
+    };
+    let refunded = of_another(|it| it.refunded_cents = it.paid_cents);
+    assert_eq!(refunded, Some(Tier::Pro), "another subscription's");
+    assert_eq!(of_another(|it| it.is_disputed = true), Some(Tier::Pro), "another subscription's");
     let is_disputed = |at: usize| {
         let change = |state: &mut CustomerState| {
             state.invoices.push(state.invoices[0].clone());
@@ -376,6 +401,16 @@ fn two_subscriptions_give_the_better_tier_and_are_shown() {
     assert_eq!(world.tier(user), Tier::Elite);
     let record = now(world.stores.billing.differing(10)).unwrap().remove(0);
     assert!(record.problem.unwrap().contains("2 subscriptions"));
+
+    // The one that ends first says when to look again, whichever is listed first.
+    let mut state = world.payments.books().customers[&customer].clone();
+    let end = state.subscriptions[0].period_end;
+    state.subscriptions[0].period_end = end.later(DAY);
+    for _ in 0..2 {
+        state.subscriptions.reverse();
+        let found = entitlement(&state, &billing_settings().prices, DAY, world.clock.now());
+        assert_eq!(found.recheck_at, Some(end.later(MINUTE)));
+    }
 }
 
 #[test]
@@ -393,6 +428,19 @@ fn upgrading_twice_pays_once() {
     let with_key = wish(Tier::Pro, month, Some("a")).unwrap();
     assert_eq!(wish(Tier::Pro, month, Some("a")).unwrap(), with_key);
     assert_ne!(wish(Tier::Pro, month, Some("b")).unwrap(), with_key);
+    // Another wish is another one, whatever its key and however soon.
+    let year = BillingInterval::Year;
+    for key in [None, Some("a")] {
+        let others = [(Tier::Elite, month), (Tier::Pro, year)]
+            .map(|(tier, interval)| wish(tier, interval, key).unwrap());
+        assert!(others[0] != others[1] && !others.contains(&first) && !others.contains(&with_key));
+    }
+
+    // Without a key of the client's, a wish is the same one for ten minutes at most.
+    let later = wish(Tier::Pro, month, None).unwrap();
+    world.at(10 * MINUTE);
+    assert_ne!(wish(Tier::Pro, month, None).unwrap(), later);
+    assert_eq!(wish(Tier::Pro, month, Some("a")).unwrap(), with_key);
 
     // It was paid, and nothing was heard of it.
     let record = now(world.stores.billing.record(user)).unwrap().unwrap();
@@ -402,8 +450,12 @@ fn upgrading_twice_pays_once() {
     assert_eq!(wish(Tier::Pro, month, Some("c")).unwrap(), Upgraded::Changed, "said again");
     assert_eq!(wish(Tier::Elite, month, None).unwrap(), Upgraded::Changed);
     assert_eq!(world.tier(user), Tier::Elite);
-    assert_eq!(wish(Tier::Pro, BillingInterval::Year, None).unwrap(), Upgraded::Changed);
+    assert_eq!(wish(Tier::Pro, year, None).unwrap(), Upgraded::Changed);
     assert_eq!(world.tier(user), Tier::Pro);
+    for tier in [Tier::Elite, Tier::Starter] {
+        assert_eq!(wish(tier, month, Some("d")).unwrap(), Upgraded::Changed);
+        assert_eq!(world.tier(user), tier);
+    }
 }
 
 #[test]
@@ -471,12 +523,13 @@ fn a_customer_that_is_no_more_is_replaced() {
     assert_eq!(world.tier(user), Tier::Elite);
 }
 
-/// A checkout that was paid after the account was deleted.
+/// A checkout that was paid after the account was deleted, and what it paid for until then was ended.
 #[test]
 fn a_deleted_account_is_charged_no_more_whenever_it_is_noticed() {
     let world = World::new();
     let (user, customer) = world.customer("ada@example.com");
     now(world.cases.accounts.delete(user, (PASSWORD, HashPriority::Known))).unwrap();
+    world.work_off();
     world.payments.subscribe(&customer, "pro_month");
     assert!(world.hear("evt_1", &customer));
     world.work_off();
@@ -518,7 +571,14 @@ fn a_reversal_is_found_by_its_charge_and_by_the_comparison() {
     set(0);
     world.sweep();
     assert_eq!(world.tier(user), Tier::Free, "nothing tells of it");
-    world.payments.books().reversed.push(customer.clone());
+    // The comparison looks three days back, as long as providers send an event again.
+    let at = world.clock.now();
+    world.payments.books().reversed.push((at, customer.clone()));
+    let second = Duration::from_secs(1);
+    world.at(3 * DAY + second);
+    world.sweep();
+    assert_eq!(world.tier(user), Tier::Free, "it is too long ago");
+    world.payments.books().reversed[0].0 = at.later(second);
     world.sweep();
     assert_eq!(world.tier(user), Tier::Pro);
 }
@@ -641,7 +701,9 @@ impl History<'_> {
                 if let Some(paid) = books.customers.get_mut(&customer).unwrap().invoices.first_mut()
                 {
                     paid.refunded_cents = paid.paid_cents;
-                    books.reversed.push(customer);
+                    // The comparison looks three days back, and is made every half hour: here it is made
+                    // once, at the end.
+                    books.reversed.push((Timestamp::MAX, customer));
                     drop(books);
                     self.tell(*who);
                 }

@@ -52,9 +52,12 @@ pub(crate) fn billing_settings() -> BillingSettings {
 pub(crate) struct Books {
     pub(crate) customers: BTreeMap<String, CustomerState>,
     pub(crate) charges: BTreeMap<String, String>,
-    pub(crate) reversed: Vec<String>,
-    /// Keys of checkouts, with their pages.
+    /// Of whom money went back, and when.
+    pub(crate) reversed: Vec<(Timestamp, String)>,
+    /// Keys of checkouts, with their pages. A key is good for one wish.
     pub(crate) checkouts: BTreeMap<String, (String, Checkout)>,
+    /// Keys of changes of the price. A key is good for one wish.
+    changes: BTreeMap<String, PriceChange>,
     /// How often a customer was read.
     pub(crate) reads: u32,
     made: u32,
@@ -190,7 +193,11 @@ impl PaymentProvider for FakeProvider {
         let mut books = self.asked()?;
         let page = format!("https://pay.example.com/{}", books.checkouts.len() + 1);
         let begun = books.checkouts.entry(key.to_owned());
-        Ok(begun.or_insert_with(|| (page, checkout.clone())).0.clone())
+        let (page, wish) = begun.or_insert_with(|| (page, checkout.clone()));
+        if wish != checkout {
+            return Err(Error::internal("the key was sent with another checkout before"));
+        }
+        Ok(page.clone())
     }
 
     async fn portal(&self, customer: &str, return_url: &str) -> Result<String> {
@@ -199,7 +206,14 @@ impl PaymentProvider for FakeProvider {
     }
 
     async fn change_price(&self, change: &PriceChange) -> Result<()> {
-        drop(self.asked()?);
+        let mut books = self.asked()?;
+        if let Some(key) = &change.key {
+            let wish = books.changes.entry(key.clone()).or_insert_with(|| change.clone());
+            if wish != change {
+                return Err(Error::internal("the key was sent with another change before"));
+            }
+        }
+        drop(books);
         let price = &change.price;
         let (_, interval, cents, _) = SOLD.iter().find(|(.., it)| it == price).unwrap();
         self.change(&change.subscription, |it| {
@@ -246,8 +260,10 @@ impl PaymentProvider for FakeProvider {
         Ok(SubscriptionPage { subscriptions, next })
     }
 
-    async fn reversals_since(&self, _since: Timestamp) -> Result<Vec<String>> {
-        Ok(self.asked()?.reversed.clone())
+    async fn reversals_since(&self, since: Timestamp) -> Result<Vec<String>> {
+        let books = self.asked()?;
+        let late = books.reversed.iter().filter(|(at, _)| *at >= since);
+        Ok(late.map(|(_, customer)| customer.clone()).collect())
     }
 
     async fn price(&self, price: &str) -> Result<Option<ProviderPrice>> {

@@ -176,6 +176,8 @@ type Entry = (Vec<Tag>, Arc<CachedBody>);
 pub(super) struct Cache {
     entries: Mutex<HashMap<CacheKey, Entry>>,
     pub(super) keys: Mutex<Vec<CacheKey>>,
+    /// When what was loaded would have ended, whatever its policy says.
+    pub(super) ends: Mutex<Vec<Option<Timestamp>>>,
 }
 
 #[async_trait]
@@ -197,7 +199,8 @@ impl ResponseCache for Cache {
                 fresh_until: entry.fresh_until,
             }));
         }
-        let Loaded { body, headers, .. } = load().await?;
+        let Loaded { body, headers, expires_at } = load().await?;
+        self.ends.lock().unwrap().push(expires_at);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&body).unwrap();
         let entry = Arc::new(CachedBody {

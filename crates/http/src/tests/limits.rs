@@ -60,6 +60,26 @@ async fn every_class_counts_under_its_own_policy() {
     }
 }
 
+/// More keys are no way to a higher limit.
+#[actix_web::test]
+async fn all_keys_of_one_owner_are_counted_together() {
+    let world = world();
+    let owner = world.token(Tier::Elite, Role::User);
+    for n in 0..3 {
+        let request = post("/api/v1/users/api-keys", &format!(r#"{{"name": "script {n}"}}"#));
+        let made = world.send(request.insert_header(bearer(&owner))).await;
+        assert_eq!(made.status, 201, "{:?}", made.body);
+        let key = made.json()["key"].as_str().unwrap().to_owned();
+        for key in [key, USER_KEY.to_owned()] {
+            let request = get("/api/v1/signals/latest").insert_header(("x-api-key", key));
+            assert_eq!(world.send(request).await.status, 200);
+        }
+    }
+    let counts = world.limiter.0.lock().unwrap();
+    let by_key = counts.iter().filter(|((policy, _), _)| *policy == "api_key");
+    assert_eq!(by_key.map(|(_, n)| *n).collect::<Vec<_>>(), [3, 3], "two owners");
+}
+
 #[actix_web::test]
 async fn guesses_are_counted_by_address_and_by_account() {
     let world = world();

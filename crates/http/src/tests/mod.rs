@@ -1,10 +1,13 @@
 //! The whole stack, as the server runs it, over SQLite.
 
 mod audit;
+mod billing;
 mod edge;
 mod fakes;
+mod figures;
 mod harness;
 mod limits;
+mod notifications;
 mod openapi;
 mod parameters;
 mod problems;

@@ -8,7 +8,7 @@ use alpine_domain::{
 use serde_json::{Value, json};
 
 use super::harness::{Answer, World, assert_problem, bearer, get, post, world_with};
-use crate::HttpSettings;
+use crate::{HttpSettings, LimitRow, Policy};
 
 const PASSWORD: &str = "a quiet river at dawn";
 const OWNER: &str = "user0@example.com";
@@ -31,7 +31,10 @@ async fn send(world: &World, path: &str, body: Value, address: &str, token: &str
 
 /// An account whose second factor was switched on at [`HOME`], where somebody signed in; what was set up.
 async fn with_factor() -> (World, String, Value) {
-    let mut settings = HttpSettings::default();
+    with_factor_by(HttpSettings::default()).await
+}
+
+async fn with_factor_by(mut settings: HttpSettings) -> (World, String, Value) {
     settings.http.trusted_proxies = vec!["192.0.2.7/32".parse().unwrap()];
     let world = world_with(settings);
     let token = world.token(Tier::Free, Role::User);
@@ -124,6 +127,29 @@ async fn who_knows_the_password_guesses_few_codes_and_locks_nobody_out_at_home()
     let counts = world.limiter.0.lock().unwrap();
     let shows = |caller: &str| caller.contains('@') || caller.contains("second");
     assert!(counts.keys().all(|(_, caller)| !shows(caller)), "{counts:?}");
+}
+
+/// Whoever guesses tokens, or codes, counts as one whose credentials are refused.
+#[actix_web::test]
+async fn refused_tokens_and_codes_of_an_address_are_bounded() {
+    let mut settings = HttpSettings::default();
+    settings.limits.set(Policy::Address, LimitRow { per_minute: 3, per_hour: 0 });
+    let (world, _, setup) = with_factor_by(settings).await;
+    let (guesser, other) = ("198.51.100.1", "198.51.100.2");
+    let mfa_token = sign_in(&world, HOME).await["mfa_token"].clone();
+    for n in 0..3 {
+        let refused = verify(&world, guesser, &json!(format!("alp_m_{n}")), "000000").await;
+        assert_problem(&refused, StatusCode::UNAUTHORIZED, "unauthenticated");
+        let refused = verify(&world, other, &mfa_token, "000000").await;
+        assert_problem(&refused, StatusCode::UNAUTHORIZED, "unauthenticated");
+    }
+    let code = code(&world, &setup);
+    for address in [guesser, other] {
+        let refused = verify(&world, address, &mfa_token, &code).await;
+        assert_problem(&refused, StatusCode::TOO_MANY_REQUESTS, "rate-limited");
+        assert_eq!(refused.header("ratelimit-policy"), "\"address\";q=3;w=60");
+    }
+    assert_eq!(verify(&world, HOME, &mfa_token, &code).await.status, 200);
 }
 
 #[actix_web::test]

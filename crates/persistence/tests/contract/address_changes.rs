@@ -5,8 +5,8 @@ use std::time::Duration;
 use alpine_domain::{
     Error,
     account::{
-        Account, AddressConfirmed, AddressSide, EmailChange, NewAddressChange, PasswordChange,
-        PendingAddressChange, SignOut,
+        Account, AddressConfirmed, AddressSide, EmailChange, MailPurpose, MailToken,
+        NewAddressChange, PasswordChange, PasswordReset, PendingAddressChange, SignOut,
     },
     jobs::{Claim, Job, JobCounts, Lane, Lease, NewJob},
     ports::secrets::Randomness,
@@ -18,6 +18,7 @@ on_every!(
     both_addresses_confirm_in_any_order,
     a_token_confirms_once_and_a_newer_change_replaces_it,
     a_change_ends_in_time,
+    what_was_mailed_to_the_old_address_is_good_no_more,
     nothing_is_changed_without_the_password,
     another_password_or_signing_out_ends_a_change,
     an_address_that_was_taken_meanwhile_stays_its_owners,
@@ -120,6 +121,45 @@ async fn a_change_ends_in_time(bed: Bed) {
     let kept = bed.address_changes.put_change_token(ada.id, AddressSide::New, "x", at(100)).await;
     assert!(!kept.unwrap());
     assert_eq!(confirm(&bed, "NEW", 99).await, Some(AddressConfirmed::Both));
+}
+
+/// One confirmation leaves them as they are: the address is still the old one.
+async fn what_was_mailed_to_the_old_address_is_good_no_more(bed: Bed) {
+    let ada = bed.user("ada@example.com").await;
+    asked(&bed, &ada, "ada@example.org", 1, "").await;
+    let purposes = [MailPurpose::Reset, MailPurpose::Verify, MailPurpose::SignIn];
+    for purpose in purposes {
+        let token = MailToken {
+            user: ada.id,
+            email: ada.email.clone(),
+            purpose,
+            token_hash: purpose.as_str().to_owned(),
+            created_at: at(1),
+            expires_at: at(100),
+        };
+        assert!(bed.accounts.put_mail_token(token).await.unwrap());
+    }
+    let good = async || {
+        let mut good = Vec::new();
+        for purpose in purposes {
+            let found = bed.accounts.mail_token_account(purpose, purpose.as_str(), at(3)).await;
+            good.extend(found.unwrap().map(|_| purpose));
+        }
+        good
+    };
+    assert_eq!(confirm(&bed, "OLD", 2).await, Some(AddressConfirmed::One));
+    assert_eq!(good().await, purposes);
+    assert_eq!(confirm(&bed, "NEW", 2).await, Some(AddressConfirmed::Both));
+    assert_eq!(good().await, []);
+    assert!(!bed.accounts.verify_email(MailPurpose::Verify.as_str(), at(3)).await.unwrap());
+    let signed_in = bed.accounts.take_sign_in_token(MailPurpose::SignIn.as_str(), at(3)).await;
+    assert_eq!(signed_in.unwrap(), None);
+    let reset = PasswordReset {
+        token_hash: MailPurpose::Reset.as_str().to_owned(),
+        password_hash: "new".to_owned(),
+        now: at(3),
+    };
+    assert!(!bed.accounts.reset_password(reset).await.unwrap());
 }
 
 async fn nothing_is_changed_without_the_password(bed: Bed) {

@@ -96,3 +96,52 @@ pub(super) async fn run(
         tokio::time::sleep(PAUSE.max(started.elapsed())).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each number is another one, so that none can stand for another.
+    #[test]
+    fn rows_are_counted_under_the_name_of_their_table() {
+        let registry = Registry::new();
+        let metrics = RetentionMetrics::register(&registry).unwrap();
+        let deleted = Deleted {
+            sessions: 1,
+            refresh_tokens: 2,
+            api_keys: 3,
+            jobs: 4,
+            audit: 5,
+            notifications: 6,
+            payment_events: 7,
+            sign_ups: 8,
+            address_changes: 9,
+            events: 10,
+        };
+        metrics.count(deleted);
+        metrics.count(deleted);
+        let families = registry.gather();
+        let mut counted: Vec<(&str, u64)> = families[0]
+            .get_metric()
+            .iter()
+            .map(|it| {
+                let value = it.get_counter().get_value();
+                (it.get_label()[0].value(), format!("{value}").parse().unwrap())
+            })
+            .collect();
+        counted.sort_unstable_by_key(|(_, rows)| *rows);
+        let expected = [
+            ("sessions", 2),
+            ("refresh_tokens", 4),
+            ("api_keys", 6),
+            ("jobs", 8),
+            ("audit_log", 10),
+            ("notifications", 12),
+            ("payment_events", 14),
+            ("pending_sign_ups", 16),
+            ("address_changes", 18),
+            ("events", 20),
+        ];
+        assert_eq!(counted, expected);
+    }
+}

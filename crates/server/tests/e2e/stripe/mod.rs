@@ -346,6 +346,15 @@ async fn another_tier_is_paid_at_once_and_a_declined_card_changes_nothing() {
             (&plan["tier"], &plan["interval"], &plan["price"]),
             (&json!("pro"), &json!("year"), &json!(990.0))
         );
+        // Who buys something else after all goes on, and what was cancelled does not end.
+        it.user.post("subscriptions/cancel", &json!({})).await.expect(200);
+        assert_eq!(it.plan().await["cancel_at_period_end"], true);
+        wish("starter", "month").await.expect(200);
+        let plan = it.plan().await;
+        assert_eq!(
+            (&plan["tier"], &plan["cancel_at_period_end"]),
+            (&json!("starter"), &json!(false))
+        );
         assert_eq!(wish("starter", "year").await.refused_fields(), ["interval"], "it has no price");
         assert_eq!(wish("free", "month").await.refused_fields(), ["tier"]);
     })
@@ -379,6 +388,66 @@ async fn the_comparison_finds_lost_events_on_every_page() {
             problem.contains("costs 1 usd, and pro by the month costs 9900 usd here"),
             "{problem}"
         );
+    })
+    .await;
+}
+
+/// Of money that went back nothing is heard: the comparison looks through every page of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_comparison_finds_lost_reversals_on_every_page() {
+    Scene::on_every_back_end(async |it| {
+        let customer = it.upgrade("pro").await;
+        it.stripe.pay(&customer, it.seconds(), 30);
+        it.hear("invoice.paid", &customer).await.expect(200);
+        it.comes_to("pro").await;
+        for (kind, change, harmless) in [
+            ("refunds", "amount_refunded", json!(0)),
+            ("disputes", "disputed", json!(false)),
+        ] {
+            let reversed = if kind == "refunds" { json!(9_900) } else { json!(true) };
+            let charge = it.stripe.change_charge(&customer, |it| it[change] = reversed);
+            let at = it.seconds();
+            let reversal = |n: usize, charge: &str| {
+                object(kind, json!({"id": format!("{kind}_{n}"), "charge": charge, "status": "needs_response", "created": at}))
+            };
+            // Those of others fill two pages before it.
+            let mut all: Vec<Value> = (0..230).map(|n| reversal(n, "ch_of_others")).collect();
+            all.push(reversal(230, &charge));
+            it.stripe.books().objects.insert(kind, all);
+            it.alpine.app.core.use_cases.payments.begin_sweep().await.unwrap();
+            it.comes_to("free").await;
+            it.stripe.books().objects.remove(kind);
+            it.stripe.change_charge(&customer, |it| it[change] = harmless);
+            it.hear("charge.updated", &customer).await.expect(200);
+            it.comes_to("pro").await;
+        }
+    })
+    .await;
+}
+
+/// Stripe can end a subscription at another instant than with its period.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_ends_within_its_period_gives_nothing_from_then_on() {
+    Scene::on_every_back_end(async |it| {
+        let customer = it.upgrade("pro").await;
+        let id = it.stripe.pay(&customer, it.seconds(), 30);
+        let end = it.alpine.app.now().later(10 * DAY);
+        it.stripe.change(&id, |it| it["cancel_at"] = json!(end.seconds()));
+        it.hear("customer.subscription.updated", &customer).await.expect(200);
+        it.comes_to("pro").await;
+        let plan = it.plan().await;
+        assert_eq!(
+            (&plan["cancel_at_period_end"], &plan["current_period_end"]),
+            (&json!(true), &json!(end.to_string()))
+        );
+        it.alpine.clock.advance(10 * DAY + Duration::from_secs(61));
+        let token = it.alpine.token_of(Tier::Free, Role::User).await;
+        let user = it.alpine.as_holder(Some(&token));
+        Wait::promised(Duration::from_secs(5), Instant::now(), "looked at a minute after the end")
+            .until("the tier", async || {
+                user.get("subscriptions/plan").await.expect(200)["tier"] == "free"
+            })
+            .await;
     })
     .await;
 }

@@ -1,0 +1,66 @@
+//! Figures for administrators: what they are made of, and how long they are kept.
+
+use std::time::Duration;
+
+use alpine_domain::{
+    Clock as _,
+    account::{Role, Tier},
+    audit::{Action, AuditLine, Entry, Origin, Reason},
+};
+use serde_json::json;
+
+use super::harness::world;
+
+/// Each action is counted another number of times, so that no figure can stand for another one.
+#[actix_web::test]
+async fn security_figures_are_sums_of_what_they_are_named_after() {
+    let world = world();
+    let admin = world.token(Tier::Free, Role::Admin);
+    // Accounts were made before.
+    world.clock.advance(Duration::from_hours(48));
+    let now = world.clock.now();
+    let count = |action: Action, is_denied: bool| {
+        let place = Action::ALL.iter().position(|it| *it == action).unwrap();
+        1_000 + 2 * u32::try_from(place).unwrap() + u32::from(is_denied)
+    };
+    let line = |action, is_denied| {
+        let entry = Entry::new(now, action);
+        let entry = if is_denied { entry.denied(Reason::NotPermitted) } else { entry };
+        AuditLine { count: count(action, is_denied), ..entry.line(&Origin::default()) }
+    };
+    let lines = Action::ALL.iter().flat_map(|it| [line(*it, false), line(*it, true)]).collect();
+    world.stores.audit.append(lines).await.unwrap();
+    let shown = world.get_as(&admin, "/api/v1/security/metrics").await.json();
+    assert_eq!(shown["counts"].as_array().unwrap().len(), 2 * Action::ALL.len());
+    let (done, denied) = (false, true);
+    for (name, expected) in [
+        ("successful_logins", count(Action::SignIn, done)),
+        ("failed_logins", count(Action::SignIn, denied)),
+        ("rate_limited_attempts", count(Action::AttemptsLimited, denied)),
+        ("access_denied", count(Action::AccessDenied, denied)),
+        ("refresh_replays", count(Action::RefreshReplayed, denied)),
+        (
+            "password_changes",
+            count(Action::PasswordChanged, done) + count(Action::PasswordReset, done),
+        ),
+        ("accounts_created", count(Action::AccountCreated, done)),
+        ("api_keys_created", count(Action::ApiKeyCreated, done)),
+        ("api_keys_revoked", count(Action::ApiKeyRevoked, done)),
+        ("role_changes", count(Action::RoleChanged, done) + count(Action::AdminPromoted, done)),
+    ] {
+        assert_eq!(shown[name], json!(expected), "{name}");
+    }
+}
+
+/// Not served for a moment longer, while newer ones are loaded: they would be wrong then, not only old.
+#[actix_web::test]
+async fn figures_end_after_ten_seconds() {
+    let world = world();
+    let admin = world.token(Tier::Free, Role::Admin);
+    for path in ["analytics", "revenue"] {
+        world.clock.advance(Duration::from_mins(1));
+        assert_eq!(world.get_as(&admin, &format!("/api/v1/admin/{path}")).await.status, 200);
+        let ends = world.cache.ends.lock().unwrap().pop().unwrap();
+        assert_eq!(ends, Some(world.clock.now().later(Duration::from_secs(10))), "{path}");
+    }
+}
