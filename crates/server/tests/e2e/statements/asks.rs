@@ -67,6 +67,11 @@ pub const ASKS: &[Ask] = &[
     ("notification_preferences", "reader", "", "", 200),
     ("choose_notifications", "reader", "", r#"{"new_signal": false}"#, 200),
 
+    ("list_channels", "reader", "", "", 200),
+    ("invite_to_channel", "reader", "telegram", "", 200),
+    ("connect_channel", "reader", "telegram", r#"{"code": "c", "state": "s"}"#, 403),
+    ("receive_telegram_update", "telegram", "", "<update>", 200),
+
     ("own_plan", "payer", "", "", 200),
     ("list_invoices", "payer", "?limit=100", "", 200),
     ("upgrade", "buyer", "", r#"{"tier": "pro"}"#, 200),

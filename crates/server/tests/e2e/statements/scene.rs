@@ -18,6 +18,10 @@ use crate::{
         paid_by,
     },
     support::{Answer, Backend, Client, Options, SignalBody, TestApp, execute, mailed_token},
+    telegram::{
+        self,
+        fake::{FakeTelegram, SECRET},
+    },
 };
 
 /// Accounts of those who ask, and of those who are named. Each has as many rows of its own as there are of everything.
@@ -79,10 +83,15 @@ impl Scene {
     pub async fn with(backend: &Backend, count: usize) -> Self {
         let stripe = FakeStripe::start();
         let options = paid_by(&stripe).set("ALPINE__ACCOUNTS__CONFIRM_ADDRESSES", "always");
+        let telegram = FakeTelegram::start();
+        let settings = telegram::settings(&telegram);
+        let options =
+            settings.iter().fold(options, |options, (name, value)| options.set(name, value));
         let mut it = Self::beginning(backend, options, Some(stripe), count).await;
         it.factors().await;
         it.mails().await;
         it.pays().await;
+        it.is_invited(&telegram).await;
         it.objects(count).await;
         it
     }
@@ -257,6 +266,18 @@ impl Scene {
         self.named.insert("<event>".to_owned(), event);
     }
 
+    /// Somebody follows the link to the channel.
+    async fn is_invited(&mut self, telegram: &FakeTelegram) {
+        let invite = async || {
+            let asked = "users/channels/telegram/invite";
+            let told = self.client("keys").post(asked, &json!({})).await.expect(200);
+            told["link"].as_str().map(ToOwned::to_owned)
+        };
+        let link = Wait::unpromised("a link is made by a job").until_some("a link", invite).await;
+        let update = telegram.follow(&link, 7);
+        self.name("update", &update);
+    }
+
     /// The answer to an event that Stripe signed.
     async fn signed(&self, event: &str) -> Answer {
         let header = sign(&Secret::new(WEBHOOK_SECRET), self.app.now(), event.as_bytes());
@@ -299,8 +320,12 @@ impl Scene {
         if by == "stripe" {
             return self.signed(text).await;
         }
-        let client = self.client(by);
-        let request = client.request(method.clone(), path);
+        let is_telegram = by == "telegram";
+        let client = self.client(if is_telegram { "anybody" } else { by });
+        let mut request = client.request(method.clone(), path);
+        if is_telegram {
+            request = request.header("x-telegram-bot-api-secret-token", SECRET);
+        }
         if text.is_empty() {
             return client.send(request).await;
         }
