@@ -117,6 +117,7 @@ mod tests {
             sign_ups: 8,
             address_changes: 9,
             events: 10,
+            keyed_requests: 11,
         };
         metrics.count(deleted);
         metrics.count(deleted);
@@ -141,6 +142,7 @@ mod tests {
             ("pending_sign_ups", 16),
             ("address_changes", 18),
             ("events", 20),
+            ("keyed_requests", 22),
         ];
         assert_eq!(counted, expected);
     }
