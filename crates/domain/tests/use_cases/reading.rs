@@ -27,8 +27,9 @@ fn full() -> (World, Producer) {
     let argo = world.producer("argo", false);
     for ((id, symbol, action, confidence), days) in SIGNALS.into_iter().zip(0..) {
         world.at(days * DAY);
-        let offer = Offer { symbol, action, confidence, ..Offer::named(id) };
-        world.submit(&argo, &offer).unwrap();
+        let (target, stop) = if action == "BUY" { ("110.0", "90.0") } else { ("90.0", "110.0") };
+        let limits = Offer { target: Some(target), stop: Some(stop), ..Offer::named(id) };
+        world.submit(&argo, &Offer { symbol, action, confidence, ..limits }).unwrap();
     }
     (world, argo)
 }

@@ -332,6 +332,7 @@ impl Alpine {
             Some(end) if !report.repeats(end) => return (409, Value::Null),
             Some(_) => {}
             None if report.at < signal.draft.signalled_at => return (422, Value::Null),
+            None if report.contradicts(&signal.draft) => return (422, Value::Null),
             None => {
                 let status = report.status.unwrap_or_else(|| signal.draft.ending(report.exit));
                 let end = End { status, exit: Some(report.exit), at: report.at, recorded_at: now };
@@ -367,6 +368,14 @@ impl Alpine {
 }
 
 impl Report {
+    /// Whether it says that a target or a stop was reached, and the price does not.
+    fn contradicts(self, draft: &Draft) -> bool {
+        let said = self
+            .status
+            .filter(|said| matches!(said, SignalStatus::TargetHit | SignalStatus::StopHit));
+        said.is_some_and(|said| said != draft.ending(self.exit))
+    }
+
     /// Whether it says what is known; one without a status agrees with any.
     fn repeats(self, end: End) -> bool {
         end.exit == Some(self.exit)
