@@ -116,8 +116,4 @@ impl SignalReader for Memory {
         let tables = self.read();
         Ok(tables.signals.iter().filter(|signal| is_asked(query, signal)).filter_map(next).min())
     }
-
-    async fn has_simulations(&self) -> Result<bool> {
-        Ok(self.read().producers.iter().any(|row| row.producer.is_simulated))
-    }
 }

@@ -191,11 +191,6 @@ impl Catalogue {
         Ok((length > 0).then_some(batch))
     }
 
-    /// Whether some signals may be made up by a simulation.
-    pub async fn has_simulations(&self) -> Result<bool> {
-        self.store.has_simulations().await
-    }
-
     /// Whether the signal is of the PREMIUM type.
     pub fn is_premium(&self, signal: &Signal) -> bool {
         self.policy.is_premium(signal)

@@ -157,7 +157,7 @@ pub fn pnl_percent(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signal::{NewSignal, SignalId, VerificationHash};
+    use crate::signal::{NewSignal, Origin, SignalId, VerificationHash};
 
     fn pnl(action: Action, entry: &str, exit: &str) -> String {
         pnl_percent(action, &entry.parse().unwrap(), &exit.parse().unwrap()).unwrap().to_string()
@@ -195,7 +195,9 @@ mod tests {
         let hash = VerificationHash::of("x");
         let content = NewSignal {
             producer: ProducerId::new(1),
+            producer_name: "argo".parse().unwrap(),
             is_simulated: false,
+            origin: Origin::Live,
             external_id: "SIG-1".parse().unwrap(),
             symbol: "AAPL".parse().unwrap(),
             action: Action::Buy,

@@ -146,7 +146,4 @@ pub trait SignalReader: Send + Sync {
     /// sight: the first acceptance, or outcome, after `query.as_of`, if there is one; a late outcome too,
     /// where the query's result shows them.
     async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>>;
-
-    /// Whether any producer is a simulation, so that files need a column that tells.
-    async fn has_simulations(&self) -> Result<bool>;
 }

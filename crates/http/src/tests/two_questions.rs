@@ -79,6 +79,8 @@ const ROWS: &[Row] = &[
 
     ("find_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
 
+    ("verify_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
+
     ("performance_stats", "symbol", &[("", "5: 59"), ("AAPL", "1: 2"), ("MSFT", "4: 57")]),
     ("performance_stats", "strategy", &[("", "5: 59"), ("momentum", "4: 57"), ("breakout", "1: 2")]),
     ("performance_stats", "days", &[("", "5: 59"), ("30", "4: 58"), ("1", "3: 56")]),
@@ -154,6 +156,9 @@ const CALLERS: &[CallerRow] = &[
     ("find_signal", "@G", &[(Nobody, "401"), (Free, "404"), (Starter, "G")]),
     ("find_signal", "@F", &[(Free, "404"), (Starter, "404"), (Pro, "F"), (Admin, "F")]),
     ("find_signal", "@C", &[(Pro, "404"), (Ada, "C"), (Admin, "C")]),
+    ("verify_signal", "@G", &[(Nobody, "401"), (Free, "404"), (Starter, "G")]),
+    ("verify_signal", "@F", &[(Free, "404"), (Starter, "404"), (Pro, "F"), (Admin, "F")]),
+    ("verify_signal", "@C", &[(Pro, "404"), (Ada, "C"), (Admin, "C")]),
     ("performance_stats", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
     ("equity_curve", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
     ("symbols", "", &[(Nobody, "AAPL 1 MSFT 1"), (Starter, "AAPL 1 MSFT 2"), (Pro, "AAPL 1 MSFT 3"), (Ada, "AAPL 1 MSFT 4")]),
@@ -434,7 +439,7 @@ impl Scene {
                     told.filter_map(|one| message(one).split(' ').nth(6).map(str::to_owned));
                 tiers.collect::<Vec<_>>().join(" ")
             }
-            "find_signal" => name(json).to_string(),
+            "find_signal" | "verify_signal" => name(json).to_string(),
             "list_producers" => {
                 json["items"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect()
             }

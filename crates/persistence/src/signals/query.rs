@@ -226,6 +226,7 @@ pub(super) fn list(
     let mut signals = Vec::new();
     loop {
         let rows = rows(conn, query, part)?;
+        ids.meet(conn, rows.iter().map(|(row, _)| row.producer_id))?;
         let is_last = rows.len() < limit;
         part = Part {
             limit: slice.limit,
@@ -270,6 +271,7 @@ pub(super) fn closings(
         rows = rows.filter(in_range);
     }
     let rows: Vec<(SignalRow, OutcomeRow)> = rows.load(conn)?;
+    ids.meet(conn, rows.iter().map(|(row, _)| row.producer_id))?;
     let readable = rows.into_iter().filter_map(|(row, outcome)| {
         let (id, signal) = (row.id, row.signal(ids, Some(outcome)));
         unreadable.leave_out("signals", id, signal)

@@ -51,4 +51,5 @@ mod sign_up;
 mod smoke;
 mod stripe;
 mod typed_text;
+mod verification;
 mod visibility;

@@ -1,6 +1,6 @@
 //! What is said of the routes of signals.
 
-use super::{parameters, views};
+use super::{exported, parameters, verification, views};
 use crate::{
     doc::{Doc, Extra},
     problem,
@@ -43,6 +43,15 @@ pub(crate) fn find() -> Doc {
     doc("One signal", "The signal.").gives::<views::SignalView<'_>>()
 }
 
+pub(crate) fn verification() -> Doc {
+    doc(
+        "What a signal and its outcome are hashed from",
+        "The texts with their hashes, as far as the caller may see the signal and know how it ended. `docs/record.md` \
+         says how to hash them again.",
+    )
+    .gives::<verification::VerificationView<'_>>()
+}
+
 pub(crate) fn export() -> Doc {
     doc(
         "Signals as a file",
@@ -52,7 +61,7 @@ pub(crate) fn export() -> Doc {
     )
         .parameters(&parameters::export())
         .gives_other("text/csv")
-        .gives_list::<views::SignalView<'_>>()
+        .gives_list::<exported::ExportedView<'_>>()
         .gives_other("application/x-ndjson")
         .with(Extra::Attachment)
         .problems(&[&problem::NOT_ACCEPTABLE])
