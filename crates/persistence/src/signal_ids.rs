@@ -18,7 +18,6 @@ use fpe::ff1::{FF1, NumeralString, Operations};
 
 use crate::{
     AnyConnection, Failure,
-    rows::stored,
     schema::{producers, signal_id_key},
 };
 
@@ -65,7 +64,10 @@ impl SignalIds {
             producers::table.select((producers::id, producers::name)).load(conn)?;
         let mut known = self.producers.write().unwrap_or_else(PoisonError::into_inner);
         for (row, name) in rows {
-            known.insert(row, stored("producers.name", &name)?);
+            let name = name.parse().map_err(|error| {
+                Error::internal(format!("the database holds an unreadable producers.name: {error}"))
+            })?;
+            known.insert(row, name);
         }
         Ok(())
     }

@@ -16,7 +16,9 @@ mod store;
 mod verification;
 mod visibility;
 
-pub use catalogue::{Catalogue, Export, HistoryRequest, ListRequest, Listing, SignalNews};
+pub use catalogue::{
+    Catalogue, Export, ExportRequest, HistoryRequest, ListRequest, Listing, SignalNews,
+};
 pub use expiry::{Expiry, ExpiryEnd, ExpirySettings};
 pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
 pub use model::{

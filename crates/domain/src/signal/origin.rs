@@ -52,6 +52,7 @@ impl Origin {
 
     /// The origin of an outcome of a signal of this origin, received at `received_at`: history as well when the
     /// position ended before the signal was received.
+    #[must_use]
     pub fn of_outcome(self, received_at: Timestamp, exited_at: Timestamp) -> Self {
         match self {
             Self::Live if exited_at < received_at => Self::Backfilled,

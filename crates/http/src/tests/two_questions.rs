@@ -77,6 +77,10 @@ const ROWS: &[Row] = &[
     ("export_signals", "days", &[("", "text/csv GJIHFEDCB"), ("1", "text/csv GJIHF"), ("365", "text/csv GJIHFEDCBA")]),
     ("export_signals", "period", &[("", "text/csv GJIHFEDCB"), ("1d", "text/csv GJIHF"), ("365d", "text/csv GJIHFEDCBA")]),
 
+    // The clock says 2025-01-15T12:00:00Z.
+    ("export_signals", "since", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJI"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
+    ("export_signals", "until", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv HFEDCB")]),
+
     ("find_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
 
     ("verify_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
@@ -87,11 +91,17 @@ const ROWS: &[Row] = &[
     ("performance_stats", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
     ("performance_stats", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
 
+    ("performance_stats", "record", &[("", "5: 59"), ("simulated", "0: 0")]),
+
     ("equity_curve", "symbol", &[("", "5: 59"), ("AAPL", "1: 2"), ("MSFT", "4: 57")]),
     ("equity_curve", "strategy", &[("", "5: 59"), ("momentum", "4: 57"), ("breakout", "1: 2")]),
     ("equity_curve", "days", &[("", "5: 59"), ("30", "4: 58"), ("1", "3: 56")]),
     ("equity_curve", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
     ("equity_curve", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
+
+    ("equity_curve", "record", &[("", "5: 59"), ("backfilled", "0: 0")]),
+
+    ("symbols", "record", &[("", "AAPL 1 MSFT 4"), ("backfilled", "")]),
 
     ("list_notifications", "limit", &[("", "free pro starter"), ("1", "free"), ("2", "free pro")]),
     ("list_notifications", "offset", &[("", "free pro starter"), ("1", "pro starter"), ("2", "starter")]),
@@ -382,8 +392,9 @@ impl Scene {
                 format!("{trades}: {}", (mean * trades_in_sum).round())
             }
             "equity_curve" => {
-                let last = json["points"].as_array().unwrap().last().unwrap();
-                format!("{}: {}", json["total_points"], last["cumulative_pct"].as_f64().unwrap())
+                let last = json["points"].as_array().unwrap().last();
+                let sum = last.map_or(0.0, |last| last["cumulative_pct"].as_f64().unwrap());
+                format!("{}: {sum}", json["total_points"])
             }
             "symbols" => {
                 let counts = json["items"].as_array().unwrap().iter();

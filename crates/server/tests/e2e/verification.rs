@@ -12,13 +12,18 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     alpine::Alpine,
-    support::{Answer, SignalBody},
+    support::{Answer, Options, SignalBody},
 };
 
 const EXPIRY: Duration = Duration::from_hours(31 * 24);
 
 /// When the first signal ended: after it was received.
 const CLOSED_AT: &str = "2026-01-01T00:00:01Z";
+
+/// With the default of the configuration.
+fn of_a_day() -> Options {
+    Options::default().set("ALPINE__SIGNALS__LIVE_WITHIN", &"24h")
+}
 
 fn sha256(text: &Value) -> String {
     hex::encode(Sha256::digest(text.as_str().unwrap().as_bytes()))
@@ -60,7 +65,7 @@ async fn publish(alpine: &Alpine) -> Vec<String> {
 
 #[tokio::test]
 async fn every_hash_is_told_with_its_text() {
-    Alpine::on_every_back_end(async |alpine| {
+    Alpine::with(of_a_day, async |alpine| {
         let ids = publish(&alpine).await;
         let elite = alpine.token_of(Tier::Elite, Role::User).await;
         let of =
@@ -208,7 +213,7 @@ fn falsified(
 
 #[tokio::test]
 async fn a_file_is_hashed_again_by_whoever_has_it() {
-    Alpine::on_every_back_end(async |alpine| {
+    Alpine::with(of_a_day, async |alpine| {
         let ids = publish(&alpine).await;
         let elite = alpine.token_of(Tier::Elite, Role::User).await;
         let folder = tempfile::tempdir().unwrap();

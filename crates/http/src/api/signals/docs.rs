@@ -55,7 +55,7 @@ pub(crate) fn verification() -> Doc {
 pub(crate) fn export() -> Doc {
     doc(
         "Signals as a file",
-        "The file, streamed. One that cannot be finished ends in a broken transfer and, before that, in \
+        "The file, streamed, newest first: of 30 days unless `days` or `since` says otherwise. One that cannot be finished ends in a broken transfer and, before that, in \
          `{\"error\": problem}` as the last line (ndjson) or element (json, whose bracket is missing), or \
          in a quoted cell that is not closed (csv). An account has a bounded number of exports at once: 429.",
     )

@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    signal::{Catalogue, Outcome, RecordText, Signal},
+    signal::{Catalogue, ExitPrice, Outcome, Price, RecordText, Signal},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -115,17 +115,17 @@ impl<'a> ExportedView<'a> {
             .plain(signal.status)
             .optional_text(signal.strategy)
             .text(signal.asset_type)
-            .optional(signal.take_profit.map(|price| price.as_str()))
-            .optional(signal.stop_loss.map(|price| price.as_str()))
+            .optional(signal.take_profit.map(Price::as_str))
+            .optional(signal.stop_loss.map(Price::as_str))
             .optional_text(signal.reasoning)
-            .optional(signal.exit_price.map(|price| price.as_str()))
+            .optional(signal.exit_price.map(ExitPrice::as_str))
             .optional(signal.pnl_pct)
             .optional(signal.closed_at)
             .optional_text(self.exit_timestamp)
             .optional(self.outcome_received_at)
             .optional(signal.outcome_origin)
             .optional(late.map(|late| late.status))
-            .optional(late.and_then(|late| late.exit_price).map(|price| price.as_str()))
+            .optional(late.and_then(|late| late.exit_price).map(ExitPrice::as_str))
             .optional(late.and_then(|late| late.pnl_pct))
             .optional(late.map(|late| late.exit_time))
             .optional_text(self.late_exit_timestamp)
