@@ -268,7 +268,7 @@ impl UseCases {
             authenticator,
             notifications,
             producers: Producers::new(stores.producers, clock.clone(), randomness),
-            intake: Intake::new(stores.signals.clone(), clock.clone()),
+            intake: Intake::new(stores.signals.clone(), clock.clone(), expiry.live_within),
             catalogue,
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),

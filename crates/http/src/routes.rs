@@ -55,6 +55,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "signals/history", "signal_history", BearerOrKey(Read), Limit::Caller, signals::handlers::history, signals::docs::history),
         row(GET, "signals/export", "export_signals", BearerOrKey(Export), Limit::Caller, signals::export::export, signals::docs::export),
         row(GET, "signals/{id}", "find_signal", BearerOrKey(Read), Limit::Caller, signals::handlers::find, signals::docs::find),
+        row(GET, "signals/{id}/verification", "verify_signal", BearerOrKey(Read), Limit::Caller, signals::verification::verification, signals::docs::verification),
 
         row(POST, "auth/signup", "sign_up", Public, Limit::SignIn, account::auth::sign_up, account::docs::sign_up),
         row(POST, "auth/confirm-signup", "confirm_sign_up", Public, Limit::SignIn, account::auth::confirm_sign_up, account::docs::confirm_sign_up),

@@ -7,7 +7,8 @@ use alpine_domain::{
     page::Slice,
     producer::ProducerId,
     signal::{
-        ExternalId, Outcome, Signal, SignalId, SignalQuery, SignalReader, SignalState, SignalStatus,
+        ExternalId, Origin, Outcome, Signal, SignalId, SignalQuery, SignalReader, SignalState,
+        SignalStatus,
     },
 };
 use async_trait::async_trait;
@@ -23,12 +24,16 @@ const fn place(signal: &Signal) -> (Timestamp, SignalId) {
 fn is_asked(query: &SignalQuery, signal: &Signal) -> bool {
     let content = &signal.content;
     let confidence = content.confidence.percent();
-    let SignalQuery { below, min_confidence, since, symbol, action, .. } = query;
+    let SignalQuery {
+        below, min_confidence, since, until, symbol, action, without_history, ..
+    } = query;
     below.is_none_or(|below| confidence < below)
         && min_confidence.is_none_or(|least| confidence >= least)
         && since.is_none_or(|since| content.created_at >= since)
+        && until.is_none_or(|until| content.created_at < until)
         && symbol.as_ref().is_none_or(|symbol| content.symbol == *symbol)
         && action.is_none_or(|action| content.action == action)
+        && !(*without_history && content.origin == Origin::Backfilled)
 }
 
 /// The whole list, newest first.
@@ -115,9 +120,5 @@ impl SignalReader for Memory {
         };
         let tables = self.read();
         Ok(tables.signals.iter().filter(|signal| is_asked(query, signal)).filter_map(next).min())
-    }
-
-    async fn has_simulations(&self) -> Result<bool> {
-        Ok(self.read().producers.iter().any(|row| row.producer.is_simulated))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alpine_domain::{
     Result, Timestamp,
-    signal::{Outcome, PnlPercent, Released, Signal},
+    signal::{Origin, Outcome, PnlPercent, Record, Released, Signal},
     statistics::{
         Aggregates, ClosedPoint, LateOutcomes, PerformanceFilter, RowNumber, StatisticsStore,
         SymbolCounts,
@@ -40,10 +40,15 @@ impl Counted<'_> {
         newest <= released.as_of && (in_range || newest <= released.others_as_of)
     }
 
+    fn origin(&self) -> Origin {
+        self.signal.origin_of(self.outcome)
+    }
+
     fn counts(&self, filter: &PerformanceFilter) -> bool {
         let content = &self.signal.content;
-        let PerformanceFilter { released, symbol, strategy, since, late: _ } = filter;
+        let PerformanceFilter { released, symbol, strategy, since, late: _, record } = filter;
         self.is_released(released)
+            && record.holds(self.origin())
             && symbol.as_ref().is_none_or(|symbol| content.symbol == *symbol)
             && strategy.as_ref().is_none_or(|name| content.strategy.as_ref() == Some(name))
             && since.is_none_or(|since| content.created_at >= since)
@@ -79,7 +84,7 @@ impl StatisticsStore for Memory {
         after: Option<(Timestamp, RowNumber)>,
         limit: u32,
     ) -> Result<Vec<ClosedPoint>> {
-        let place = |point: &ClosedPoint| (point.closed_at, point.row.0);
+        let place = |point: &ClosedPoint| (point.recorded_at, point.row.0);
         let tables = self.read();
         let mut points: Vec<ClosedPoint> = results(&tables, filter.late)
             .filter(|result| result.counts(filter))
@@ -88,6 +93,7 @@ impl StatisticsStore for Memory {
                 Some(ClosedPoint {
                     row,
                     closed_at: result.outcome.closed_at,
+                    recorded_at: result.outcome.recorded_at,
                     pnl: result.outcome.pnl?,
                 })
             })
@@ -98,12 +104,20 @@ impl StatisticsStore for Memory {
         Ok(points)
     }
 
-    async fn symbols(&self, released: Released, limit: u32) -> Result<Vec<SymbolCounts>> {
+    async fn symbols(
+        &self,
+        released: Released,
+        record: Record,
+        limit: u32,
+    ) -> Result<Vec<SymbolCounts>> {
         let tables = self.read();
         let mut counts = BTreeMap::new();
         let known = results(&tables, LateOutcomes::Exclude);
-        let is_counted =
-            |result: &Counted<'_>| result.outcome.pnl.is_some() && result.is_released(&released);
+        let is_counted = |result: &Counted<'_>| {
+            result.outcome.pnl.is_some()
+                && result.is_released(&released)
+                && record.holds(result.origin())
+        };
         for Counted { signal, .. } in known.filter(is_counted) {
             let (closed, simulated) = counts.entry(&signal.content.symbol).or_insert((0, 0));
             *closed += 1;

@@ -9,7 +9,7 @@ use alpine_domain::{
     account::{Account, ApiKey, Email, FullName, KeyName, Scopes, SessionId, UserId, placeholder},
     channel::Basis,
     producer::{Producer, ProducerId},
-    signal::{ExitPrice, NewSignal, Outcome, PnlPercent, Price, Signal, Strategy},
+    signal::{ExitPrice, NewSignal, Origin, Outcome, PnlPercent, Price, Signal, Strategy},
 };
 use diesel::{AsChangeset, Insertable, Queryable};
 
@@ -216,7 +216,7 @@ pub(crate) struct NewProducerRow<'a> {
 #[derive(Queryable)]
 pub(crate) struct SignalRow {
     pub(crate) id: i64,
-    producer_id: i64,
+    pub(crate) producer_id: i64,
     external_id: String,
     symbol: String,
     action: String,
@@ -239,16 +239,31 @@ pub(crate) struct SignalRow {
     is_simulated: bool,
     _is_active: bool,
     pub(crate) created_at: i64,
+    origin: Option<String>,
 }
 
 impl SignalRow {
+    /// Releases that kept no origin left nothing; the times tell.
+    fn origin(&self) -> Result<Origin> {
+        if let Some(word) = &self.origin {
+            return stored("signals.origin", word);
+        }
+        let signalled_at = instant("signals.signalled_at", self.signalled_at)?;
+        let received_at = instant("signals.created_at", self.created_at)?;
+        let within = Origin::EARLIER_LIVE_WITHIN;
+        Ok(Origin::of_signal(self.is_simulated, signalled_at, received_at, within))
+    }
+
     /// The signal without its late outcome, which is looked up where a signal has expired.
     pub(crate) fn signal(self, ids: &SignalIds, outcome: Option<OutcomeRow>) -> Result<Signal> {
+        let origin = self.origin()?;
         Ok(Signal {
             id: ids.public(self.id)?,
             content: NewSignal {
                 producer: ProducerId::new(self.producer_id),
+                producer_name: ids.producer(self.producer_id)?,
                 is_simulated: self.is_simulated,
+                origin,
                 external_id: stored("signals.external_id", &self.external_id)?,
                 symbol: stored("signals.symbol", &self.symbol)?,
                 action: stored("signals.action", &self.action)?,
@@ -300,6 +315,7 @@ pub(crate) struct NewSignalRow<'a> {
     content_hash: &'a str,
     is_simulated: bool,
     created_at: i64,
+    origin: &'static str,
 }
 
 impl<'a> NewSignalRow<'a> {
@@ -339,6 +355,7 @@ impl<'a> From<&'a NewSignal> for NewSignalRow<'a> {
             content_hash: signal.content_hash.as_str(),
             is_simulated: signal.is_simulated,
             created_at: signal.created_at.micros(),
+            origin: signal.origin.as_str(),
         }
     }
 }

@@ -162,6 +162,7 @@ tables! {
         is_simulated -> Bool,
         is_active -> Bool,
         created_at -> BigInt,
+        origin -> Nullable<Text>,
     }
     outcomes (id) {
         id -> BigInt,

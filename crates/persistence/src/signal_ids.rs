@@ -6,19 +6,32 @@
 //! size: without the key, no set of numbers tells anything of the others. 52 bits, because JSON's
 //! numbers are exact below 2^53. The key never changes, so neither does a signal's number.
 
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+};
+
 use aes::Aes256;
-use alpine_domain::{Error, Result, signal::SignalId};
+use alpine_domain::{Error, Result, producer::ProducerName, signal::SignalId};
 use diesel::{QueryDsl as _, RunQueryDsl as _};
 use fpe::ff1::{FF1, NumeralString, Operations};
 
-use crate::{AnyConnection, Failure, schema::signal_id_key};
+use crate::{
+    AnyConnection, Failure,
+    schema::{producers, signal_id_key},
+};
 
 /// Bits of each half of a number.
 const HALF: usize = 26;
 const MASK: u64 = (1 << HALF) - 1;
 
-/// The permutation of one database.
-pub(crate) struct SignalIds(FF1<Aes256>);
+/// The permutation of one database, with the names of its producers: what rows of signals have numbers for, and what
+/// others call it.
+pub(crate) struct SignalIds {
+    permutation: FF1<Aes256>,
+    /// By row. A producer's name never changes, and producers are few and made by operators alone.
+    producers: RwLock<HashMap<i64, ProducerName>>,
+}
 
 impl SignalIds {
     /// Reads the key that the database was given when it was made.
@@ -32,7 +45,37 @@ impl SignalIds {
         let key = hex::decode(key).ok().filter(|key| key.len() == 32);
         let key =
             key.ok_or_else(|| Error::internal("signal_id_key is not 64 hexadecimal digits"))?;
-        FF1::new(&key, 2).map(Self).map_err(|error| Error::internal(error.to_string()))
+        let permutation = FF1::new(&key, 2).map_err(|error| Error::internal(error.to_string()))?;
+        Ok(Self { permutation, producers: RwLock::default() })
+    }
+
+    /// Makes sure that these producers' names are known; reads them if one is not.
+    pub(crate) fn meet(
+        &self,
+        conn: &mut AnyConnection,
+        producers: impl IntoIterator<Item = i64>,
+    ) -> Result<(), Failure> {
+        let known = self.producers.read().unwrap_or_else(PoisonError::into_inner);
+        if producers.into_iter().all(|producer| known.contains_key(&producer)) {
+            return Ok(());
+        }
+        drop(known);
+        let rows: Vec<(i64, String)> =
+            producers::table.select((producers::id, producers::name)).load(conn)?;
+        let mut known = self.producers.write().unwrap_or_else(PoisonError::into_inner);
+        for (row, name) in rows {
+            let name = name.parse().map_err(|error| {
+                Error::internal(format!("the database holds an unreadable producers.name: {error}"))
+            })?;
+            known.insert(row, name);
+        }
+        Ok(())
+    }
+
+    /// What the producer in this row is called; [`meet`](Self::meet) came before.
+    pub(crate) fn producer(&self, row: i64) -> Result<ProducerName> {
+        let known = self.producers.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&row).cloned().ok_or_else(|| Error::internal("a producer without a name"))
     }
 
     /// The number by which others know this row.
@@ -41,14 +84,15 @@ impl SignalIds {
     /// [`Error::Internal`] for a row that has no number of 52 bits.
     pub(crate) fn public(&self, row: i64) -> Result<SignalId> {
         let number = Number::new(row).ok_or_else(|| Error::internal("a row beyond 2^52"))?;
-        let number = self.0.encrypt(&[], &number).map_err(|e| Error::internal(e.to_string()))?;
+        let number =
+            self.permutation.encrypt(&[], &number).map_err(|e| Error::internal(e.to_string()))?;
         Ok(SignalId::new(number.get()))
     }
 
     /// The row that others know by this number; `None` if there can be none.
     pub(crate) fn row(&self, id: SignalId) -> Option<i64> {
         let number = Number::new(id.get())?;
-        self.0.decrypt(&[], &number).ok().map(Number::get)
+        self.permutation.decrypt(&[], &number).ok().map(Number::get)
     }
 }
 

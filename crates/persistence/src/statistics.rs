@@ -2,7 +2,7 @@
 
 use alpine_domain::{
     Result, Timestamp,
-    signal::{PnlPercent, Released},
+    signal::{PnlPercent, Record, Released},
     statistics::{
         Aggregates, ClosedPoint, LateOutcomes, PerformanceFilter, RowNumber, StatisticsStore,
         SymbolCounts,
@@ -21,7 +21,7 @@ use crate::{
     connection::MultiBackend,
     rows::stored,
     schema::{late_outcomes, outcomes, signals},
-    signals::fragments::Awaited,
+    signals::fragments::{Awaited, Condition},
     unreadable::UnreadableRows,
 };
 
@@ -48,11 +48,16 @@ impl StatisticsStore for Signals {
             .await
     }
 
-    async fn symbols(&self, released: Released, limit: u32) -> Result<Vec<SymbolCounts>> {
+    async fn symbols(
+        &self,
+        released: Released,
+        record: Record,
+        limit: u32,
+    ) -> Result<Vec<SymbolCounts>> {
         let unreadable = self.database().unreadable();
         self.database()
             .read_costly("statistics_symbols", move |conn| {
-                symbols(conn, released, limit, &unreadable)
+                symbols(conn, released, record, limit, &unreadable)
             })
             .await
     }
@@ -76,13 +81,14 @@ type ClosedLate<'a> = IntoBoxed<'a, InnerJoin<late_outcomes::table, signals::tab
 
 /// Adds what the reader may know of to a query over `$results`, outcomes or late ones, and their signals.
 macro_rules! released {
-    ($results:ident, $rows:expr, $released:expr, $awaited:expr) => {{
+    ($results:ident, $rows:expr, $released:expr, $in_record:expr, $awaited:expr) => {{
         let released: Released = $released;
         let others = released.others_as_of.micros();
         // No confidence reaches infinity, so that without a bound every signal is in range.
         let in_range = signals::confidence.lt(released.below.unwrap_or(f64::INFINITY));
         $rows
             .filter($awaited)
+            .filter($in_record)
             .filter($results::recorded_at.le(released.as_of.micros()))
             .filter(signals::created_at.le(released.as_of.micros()))
             .filter(
@@ -93,12 +99,13 @@ macro_rules! released {
 
 /// The rows of `$results` that count under the filter.
 macro_rules! counted {
-    ($results:ident, $filter:expr, $awaited:expr) => {{
+    ($results:ident, $filter:expr, $in_record:expr, $awaited:expr) => {{
         // Every field is named, so that a condition without its statement does not compile; whether late
         // outcomes count says which tables are asked.
-        let PerformanceFilter { released, symbol, strategy, since, late: _ } = $filter;
+        let PerformanceFilter { released, symbol, strategy, since, late: _, record } = $filter;
+        let in_record = $in_record(*record);
         let all = $results::table.inner_join(signals::table).into_boxed();
-        let mut rows = released!($results, all, *released, $awaited)
+        let mut rows = released!($results, all, *released, in_record, $awaited)
             .filter($results::pnl_steps.is_not_null())
             // An end that no calendar of ours can tell is in no figure; lists count and log it.
             .filter($results::closed_at.between(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
@@ -116,12 +123,12 @@ macro_rules! counted {
 }
 
 fn closed(filter: &PerformanceFilter, awaited: Awaited) -> Closed<'_> {
-    counted!(outcomes, filter, awaited)
+    counted!(outcomes, filter, Condition::outcome_in, awaited)
 }
 
 /// A signal with a late outcome has an expiry without profit or loss, so none is in both.
 fn closed_late(filter: &PerformanceFilter, awaited: Awaited) -> ClosedLate<'_> {
-    counted!(late_outcomes, filter, awaited)
+    counted!(late_outcomes, filter, Condition::late_outcome_in, awaited)
 }
 
 /// A sum over the rows on one side of zero. Whole percents and the rest are added up apart: neither
@@ -198,27 +205,33 @@ fn aggregates(conn: &mut AnyConnection, filter: &PerformanceFilter) -> Result<Ag
     })
 }
 
-/// The next `$limit` of `$rows`, which are those of `$results`, in order of closing.
+/// The next `$limit` of `$rows`, which are those of `$results`, in the order in which they were recorded.
 macro_rules! points {
     ($results:ident, $rows:expr, $after:expr, $limit:expr, $conn:expr) => {{
         let mut rows = $rows;
         let after: Option<(Timestamp, RowNumber)> = $after;
-        if let Some((closed_at, row)) = after {
-            let (closed_at, row) = (closed_at.micros(), row.0);
+        if let Some((recorded_at, row)) = after {
+            let (recorded_at, row) = (recorded_at.micros(), row.0);
             // The first condition bounds the index, the second breaks ties.
             rows = rows
-                .filter($results::closed_at.ge(closed_at))
-                .filter($results::closed_at.gt(closed_at).or($results::signal_id.gt(row)));
+                .filter($results::recorded_at.ge(recorded_at))
+                .filter($results::recorded_at.gt(recorded_at).or($results::signal_id.gt(row)));
         }
         let limit: u32 = $limit;
-        let rows: Vec<(i64, i64, Option<i64>)> = rows
-            .order(($results::closed_at.asc(), $results::signal_id.asc()))
+        let rows: Vec<(i64, i64, i64, Option<i64>)> = rows
+            .order(($results::recorded_at.asc(), $results::signal_id.asc()))
             .limit(limit.into())
-            .select(($results::signal_id, $results::closed_at, $results::pnl_steps.nullable()))
+            .select((
+                $results::signal_id,
+                $results::recorded_at,
+                $results::closed_at,
+                $results::pnl_steps.nullable(),
+            ))
             .load($conn)?;
-        let point = |(row, closed_at, steps): (i64, i64, Option<i64>)| {
+        let point = |(row, recorded_at, closed_at, steps): (i64, i64, i64, Option<i64>)| {
             Some(ClosedPoint {
                 row: RowNumber(row),
+                recorded_at: Timestamp::from_micros(recorded_at),
                 closed_at: Timestamp::from_micros(closed_at),
                 pnl: PnlPercent::from_steps(steps?),
             })
@@ -243,7 +256,7 @@ fn closed_points(
             limit,
             conn
         ));
-        points.sort_unstable_by_key(|point| (point.closed_at, point.row.0));
+        points.sort_unstable_by_key(|point| (point.recorded_at, point.row.0));
         points.truncate(limit as usize);
     }
     Ok(points)
@@ -252,24 +265,30 @@ fn closed_points(
 fn symbols(
     conn: &mut AnyConnection,
     known: Released,
+    record: Record,
     limit: u32,
     unreadable: &UnreadableRows,
 ) -> Result<Vec<SymbolCounts>, Failure> {
-    let rows: Vec<(String, i64, i64)> =
-        released!(outcomes, outcomes::table.inner_join(signals::table), known, Awaited::on(conn))
-            // A signal that expired has no profit or loss, and proves nothing of its instrument.
-            .filter(outcomes::pnl_steps.is_not_null())
-            .group_by(signals::symbol)
-            .order(signals::symbol.asc())
-            .limit(limit.into())
-            .select((
-                signals::symbol,
-                count(outcomes::pnl_steps),
-                sql::<BigInt>(
-                    "COUNT(CASE WHEN signals.is_simulated THEN outcomes.pnl_steps ELSE NULL END)",
-                ),
-            ))
-            .load(conn)?;
+    let rows: Vec<(String, i64, i64)> = released!(
+        outcomes,
+        outcomes::table.inner_join(signals::table),
+        known,
+        Condition::outcome_in(record),
+        Awaited::on(conn)
+    )
+    // A signal that expired has no profit or loss, and proves nothing of its instrument.
+    .filter(outcomes::pnl_steps.is_not_null())
+    .group_by(signals::symbol)
+    .order(signals::symbol.asc())
+    .limit(limit.into())
+    .select((
+        signals::symbol,
+        count(outcomes::pnl_steps),
+        sql::<BigInt>(
+            "COUNT(CASE WHEN signals.is_simulated THEN outcomes.pnl_steps ELSE NULL END)",
+        ),
+    ))
+    .load(conn)?;
     let counts = rows.into_iter().filter_map(|(text, closed, simulated)| {
         let symbol = stored("signals.symbol", &text);
         Some(SymbolCounts {

@@ -106,6 +106,14 @@ pub enum Command {
         /// The copy; must not exist yet
         file: PathBuf,
     },
+    /// Hash a file of `signals/export` again, without any server; ends with 1 if anything differs
+    ///
+    /// Every hash, and every profit and loss, is computed from the row that it stands in. `docs/record.md` says what that
+    /// finds, and what it cannot.
+    Verify {
+        /// The file, in any of its forms: CSV, JSON or NDJSON
+        file: PathBuf,
+    },
     /// Ask a running instance whether it is ready; ends with 1 if it is not
     ///
     /// For images without curl. It asks at the address of `http.bind` on this machine.

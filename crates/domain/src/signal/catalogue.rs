@@ -58,6 +58,29 @@ pub struct HistoryRequest {
     pub status: Option<SignalStatus>,
 }
 
+/// The part of the past that a file is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExportRequest {
+    /// Days to look back; 30 where neither these nor an instant is given.
+    pub days: Option<u32>,
+    /// Only signals accepted at or after this instant.
+    pub since: Option<Timestamp>,
+    /// Only signals accepted before this instant.
+    pub until: Option<Timestamp>,
+}
+
+/// Days of a file that is asked for without any bound.
+const EXPORT_DAYS: u32 = 30;
+
+impl ExportRequest {
+    /// From when on: by whichever bound is the later one.
+    fn begins(self, now: Timestamp) -> Timestamp {
+        let by_days = self.days.or(self.since.is_none().then_some(EXPORT_DAYS));
+        let by_days = by_days.map(|count| now.earlier(days(count)));
+        self.since.max(by_days).unwrap_or(Timestamp::MIN)
+    }
+}
+
 /// Signals, and for how long they are the right answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
@@ -81,6 +104,8 @@ pub struct SignalNews {
 #[derive(Debug, Clone)]
 pub struct Export {
     query: SignalQuery,
+    /// Of what is read, only signals accepted before this instant are told.
+    until: Option<Timestamp>,
     after: Option<Cursor>,
     rows_left: Option<u32>,
     is_done: bool,
@@ -167,17 +192,31 @@ impl Catalogue {
         })
     }
 
-    /// Starts an export of the last `days` days: as things stand when they are read, or for a late reader
-    /// as they stood at the instant that they may know of now.
-    pub fn export(&self, viewer: Viewer, last_days: u32) -> Export {
+    /// Starts an export: as things stand when they are read, or for a late reader as they stood at the instant
+    /// that they may know of now.
+    pub fn export(&self, viewer: Viewer, request: ExportRequest) -> Export {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
-        let query =
-            SignalQuery { since: Some(now.earlier(days(last_days))), ..everything(&view, now) };
-        Export { query, after: None, rows_left: view.max_rows, is_done: false }
+        let since = Some(request.begins(now));
+        // Who gets the newest rows only gets those of them that are old enough: no bound reaches past them.
+        let is_bounded = view.max_rows.is_some();
+        let (of_all, of_newest) =
+            if is_bounded { (None, request.until) } else { (request.until, None) };
+        let query = SignalQuery { since, until: of_all, ..everything(&view, now) };
+        Export { query, until: of_newest, after: None, rows_left: view.max_rows, is_done: false }
     }
 
     /// The next signals of an export, newest first; `None` when there are no more.
     pub async fn export_batch(&self, export: &mut Export) -> Result<Option<Vec<Signal>>> {
+        loop {
+            let Some(mut batch) = self.next_batch(export).await? else { return Ok(None) };
+            batch.retain(|signal| export.until.is_none_or(|end| signal.content.created_at < end));
+            if !batch.is_empty() {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    async fn next_batch(&self, export: &mut Export) -> Result<Option<Vec<Signal>>> {
         let limit = at_most(EXPORT_BATCH, export.rows_left);
         if export.is_done || limit == 0 {
             return Ok(None);
@@ -189,11 +228,6 @@ impl Catalogue {
         export.rows_left = export.rows_left.map(|rows| rows.saturating_sub(length));
         export.is_done = length < limit;
         Ok((length > 0).then_some(batch))
-    }
-
-    /// Whether some signals may be made up by a simulation.
-    pub async fn has_simulations(&self) -> Result<bool> {
-        self.store.has_simulations().await
     }
 
     /// Whether the signal is of the PREMIUM type.
@@ -219,6 +253,8 @@ impl Catalogue {
             symbol: symbol.clone(),
             action: *action,
             state: SignalState::Open,
+            // An old signal that nobody ever closed is no news.
+            without_history: true,
             ..everything(view, now)
         }
     }

@@ -89,12 +89,14 @@ fn push_quoted(text: &mut String, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Timestamp, producer::ProducerId};
+    use crate::{Timestamp, producer::ProducerId, signal::Origin};
 
     fn signal() -> NewSignal {
         NewSignal {
             producer: ProducerId::new(1),
+            producer_name: "argo".parse().unwrap(),
             is_simulated: false,
+            origin: Origin::Live,
             external_id: "SIG-1".parse().unwrap(),
             symbol: "AAPL".parse().unwrap(),
             action: super::super::Action::Buy,

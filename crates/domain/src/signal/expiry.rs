@@ -26,6 +26,9 @@ pub struct ExpirySettings {
     /// Signals that one run ends at most, 1 to 1,000,000. What is left comes with the next run.
     #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
     pub max_expired_per_run: u32,
+    /// A signal that arrives later than this after its own time is history.
+    #[serde(deserialize_with = "duration")]
+    pub live_within: Duration,
     /// Other horizons, for single strategies.
     #[serde(deserialize_with = "durations")]
     pub expires_after_by_strategy: BTreeMap<Strategy, Duration>,

@@ -6,14 +6,19 @@ mod expiry;
 mod intake;
 mod model;
 mod number;
+mod origin;
 mod outcome;
 mod python;
+mod record_check;
+mod record_text;
 mod signal_id;
 mod store;
 mod verification;
 mod visibility;
 
-pub use catalogue::{Catalogue, Export, HistoryRequest, ListRequest, Listing, SignalNews};
+pub use catalogue::{
+    Catalogue, Export, ExportRequest, HistoryRequest, ListRequest, Listing, SignalNews,
+};
 pub use expiry::{Expiry, ExpiryEnd, ExpirySettings};
 pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
 pub use model::{
@@ -21,7 +26,10 @@ pub use model::{
 };
 pub use number::{Confidence, ExitPrice, InvalidNumber, PnlPercent, Price};
 pub(crate) use number::{quotient, steps_to_percent};
+pub use origin::{Origin, Record};
 pub use outcome::{NewOutcome, pnl_percent};
+pub use record_check::{Difference, ExportedRow};
+pub use record_text::{OutcomeStatement, RecordText, SignalStatement};
 pub use signal_id::SignalId;
 pub use store::{Accepted, OutcomeRecorded, SignalQuery, SignalReader, SignalState, SignalStore};
 pub use verification::{HashForm, VerificationHash, canonical_text, hash_matches};

@@ -4,8 +4,12 @@ use std::{fmt, str::FromStr};
 
 use serde::Serialize;
 
-use super::{Confidence, ExitPrice, PnlPercent, Price, SignalId, VerificationHash};
-use crate::{Timestamp, producer::ProducerId, text_enum::text_enum};
+use super::{Confidence, ExitPrice, Origin, PnlPercent, Price, SignalId, VerificationHash};
+use crate::{
+    Timestamp,
+    producer::{ProducerId, ProducerName},
+    text_enum::text_enum,
+};
 
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $reason:literal, $valid:expr) => {
@@ -119,8 +123,12 @@ text_enum!(
 pub struct NewSignal {
     /// Who says it.
     pub producer: ProducerId,
+    /// What its producer is called.
+    pub producer_name: ProducerName,
     /// Whether its producer is a simulation.
     pub is_simulated: bool,
+    /// Whether it was received live.
+    pub origin: Origin,
     /// The producer's id for it.
     pub external_id: ExternalId,
     /// The instrument.
@@ -215,6 +223,11 @@ impl Signal {
     /// How the signal stands.
     pub fn status(&self) -> SignalStatus {
         self.outcome.as_ref().map_or(SignalStatus::Open, |outcome| outcome.status)
+    }
+
+    /// Whether this outcome of it was received live.
+    pub fn origin_of(&self, outcome: &Outcome) -> Origin {
+        self.content.origin.of_outcome(self.content.created_at, outcome.closed_at)
     }
 
     /// Whether the signal ended by mere age, so that what its producer reports is a late outcome.

@@ -30,8 +30,8 @@ impl NewOutcome {
     /// The outcome of `signal` that this report makes, with profit and loss computed by us.
     ///
     /// # Errors
-    /// [`crate::Error::Invalid`] when the exit lies before the signal, or the result is beyond what a
-    /// price can plausibly do.
+    /// [`crate::Error::Invalid`] when the exit lies before the signal, when the status says that a target or
+    /// a stop was reached and the prices do not, or when the result is beyond what a price can plausibly do.
     pub fn settle(&self, signal: &Signal) -> Result<Outcome> {
         let content = &signal.content;
         let mut refusals = Refusals::default();
@@ -41,6 +41,7 @@ impl NewOutcome {
                 format!("lies before the signal's own time, {}", content.timestamp),
             );
         }
+        self.check_status(signal, &mut refusals);
         let pnl = pnl_percent(content.action, &content.entry_price, &self.exit_price);
         let pnl = refusals.check("exit_price", pnl);
         refusals.into_result()?;
@@ -76,22 +77,59 @@ impl NewOutcome {
             && self.status.is_none_or(|status| status == stored.status)
     }
 
-    fn inferred_status(&self, signal: &Signal) -> SignalStatus {
+    /// A target or a stop that is said to be reached is one that the signal has, and that the exit lies at or
+    /// beyond. If it does not, both the status and the price are refused: nobody knows which is wrong.
+    fn check_status(&self, signal: &Signal, refusals: &mut Refusals) {
         let content = &signal.content;
-        let exit = self.exit_price.exact();
-        let beyond = |limit: &Option<Price>, rising: bool| {
-            limit.as_ref().is_some_and(|limit| {
-                if rising { exit >= limit.exact() } else { exit <= limit.exact() }
-            })
+        let (name, limit, is_reached) = match self.status {
+            Some(SignalStatus::TargetHit) => {
+                ("target_price", &content.target_price, self.reaches_target(signal))
+            }
+            Some(SignalStatus::StopHit) => {
+                ("stop_price", &content.stop_price, self.reaches_stop(signal))
+            }
+            None | Some(SignalStatus::Open | SignalStatus::Closed | SignalStatus::Expired) => {
+                return;
+            }
         };
-        let is_buy = content.action == Action::Buy;
-        if beyond(&content.target_price, is_buy) {
+        if is_reached {
+            return;
+        }
+        let (exit, action) = (self.exit_price.as_str(), content.action);
+        let fact = limit.as_ref().map_or_else(
+            || format!("the signal has no {name}"),
+            |limit| format!("the {action}'s {name} is {}", limit.as_str()),
+        );
+        refusals.add("status", format!("contradicts exit_price {exit}: {fact}"));
+        refusals.add("exit_price", format!("does not reach what status says: {fact}"));
+    }
+
+    fn inferred_status(&self, signal: &Signal) -> SignalStatus {
+        if self.reaches_target(signal) {
             SignalStatus::TargetHit
-        } else if beyond(&content.stop_price, !is_buy) {
+        } else if self.reaches_stop(signal) {
             SignalStatus::StopHit
         } else {
             SignalStatus::Closed
         }
+    }
+
+    fn reaches_target(&self, signal: &Signal) -> bool {
+        self.is_beyond(signal.content.target_price.as_ref(), signal.content.action == Action::Buy)
+    }
+
+    fn reaches_stop(&self, signal: &Signal) -> bool {
+        self.is_beyond(signal.content.stop_price.as_ref(), signal.content.action == Action::Sell)
+    }
+
+    /// Whether the exit lies at the limit, or above it (`rising`), or below it.
+    fn is_beyond(&self, limit: Option<&Price>, rising: bool) -> bool {
+        let exit = self.exit_price.exact();
+        limit.is_some_and(
+            |limit| {
+                if rising { exit >= limit.exact() } else { exit <= limit.exact() }
+            },
+        )
     }
 }
 
@@ -119,7 +157,7 @@ pub fn pnl_percent(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signal::{NewSignal, SignalId, VerificationHash};
+    use crate::signal::{NewSignal, Origin, SignalId, VerificationHash};
 
     fn pnl(action: Action, entry: &str, exit: &str) -> String {
         pnl_percent(action, &entry.parse().unwrap(), &exit.parse().unwrap()).unwrap().to_string()
@@ -157,7 +195,9 @@ mod tests {
         let hash = VerificationHash::of("x");
         let content = NewSignal {
             producer: ProducerId::new(1),
+            producer_name: "argo".parse().unwrap(),
             is_simulated: false,
+            origin: Origin::Live,
             external_id: "SIG-1".parse().unwrap(),
             symbol: "AAPL".parse().unwrap(),
             action: Action::Buy,

@@ -60,12 +60,16 @@ pub struct SignalQuery {
     pub min_confidence: Option<f64>,
     /// Only signals accepted at or after this instant.
     pub since: Option<Timestamp>,
+    /// Only signals accepted before this instant.
+    pub until: Option<Timestamp>,
     /// Only this instrument.
     pub symbol: Option<Symbol>,
     /// Only this direction.
     pub action: Option<Action>,
     /// Only signals in this state.
     pub state: SignalState,
+    /// Whether signals that arrived as history are left out.
+    pub without_history: bool,
     /// Whether `as_of` lies in the past, so that there may be changes of which the reader must not
     /// learn. The store then runs the same statements whether there are any or not, because the time
     /// that they take tells.
@@ -80,9 +84,11 @@ impl SignalQuery {
             below: None,
             min_confidence: None,
             since: None,
+            until: None,
             symbol: None,
             action: None,
             state: SignalState::Any,
+            without_history: false,
             is_late: false,
         }
     }
@@ -146,7 +152,4 @@ pub trait SignalReader: Send + Sync {
     /// sight: the first acceptance, or outcome, after `query.as_of`, if there is one; a late outcome too,
     /// where the query's result shows them.
     async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>>;
-
-    /// Whether any producer is a simulation, so that files need a column that tells.
-    async fn has_simulations(&self) -> Result<bool>;
 }

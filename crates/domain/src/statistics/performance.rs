@@ -7,7 +7,8 @@ use crate::{
     Clock, Result, Timestamp,
     account::Viewer,
     signal::{
-        PnlPercent, Released, Strategy, Symbol, VisibilityPolicy, quotient, steps_to_percent,
+        PnlPercent, Record, Released, Strategy, Symbol, VisibilityPolicy, quotient,
+        steps_to_percent,
     },
     time::days,
 };
@@ -30,6 +31,8 @@ pub struct PerformanceRequest {
     pub days: Option<u32>,
     /// Whether late outcomes count.
     pub late: LateOutcomes,
+    /// Which part of the record counts.
+    pub record: Record,
 }
 
 /// Statistics over closed signals; percentages are percent of the entry.
@@ -64,13 +67,15 @@ pub struct Statistics {
 /// One point of an equity curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EquityPoint {
-    /// When the position ended.
+    /// When the position ended, as its producer says.
     pub closed_at: Timestamp,
+    /// When Alpine received the outcome: the order of the points.
+    pub received_at: Timestamp,
     /// The sum of all results up to and including this one, in percent of one unit of capital.
     pub cumulative_pct: f64,
 }
 
-/// Every closed signal's percent added on one unit of capital, in order of closing.
+/// Every closed signal's percent added on one unit of capital, in the order in which the outcomes were received.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EquityCurve {
     /// At most [`MAX_POINTS`] points.
@@ -135,10 +140,10 @@ impl Performance {
     }
 
     /// Every instrument with a closed signal, by name.
-    pub async fn symbols(&self, viewer: Viewer) -> Result<Told<Vec<SymbolCounts>>> {
+    pub async fn symbols(&self, viewer: Viewer, record: Record) -> Result<Told<Vec<SymbolCounts>>> {
         let now = self.clock.now();
         let released = self.policy.released(viewer, now);
-        let symbols = self.store.symbols(released, MAX_SYMBOLS).await?;
+        let symbols = self.store.symbols(released, record, MAX_SYMBOLS).await?;
         self.told(symbols, viewer, now, LateOutcomes::Exclude).await
     }
 
@@ -154,6 +159,7 @@ impl Performance {
                 seen += 1;
                 let point = EquityPoint {
                     closed_at: closed.closed_at,
+                    received_at: closed.recorded_at,
                     cumulative_pct: steps_to_percent(sum),
                 };
                 last = Some(point);
@@ -162,7 +168,7 @@ impl Performance {
                     last = None;
                 }
             }
-            after = chunk.last().map(|closed| (closed.closed_at, closed.row));
+            after = chunk.last().map(|closed| (closed.recorded_at, closed.row));
             if chunk.len() < CHUNK as usize {
                 break;
             }
@@ -179,13 +185,14 @@ impl Performance {
         request: &PerformanceRequest,
         now: Timestamp,
     ) -> PerformanceFilter {
-        let PerformanceRequest { symbol, strategy, days: last_days, late } = request;
+        let PerformanceRequest { symbol, strategy, days: last_days, late, record } = request;
         PerformanceFilter {
             released: self.policy.released(viewer, now),
             symbol: symbol.clone(),
             strategy: strategy.clone(),
             since: last_days.map(|count| now.earlier(days(count))),
             late: *late,
+            record: *record,
         }
     }
 
@@ -329,12 +336,13 @@ mod tests {
             let point = |row| ClosedPoint {
                 row: RowNumber(row + 1),
                 closed_at: Timestamp::from_seconds(row + 1),
+                recorded_at: Timestamp::from_seconds(row + 1),
                 pnl: PnlPercent::from_steps(PnlPercent::SCALE),
             };
             Ok(rows.take(limit as usize).map(point).collect())
         }
 
-        async fn symbols(&self, _: Released, _: u32) -> Result<Vec<SymbolCounts>> {
+        async fn symbols(&self, _: Released, _: Record, _: u32) -> Result<Vec<SymbolCounts>> {
             Ok(Vec::new())
         }
 
@@ -367,6 +375,7 @@ mod tests {
                 strategy: None,
                 days: None,
                 late: LateOutcomes::Exclude,
+                record: Record::Live,
             };
             let mut answer = pin!(performance.equity_curve(Viewer::Admin, &request));
             let Poll::Ready(told) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
@@ -376,6 +385,7 @@ mod tests {
             let curve = told.unwrap().answer;
             let last = EquityPoint {
                 closed_at: Timestamp::from_seconds(trades.into()),
+                received_at: Timestamp::from_seconds(trades.into()),
                 cumulative_pct: trades.into(),
             };
             let found = (curve.total_points, curve.points.len(), curve.points.last());

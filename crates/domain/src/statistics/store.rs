@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     Result, Timestamp,
-    signal::{PnlPercent, Released, Strategy, Symbol},
+    signal::{PnlPercent, Record, Released, Strategy, Symbol},
     text_enum::text_enum,
 };
 
@@ -31,12 +31,21 @@ pub struct PerformanceFilter {
     pub since: Option<Timestamp>,
     /// Whether late outcomes count.
     pub late: LateOutcomes,
+    /// Which part of the record counts.
+    pub record: Record,
 }
 
 impl PerformanceFilter {
-    /// Every closed signal that is released, without late outcomes.
+    /// Every closed signal that is released, history and simulations included, without late outcomes.
     pub const fn all(released: Released) -> Self {
-        Self { released, symbol: None, strategy: None, since: None, late: LateOutcomes::Exclude }
+        Self {
+            released,
+            symbol: None,
+            strategy: None,
+            since: None,
+            late: LateOutcomes::Exclude,
+            record: Record::All,
+        }
     }
 }
 
@@ -89,8 +98,10 @@ pub struct RowNumber(pub i64);
 /// One closed signal on the way of the equity curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClosedPoint {
-    /// Breaks ties of `closed_at`.
+    /// Breaks ties of `recorded_at`.
     pub row: RowNumber,
+    /// When Alpine received the outcome.
+    pub recorded_at: Timestamp,
     /// When the position ended.
     pub closed_at: Timestamp,
     /// Its profit or loss.
@@ -114,7 +125,7 @@ pub trait StatisticsStore: Send + Sync {
     /// Sums over closed signals.
     async fn aggregates(&self, filter: &PerformanceFilter) -> Result<Aggregates>;
 
-    /// At most `limit` closed signals in order of `(closed_at, row)`, after the given position.
+    /// At most `limit` closed signals in order of `(recorded_at, row)`, after the given position.
     async fn closed_points(
         &self,
         filter: &PerformanceFilter,
@@ -122,8 +133,14 @@ pub trait StatisticsStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<ClosedPoint>>;
 
-    /// Every instrument that has a closed signal with a profit or loss, by name; at most `limit`.
-    async fn symbols(&self, released: Released, limit: u32) -> Result<Vec<SymbolCounts>>;
+    /// Every instrument that has a closed signal with a profit or loss in this part of the record, by name; at
+    /// most `limit`.
+    async fn symbols(
+        &self,
+        released: Released,
+        record: Record,
+        limit: u32,
+    ) -> Result<Vec<SymbolCounts>>;
 
     /// When the first outcome after `after` was recorded, of the signals with at least this confidence
     /// in percent; `None` if there is none. Late outcomes only where they count.

@@ -6,7 +6,7 @@ use alpine_domain::{
     Error,
     account::Viewer,
     error::ConflictKind,
-    signal::{LineOutcome, LineResult, MAX_BATCH, NewSignal, Signal, SignalId},
+    signal::{LineOutcome, LineResult, MAX_BATCH, NewSignal, Origin, Signal, SignalId},
 };
 
 use crate::support::{MICROSECOND, Offer, Report, START, World, now, told, waits};
@@ -35,7 +35,9 @@ fn a_signal_is_kept_as_it_was_sent() {
         let content_hash = signal.content.computed_content_hash();
         let content = NewSignal {
             producer: argo.id,
+            producer_name: argo.name.clone(),
             is_simulated,
+            origin: if is_simulated { Origin::Simulated } else { Origin::Live },
             external_id: "SIG-1".parse().unwrap(),
             symbol: "AAPL".parse().unwrap(),
             action: "BUY".parse().unwrap(),
@@ -58,7 +60,6 @@ fn a_signal_is_kept_as_it_was_sent() {
         };
         let id = submitted.id;
         assert_eq!(signal, Signal { id, content, outcome: None, late_outcome: None });
-        assert_eq!(now(world.cases.catalogue.has_simulations()).unwrap(), is_simulated);
     }
 }
 

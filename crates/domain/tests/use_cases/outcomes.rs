@@ -23,7 +23,8 @@ fn percent(steps: i64) -> PnlPercent {
     PnlPercent::from_steps(steps * PnlPercent::SCALE / 100)
 }
 
-/// The prices tell, unless the producer says how it ended, even where that contradicts them.
+/// The prices tell, unless the producer says how it ended; a target or a stop that the prices do not reach is
+/// refused, with the status and the price named.
 #[test]
 fn an_outcome_is_told_by_the_prices_unless_its_producer_says_it() {
     for (action, price, status, steps) in [
@@ -50,7 +51,17 @@ fn an_outcome_is_told_by_the_prices_unless_its_producer_says_it() {
             world.at(Duration::from_mins(30));
             let exited_at = START.later(Duration::from_mins(20));
             let report = Report { status: reported, exited_at, ..Report::of("SIG-1", price) };
-            let (signal, is_new) = world.report(&argo, &report).unwrap();
+            let answer = world.report(&argo, &report);
+            let is_limit = matches!(reported, Some("target_hit" | "stop_hit"));
+            if is_limit && reported != Some(status.as_str()) {
+                let Err(Error::Invalid(errors)) = answer else { panic!("{report:?}: {answer:?}") };
+                let fields: Vec<&str> = errors.iter().map(|error| error.field).collect();
+                assert_eq!(fields, ["status", "exit_price"], "{report:?}");
+                let kept = now(world.cases.catalogue.find(Viewer::Admin, id)).unwrap();
+                assert_eq!(kept.outcome, None, "{report:?}");
+                continue;
+            }
+            let (signal, is_new) = answer.unwrap();
             let expected = Outcome {
                 status: reported.map_or(status, |said| said.parse().unwrap()),
                 exit_price: Some(price.parse().unwrap()),
@@ -84,6 +95,14 @@ fn what_has_no_target_hits_none() {
             let world = World::new();
             let argo = world.producer("argo", false);
             world.submit(&argo, &Offer { action, ..Offer::named("SIG-1") }).unwrap();
+            for (said, limit) in [("target_hit", "target_price"), ("stop_hit", "stop_price")] {
+                let report = Report { status: Some(said), ..Report::of("SIG-1", price) };
+                let reason = format!(
+                    "invalid input: status: contradicts exit_price {price}: the signal has no {limit}; \
+                     exit_price: does not reach what status says: the signal has no {limit}"
+                );
+                assert_eq!(told(world.report(&argo, &report)), reason);
+            }
             let (signal, _) = world.report(&argo, &Report::of("SIG-1", price)).unwrap();
             assert_eq!(signal.status(), Closed, "{action} {price}");
         }

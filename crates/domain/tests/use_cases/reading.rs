@@ -5,7 +5,7 @@ use alpine_domain::{
     account::Viewer,
     page::Slice,
     producer::Producer,
-    signal::{HistoryRequest, ListRequest, Outcome, Signal, SignalStatus},
+    signal::{ExportRequest, HistoryRequest, ListRequest, Outcome, Signal, SignalStatus},
 };
 
 use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now};
@@ -27,10 +27,17 @@ fn full() -> (World, Producer) {
     let argo = world.producer("argo", false);
     for ((id, symbol, action, confidence), days) in SIGNALS.into_iter().zip(0..) {
         world.at(days * DAY);
-        let offer = Offer { symbol, action, confidence, ..Offer::named(id) };
-        world.submit(&argo, &offer).unwrap();
+        let (target, stop) = if action == "BUY" { ("110.0", "90.0") } else { ("90.0", "110.0") };
+        let timestamp = START.later(days * DAY);
+        let limits =
+            Offer { target: Some(target), stop: Some(stop), timestamp, ..Offer::named(id) };
+        world.submit(&argo, &Offer { symbol, action, confidence, ..limits }).unwrap();
     }
     (world, argo)
+}
+
+fn of_days(days: u32) -> ExportRequest {
+    ExportRequest { days: Some(days), ..ExportRequest::default() }
 }
 
 fn names(signals: &[Signal]) -> Vec<String> {
@@ -169,7 +176,7 @@ fn the_past_reaches_back_exactly_so_many_days() {
             let request = HistoryRequest { limit: 9, days, symbol: None, status: None };
             let past = now(world.cases.catalogue.history(ADMIN, &request)).unwrap();
             assert_eq!(past.signals.len(), expected, "{days} {span:?}");
-            let mut export = world.cases.catalogue.export(ADMIN, days);
+            let mut export = world.cases.catalogue.export(ADMIN, of_days(days));
             let exported = now(world.cases.catalogue.export_batch(&mut export)).unwrap();
             assert_eq!(exported.is_some(), expected == 1, "{days} {span:?}");
         }
@@ -189,7 +196,7 @@ fn an_export_holds_each_signal_once() {
         if count > 0 {
             now(world.cases.intake.submit_batch(&argo, &body, 1_000)).unwrap();
         }
-        let mut export = world.cases.catalogue.export(ADMIN, 30);
+        let mut export = world.cases.catalogue.export(ADMIN, of_days(30));
         let (mut found, mut lengths) = (Vec::new(), Vec::new());
         while let Some(batch) = now(world.cases.catalogue.export_batch(&mut export)).unwrap() {
             lengths.push(batch.len());
@@ -229,4 +236,70 @@ fn premium_begins_at_its_confidence() {
     assert_eq!(Viewer::ALL.map(lowest), [0; 6], "0.0: tiers differ by what lies above");
     let instants: Vec<Timestamp> = all.iter().map(|signal| signal.content.created_at).collect();
     assert_eq!(instants, [5, 4, 3, 2, 1, 0].map(|days| START.later(days * DAY)));
+}
+
+/// A signal of long ago that nobody ever closed stands open in no list of what is open. The past holds it, marked.
+#[test]
+fn history_is_no_news() {
+    let world = World::new();
+    let argo = world.producer("argo", false);
+    world.at(2 * DAY);
+    for (id, timestamp) in [("old", START), ("new", START.later(DAY))] {
+        world.submit(&argo, &Offer { timestamp, ..Offer::named(id) }).unwrap();
+    }
+    let listed = |signals: Vec<Signal>| {
+        let marks =
+            signals.iter().map(|it| format!("{} {}", it.content.external_id, it.content.origin));
+        marks.collect::<Vec<_>>()
+    };
+    let request = ListRequest::newest(10);
+    let latest = now(world.cases.catalogue.latest(Viewer::Admin, &request)).unwrap().signals;
+    assert_eq!(listed(latest), ["new live"]);
+    let (page, _) = now(world.cases.catalogue.subscribed(Viewer::Admin, &request)).unwrap();
+    assert_eq!((page.total, listed(page.items)), (1, vec!["new live".to_owned()]));
+    let past = HistoryRequest { limit: 10, days: 30, symbol: None, status: None };
+    let past = now(world.cases.catalogue.history(Viewer::Admin, &past)).unwrap().signals;
+    assert_eq!(listed(past), ["new live", "old backfilled"]);
+}
+
+/// A file begins at the later of its bounds, and ends before its end. Who gets the newest ten rows gets those of them
+/// that are old enough, and none behind them.
+#[test]
+fn a_file_holds_what_lies_between_its_bounds() {
+    let world = World::new();
+    let argo = world.producer("argo", false);
+    for day in 0..40 {
+        world.at(day * DAY);
+        world
+            .submit(
+                &argo,
+                &Offer { timestamp: START.later(day * DAY), ..Offer::named(&day.to_string()) },
+            )
+            .unwrap();
+    }
+    let days = |count: u32| Some(START.later(count * DAY));
+    let newest = Viewer::Anonymous;
+    let cases = [
+        (ADMIN, ExportRequest::default(), Some((39, 9))),
+        (ADMIN, ExportRequest { days: Some(2), ..ExportRequest::default() }, Some((39, 37))),
+        (ADMIN, ExportRequest { since: days(0), ..ExportRequest::default() }, Some((39, 0))),
+        (ADMIN, ExportRequest { since: days(0), until: days(5), days: None }, Some((4, 0))),
+        (ADMIN, ExportRequest { since: days(38), until: None, days: Some(30) }, Some((39, 38))),
+        (ADMIN, ExportRequest { since: days(0), until: days(39), days: Some(1) }, Some((38, 38))),
+        (newest, ExportRequest { since: days(0), ..ExportRequest::default() }, Some((38, 29))),
+        (newest, ExportRequest { since: days(0), until: days(35), days: None }, Some((34, 29))),
+        (newest, ExportRequest { since: days(0), until: days(29), days: None }, None),
+    ];
+    for (viewer, request, expected) in cases {
+        let mut export = world.cases.catalogue.export(viewer, request);
+        let mut found = Vec::new();
+        while let Some(batch) = now(world.cases.catalogue.export_batch(&mut export)).unwrap() {
+            found.extend(names(&batch));
+        }
+        let numbers: Vec<u32> = found.iter().map(|name| name.parse().unwrap()).collect();
+        let ends = numbers.first().copied().zip(numbers.last().copied());
+        assert_eq!(ends, expected, "{request:?}");
+        let count = expected.map_or(0, |(first, last)| first - last + 1);
+        assert_eq!(numbers.len(), count as usize, "{request:?}");
+    }
 }

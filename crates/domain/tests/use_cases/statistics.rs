@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use alpine_domain::{
     account::{Tier, Viewer},
-    signal::{View, VisibilityPolicy},
+    signal::{Record, View, VisibilityPolicy},
     statistics::{
         EquityCurve, EquityPoint, LateOutcomes, PerformanceRequest, Statistics, SymbolCounts, Told,
     },
@@ -16,7 +16,13 @@ use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now, setting
 const ADMIN: Viewer = Viewer::Admin;
 
 fn all() -> PerformanceRequest {
-    PerformanceRequest { symbol: None, strategy: None, days: None, late: LateOutcomes::Exclude }
+    PerformanceRequest {
+        symbol: None,
+        strategy: None,
+        days: None,
+        late: LateOutcomes::Exclude,
+        record: Record::All,
+    }
 }
 
 /// Five trades of whole percents, a day between each: +10, -5 (simulated), 0, +20, and late -50.
@@ -167,10 +173,11 @@ fn every_field_of_a_request_chooses_among_the_trades() {
 }
 
 #[test]
-fn the_curve_adds_up_in_order_of_closing() {
+fn the_curve_adds_up_in_order_of_receipt() {
     let world = record();
     let point = |days: u32, cumulative_pct| EquityPoint {
         closed_at: START.later(days * DAY),
+        received_at: START.later(days * DAY),
         cumulative_pct,
     };
     let in_time = EquityCurve {
@@ -181,15 +188,12 @@ fn the_curve_adds_up_in_order_of_closing() {
     };
     let found = now(world.cases.performance.equity_curve(ADMIN, &all())).unwrap();
     assert_eq!(found, Told { answer: in_time, expires_at: None });
-    // The late one closed first.
-    let with_late = EquityCurve {
-        points: [(0, -50.0), (1, -40.0), (2, -45.0), (3, -45.0), (4, -25.0)]
-            .map(|(days, sum)| point(days, sum))
-            .to_vec(),
-        total_points: 5,
-        simulated_points: 1,
-        late_points: Some(1),
-    };
+    // The late one closed first, and came last.
+    let mut points = vec![point(1, 10.0), point(2, 5.0), point(3, 5.0), point(4, 25.0)];
+    let received_at = START.later(30 * DAY + MICROSECOND);
+    points.push(EquityPoint { closed_at: START, received_at, cumulative_pct: -25.0 });
+    let with_late =
+        EquityCurve { points, total_points: 5, simulated_points: 1, late_points: Some(1) };
     let request = PerformanceRequest { late: LateOutcomes::Include, ..all() };
     let found = now(world.cases.performance.equity_curve(ADMIN, &request)).unwrap();
     assert_eq!(found.answer, with_late);
@@ -204,7 +208,7 @@ fn instruments_are_told_with_their_trades() {
         simulated_signals,
     };
     let expected = vec![counts("AAPL", 2, 1), counts("MSFT", 2, 0)];
-    let found = now(world.cases.performance.symbols(ADMIN)).unwrap();
+    let found = now(world.cases.performance.symbols(ADMIN, Record::All)).unwrap();
     assert_eq!(found, Told { answer: expected, expires_at: None });
 }
 
@@ -254,7 +258,7 @@ fn a_trade_counts_once_it_is_released_to_the_reader() {
             assert_eq!(told.answer.total_trades, expected, "{case}");
             let curve = now(world.cases.performance.equity_curve(viewer, &all())).unwrap();
             assert_eq!(curve.answer.total_points, expected, "{case}");
-            let symbols = now(world.cases.performance.symbols(viewer)).unwrap();
+            let symbols = now(world.cases.performance.symbols(viewer, Record::All)).unwrap();
             let closed: u64 = symbols.answer.iter().map(|row| row.closed_signals).sum();
             assert_eq!(closed, expected, "{case}");
             // Who sees all at once waits for nothing; others for what is hidden, or could come now.
@@ -289,4 +293,51 @@ fn a_record_changes_with_what_is_released_first() {
     assert_eq!(next(), Some(START.later(public)), "the hidden one is public first");
     world.at(public);
     assert_eq!(next(), Some(START.later(plain + EARLY)), "the plain one is next");
+}
+
+/// History and simulations are in the figures of who asks for them, and each result in one part.
+#[test]
+fn history_counts_for_who_asks_for_it() {
+    let world = World::new();
+    let (argo, made_up) = (world.producer("argo", false), world.producer("made-up", true));
+    let signals = [
+        ("live", Duration::ZERO, "101.0", &argo),
+        ("just-live", DAY, "102.0", &argo),
+        ("old", DAY + MICROSECOND, "104.0", &argo),
+        ("simulated", DAY * 2, "116.0", &made_up),
+    ];
+    world.at(DAY * 3);
+    let received = START.later(DAY * 3);
+    for (id, age, price, producer) in signals {
+        let timestamp = received.earlier(age);
+        world.submit(producer, &Offer { timestamp, symbol: "AAPL", ..Offer::named(id) }).unwrap();
+        let report = Report { exited_at: received, ..Report::of(id, price) };
+        world.report(producer, &report).unwrap();
+    }
+    // A signal that came when its position had ended already.
+    let late = Offer { timestamp: received, ..Offer::named("ended") };
+    world.at(DAY * 3 + Duration::from_mins(2));
+    world.submit(&argo, &late).unwrap();
+    let report = Report { exited_at: received, ..Report::of("ended", "132.0") };
+    world.report(&argo, &report).unwrap();
+
+    for (record, trades, sum) in [
+        (Record::Live, 2, 3.0),
+        (Record::Backfilled, 2, 36.0),
+        (Record::Simulated, 1, 16.0),
+        (Record::All, 5, 55.0),
+    ] {
+        let request = PerformanceRequest { record, ..all() };
+        let found = statistics(&world, ADMIN, &request).answer;
+        let curve = now(world.cases.performance.equity_curve(ADMIN, &request)).unwrap().answer;
+        let end = curve.points.last().map_or(0.0, |point| point.cumulative_pct);
+        assert_eq!(
+            (found.total_trades, curve.total_points, end),
+            (trades, trades, sum),
+            "{record}"
+        );
+        let symbols = now(world.cases.performance.symbols(ADMIN, record)).unwrap().answer;
+        let counted: u64 = symbols.iter().map(|row| row.closed_signals).sum();
+        assert_eq!(counted, trades, "{record}");
+    }
 }

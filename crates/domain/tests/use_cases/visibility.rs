@@ -5,7 +5,7 @@ use std::time::Duration;
 use alpine_domain::{
     account::{Tier, Viewer},
     page::Slice,
-    signal::{HistoryRequest, ListRequest, SignalStatus},
+    signal::{ExportRequest, HistoryRequest, ListRequest, SignalStatus},
 };
 
 use crate::support::{MICROSECOND, Offer, Report, START, World, now, told};
@@ -62,7 +62,7 @@ fn each_way_shows_a_signal_to_the_same_viewers_and_at_the_same_instant() {
             );
             let past = now(catalogue.history(viewer, &history())).unwrap();
             assert_eq!(names(&past.signals), expected, "{case}");
-            let mut export = catalogue.export(viewer, 30);
+            let mut export = catalogue.export(viewer, ExportRequest::default());
             let exported = now(catalogue.export_batch(&mut export)).unwrap().unwrap_or_default();
             assert_eq!(names(&exported), expected, "{case}");
             for (id, name) in ids.iter().zip(CONFIDENCES) {
@@ -135,7 +135,7 @@ fn lists_end_where_the_tier_does() {
             let past = now(catalogue.history(viewer, &request)).unwrap();
             assert_eq!(names(&past.signals), newest[..shown], "{viewer:?} {limit}");
         }
-        let mut export = catalogue.export(viewer, 30);
+        let mut export = catalogue.export(viewer, ExportRequest::default());
         let exported = now(catalogue.export_batch(&mut export)).unwrap().unwrap();
         assert_eq!(names(&exported), newest, "{viewer:?}");
         assert_eq!(now(catalogue.export_batch(&mut export)).unwrap(), None);

@@ -331,7 +331,4 @@ impl SignalReader for Fading {
     async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>> {
         self.reader.next_change_after(query).await
     }
-    async fn has_simulations(&self) -> Result<bool> {
-        self.reader.has_simulations().await
-    }
 }

@@ -30,7 +30,8 @@ use alpine_domain::{
     producer::ProducerId,
     retention::RetentionSettings,
     signal::{
-        Accepted, Action, ExpirySettings, NewSignal, SignalId, VerificationHash, VisibilityPolicy,
+        Accepted, Action, ExpirySettings, NewSignal, Origin, SignalId, VerificationHash,
+        VisibilityPolicy,
     },
     time::ManualClock,
     use_cases::{Ports, Settings, Stores, UseCases},
@@ -358,7 +359,9 @@ pub(super) fn signal(number: usize, at: Timestamp) -> NewSignal {
     let hash: VerificationHash = "a".repeat(64).parse().unwrap();
     NewSignal {
         producer: ProducerId::new(1),
+        producer_name: "argo".parse().unwrap(),
         is_simulated: false,
+        origin: Origin::Live,
         external_id: format!("SIG-{number}").parse().unwrap(),
         symbol: "AAPL".parse().unwrap(),
         action: Action::Buy,

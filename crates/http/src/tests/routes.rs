@@ -116,6 +116,7 @@ async fn a_key_opens_the_routes_of_its_scopes_and_no_others() {
         "signal_history",
         "subscribed_signals",
         "symbols",
+        "verify_signal",
     ];
     assert_eq!(seen, HashSet::from(of_keys));
 }

@@ -121,9 +121,16 @@ async fn files_are_streamed_in_three_forms() {
     );
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     let mut lines = text.lines();
-    assert_eq!(lines.next(), Some("id,symbol,action,entry_price,confidence,timestamp"));
-    let newest = format!("{},AAPL,BUY,175.50,80.50,2025-01-15T10:30:00+00:00", ids[1_202]);
-    assert_eq!(lines.next(), Some(newest.as_str()));
+    let columns: Vec<_> = lines.next().unwrap().split(',').collect();
+    assert_eq!(columns[..6], ["id", "symbol", "action", "entry_price", "confidence", "timestamp"]);
+    let newest = lines.next().unwrap();
+    let first = format!(
+        "{},AAPL,BUY,175.50,80.50,2025-01-15T10:30:00+00:00,false,SIG-1203,argo,\
+         2025-01-15T12:00:00Z,live,STANDARD,open,weighted_consensus_v6,stock,1e+16,,,",
+        ids[1_202]
+    );
+    assert!(newest.starts_with(&first), "{newest}");
+    assert_eq!(newest.split(',').count(), columns.len());
     assert_eq!(lines.count(), 1_202);
     let answer = world.get_as(&token, "/api/v1/signals/export?format=json").await;
     assert_eq!(answer.json().as_array().unwrap().len(), 1_203);

@@ -77,7 +77,13 @@ const ROWS: &[Row] = &[
     ("export_signals", "days", &[("", "text/csv GJIHFEDCB"), ("1", "text/csv GJIHF"), ("365", "text/csv GJIHFEDCBA")]),
     ("export_signals", "period", &[("", "text/csv GJIHFEDCB"), ("1d", "text/csv GJIHF"), ("365d", "text/csv GJIHFEDCBA")]),
 
+    // The clock says 2025-01-15T12:00:00Z.
+    ("export_signals", "since", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJI"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
+    ("export_signals", "until", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv HFEDCB")]),
+
     ("find_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
+
+    ("verify_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
 
     ("performance_stats", "symbol", &[("", "5: 59"), ("AAPL", "1: 2"), ("MSFT", "4: 57")]),
     ("performance_stats", "strategy", &[("", "5: 59"), ("momentum", "4: 57"), ("breakout", "1: 2")]),
@@ -85,11 +91,17 @@ const ROWS: &[Row] = &[
     ("performance_stats", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
     ("performance_stats", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
 
+    ("performance_stats", "record", &[("", "5: 59"), ("simulated", "0: 0")]),
+
     ("equity_curve", "symbol", &[("", "5: 59"), ("AAPL", "1: 2"), ("MSFT", "4: 57")]),
     ("equity_curve", "strategy", &[("", "5: 59"), ("momentum", "4: 57"), ("breakout", "1: 2")]),
     ("equity_curve", "days", &[("", "5: 59"), ("30", "4: 58"), ("1", "3: 56")]),
     ("equity_curve", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
     ("equity_curve", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
+
+    ("equity_curve", "record", &[("", "5: 59"), ("backfilled", "0: 0")]),
+
+    ("symbols", "record", &[("", "AAPL 1 MSFT 4"), ("backfilled", "")]),
 
     ("list_notifications", "limit", &[("", "free pro starter"), ("1", "free"), ("2", "free pro")]),
     ("list_notifications", "offset", &[("", "free pro starter"), ("1", "pro starter"), ("2", "starter")]),
@@ -154,6 +166,9 @@ const CALLERS: &[CallerRow] = &[
     ("find_signal", "@G", &[(Nobody, "401"), (Free, "404"), (Starter, "G")]),
     ("find_signal", "@F", &[(Free, "404"), (Starter, "404"), (Pro, "F"), (Admin, "F")]),
     ("find_signal", "@C", &[(Pro, "404"), (Ada, "C"), (Admin, "C")]),
+    ("verify_signal", "@G", &[(Nobody, "401"), (Free, "404"), (Starter, "G")]),
+    ("verify_signal", "@F", &[(Free, "404"), (Starter, "404"), (Pro, "F"), (Admin, "F")]),
+    ("verify_signal", "@C", &[(Pro, "404"), (Ada, "C"), (Admin, "C")]),
     ("performance_stats", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
     ("equity_curve", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
     ("symbols", "", &[(Nobody, "AAPL 1 MSFT 1"), (Starter, "AAPL 1 MSFT 2"), (Pro, "AAPL 1 MSFT 3"), (Ada, "AAPL 1 MSFT 4")]),
@@ -379,8 +394,9 @@ impl Scene {
                 format!("{trades}: {}", (mean * trades_in_sum).round())
             }
             "equity_curve" => {
-                let last = json["points"].as_array().unwrap().last().unwrap();
-                format!("{}: {}", json["total_points"], last["cumulative_pct"].as_f64().unwrap())
+                let last = json["points"].as_array().unwrap().last();
+                let sum = last.map_or(0.0, |last| last["cumulative_pct"].as_f64().unwrap());
+                format!("{}: {sum}", json["total_points"])
             }
             "symbols" => {
                 let counts = json["items"].as_array().unwrap().iter();
@@ -437,7 +453,7 @@ impl Scene {
                     told.filter_map(|one| message(one).split(' ').nth(6).map(str::to_owned));
                 tiers.collect::<Vec<_>>().join(" ")
             }
-            "find_signal" => name(json).to_string(),
+            "find_signal" | "verify_signal" => name(json).to_string(),
             "list_producers" => {
                 json["items"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect()
             }

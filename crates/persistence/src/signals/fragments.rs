@@ -1,5 +1,6 @@
 //! Pieces of SQL that Diesel has no words for, said once for both back ends.
 
+use alpine_domain::signal::Record;
 use diesel::{
     QueryResult,
     backend::Backend,
@@ -72,6 +73,83 @@ impl<Source> SelectableExpression<Source> for Awaited {}
 impl<DB: Backend> QueryFragment<DB> for Awaited {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         pass.push_sql(if self.is_asked { ASK_AWAITED } else { "TRUE" });
+        Ok(())
+    }
+}
+
+/// A signal's origin; releases that kept none left NULL, and 24 hours tell then (`Origin::EARLIER_LIVE_WITHIN`). The
+/// halves are compared because no difference of two halves leaves 64 bits, whatever a row holds. The
+/// indexes `idx_signal_current` and `idx_signal_current_symbol` are made with the same words, or they are not used.
+macro_rules! origin {
+    () => {
+        "COALESCE(signals.origin, CASE WHEN signals.is_simulated THEN 'simulated' \
+         WHEN signals.created_at / 2 - signals.signalled_at / 2 > 43200000000 THEN 'backfilled' ELSE 'live' END)"
+    };
+}
+
+/// True for results that belong to this part of the record: one is history as well when the position ended before the
+/// signal was received.
+macro_rules! in_record {
+    ($record:expr, $results:literal) => {
+        match $record {
+            Record::All => "TRUE",
+            Record::Simulated => concat!(origin!(), " = 'simulated'"),
+            Record::Live => concat!(
+                "(",
+                origin!(),
+                " = 'live' AND ",
+                $results,
+                ".closed_at >= signals.created_at)"
+            ),
+            Record::Backfilled => concat!(
+                "(",
+                origin!(),
+                " = 'backfilled' OR (",
+                origin!(),
+                " = 'live' AND ",
+                $results,
+                ".closed_at < signals.created_at))"
+            ),
+        }
+    };
+}
+
+/// A condition on a signal, and on a result of it, that has no values to bind. Unlike Diesel's own `sql` it leaves the
+/// statement prepared: a server plans it once for each connection.
+#[derive(Debug, Clone, Copy, ValidGrouping)]
+pub(crate) struct Condition(&'static str);
+
+impl Condition {
+    /// True for signals that did not arrive as history.
+    pub(super) const NO_HISTORY: Self = Self(concat!(origin!(), " <> 'backfilled'"));
+
+    /// True for outcomes, joined with their signals, that belong to this part of the record.
+    pub(crate) const fn outcome_in(record: Record) -> Self {
+        Self(in_record!(record, "outcomes"))
+    }
+
+    /// The same for late outcomes.
+    pub(crate) const fn late_outcome_in(record: Record) -> Self {
+        Self(in_record!(record, "late_outcomes"))
+    }
+}
+
+impl QueryId for Condition {
+    type QueryId = ();
+    // Its text is one of several.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Expression for Condition {
+    type SqlType = Bool;
+}
+
+impl<Source> AppearsOnTable<Source> for Condition {}
+impl<Source> SelectableExpression<Source> for Condition {}
+
+impl<DB: Backend> QueryFragment<DB> for Condition {
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        pass.push_sql(self.0);
         Ok(())
     }
 }

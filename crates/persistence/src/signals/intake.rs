@@ -207,6 +207,7 @@ fn hash_anew(
     for chunk in found.chunks(CHUNK) {
         let rows: Vec<SignalRow> =
             signals::table.filter(signals::id.eq_any(chunk.iter().copied())).load(conn)?;
+        ids.meet(conn, rows.iter().map(|row| row.producer_id))?;
         // What cannot be read keeps the hash that it has.
         for signal in rows.into_iter().filter_map(|row| row.signal(ids, None).ok()) {
             if let Some(known) = known.get_mut(&key_of(&signal.content)) {
@@ -234,6 +235,7 @@ pub(super) fn find_external(
         .first(conn)
         .optional()?;
     let Some((signal, outcome)) = row else { return Ok(None) };
+    ids.meet(conn, [signal.producer_id])?;
     let (row, id) = (signal.id, ids.public(signal.id)?);
     let read = unreadable.leave_out("signals", id, signal.signal(ids, outcome));
     let Some(mut signal) = read else { return Ok(None) };

@@ -24,15 +24,14 @@ use alpine_domain::{
 };
 use async_trait::async_trait;
 use diesel::{
-    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
-    RunQueryDsl as _,
+    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
 };
 
 use crate::{
     Database,
     permits::Class,
     rows::{OutcomeRow, SignalRow},
-    schema::{outcomes, producers, signals},
+    schema::{outcomes, signals},
 };
 
 /// The signals of one database.
@@ -159,6 +158,7 @@ impl SignalReader for Signals {
                     .first(conn)
                     .optional()?;
                 let Some((signal, outcome)) = row else { return Ok(None) };
+                ids.meet(conn, [signal.producer_id])?;
                 let (row, signal) = (signal.id, signal.signal(&ids, outcome));
                 let Some(mut signal) = database.unreadable().leave_out("signals", id, signal)
                 else {
@@ -190,14 +190,5 @@ impl SignalReader for Signals {
     async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>> {
         let query = query.clone();
         self.0.read("signal_next_change", move |conn| query::next_change_after(conn, &query)).await
-    }
-
-    async fn has_simulations(&self) -> Result<bool> {
-        self.0
-            .read("signal_has_simulations", |conn| {
-                let simulated = producers::table.filter(producers::is_simulated.eq(true));
-                Ok(simulated.count().get_result::<i64>(conn)? > 0)
-            })
-            .await
     }
 }

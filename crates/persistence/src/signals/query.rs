@@ -17,7 +17,7 @@ use diesel::{
 };
 
 use super::{
-    fragments::{Awaited, Before, CountOf},
+    fragments::{Awaited, Before, Condition, CountOf},
     late,
 };
 use crate::{
@@ -44,9 +44,11 @@ macro_rules! with_conditions {
             below,
             min_confidence,
             since,
+            until,
             symbol,
             action,
             state: _,
+            without_history,
             is_late: _,
         } = query;
         if let Some(below) = *below {
@@ -58,11 +60,17 @@ macro_rules! with_conditions {
         if let Some(since) = since {
             rows = rows.filter(signals::created_at.ge(since.micros()));
         }
+        if let Some(until) = until {
+            rows = rows.filter(signals::created_at.lt(until.micros()));
+        }
         if let Some(symbol) = symbol {
             rows = rows.filter(signals::symbol.eq(symbol.as_str()));
         }
         if let Some(action) = action {
             rows = rows.filter(signals::action.eq(action.as_str()));
+        }
+        if *without_history {
+            rows = rows.filter(Condition::NO_HISTORY);
         }
         rows
     }};
@@ -226,6 +234,7 @@ pub(super) fn list(
     let mut signals = Vec::new();
     loop {
         let rows = rows(conn, query, part)?;
+        ids.meet(conn, rows.iter().map(|(row, _)| row.producer_id))?;
         let is_last = rows.len() < limit;
         part = Part {
             limit: slice.limit,
@@ -270,6 +279,7 @@ pub(super) fn closings(
         rows = rows.filter(in_range);
     }
     let rows: Vec<(SignalRow, OutcomeRow)> = rows.load(conn)?;
+    ids.meet(conn, rows.iter().map(|(row, _)| row.producer_id))?;
     let readable = rows.into_iter().filter_map(|(row, outcome)| {
         let (id, signal) = (row.id, row.signal(ids, Some(outcome)));
         unreadable.leave_out("signals", id, signal)
@@ -371,8 +381,10 @@ pub(super) fn next_change_after(
 ) -> Result<Option<Timestamp>, Failure> {
     let as_of = query.as_of.micros();
     let awaited = Awaited::on(conn);
+    // What arrives as history may end an answer that it does not change: no index leads past a burst of it.
+    let whatever = SignalQuery { without_history: false, ..query.clone() };
     let later = signals::table.filter(awaited).filter(signals::created_at.gt(as_of)).into_boxed();
-    let accepted: Option<i64> = with_conditions!(later, query)
+    let accepted: Option<i64> = with_conditions!(later, &whatever)
         .order((signals::created_at.asc(), signals::id.asc()))
         .select(signals::created_at)
         .first(conn)

@@ -6,8 +6,8 @@ use alpine_domain::{
     Error,
     page::Slice,
     signal::{
-        NewSignal, Outcome, OutcomeRecorded, PnlPercent, Released, SignalQuery, SignalState,
-        SignalStatus,
+        NewSignal, Outcome, OutcomeRecorded, PnlPercent, Record, Released, SignalQuery,
+        SignalState, SignalStatus,
     },
     statistics::{Aggregates, LateOutcomes, PerformanceFilter},
 };
@@ -252,7 +252,7 @@ async fn figures_count_late_outcomes_only_when_asked(bed: Bed) {
         assert_eq!((sums.trades, sums.late), trades, "{some:?}");
     }
 
-    // In order of closing, whichever table they stand in, also chunk by chunk.
+    // In order of receipt, whichever table they stand in, also chunk by chunk.
     let percents = async |filter: &PerformanceFilter, limit| {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
@@ -260,14 +260,14 @@ async fn figures_count_late_outcomes_only_when_asked(bed: Bed) {
             assert!(chunk.len() <= limit as usize);
             all.extend(chunk.iter().map(|point| point.pnl.to_string()));
             let Some(last) = chunk.last() else { return all };
-            after = Some((last.closed_at, last.row));
+            after = Some((last.recorded_at, last.row));
         }
     };
     for limit in 1..5 {
         assert_eq!(percents(&without, limit).await, ["5"]);
         assert_eq!(percents(&with, limit).await, ["-2.5", "5", "10"]);
     }
-    let symbols = bed.signals.symbols(without.released, 10).await.unwrap();
+    let symbols = bed.signals.symbols(without.released, Record::All, 10).await.unwrap();
     let counts: Vec<_> = symbols.iter().map(|row| row.closed_signals).collect();
     assert_eq!(counts, [1], "one that has only expired is no instrument of the record");
 }

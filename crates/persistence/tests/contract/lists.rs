@@ -6,8 +6,8 @@ use alpine_domain::{
     Timestamp,
     page::{Cursor, Slice},
     signal::{
-        Accepted, ExternalId, NewOutcome, OutcomeRecorded, Released, Signal, SignalId, SignalQuery,
-        SignalReader as _, SignalState, SignalStatus,
+        Accepted, ExternalId, NewOutcome, Origin, OutcomeRecorded, Record, Released, Signal,
+        SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus,
     },
     statistics::{PerformanceFilter, StatisticsStore as _},
 };
@@ -42,6 +42,7 @@ async fn every_condition_filters(bed: Bed) {
     let argo = bed.producer().await;
     let mut low = signal(&argo, "low", 0);
     low.confidence = "84.99999999999999".parse().unwrap();
+    low.origin = Origin::Backfilled;
     let mut edge = signal(&argo, "edge", 10);
     edge.confidence = "85".parse().unwrap();
     edge.symbol = "BTC-USD".parse().unwrap();
@@ -65,6 +66,11 @@ async fn every_condition_filters(bed: Bed) {
         assert_eq!(listed(&bed, &action).await, [high]);
         let since = SignalQuery { since: Some(at(10)), ..all() };
         assert_eq!(listed(&bed, &since).await, [high, edge]);
+        let until = SignalQuery { until: Some(at(10)), ..all() };
+        assert_eq!(listed(&bed, &until).await, [low]);
+        let current = SignalQuery { without_history: true, ..all() };
+        assert_eq!(listed(&bed, &current).await, [high, edge]);
+        assert_eq!(bed.signals.count(&current, 9).await.unwrap(), 2);
         let late = SignalQuery { as_of: at(19), ..all() };
         assert_eq!(listed(&bed, &late).await, [edge, low]);
         assert_eq!(bed.signals.count(&all(), 2).await.unwrap(), 2);
@@ -256,7 +262,7 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: DatabaseBed) {
     let points = bed.signals.closed_points(&filter, None, 10).await.unwrap();
     let sums = bed.signals.aggregates(&filter).await.unwrap();
     assert_eq!((points.len(), sums.trades), (3, 3));
-    let symbols = bed.signals.symbols(filter.released, 10).await.unwrap();
+    let symbols = bed.signals.symbols(filter.released, Record::All, 10).await.unwrap();
     assert_eq!(symbols.len(), 1);
 }
 
@@ -360,10 +366,11 @@ async fn statements_that_may_read_much_ask_whether_they_are_awaited() {
         symbol: None,
         strategy: None,
         since: None,
+        record: Record::Live,
     };
     signals.aggregates(&filter).await.unwrap();
     signals.closed_points(&filter, None, 10).await.unwrap();
-    signals.symbols(Released::all(at(100)), 10).await.unwrap();
+    signals.symbols(Released::all(at(100)), Record::All, 10).await.unwrap();
     let texts = statements.lock().unwrap().clone();
     let asks_first = |text: &&String| {
         let condition = text.split_once("WHERE ").map_or("", |(_, condition)| condition);

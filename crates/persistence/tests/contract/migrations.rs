@@ -214,14 +214,17 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
          confidence_text, asset_type, signal_timestamp, signalled_at, hash, content_hash, \
          is_simulated, is_active, created_at) \
          SELECT 1, 'X-' || n, 'S' || n / 1000 % 20, 'BUY', '1', 50 + n % 50, (50 + n % 50)::text, \
-         'stock', '', 0, repeat('a', 64), repeat('a', 64), false, n % 10 = 0, 1736937000000000 + n / 100 * 1000000::bigint \
+         'stock', '', 1736937000000000, repeat('a', 64), repeat('a', 64), false, n % 10 = 0, 1736937000000000 + n / 100 * 1000000::bigint \
          FROM generate_series(1, 200000) n",
     )
     .await
     .unwrap();
     bed.execute("ANALYZE signals").await.unwrap();
-    let open =
-        || SignalQuery { state: SignalState::Open, ..SignalQuery::all(crate::support::at(1_900)) };
+    let open = || SignalQuery {
+        state: SignalState::Open,
+        without_history: true,
+        ..SignalQuery::all(crate::support::at(1_900))
+    };
     let after = Some(Cursor {
         created_at: crate::support::at(1_000),
         id: alpine_domain::signal::SignalId::new(100_000),
@@ -231,9 +234,9 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
         SignalQuery { symbol: Some("S5".parse().unwrap()), min_confidence: Some(85.0), ..open() };
     let history = SignalQuery::all(crate::support::at(1_900));
     for (query, after, index) in [
-        (strong.clone(), None, "idx_signal_active_confidence_created"),
-        (strong, after, "idx_signal_active_confidence_created"),
-        (symbol, None, "idx_signal_symbol_created"),
+        (strong.clone(), None, "idx_signal_current"),
+        (strong, after, "idx_signal_current"),
+        (symbol, None, "idx_signal_current_symbol"),
         (history.clone(), None, "idx_signal_created"),
         (history, after, "idx_signal_created"),
     ] {

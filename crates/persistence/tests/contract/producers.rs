@@ -15,7 +15,6 @@ use crate::support::{Bed, DatabaseBed, at, on_every};
 on_every!(
     producers_are_made_once_and_found_by_key,
     a_configured_key_takes_effect_once,
-    one_simulated_producer_is_told_of,
     a_key_belongs_to_one_producer,
     an_old_key_is_good_until_its_end_and_the_one_before_is_not,
     a_key_that_was_rotated_out_is_not_brought_back,
@@ -38,17 +37,6 @@ async fn producers_are_made_once_and_found_by_key(bed: Bed) {
     let missing = bed.producers.disable(ProducerId::new(999), at(3)).await;
     assert!(matches!(missing, Err(Error::NotFound(_))));
     assert_eq!(bed.kinds().await, ["producers_changed"; 3]);
-}
-
-async fn one_simulated_producer_is_told_of(bed: Bed) {
-    for (name, is_simulated, expected) in
-        [("argo", false, false), ("made-up", true, true), ("zeus", false, true)]
-    {
-        let before = expected && !is_simulated;
-        assert_eq!(bed.signals.has_simulations().await.unwrap(), before, "before {name}");
-        bed.producers.create(&name.parse().unwrap(), name, is_simulated, at(0)).await.unwrap();
-        assert_eq!(bed.signals.has_simulations().await.unwrap(), expected, "after {name}");
-    }
 }
 
 async fn a_configured_key_takes_effect_once(bed: Bed) {

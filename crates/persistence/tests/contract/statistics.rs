@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alpine_domain::{
-    signal::{NewSignal, PnlPercent, Released},
+    signal::{NewOutcome, NewSignal, PnlPercent, Record, Released},
     statistics::{Aggregates, LateOutcomes, PerformanceFilter, SymbolCounts},
 };
 
@@ -11,8 +11,9 @@ use crate::support::{Bed, at, on_every, outcome, signal};
 
 on_every!(
     sums_are_exact_and_filtered,
+    each_result_is_in_one_part_of_the_record,
     sums_do_not_overflow,
-    points_come_in_order_of_closing,
+    points_come_in_order_of_receipt,
     symbols_are_counted,
     only_what_is_released_counts,
 );
@@ -79,7 +80,7 @@ async fn sums_do_not_overflow(bed: Bed) {
     assert!(sums.sum_of_wins > i128::from(i64::MAX));
 }
 
-async fn points_come_in_order_of_closing(bed: Bed) {
+async fn points_come_in_order_of_receipt(bed: Bed) {
     closed(&bed, "b", "AAPL", "101", 20).await;
     closed(&bed, "a", "AAPL", "102", 10).await;
     closed(&bed, "c", "MSFT", "103", 20).await;
@@ -91,7 +92,7 @@ async fn points_come_in_order_of_closing(bed: Bed) {
     let mut after = None;
     for _ in 0..4 {
         let page = bed.signals.closed_points(&filter, after, 1).await.unwrap();
-        after = page.last().map(|point| (point.closed_at, point.row)).or(after);
+        after = page.last().map(|point| (point.recorded_at, point.row)).or(after);
         paged.extend(page);
     }
     assert_eq!(paged, all);
@@ -106,14 +107,14 @@ async fn symbols_are_counted(bed: Bed) {
     bed.store(vec![open]).await;
     let day = Duration::from_hours(24);
     assert_eq!(bed.signals.expire(at(100_000), day, &[], 10).await.unwrap().len(), 1);
-    let symbols = bed.signals.symbols(late(), 10).await.unwrap();
+    let symbols = bed.signals.symbols(late(), Record::All, 10).await.unwrap();
     let record = |symbol: &str, closed_signals| SymbolCounts {
         symbol: symbol.parse().unwrap(),
         closed_signals,
         simulated_signals: 0,
     };
     assert_eq!(symbols, [record("AAPL", 2), record("MSFT", 1)]);
-    assert_eq!(bed.signals.symbols(late(), 1).await.unwrap(), [record("AAPL", 2)]);
+    assert_eq!(bed.signals.symbols(late(), Record::All, 1).await.unwrap(), [record("AAPL", 2)]);
 }
 
 /// By confidence and by time: each outcome counts from its own instant on, and is said to be the next
@@ -147,7 +148,7 @@ async fn only_what_is_released_counts(bed: Bed) {
         (paid(100, 30), vec!["AAPL", "MSFT", "NVDA"]),
     ] {
         let filter = PerformanceFilter::all(released);
-        let symbols = bed.signals.symbols(released, 10).await.unwrap();
+        let symbols = bed.signals.symbols(released, Record::All, 10).await.unwrap();
         let names: Vec<_> = symbols.iter().map(|row| row.symbol.as_str()).collect();
         assert_eq!(names, expected, "{released:?}");
         let trades = bed.signals.aggregates(&filter).await.unwrap().trades;
@@ -164,5 +165,38 @@ async fn only_what_is_released_counts(bed: Bed) {
         let late = LateOutcomes::Exclude;
         let found = bed.signals.next_outcome_after(at(after), least, late).await.unwrap();
         assert_eq!(found, next.map(at), "{after} {least:?}");
+    }
+}
+
+/// Each result is in one part of the record, whatever release stored the signal, and in all of it.
+async fn each_result_is_in_one_part_of_the_record(bed: Bed) {
+    let argo = bed.producer().await;
+    let zeus = bed.producers.create(&"zeus".parse().unwrap(), "z", true, at(0)).await.unwrap();
+    let day = 86_400;
+    for (id, producer, created, ended, price) in [
+        ("live", &argo, day, day, "101"),
+        ("old", &argo, day + 1, day + 2, "102"),
+        ("exited-before", &argo, day, day - 1, "104"),
+        ("simulated", &zeus, 3 * day, 2 * day, "108"),
+    ] {
+        let new = signal(producer, id, created);
+        bed.store(vec![new.clone()]).await;
+        let report = NewOutcome { recorded_at: at(4 * day), ..outcome(&new, price, ended) };
+        bed.signals.record_outcome(report).await.unwrap();
+    }
+    for (record, trades, percents) in [
+        (Record::Live, 1, 1),
+        (Record::Backfilled, 2, 6),
+        (Record::Simulated, 1, 8),
+        (Record::All, 4, 15),
+    ] {
+        let filter = PerformanceFilter { record, ..everything() };
+        let sums = bed.signals.aggregates(&filter).await.unwrap();
+        let sum = percents * i128::from(PnlPercent::SCALE);
+        assert_eq!((sums.trades, sums.sum_of_wins), (trades, sum), "{record}");
+        let points = bed.signals.closed_points(&filter, None, 10).await.unwrap();
+        assert_eq!(points.len() as u64, trades, "{record}");
+        let symbols = bed.signals.symbols(late(), record, 10).await.unwrap();
+        assert_eq!(symbols[0].closed_signals, trades, "{record}");
     }
 }

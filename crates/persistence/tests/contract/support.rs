@@ -19,7 +19,8 @@ use alpine_domain::{
     event::CommitHandler,
     producer::Producer,
     signal::{
-        Accepted, NewOutcome, NewSignal, SignalId, SignalReader, SignalStore, VerificationHash,
+        Accepted, NewOutcome, NewSignal, Origin, SignalId, SignalReader, SignalStore,
+        VerificationHash,
     },
     statistics::StatisticsStore,
     use_cases::Stores,
@@ -382,7 +383,14 @@ pub(crate) fn signal(producer: &Producer, external_id: &str, seconds: i64) -> Ne
     let hash = VerificationHash::of(external_id);
     NewSignal {
         producer: producer.id,
+        producer_name: producer.name.clone(),
         is_simulated: producer.is_simulated,
+        origin: Origin::of_signal(
+            producer.is_simulated,
+            at(0),
+            at(seconds),
+            Origin::EARLIER_LIVE_WITHIN,
+        ),
         external_id: external_id.parse().unwrap(),
         symbol: "AAPL".parse().unwrap(),
         action: "BUY".parse().unwrap(),

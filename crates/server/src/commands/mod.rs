@@ -8,6 +8,7 @@ mod manual;
 mod output;
 mod serve;
 mod stripe;
+mod verify;
 
 use anyhow::{Context as _, Result};
 
@@ -40,6 +41,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Healthcheck => healthcheck::run(&config::load(&sources)?.config),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(&folder),
+        Command::Verify { file } => verify::run(&file),
         Command::Migrate { action } => migrate(&usable(&sources)?, action),
         Command::Backup { file } => {
             alpine_persistence::backup(&database_settings(&usable(&sources)?), &file)

@@ -48,7 +48,7 @@ async fn check_statistics(alpine: &Alpine) {
     // Readers without an account would wait for their delay.
     let elite = alpine.token_of(Tier::Elite, Role::User).await;
     let metrics: Value = serde_json::from_str(ARGO_METRICS).unwrap();
-    let found = alpine.json("/api/v1/performance/stats?symbol=AMD", Some(&elite)).await;
+    let found = alpine.json("/api/v1/performance/stats?symbol=AMD&record=all", Some(&elite)).await;
     let expected = metrics["AMD"].as_object().unwrap();
     assert_eq!(expected.len(), 10);
     for (key, value) in expected {
@@ -64,7 +64,8 @@ async fn check_profit_and_loss(alpine: &Alpine) {
     let history = alpine.json("/api/v1/signals/history?limit=500&symbol=AMD", Some(&token)).await;
     let history = history.as_array().unwrap();
     assert_eq!(history.len(), 229);
-    let curve = alpine.json("/api/v1/performance/equity-curve?symbol=AMD", Some(&token)).await;
+    let curve =
+        alpine.json("/api/v1/performance/equity-curve?symbol=AMD&record=all", Some(&token)).await;
     let last = curve["points"].as_array().unwrap().last().unwrap();
     let sum: f64 = history.iter().map(|row| row["pnl_pct"].as_f64().unwrap()).sum();
     assert!((last["cumulative_pct"].as_f64().unwrap() - sum).abs() < 1e-6);
@@ -284,23 +285,25 @@ async fn nesting_never_brings_the_server_down() {
     .await;
 }
 
-/// Only where there are simulations does a file of cells have the column that tells.
 #[tokio::test]
 async fn a_simulated_signal_is_marked_in_every_row_of_a_file() {
     Alpine::on_every_back_end(async |alpine| {
         let token = alpine.admin_token().await;
         let export = async || alpine.get("signals/export?format=csv", Some(&token)).await.text;
         alpine.ingest(&SignalBody::new("REAL-1", "60.0").to_json()).await;
-        assert!(
-            export().await.starts_with("id,symbol,action,entry_price,confidence,timestamp\r\n")
-        );
+        let head = "id,symbol,action,entry_price,confidence,timestamp,simulated,";
+        assert!(export().await.starts_with(head));
         let (_, key) = alpine.app.core.use_cases.producers.create("simulator", true).await.unwrap();
         let simulator = alpine.as_holder(None).with_key(key.reveal());
         let body = SignalBody::new("MADE-UP-1", "60.0").to_json();
         simulator.post_text("external-signals/sync/signal", body).await.expect(201);
         alpine.ingest(&SignalBody::new("REAL-2", "60.0").to_json()).await;
-        let marks: Vec<bool> =
-            export().await.lines().skip(1).map(|row| row.ends_with(",true")).collect();
+        let marks: Vec<bool> = export()
+            .await
+            .lines()
+            .skip(1)
+            .map(|row| row.split(',').nth(6) == Some("true"))
+            .collect();
         assert_eq!(marks, [false, true, false]);
     })
     .await;

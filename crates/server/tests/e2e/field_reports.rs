@@ -69,12 +69,12 @@ async fn figures_say_what_the_signal_says_to_the_digit() {
         let closed = close(&alpine, "STAT-1", "180.0", "2025-11-21T21:00:00Z").await;
         assert!(closed.expect(200).to_string().contains("\"pnl_pct\":2.56410256,"));
         alpine.app.advance(std::time::Duration::from_hours(1));
-        let stats = alpine.get("performance/stats", None).await;
+        let stats = alpine.get("performance/stats?record=all", None).await;
         for figure in ["avg_win_pct", "largest_win_pct", "mean_return_pct"] {
             let figure = format!("\"{figure}\":2.56410256,");
             assert!(stats.text.contains(&figure), "{figure} {}", stats.text);
         }
-        let curve = alpine.get("performance/equity-curve", None).await;
+        let curve = alpine.get("performance/equity-curve?record=all", None).await;
         assert!(curve.text.contains("\"cumulative_pct\":2.56410256}"), "{}", curve.text);
     })
     .await;

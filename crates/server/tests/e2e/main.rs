@@ -55,4 +55,5 @@ mod statements;
 mod stripe;
 mod telegram;
 mod typed_text;
+mod verification;
 mod visibility;

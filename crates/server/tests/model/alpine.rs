@@ -9,7 +9,7 @@ use std::time::Duration;
 use alpine_domain::{
     Timestamp,
     account::{Role, Tier},
-    signal::{Action, SignalStatus},
+    signal::{Action, Record, SignalStatus},
 };
 use serde_json::{Value, json};
 
@@ -162,6 +162,8 @@ pub(crate) struct Wanted {
     pub(crate) status: Option<SignalStatus>,
     /// Whether late outcomes count.
     pub(crate) late: bool,
+    /// Which part of the record counts; `None`: what was received live.
+    pub(crate) record: Option<Record>,
 }
 
 /// A report of how a signal ended.
@@ -332,6 +334,7 @@ impl Alpine {
             Some(end) if !report.repeats(end) => return (409, Value::Null),
             Some(_) => {}
             None if report.at < signal.draft.signalled_at => return (422, Value::Null),
+            None if report.contradicts(&signal.draft) => return (422, Value::Null),
             None => {
                 let status = report.status.unwrap_or_else(|| signal.draft.ending(report.exit));
                 let end = End { status, exit: Some(report.exit), at: report.at, recorded_at: now };
@@ -367,6 +370,14 @@ impl Alpine {
 }
 
 impl Report {
+    /// Whether it says that a target or a stop was reached, and the price does not.
+    fn contradicts(self, draft: &Draft) -> bool {
+        let said = self
+            .status
+            .filter(|said| matches!(said, SignalStatus::TargetHit | SignalStatus::StopHit));
+        said.is_some_and(|said| said != draft.ending(self.exit))
+    }
+
     /// Whether it says what is known; one without a status agrees with any.
     fn repeats(self, end: End) -> bool {
         end.exit == Some(self.exit)
@@ -473,24 +484,24 @@ impl Alpine {
         (200, body)
     }
 
-    /// Their results one after the other, in the order in which the positions ended.
+    /// Their results one after the other, in the order in which they were received.
     pub(crate) fn curve(&self, by: Credential, wanted: &Wanted) -> Answer {
         let Some(reader) = self.reader(by) else { return (401, Value::Null) };
         let mut results = self.results(reader, wanted);
-        results.sort_by_key(|(_, _, at)| *at);
+        results.sort_by_key(|(.., end)| end.recorded_at);
         let mut sum = 0;
-        let points = results.iter().map(|(_, gain, at)| {
+        let points = results.iter().map(|(_, gain, end)| {
             sum += gain;
-            json!({"closed_at": at, "cumulative_pct": sum})
+            json!({"closed_at": end.at, "received_at": end.recorded_at, "cumulative_pct": sum})
         });
         (200, json!({"points": points.collect::<Value>(), "total_points": results.len()}))
     }
 
     /// Every instrument with a result.
-    pub(crate) fn symbols(&self, by: Credential) -> Answer {
+    pub(crate) fn symbols(&self, by: Credential, wanted: &Wanted) -> Answer {
         let Some(reader) = self.reader(by) else { return (401, Value::Null) };
         let mut counts = std::collections::BTreeMap::new();
-        for (signal, ..) in self.results(reader, &Wanted::default()) {
+        for (signal, ..) in self.results(reader, wanted) {
             *counts.entry(signal.draft.symbol).or_insert(0) += 1;
         }
         let items =
@@ -499,7 +510,7 @@ impl Alpine {
     }
 
     fn open(&self, reader: Reader, wanted: &Wanted) -> impl Iterator<Item = Signal> {
-        self.seen(reader, wanted).filter(|signal| signal.end.is_none())
+        self.seen(reader, wanted).filter(|signal| signal.end.is_none() && !signal.is_history())
     }
 
     /// What the reader sees of what is wanted, newest first.
@@ -525,9 +536,9 @@ impl Alpine {
         is_seen.then(|| signal.as_of(as_of))
     }
 
-    /// Every result that counts for the reader: signal, percent, end of the position. What they never see
+    /// Every result that counts for the reader: signal, percent, end. What they never see
     /// counts when everybody may know of it.
-    fn results(&self, reader: Reader, wanted: &Wanted) -> Vec<(Signal, i64, Timestamp)> {
+    fn results(&self, reader: Reader, wanted: &Wanted) -> Vec<(Signal, i64, End)> {
         let View { below, delay, .. } = reader.view();
         let result = |signal: &Signal| {
             let is_theirs = signal.draft.confidence < below;
@@ -540,8 +551,9 @@ impl Alpine {
             let gain = signal.draft.gain(end.exit?);
             let is_wanted = wanted.symbol.is_none_or(|symbol| symbol == signal.draft.symbol)
                 && wanted.strategy.is_none_or(|strategy| strategy == signal.draft.strategy)
-                && signal.is_within(wanted.days, self.now);
-            is_wanted.then_some((signal, gain, end.at))
+                && signal.is_within(wanted.days, self.now)
+                && signal.is_in(wanted.record.unwrap_or(Record::Live), end);
+            is_wanted.then_some((signal, gain, end))
         };
         self.signals.iter().filter_map(result).collect()
     }
@@ -571,6 +583,22 @@ impl Signal {
 
     fn has_expired(&self) -> bool {
         self.end.is_some_and(|end| end.exit.is_none())
+    }
+
+    /// Whether it came later than a day after its own time.
+    fn is_history(&self) -> bool {
+        !self.is_simulated && self.accepted_at > self.draft.signalled_at.later(DAY)
+    }
+
+    /// Whether this end of it is in this part of the record.
+    fn is_in(&self, record: Record, end: End) -> bool {
+        let is_history = self.is_history() || (!self.is_simulated && end.at < self.accepted_at);
+        match record {
+            Record::All => true,
+            Record::Simulated => self.is_simulated,
+            Record::Backfilled => is_history,
+            Record::Live => !self.is_simulated && !is_history,
+        }
     }
 
     /// Whether it was accepted within so many days.

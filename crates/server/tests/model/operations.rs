@@ -3,7 +3,7 @@
 
 use alpine_domain::{
     account::{Role, Tier},
-    signal::{Action, SignalStatus},
+    signal::{Action, Record, SignalStatus},
 };
 use proptest::{prelude::*, sample::select};
 
@@ -113,7 +113,7 @@ pub(crate) enum Question {
     Find(usize),
     Statistics(Wanted),
     Curve(Wanted),
-    Symbols,
+    Symbols(Wanted),
 }
 
 impl Question {
@@ -127,9 +127,10 @@ impl Question {
             Self::Export(wanted) => (Self::Export, wanted),
             Self::Statistics(wanted) => (Self::Statistics, wanted),
             Self::Curve(wanted) => (Self::Curve, wanted),
-            Self::Profile | Self::Find(_) | Self::Symbols => return None,
+            Self::Symbols(wanted) => (Self::Symbols, wanted),
+            Self::Profile | Self::Find(_) => return None,
         };
-        match condition % 11 {
+        match condition % 12 {
             0 => wanted.limit = other.limit,
             1 => wanted.offset = other.offset,
             2 => wanted.after = other.after,
@@ -140,7 +141,8 @@ impl Question {
             7 => wanted.strategy = other.strategy,
             8 => wanted.days = other.days,
             9 => wanted.status = other.status,
-            _ => wanted.late = other.late,
+            10 => wanted.late = other.late,
+            _ => wanted.record = other.record,
         }
         Some(ask(wanted))
     }
@@ -265,7 +267,7 @@ fn question() -> impl Strategy<Value = Question> {
         2 => ANY.prop_map(Question::Find),
         2 => wanted().prop_map(Question::Statistics),
         1 => wanted().prop_map(Question::Curve),
-        1 => Just(Question::Symbols),
+        1 => wanted().prop_map(Question::Symbols),
     ]
 }
 
@@ -282,12 +284,13 @@ fn wanted() -> impl Strategy<Value = Wanted> {
     let time = (
         prop::option::of(select(vec![1_u32, 2, 30])),
         prop::option::weighted(0.4, select(SignalStatus::ALL)),
+        prop::option::of(select(Record::ALL)),
     );
     (slice, content, time, prop::bool::weighted(0.2), any::<bool>()).prop_map(
         |(
             (limit, offset, after),
             (symbol, action, min_confidence, strategy),
-            (days, status),
+            (days, status, record),
             premium_only,
             late,
         )| Wanted {
@@ -302,6 +305,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
             days,
             status,
             late,
+            record,
         },
     )
 }

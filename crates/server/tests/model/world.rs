@@ -58,6 +58,7 @@ impl World {
             .set("ALPINE__SIGNALS__EXPIRY_INTERVAL", "1d")
             .set(&format!("ALPINE__SIGNALS__EXPIRES_AFTER_BY_STRATEGY__{SHORT_LIVED}"), &hours(0))
             .set("ALPINE__SIGNALS__EXPIRES_AFTER", &hours(1))
+            .set("ALPINE__SIGNALS__LIVE_WITHIN", &"24h")
             .set("ALPINE__ACCOUNTS__MAX_API_KEYS__FREE", &MAX_KEYS)
             .set("ALPINE__ACCOUNTS__MAX_API_KEYS__STARTER", &MAX_KEYS)
             .set("ALPINE__ACCOUNTS__MAX_API_KEYS__PRO", &MAX_KEYS)
@@ -383,6 +384,7 @@ impl World {
                     status: None,
                     strategy: None,
                     late: false,
+                    record: None,
                     ..wanted
                 };
                 (model.subscribed(by, &wanted), self.path("signals/subscribed", &wanted))
@@ -404,15 +406,18 @@ impl World {
                 let path = format!("signals/{}", model.signals[signal].id);
                 (model.find(by, signal), path)
             }
-            Question::Statistics(Wanted { symbol, strategy, days, late, .. }) => {
-                let wanted = Wanted { symbol, strategy, days, late, ..Wanted::default() };
+            Question::Statistics(Wanted { symbol, strategy, days, late, record, .. }) => {
+                let wanted = Wanted { symbol, strategy, days, late, record, ..Wanted::default() };
                 (model.statistics(by, &wanted), self.path("performance/stats", &wanted))
             }
-            Question::Curve(Wanted { symbol, strategy, days, late, .. }) => {
-                let wanted = Wanted { symbol, strategy, days, late, ..Wanted::default() };
+            Question::Curve(Wanted { symbol, strategy, days, late, record, .. }) => {
+                let wanted = Wanted { symbol, strategy, days, late, record, ..Wanted::default() };
                 (model.curve(by, &wanted), self.path("performance/equity-curve", &wanted))
             }
-            Question::Symbols => (model.symbols(by), "symbols".to_owned()),
+            Question::Symbols(Wanted { record, .. }) => {
+                let wanted = Wanted { record, ..Wanted::default() };
+                (model.symbols(by, &wanted), self.path("symbols", &wanted))
+            }
         };
         (promised, self.send(on, by, Method::GET, &path).await)
     }
@@ -438,6 +443,7 @@ impl World {
         add("days", wanted.days.map(|days| days.to_string()));
         add("status", wanted.status.map(|status| status.to_string()));
         add("late", wanted.late.then(|| "include".to_owned()));
+        add("record", wanted.record.map(|record| record.to_string()));
         let joint = if path.contains('?') { '&' } else { '?' };
         format!("{path}{joint}{}", query.join("&"))
     }

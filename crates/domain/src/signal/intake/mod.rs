@@ -4,10 +4,10 @@ mod batch;
 mod field_parser;
 mod parse;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 pub use self::batch::MAX_BATCH;
-use self::parse::{parse_outcome, parse_signal};
+use self::parse::{Receipt, parse_outcome, parse_signal};
 use super::{Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore};
 use crate::{
     Clock, Error, FieldError, Result,
@@ -56,12 +56,17 @@ pub enum LineOutcome {
 pub struct Intake {
     store: Arc<dyn SignalStore>,
     clock: Arc<dyn Clock>,
+    live_within: Duration,
 }
 
 impl Intake {
-    /// An intake that writes to `store`.
-    pub fn new(store: Arc<dyn SignalStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    /// An intake that writes to `store`. What arrives later than `live_within` after its own time is history.
+    pub fn new(store: Arc<dyn SignalStore>, clock: Arc<dyn Clock>, live_within: Duration) -> Self {
+        Self { store, clock, live_within }
+    }
+
+    fn receipt(&self) -> Receipt {
+        Receipt { now: self.clock.now(), live_within: self.live_within }
     }
 
     /// Stores the signal in `body`.
@@ -70,7 +75,7 @@ impl Intake {
     /// [`Error::Malformed`] for broken JSON or a hash that does not fit the content,
     /// [`Error::Invalid`] for values that break rules, [`Error::Conflict`] for an id that is taken.
     pub async fn submit(&self, producer: &Producer, body: &[u8]) -> Result<Submitted> {
-        let signal = parse_signal(&JsonObject::parse(body)?, producer, self.clock.now())?;
+        let signal = parse_signal(&JsonObject::parse(body)?, producer, self.receipt())?;
         let external_id = signal.external_id.clone();
         let accepted = self.store.accept(vec![signal]).await?;
         match accepted.first() {
@@ -102,7 +107,7 @@ impl Intake {
         max_line: usize,
     ) -> Result<Vec<LineResult>> {
         let lines = batch::split(body)?;
-        let now = self.clock.now();
+        let received = self.receipt();
         let mut results = Vec::with_capacity(lines.len());
         let mut good = Vec::new();
         for (position, (line, text)) in lines.into_iter().enumerate() {
@@ -116,7 +121,8 @@ impl Intake {
                 JsonObject::parse(text)
             };
             let external_id = object.as_ref().ok().and_then(claimed_id);
-            let outcome = match object.and_then(|object| parse_signal(&object, producer, now)) {
+            let outcome = match object.and_then(|object| parse_signal(&object, producer, received))
+            {
                 Ok(signal) => {
                     good.push((results.len(), signal));
                     LineOutcome::Refused(Vec::new())

@@ -8,7 +8,7 @@ use crate::{
     json::JsonObject,
     producer::Producer,
     signal::{
-        Action, NewOutcome, NewSignal, Price, SignalStatus, VerificationHash, hash_matches,
+        Action, NewOutcome, NewSignal, Origin, Price, SignalStatus, VerificationHash, hash_matches,
         number::Digits,
     },
     time::InvalidTimestamp,
@@ -17,11 +17,18 @@ use crate::{
 /// How far a producer's clock may be ahead of ours.
 const MAX_AHEAD: Duration = Duration::from_hours(1);
 
+/// When a signal is received, and how late it may be to be live.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Receipt {
+    pub(super) now: Timestamp,
+    pub(super) live_within: Duration,
+}
+
 /// Checks one signal in every respect.
 pub(super) fn parse_signal(
     object: &JsonObject,
     producer: &Producer,
-    now: Timestamp,
+    received: Receipt,
 ) -> Result<NewSignal> {
     let mut fields = FieldParser::new(object);
     let external_id = fields.required_text("signal_id");
@@ -33,7 +40,7 @@ pub(super) fn parse_signal(
     let confidence = fields.required_number("confidence");
     let strategy = fields.optional_text("strategy");
     let asset_type = fields.optional_text("asset_type");
-    let instant = parse_instant(&mut fields, "timestamp", now);
+    let instant = parse_instant(&mut fields, "timestamp", received.now);
     let hash = fields.text_with_alias("sha256", "verification_hash");
     let data_source = fields.prose("data_source", 100);
     let reasoning = fields.prose("reasoning", 4_000);
@@ -69,7 +76,14 @@ pub(super) fn parse_signal(
     };
     let mut signal = NewSignal {
         producer: producer.id,
+        producer_name: producer.name.clone(),
         is_simulated: producer.is_simulated,
+        origin: Origin::of_signal(
+            producer.is_simulated,
+            instant.1,
+            received.now,
+            received.live_within,
+        ),
         external_id,
         symbol,
         action,
@@ -91,7 +105,7 @@ pub(super) fn parse_signal(
         signalled_at: instant.1,
         content_hash: hash,
         hash: VerificationHash::of(""),
-        created_at: now,
+        created_at: received.now,
     };
     verify(&mut signal)?;
     Ok(signal)
@@ -246,6 +260,10 @@ mod tests {
         Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").unwrap()
     }
 
+    fn received() -> Receipt {
+        Receipt { now: now(), live_within: Duration::from_hours(24) }
+    }
+
     fn object(text: &str) -> JsonObject {
         JsonObject::parse(text.as_bytes()).unwrap()
     }
@@ -275,7 +293,7 @@ mod tests {
     fn every_edge_case_is_read_with_its_own_digits() {
         for case in cases(EDGE) {
             let body = object(case.body.get());
-            let signal = parse_signal(&body, &argo(), now()).unwrap();
+            let signal = parse_signal(&body, &argo(), received()).unwrap();
             assert_eq!(signal.entry_price.as_str(), digits(&body, "entry_price"));
             assert_eq!(signal.confidence.as_str(), digits(&body, "confidence"));
             assert_eq!(body.member("timestamp"), Some(Member::Text(signal.timestamp)));
@@ -287,7 +305,7 @@ mod tests {
         let line = ARGO.lines().next().unwrap();
         let member = serde_json::to_string(text).unwrap();
         let (whole, _) = line.rsplit_once('}').unwrap();
-        parse_signal(&object(&format!(r#"{whole}, "{name}": {member}}}"#)), &argo(), now())
+        parse_signal(&object(&format!(r#"{whole}, "{name}": {member}}}"#)), &argo(), received())
     }
 
     #[test]
@@ -315,7 +333,7 @@ mod tests {
 
     #[test]
     fn every_real_signal_is_read() {
-        let read = |line: &str| parse_signal(&object(line), &argo(), now()).is_ok();
+        let read = |line: &str| parse_signal(&object(line), &argo(), received()).is_ok();
         assert_eq!(ARGO.lines().filter(|line| read(line)).count(), 1_624);
     }
 
@@ -326,7 +344,7 @@ mod tests {
             if case.why == "missing" {
                 body = body.replace(&format!("\"{}\":", case.field), "\"left_out\":");
             }
-            let refused = parse_signal(&object(&body), &argo(), now());
+            let refused = parse_signal(&object(&body), &argo(), received());
             let Err(Error::Invalid(errors) | Error::Malformed(errors)) = refused else {
                 panic!("{body} was not refused");
             };
@@ -339,7 +357,7 @@ mod tests {
     fn both_hash_forms_name_the_same_content() {
         let of = |id: &str| {
             let case = cases(EDGE).find(|case| case.body.get().contains(id)).unwrap();
-            parse_signal(&object(case.body.get()), &argo(), now()).unwrap()
+            parse_signal(&object(case.body.get()), &argo(), received()).unwrap()
         };
         let full = of("EDGE-011");
         assert_eq!(
@@ -376,7 +394,7 @@ mod tests {
 
     #[test]
     fn every_refused_field_is_named_at_once() {
-        let Err(Error::Invalid(errors)) = parse_signal(&object("{}"), &argo(), now()) else {
+        let Err(Error::Invalid(errors)) = parse_signal(&object("{}"), &argo(), received()) else {
             panic!()
         };
         let fields: Vec<&str> = errors.iter().map(|error| error.field).collect();

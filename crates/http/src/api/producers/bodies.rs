@@ -65,7 +65,8 @@ pub(crate) struct OutcomeReport {
     /// Not before the signal's own time.
     #[schema(format = DateTime)]
     exit_timestamp: String,
-    /// `target_hit`, `stop_hit`, `closed` or `expired`; without it the prices tell.
+    /// `target_hit`, `stop_hit`, `closed` or `expired`; without it the prices tell. The first two are refused
+    /// where the exit does not reach the signal's target, or stop.
     #[schema(example = "target_hit", pattern = "^(target_hit|stop_hit|closed|expired)$")]
     status: Option<String>,
 }

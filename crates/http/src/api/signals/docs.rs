@@ -1,6 +1,6 @@
 //! What is said of the routes of signals.
 
-use super::{parameters, views};
+use super::{exported, parameters, verification, views};
 use crate::{
     doc::{Doc, Extra},
     problem,
@@ -43,16 +43,25 @@ pub(crate) fn find() -> Doc {
     doc("One signal", "The signal.").gives::<views::SignalView<'_>>()
 }
 
+pub(crate) fn verification() -> Doc {
+    doc(
+        "What a signal and its outcome are hashed from",
+        "The texts with their hashes, as far as the caller may see the signal and know how it ended. `docs/record.md` \
+         says how to hash them again.",
+    )
+    .gives::<verification::VerificationView<'_>>()
+}
+
 pub(crate) fn export() -> Doc {
     doc(
         "Signals as a file",
-        "The file, streamed. One that cannot be finished ends in a broken transfer and, before that, in \
+        "The file, streamed, newest first: of 30 days unless `days` or `since` says otherwise. One that cannot be finished ends in a broken transfer and, before that, in \
          `{\"error\": problem}` as the last line (ndjson) or element (json, whose bracket is missing), or \
          in a quoted cell that is not closed (csv). An account has a bounded number of exports at once: 429.",
     )
         .parameters(&parameters::export())
         .gives_other("text/csv")
-        .gives_list::<views::SignalView<'_>>()
+        .gives_list::<exported::ExportedView<'_>>()
         .gives_other("application/x-ndjson")
         .with(Extra::Attachment)
         .problems(&[&problem::NOT_ACCEPTABLE])

@@ -10,12 +10,12 @@ use actix_web::{
 };
 use alpine_domain::{
     Error, Result,
-    signal::{Catalogue, Export, Signal},
+    signal::{Catalogue, Export, ExportRequest, Signal},
 };
 use bytes::Bytes;
 use futures_util::stream;
 
-use super::{file_format::FileFormat, parameters, views::SignalView};
+use super::{exported::ExportedView, file_format::FileFormat, parameters};
 use crate::{
     concurrency::{ConcurrencyPermit, Holder},
     context::Context,
@@ -35,22 +35,20 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// `GET signals/export`. The first rows are read before anything is answered, so that a store that is
 /// away is a 503; for one that goes away later see [`File::break_off`].
 pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
-    let ((format, days), _) = context.parameters(&parameters::export())?;
+    let ((format, days, since, until), _) = context.parameters(&parameters::export())?;
     check_accept(&context, format)?;
     let permit = export_permit(&context)?;
     let services = &context.state.services;
     let catalogue = Arc::clone(&services.use_cases.catalogue);
-    let mut export = catalogue.export(context.viewer(), days);
+    let mut export = catalogue.export(context.viewer(), ExportRequest { days, since, until });
     let first = catalogue.export_batch(&mut export).await?;
-    let marks_simulated = catalogue.has_simulations().await?;
     let name = format!("signals_{}.{format}", services.clock.now().date_digits());
     let file = File {
         catalogue,
         export,
         format,
-        marks_simulated,
         rows: 0,
-        ready: VecDeque::from([Bytes::from_static(format.head(marks_simulated))]),
+        ready: VecDeque::from([format.head().into()]),
         next: Next::Batch(first),
         request: Request {
             state: Rc::clone(&context.state),
@@ -91,7 +89,6 @@ struct File {
     catalogue: Arc<Catalogue>,
     export: Export,
     format: FileFormat,
-    marks_simulated: bool,
     rows: u64,
     ready: VecDeque<Bytes>,
     next: Next,
@@ -176,122 +173,24 @@ impl File {
     }
 
     fn write(&mut self, signals: &[Signal]) -> Result<Bytes> {
-        let mut out = Vec::with_capacity(signals.len() * 128);
+        let mut out = Vec::with_capacity(signals.len() * 512);
         for signal in signals {
+            let row = ExportedView::new(signal, &self.catalogue);
             match self.format {
-                FileFormat::Csv => write_csv_row(&mut out, signal, self.marks_simulated),
+                FileFormat::Csv => row.write_csv(&mut out),
                 FileFormat::Json => {
                     if self.rows > 0 {
                         out.push(b',');
                     }
-                    self.write_json(&mut out, signal)?;
+                    row.write_json(&mut out)?;
                 }
                 FileFormat::Ndjson => {
-                    self.write_json(&mut out, signal)?;
+                    row.write_json(&mut out)?;
                     out.push(b'\n');
                 }
             }
             self.rows += 1;
         }
         Ok(out.into())
-    }
-
-    fn write_json(&self, out: &mut Vec<u8>, signal: &Signal) -> Result<()> {
-        serde_json::to_writer(out, &SignalView::new(signal, &self.catalogue))
-            .map_err(Error::internal)
-    }
-}
-
-fn write_csv_row(out: &mut Vec<u8>, signal: &Signal, marks_simulated: bool) {
-    let content = &signal.content;
-    let id = signal.id.to_string();
-    // Numbers were checked to be numbers: they are written as they came.
-    let cells = [
-        (id.as_str(), false),
-        (content.symbol.as_str(), true),
-        (content.action.as_str(), false),
-        (content.entry_price.as_str(), false),
-        (content.confidence.as_str(), false),
-        (&content.timestamp, true),
-    ];
-    for (position, (text, is_text)) in cells.into_iter().enumerate() {
-        if position > 0 {
-            out.push(b',');
-        }
-        if is_text {
-            write_csv_text(out, text);
-        } else {
-            out.extend_from_slice(text.as_bytes());
-        }
-    }
-    if marks_simulated {
-        out.push(b',');
-        out.extend_from_slice(content.is_simulated.to_string().as_bytes());
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// A cell of text (RFC 4180). One that a spreadsheet would take for a formula gets an apostrophe in
-/// front (OWASP, CSV injection).
-fn write_csv_text(out: &mut Vec<u8>, text: &str) {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let needs_quotes = text.contains([',', '"', '\r', '\n']);
-    if needs_quotes {
-        out.push(b'"');
-    }
-    if is_formula {
-        out.push(b'\'');
-    }
-    for byte in text.bytes() {
-        if byte == b'"' {
-            out.push(b'"');
-        }
-        out.push(byte);
-    }
-    if needs_quotes {
-        out.push(b'"');
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn cell(text: &str) -> String {
-        let mut out = Vec::new();
-        write_csv_text(&mut out, text);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn formulas_are_disarmed_and_other_text_is_not_touched() {
-        assert_eq!(cell("=1+1"), "'=1+1");
-        assert_eq!(cell("=cmd|'a',\"b\""), "\"'=cmd|'a',\"\"b\"\"\"");
-        assert_eq!(cell("\tx"), "'\tx");
-        assert_eq!(cell("BTC-USD"), "BTC-USD");
-        assert_eq!(cell("2025-01-15T10:30:00+00:00"), "2025-01-15T10:30:00+00:00");
-    }
-
-    proptest! {
-        /// Reading a cell back gives the text, and no cell starts like a formula.
-        #[test]
-        fn cells_read_back(text in any::<String>()) {
-            let written = cell(&text);
-            let inner = if let Some(rest) = written.strip_prefix('"') {
-                rest.strip_suffix('"').unwrap().replace("\"\"", "\"")
-            } else {
-                let is_plain = !written.contains([',', '\r', '\n']);
-                prop_assert!(is_plain);
-                written
-            };
-            let is_formula = inner.starts_with(['=', '+', '-', '@', '\t', '\r']);
-            prop_assert!(!is_formula);
-            let original = match text.chars().next() {
-                Some('=' | '+' | '-' | '@' | '\t' | '\r') => inner.strip_prefix('\'').unwrap(),
-                _ => &inner,
-            };
-            prop_assert_eq!(original, text);
-        }
     }
 }

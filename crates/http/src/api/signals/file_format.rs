@@ -1,5 +1,7 @@
 //! The forms that a file of signals may have.
 
+use super::exported::COLUMNS;
+
 alpine_domain::text_enum!(
     /// The form of a file of signals.
     FileFormat, {
@@ -28,15 +30,12 @@ impl FileFormat {
         }
     }
 
-    /// What stands before the rows. Only where there are simulations, a column tells.
-    pub(super) const fn head(self, marks_simulated: bool) -> &'static [u8] {
+    /// What stands before the rows.
+    pub(super) fn head(self) -> String {
         match self {
-            Self::Csv if marks_simulated => {
-                b"id,symbol,action,entry_price,confidence,timestamp,simulated\r\n"
-            }
-            Self::Csv => b"id,symbol,action,entry_price,confidence,timestamp\r\n",
-            Self::Json => b"[",
-            Self::Ndjson => b"",
+            Self::Csv => COLUMNS.join(",") + "\r\n",
+            Self::Json => "[".to_owned(),
+            Self::Ndjson => String::new(),
         }
     }
 

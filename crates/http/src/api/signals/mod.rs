@@ -1,8 +1,11 @@
 //! Signals for readers: lists, one, files.
 
+mod csv;
 pub(crate) mod docs;
 pub(crate) mod export;
+mod exported;
 mod file_format;
 pub(crate) mod handlers;
 mod parameters;
+pub(crate) mod verification;
 pub(crate) mod views;

@@ -1,6 +1,7 @@
 //! What the queries for signals may hold.
 
 use alpine_domain::{
+    Timestamp,
     page::{Cursor, TOTAL_CAP},
     signal::{Action, SignalStatus, Symbol},
 };
@@ -57,7 +58,15 @@ pub(super) fn history() -> impl Parameters<Values = (u32, u32, Option<Symbol>, O
     (limit(500, 50), Days::up_to(365).or(30), SYMBOL, STATUS)
 }
 
-/// Of `signals/export`: form, days.
-pub(super) fn export() -> impl Parameters<Values = (FileFormat, u32)> {
-    (FORMAT, Days::up_to(365).or(30))
+const SINCE: Param<Timestamp> =
+    Param::instant("since", "Only signals received at or after this instant, however long ago.");
+const UNTIL: Param<Timestamp> =
+    Param::instant("until", "Only signals received before this instant.");
+
+/// Of `signals/export`: form, days, since, until. Without days and since, 30 days.
+pub(super) type ExportValues = (FileFormat, Option<u32>, Option<Timestamp>, Option<Timestamp>);
+
+/// Of `signals/export`.
+pub(super) fn export() -> impl Parameters<Values = ExportValues> {
+    (FORMAT, Days::up_to(365), SINCE, UNTIL)
 }

@@ -1,11 +1,13 @@
 //! Signals, as readers see them.
 
+use std::fmt;
+
 use alpine_domain::{
     Timestamp,
     page::Page,
     signal::{
-        Action, Catalogue, Confidence, ExitPrice, Outcome, PnlPercent, Price, Signal, SignalStatus,
-        Strategy,
+        Action, Catalogue, Confidence, ExitPrice, Origin, Outcome, PnlPercent, Price, Signal,
+        SignalStatus, Strategy,
     },
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
@@ -59,6 +61,20 @@ pub(crate) struct SignalView<'a> {
     /// When Alpine accepted it.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// The producer's own id.
+    pub signal_id: &'a str,
+    /// The producer's name.
+    #[schema(example = "argo")]
+    pub producer: &'a str,
+    /// The same as `created_at`.
+    #[schema(value_type = String, format = DateTime)]
+    pub received_at: Timestamp,
+    /// Whether it was received live, as history (`backfilled`), or made up by a simulation.
+    #[schema(value_type = OriginWord)]
+    pub origin: Origin,
+    /// The same of how it ended; `backfilled` also when the position ended before the signal was received.
+    #[schema(value_type = Option<OriginWord>, required = true)]
+    pub outcome_origin: Option<Origin>,
     /// There, and true, only if a simulation made it up.
     #[serde(skip_serializing_if = "is_false")]
     #[schema(required = false)]
@@ -110,9 +126,22 @@ pub(crate) enum SignalType {
     Standard,
 }
 
+impl fmt::Display for SignalType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Premium => "PREMIUM",
+            Self::Standard => "STANDARD",
+        })
+    }
+}
+
 crate::doc::words!(
     /// The words of [`Action`].
     ActionWord, Action
+);
+crate::doc::words!(
+    /// The words of [`Origin`].
+    OriginWord, Origin
 );
 crate::doc::words!(
     /// The words of [`SignalStatus`].
@@ -147,6 +176,11 @@ impl<'a> SignalView<'a> {
             closed_at: outcome.map(|outcome| outcome.closed_at),
             late_outcome: LateOutcomeView::of(signal),
             created_at: content.created_at,
+            signal_id: content.external_id.as_str(),
+            producer: content.producer_name.as_str(),
+            received_at: content.created_at,
+            origin: content.origin,
+            outcome_origin: outcome.map(|outcome| signal.origin_of(outcome)),
             simulated: content.is_simulated,
         }
     }
@@ -222,7 +256,13 @@ pub(crate) struct LiveView<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = HistoryEntry)]
 pub(crate) struct HistoryView<'a> {
+    /// Its number at Alpine, `id` elsewhere.
     pub signal_id: String,
+    /// The producer's own id, `signal_id` elsewhere.
+    pub producer_signal_id: &'a str,
+    /// The producer's name.
+    #[schema(example = "argo")]
+    pub producer: &'a str,
     pub symbol: &'a str,
     #[schema(value_type = ActionWord)]
     pub action: Action,
@@ -236,6 +276,14 @@ pub(crate) struct HistoryView<'a> {
     pub status: SignalStatus,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// The same as `created_at`.
+    #[schema(value_type = String, format = DateTime)]
+    pub received_at: Timestamp,
+    #[schema(value_type = OriginWord)]
+    pub origin: Origin,
+    /// The same of how it ended; `backfilled` also when the position ended before the signal was received.
+    #[schema(value_type = Option<OriginWord>, required = true)]
+    pub outcome_origin: Option<Origin>,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     pub closed_at: Option<Timestamp>,
     /// What its producer reported after it had expired; the signal stays expired.
@@ -252,6 +300,8 @@ impl<'a> HistoryView<'a> {
         let outcome = signal.outcome.as_ref();
         Self {
             signal_id: signal.id.to_string(),
+            producer_signal_id: signal.content.external_id.as_str(),
+            producer: signal.content.producer_name.as_str(),
             symbol: signal.content.symbol.as_str(),
             action: signal.content.action,
             entry_price: &signal.content.entry_price,
@@ -259,6 +309,9 @@ impl<'a> HistoryView<'a> {
             pnl_pct: outcome.and_then(|outcome| outcome.pnl),
             status: signal.status(),
             created_at: signal.content.created_at,
+            received_at: signal.content.created_at,
+            origin: signal.content.origin,
+            outcome_origin: outcome.map(|outcome| signal.origin_of(outcome)),
             closed_at: outcome.map(|outcome| outcome.closed_at),
             late_outcome: LateOutcomeView::of(signal),
             simulated: signal.content.is_simulated,

@@ -14,11 +14,13 @@ pub(crate) fn statistics() -> Doc {
 }
 
 pub(crate) fn equity_curve() -> Doc {
-    doc("Results added up, in order of closing", "The curve.")
+    doc("Results added up, in the order in which they were received", "The curve.")
         .parameters(&parameters::performance())
         .gives::<views::EquityCurveView>()
 }
 
 pub(crate) fn symbols() -> Doc {
-    doc("Instruments with closed signals", "By name.").gives::<views::SymbolsView<'_>>()
+    doc("Instruments with closed signals", "By name.")
+        .parameters(&parameters::symbols())
+        .gives::<views::SymbolsView<'_>>()
 }

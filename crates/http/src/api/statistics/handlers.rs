@@ -18,8 +18,9 @@ fn policy(context: &Context) -> CachePolicy {
 }
 
 fn request(context: &Context) -> Result<(PerformanceRequest, String)> {
-    let ((symbol, strategy, days, late), key) = context.parameters(&parameters::performance())?;
-    Ok((PerformanceRequest { symbol, strategy, days, late }, key))
+    let (values, key) = context.parameters(&parameters::performance())?;
+    let (symbol, strategy, days, late, record) = values;
+    Ok((PerformanceRequest { symbol, strategy, days, late, record }, key))
 }
 
 /// `GET performance/stats`.
@@ -46,9 +47,10 @@ pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
 
 /// `GET symbols`.
 pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
+    let (record, key) = context.parameters(&parameters::symbols())?;
     context
-        .cached_for_group(policy(&context), String::new(), (), |services, viewer, ()| async move {
-            let told = services.use_cases.performance.symbols(viewer).await?;
+        .cached_for_group(policy(&context), key, record, |services, viewer, record| async move {
+            let told = services.use_cases.performance.symbols(viewer, record).await?;
             loaded(&SymbolsView::new(&told.answer), told.expires_at)
         })
         .await

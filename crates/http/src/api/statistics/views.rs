@@ -51,7 +51,7 @@ impl From<Statistics> for StatisticsView {
     }
 }
 
-/// Every closed signal's percent added on one unit of capital, in order of closing.
+/// Every closed signal's percent added on one unit of capital, in the order in which the outcomes were received.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EquityCurve)]
 pub(crate) struct EquityCurveView {
@@ -77,8 +77,12 @@ const fn is_zero(count: &u64) -> bool {
 #[derive(Serialize, ToSchema)]
 #[schema(as = EquityPoint)]
 pub(crate) struct EquityPointView {
+    /// When the position ended, as its producer says.
     #[schema(value_type = String, format = DateTime)]
     pub closed_at: Timestamp,
+    /// When Alpine received the outcome: the order of the points.
+    #[schema(value_type = String, format = DateTime)]
+    pub received_at: Timestamp,
     pub cumulative_pct: f64,
 }
 
@@ -86,6 +90,7 @@ impl From<EquityCurve> for EquityCurveView {
     fn from(curve: EquityCurve) -> Self {
         let point = |point: &alpine_domain::statistics::EquityPoint| EquityPointView {
             closed_at: point.closed_at,
+            received_at: point.received_at,
             cumulative_pct: point.cumulative_pct,
         };
         Self {

@@ -160,6 +160,7 @@ pub const ROWS: &[Row] = &[
     row("signal_history", Who::UserOrKey),
     row("export_signals", Who::UserOrKey),
     row("find_signal", Who::UserOrKey).of(Id::Signal),
+    row("verify_signal", Who::UserOrKey).of(Id::Signal),
 
     row("sign_up", Who::Anybody).with(account),
     row("confirm_address", Who::Anybody).with(|| json!({"token": "0"})),

@@ -455,7 +455,7 @@ async fn signals(app: &TestApp, reader: Client) {
         producer.post("external-signals/sync/outcome", &outcome).await.expect(200);
         assert_eq!(latest().await[..2], [three, two].map(|n| n.to_string()));
         assert!(!latest().await.contains(&one.to_string()));
-        let stats = reader.get("performance/stats").await.expect(200);
+        let stats = reader.get("performance/stats?record=all").await.expect(200);
         assert_eq!(stats["total_trades"], json!(n), "{stats}");
         let path = format!("signals/{}", posted["signal_id"]);
         assert_ne!(reader.get(&path).await.expect(200)["status"], "open");
@@ -466,7 +466,7 @@ async fn signals(app: &TestApp, reader: Client) {
 async fn late_outcomes(app: &TestApp, reader: Client) {
     let producer = app.client().with_key(&app.producer("zeus").await);
     let stats = async |path: &str| reader.get(path).await.expect(200);
-    let in_time = stats("performance/stats").await;
+    let in_time = stats("performance/stats?record=all").await;
     for n in 1..=*ROUNDS {
         let id = format!("F-{n}");
         let body = SignalBody::new(&id, "80");
@@ -487,8 +487,11 @@ async fn late_outcomes(app: &TestApp, reader: Client) {
         assert_eq!(told["result"], "late", "{told}");
         let late = newest().await;
         assert_eq!(late["late_outcome"]["exit_price"], json!(1_000 + n), "{late}");
-        assert_eq!(stats("performance/stats?late=include").await["late_trades"], json!(n));
-        assert_eq!(stats("performance/stats").await, in_time);
+        assert_eq!(
+            stats("performance/stats?record=all&late=include").await["late_trades"],
+            json!(n)
+        );
+        assert_eq!(stats("performance/stats?record=all").await, in_time);
     }
 }
 

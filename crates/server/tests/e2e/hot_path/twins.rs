@@ -184,6 +184,11 @@ fn value(parameter: &Value, choice: u64, cursor: Option<&str>) -> Option<String>
         "strategy" => Some([BRIEF, "weighted_consensus_v6"][pick(2)].to_owned()),
         "period" => Some(format!("{}d", pick(40))),
         "cursor" => cursor.map(str::to_owned),
+        // Before the beginning, among what is shown from it on, and later.
+        "since" | "until" => {
+            let at = ["2025-12-31T00:00:00Z", "2026-01-01T00:21:00Z", "2026-01-01T00:58:00Z"];
+            Some(at[pick(3)].to_owned())
+        }
         other => panic!("say here what stands for the parameter {other}: {parameter}"),
     }
 }

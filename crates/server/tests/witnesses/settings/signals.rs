@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     row::{Row, setting},
     stage::{On, PATIENCE, Stage, within},
+    support::SignalBody,
 };
 
 pub fn rows() -> Vec<Row> {
@@ -36,6 +37,20 @@ fn expiry() -> Vec<Row> {
             .besides(&[ASKED_ONLY]),
         setting("signals.max_expired_per_run", "2", "2", |at| Box::pin(expired(at)))
             .besides(&[ASKED_ONLY, ("signals.expires_after", "1d")]),
+        setting("signals.live_within", "1h", "backfilled", |at| {
+            Box::pin(async move {
+                at.app.advance(Duration::from_hours(2));
+                let signalled = at.app.now().earlier(Duration::from_hours(2));
+                let producer = at.producer().await;
+                let body =
+                    SignalBody { timestamp: signalled.to_string(), ..SignalBody::new("S", "60") };
+                let stored =
+                    producer.post_text("external-signals/sync/signal", body.to_json()).await;
+                let path = format!("signals/{}", stored.expect(201)["alpine_signal_id"]);
+                let told = at.elite().await.get(&path).await.expect(200);
+                told["origin"].as_str().unwrap().to_owned()
+            })
+        }),
         setting("signals.expiry_interval", "20ms", "3", |at| {
             Box::pin(async move {
                 three_of_two_days(at).await;

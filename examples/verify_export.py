@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Hashes an export of Alpine again, as docs/record.md says: verify_export.py FILE. Ends with 1 if anything differs."""
+import csv, hashlib, json, sys
+from decimal import Decimal, getcontext
+
+TEXTS = "symbol timestamp signal_id strategy asset_type reasoning exit_timestamp late_exit_timestamp".split()
+LATE = {"status": "late_status", "exit_price": "late_exit_price", "pnl_pct": "late_pnl_pct",
+        "exit_time": "late_closed_at", "received_at": "late_received_at"}
+
+def rows(path):
+    """Each row as the letters of its columns; what is missing or empty is None."""
+    with open(path, encoding="utf-8", newline="") as file:
+        start = file.read(1)
+        file.seek(0)
+        if start in "[{":  # parse_float and parse_int keep a number's own digits
+            read = lambda text: json.loads(text, parse_float=str, parse_int=str)
+            for row in read(file.read()) if start == "[" else map(read, file):
+                for inner, name in LATE.items():
+                    row[name] = (row.get("late_outcome") or {}).get(inner)
+                yield {name: value or None for name, value in row.items()}
+            return
+        for row in csv.DictReader(file, strict=True):
+            for name in TEXTS:
+                row[name] = row[name].removeprefix("'")  # keeps spreadsheets from taking it for a formula
+            yield {name: value or None for name, value in row.items()} | {"simulated": row["simulated"] == "true"}
+
+def sha256(members):
+    return hashlib.sha256(json.dumps(members, sort_keys=True).encode("ascii")).hexdigest()
+
+def producers_hashes(row):
+    """The three forms: numbers as floats; without what is missing, integers kept; integers kept."""
+    names = {"stop_price": "stop_loss", "target_price": "take_profit"}
+    keys = "action confidence entry_price signal_id stop_price strategy symbol target_price timestamp".split()
+    numbers = ("confidence", "entry_price", "stop_price", "target_price")
+    held = {key: row[names.get(key, key)] for key in keys}
+    full = {key: float(value) if value and key in numbers else value for key, value in held.items()}
+    plain = {key: json.loads(value) if value and key in numbers else value for key, value in held.items()}
+    return {sha256(full), sha256(plain), sha256({key: value for key, value in plain.items() if value is not None})}
+
+def result(row, exit_price):
+    entry, exit_price = Decimal(row["entry_price"]), Decimal(exit_price)
+    gain = exit_price - entry if row["action"] == "BUY" else entry - exit_price
+    return (gain * 100 / entry).quantize(Decimal("1e-8"))
+
+def differences(row):
+    if row["hash"] not in producers_hashes(row):
+        yield "hash"
+    names = {"stop_price": "stop_loss", "target_price": "take_profit"}
+    keys = ("action asset_type confidence entry_price hash id producer reasoning received_at signal_id stop_price "
+            "strategy symbol target_price timestamp").split()
+    record = {key: row[names.get(key, key)] for key in keys}
+    if row["record_hash"] != sha256(record | {"simulated": bool(row.get("simulated")), "v": "alpine-signal-1"}):
+        yield "record_hash"
+    for late, received in (("", "outcome_received_at"), ("late_", "late_received_at")):
+        outcome = {key: row[late + key] for key in ("closed_at", "exit_price", "exit_timestamp", "pnl_pct", "status")}
+        stated = row[late + "outcome_hash"]
+        outcome |= {"received_at": row[received], "late": bool(late), "signal": row["record_hash"], "v": "alpine-outcome-1"}
+        if outcome["status"] in (None, "open") and not stated and not outcome["closed_at"]:
+            continue
+        if stated != sha256(outcome):
+            yield late + "outcome_hash"
+        if outcome["exit_price"] and Decimal(outcome["pnl_pct"] or "NaN") != result(row, outcome["exit_price"]):
+            yield late + "pnl_pct"
+
+getcontext().prec = 200
+count = bad = 0
+for row in rows(sys.argv[1]):
+    count += 1
+    if wrong := list(differences(row)):
+        bad += 1
+        print(f"row {count} ({row['id']}, {row['signal_id']}): {', '.join(wrong)}")
+print(f"{count} rows, {bad} of them differ")
+sys.exit(1 if bad else 0)
