@@ -16,6 +16,7 @@ pub const ASKS: &[Ask] = &[
     ("signal_history", "reader", "?limit=500&status=expired", "", 200),
     ("export_signals", "reader", "?days=365&format=json", "", 200),
     ("find_signal", "reader", "<signal>", "", 200),
+    ("verify_signal", "reader", "<signal>", "", 200),
 
     ("performance_stats", "reader", "?days=365&late=include", "", 200),
     ("equity_curve", "reader", "?days=365&late=include", "", 200),
