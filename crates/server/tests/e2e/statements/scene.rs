@@ -84,6 +84,7 @@ impl Scene {
         it.mails().await;
         it.pays().await;
         it.objects(count).await;
+        it.stripe.iter().for_each(FakeStripe::expect_faultless);
         it
     }
 
