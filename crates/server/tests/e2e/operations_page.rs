@@ -119,7 +119,7 @@ async fn every_command_of_the_page_about_operating_works() {
     payer.await.unwrap();
     assert!(told[0].contains(r#""provider":"stripe""#), "{}", told[0]);
     assert!(told[0].contains(r#""mrr":99.0"#), "the figures know who paid: {}", told[0]);
-    assert_eq!(stripe.books().faults, [""; 0]);
+    stripe.expect_faultless();
 }
 
 /// Whatever is not run is listed here with its reason.

@@ -93,6 +93,7 @@ impl Scene {
         it.pays().await;
         it.is_invited(&telegram).await;
         it.objects(count).await;
+        it.stripe.iter().for_each(FakeStripe::expect_faultless);
         it
     }
 

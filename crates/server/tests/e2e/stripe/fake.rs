@@ -75,6 +75,12 @@ impl FakeStripe {
         self.books.lock().unwrap()
     }
 
+    /// Panics if something was sent that is not as Stripe sends it.
+    pub fn expect_faultless(&self) {
+        let faults = std::mem::take(&mut self.books().faults);
+        assert!(faults.is_empty(), "what the fake sent is not as Stripe sends it: {faults:#?}");
+    }
+
     pub fn set(&self, mood: Mood) {
         self.books().mood = mood;
     }

@@ -46,8 +46,7 @@ impl Scene {
             let token = alpine.token_of(Tier::Free, Role::User).await;
             let user = alpine.as_holder(Some(&token));
             test(Self { alpine, stripe: stripe.clone(), user }).await;
-            let faults = std::mem::take(&mut stripe.books().faults);
-            assert!(faults.is_empty(), "what the fake sent is not as Stripe sends it: {faults:#?}");
+            stripe.expect_faultless();
         }
     }
 
@@ -489,6 +488,7 @@ async fn secrets_rotate_and_keys_of_clients_hold() {
         for broken in ["", "with space", &"x".repeat(256)] {
             assert_eq!(wish(broken).await.refused_fields(), ["Idempotency-Key"], "{broken:?}");
         }
+        it.stripe.expect_faultless();
     }
 }
 
