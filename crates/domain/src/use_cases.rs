@@ -235,14 +235,7 @@ impl UseCases {
         let changes = AddressChanges::new(letters.clone(), stores.address_changes.clone());
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
         let (payments, subscriptions) = paying(&stores, ports.payments, &clock, billing);
-        let channels = Arc::new(Channels::new(
-            ports.channels,
-            stores.channels.clone(),
-            stores.jobs.clone(),
-            clock.clone(),
-            randomness.clone(),
-            channels,
-        ));
+        let channels = following(&stores, ports.channels, &clock, &randomness, channels);
         let verification = Arc::new(Verification::new(letters, stores.jobs));
         let audit = AuditReader::new(stores.audit, clock.clone());
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
@@ -325,6 +318,19 @@ fn paying(
     ));
     let subscriptions = Subscriptions::new(accounts, billing, payments.clone(), clock.clone());
     (payments, subscriptions)
+}
+
+/// What has channels follow the tier.
+fn following(
+    stores: &Stores,
+    platforms: Vec<Arc<dyn ChannelPlatform>>,
+    clock: &Arc<dyn Clock>,
+    randomness: &Arc<dyn Randomness>,
+    settings: ChannelSettings,
+) -> Arc<Channels> {
+    let Stores { channels, jobs, .. } = stores.clone();
+    let (clock, randomness) = (clock.clone(), randomness.clone());
+    Arc::new(Channels::new(platforms, channels, jobs, clock, randomness, settings))
 }
 
 fn administration(stores: &Stores, clock: Arc<dyn Clock>) -> Administration {
