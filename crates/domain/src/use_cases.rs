@@ -245,14 +245,7 @@ impl UseCases {
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
         let repeats = Repeats::new(stores.idempotency.clone(), clock.clone(), randomness.clone());
         let (payments, subscriptions) = paying(&stores, ports.payments, &clock, billing);
-        let channels = Arc::new(Channels::new(
-            ports.channels,
-            stores.channels.clone(),
-            stores.jobs.clone(),
-            clock.clone(),
-            randomness.clone(),
-            channels,
-        ));
+        let channels = following(&stores, ports.channels, &clock, &randomness, channels);
         let verification = Arc::new(Verification::new(letters.clone(), stores.jobs));
         let audit = AuditReader::new(stores.audit, clock.clone());
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
@@ -273,17 +266,17 @@ impl UseCases {
             performance: Performance::new(stores.statistics, clock.clone(), visibility),
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
             retention: Retention::new(stores.retention, ports.agreed_time, &retention),
-            jobs: Arc::new(Jobs::new(
-                recovery.clone(),
-                verification.clone(),
-                links.clone(),
+            jobs: Arc::new(Jobs {
+                recovery: recovery.clone(),
+                verification: verification.clone(),
+                links: links.clone(),
                 sign_ups,
                 changes,
                 erasure,
-                payments.clone(),
-                digests.clone(),
-                channels.clone(),
-            )),
+                payments: payments.clone(),
+                digests: digests.clone(),
+                channels: channels.clone(),
+            }),
             digests,
             channels,
             subscriptions,
@@ -337,6 +330,19 @@ fn paying(
     ));
     let subscriptions = Subscriptions::new(accounts, billing, payments.clone(), clock.clone());
     (payments, subscriptions)
+}
+
+/// What has channels follow the tier.
+fn following(
+    stores: &Stores,
+    platforms: Vec<Arc<dyn ChannelPlatform>>,
+    clock: &Arc<dyn Clock>,
+    randomness: &Arc<dyn Randomness>,
+    settings: ChannelSettings,
+) -> Arc<Channels> {
+    let Stores { channels, jobs, .. } = stores.clone();
+    let (clock, randomness) = (clock.clone(), randomness.clone());
+    Arc::new(Channels::new(platforms, channels, jobs, clock, randomness, settings))
 }
 
 fn administration(stores: &Stores, clock: Arc<dyn Clock>) -> Administration {

@@ -3,7 +3,9 @@
 use alpine_domain::{
     Error, Result, Timestamp,
     account::UserId,
-    channel::{AskedFor, Asking, Basis, ChannelStore, Followed, Invite, Membership, follow_job},
+    channel::{
+        AskedFor, Asking, Basis, ChannelStore, Followed, Invite, Membership, Trouble, follow_job,
+    },
     jobs::NewJob,
     ports::channels::Platform,
 };
@@ -90,7 +92,7 @@ fn write(conn: &mut AnyConnection, it: &Membership) -> Result<bool, Failure> {
         memberships::invite.eq(it.invite.as_ref().map(|invite| invite.name.as_str())),
         memberships::link.eq(link.map(|(link, _)| link.as_str())),
         memberships::link_until.eq(link.map(|(_, until)| until.micros())),
-        memberships::trouble.eq(it.trouble.map(|trouble| trouble.as_str())),
+        memberships::trouble.eq(it.trouble.map(Trouble::as_str)),
         memberships::recheck_at.eq(it.recheck_at.map(Timestamp::micros)),
         memberships::version.eq(it.version + 1),
     );

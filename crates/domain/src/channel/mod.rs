@@ -4,6 +4,7 @@
 //! agree. Each step that gives something is written down before the messenger is asked, so that whatever is lost, doubled,
 //! late or cut off in the middle, the next look ends right.
 
+mod asking;
 mod follow;
 mod model;
 mod own;
@@ -11,8 +12,9 @@ mod steps;
 mod store;
 
 pub use self::{
+    asking::{Answered, AskedFor, Asking},
     follow::{ChannelSettings, Channels, follow_job, follow_jobs},
-    model::{Answered, Basis, Followed, Invite, Membership, MembershipState, Places, Trouble, Why},
+    model::{Basis, Followed, Invite, Membership, MembershipState, Places, Trouble, Why},
     own::{OwnChannel, Standing},
-    store::{AskedFor, Asking, ChannelStore},
+    store::ChannelStore,
 };

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use uuid::Builder;
 
-use super::store::{AskedFor, Asking};
 use crate::{
     Error, Timestamp,
     account::{Tier, UserId},
@@ -178,58 +177,5 @@ impl Places {
     pub fn of(&self, basis: Basis) -> Option<&str> {
         let open = self.0.get(&basis.tier).map(String::as_str);
         open.filter(|_| basis.is_active && !basis.is_deleted)
-    }
-}
-
-/// What follows when somebody asks.
-pub struct Answered {
-    /// What is said.
-    pub answer: AskedFor,
-    /// What is kept from now on, if it changes.
-    pub kept: Option<Membership>,
-}
-
-impl Membership {
-    /// Somebody asks by this membership's link: the first one is taken.
-    pub fn asked_by(&self, asking: &Asking) -> Answered {
-        let is_there = asking.place.as_ref().is_none_or(|place| *place == self.place);
-        let is_same = self.member.as_deref() == Some(asking.member.as_str());
-        let (answer, is_first) = match self.state {
-            _ if !is_there => (AskedFor::Unknown, false),
-            MembershipState::Inviting | MembershipState::Invited => {
-                (AskedFor::Taken(self.user), true)
-            }
-            MembershipState::Asked | MembershipState::Admitting if is_same => {
-                (AskedFor::Taken(self.user), false)
-            }
-            _ => (AskedFor::Refused, false),
-        };
-        let kept = is_first.then(|| Self {
-            state: MembershipState::Asked,
-            since: asking.now,
-            member: Some(asking.member.clone()),
-            trouble: None,
-            recheck_at: Some(asking.now.later(AGAIN)),
-            ..self.clone()
-        });
-        Answered { answer, kept }
-    }
-
-    /// The same after its member came in on behalf of another account.
-    #[must_use]
-    pub fn without_member(&self, now: Timestamp) -> Self {
-        let bare = Self { member: None, ..self.clone() };
-        match self.state {
-            MembershipState::Asked | MembershipState::Admitting | MembershipState::Member => Self {
-                state: MembershipState::Out,
-                why: Why::Moved,
-                since: now,
-                invite: None,
-                trouble: None,
-                recheck_at: None,
-                ..bare
-            },
-            _ => bare,
-        }
     }
 }

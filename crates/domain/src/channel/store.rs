@@ -2,34 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::{Basis, Followed, Membership};
+use super::{
+    asking::{AskedFor, Asking},
+    model::{Basis, Followed, Membership},
+};
 use crate::{Result, Timestamp, account::UserId, ports::channels::Platform};
-
-/// Somebody who waits to be let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asking {
-    /// Where.
-    pub platform: Platform,
-    /// By what the link was named.
-    pub invite: String,
-    /// The place; `None` where the link says it.
-    pub place: Option<String>,
-    /// The messenger's id of who asks.
-    pub member: String,
-    /// When.
-    pub now: Timestamp,
-}
-
-/// What becomes of somebody who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AskedFor {
-    /// That one is kept as this user's, and the job that looks whether to let in is added.
-    Taken(UserId),
-    /// The link is another one's by now, or what it was for has ended.
-    Refused,
-    /// No such link is known.
-    Unknown,
-}
 
 /// Keeps memberships.
 #[async_trait]

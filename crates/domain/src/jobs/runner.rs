@@ -14,44 +14,17 @@ use crate::{
     ports::channels::Platform,
 };
 
-/// Does every kind of job.
+/// Does every kind of job, by these use cases.
 pub struct Jobs {
-    recovery: Arc<Recovery>,
-    verification: Arc<Verification>,
-    links: Arc<SignInLinks>,
-    sign_ups: SignUps,
-    changes: AddressChanges,
-    erasure: Erasure,
-    payments: Arc<PaymentSync>,
-    digests: Digests,
-    channels: Arc<Channels>,
-}
-
-impl Jobs {
-    /// Does jobs by these use cases.
-    pub const fn new(
-        recovery: Arc<Recovery>,
-        verification: Arc<Verification>,
-        links: Arc<SignInLinks>,
-        sign_ups: SignUps,
-        changes: AddressChanges,
-        erasure: Erasure,
-        payments: Arc<PaymentSync>,
-        digests: Digests,
-        channels: Arc<Channels>,
-    ) -> Self {
-        Self {
-            recovery,
-            verification,
-            links,
-            sign_ups,
-            changes,
-            erasure,
-            payments,
-            digests,
-            channels,
-        }
-    }
+    pub(crate) recovery: Arc<Recovery>,
+    pub(crate) verification: Arc<Verification>,
+    pub(crate) links: Arc<SignInLinks>,
+    pub(crate) sign_ups: SignUps,
+    pub(crate) changes: AddressChanges,
+    pub(crate) erasure: Erasure,
+    pub(crate) payments: Arc<PaymentSync>,
+    pub(crate) digests: Digests,
+    pub(crate) channels: Arc<Channels>,
 }
 
 #[async_trait]

@@ -422,7 +422,7 @@ impl History<'_> {
                     let news = world.telegram.leave(place, PEOPLE[who]);
                     self.told.extend(news.inspect(|news| {
                         if is_told {
-                            world.tell(news).unwrap()
+                            world.tell(news).unwrap();
                         }
                     }));
                 }

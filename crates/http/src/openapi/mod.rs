@@ -235,6 +235,7 @@ fn tag_description(tag: &str) -> Option<&'static str> {
     Some(match tag {
         "accounts" => "Sign-up, sign-in, sessions, profiles and API keys.",
         "admin" => "What administrators see and change.",
+        "channels" => "Channels of Telegram and Discord: where a member stands, and why.",
         "notifications" => "What a user is told of.",
         "operation" => "Health, metrics and this description.",
         "payments" => "Plans and what they cost.",

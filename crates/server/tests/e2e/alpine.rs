@@ -8,6 +8,7 @@ use std::{
 use alpine_domain::{
     Timestamp,
     account::{Role, Tier},
+    jobs::JobState,
     time::ManualClock,
 };
 use alpine_testing::Wait;
@@ -121,6 +122,19 @@ impl Alpine {
 
     pub async fn token_of(&self, tier: Tier, role: Role) -> String {
         self.sign_in_as(tier, role).await.access_token
+    }
+
+    /// Waits until what jobs were under way came to is kept: one that is held is due again when its lease ends, in more than a
+    /// minute, and one that is to be tried again sooner.
+    pub async fn until_no_job_is_under_way(&self) {
+        let soon = self.app.now().later(Duration::from_secs(30));
+        let jobs = &self.app.core.stores.jobs;
+        Wait::unpromised("what a job came to is written as soon as the machine lets it")
+            .until("no job is under way", async || {
+                let pending = jobs.list(JobState::Pending, 100, 0).await.unwrap();
+                pending.iter().all(|job| job.due_at <= soon && job.attempts > 0)
+            })
+            .await;
     }
 
     pub async fn admin_token(&self) -> String {

@@ -268,12 +268,12 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_seeded_sqlite_database_is_like_any_other() {
-        is_like_any_other(None).await;
+        Box::pin(is_like_any_other(None)).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_seeded_postgres_database_is_like_any_other() {
         let Some(database) = TestDatabase::create() else { return };
-        is_like_any_other(Some(database.url().to_owned())).await;
+        Box::pin(is_like_any_other(Some(database.url().to_owned()))).await;
     }
 }

@@ -23,10 +23,10 @@ pub(crate) async fn invite(context: Context) -> Result<HttpResponse> {
 /// `POST users/channels/{name}/connect`.
 pub(crate) async fn connect(mut context: Context) -> Result<HttpResponse> {
     let user = context.user()?;
-    let platform: Platform = context.segment("name", "channel")?;
     let mut fields = context.json().await?;
     let (code, state) = (fields.text("code"), fields.text("state"));
     fields.finish()?;
+    let platform: Platform = context.segment("name", "channel")?;
     let channels = &context.state.services.use_cases.channels;
     let own = channels.connect(user, platform, &code, &state).await?;
     context.ok(&ChannelView::from(&own))

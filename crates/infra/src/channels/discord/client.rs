@@ -95,6 +95,7 @@ impl Client {
         let sent = request.send().await;
         let response = sent.map_err(|error| Error::unavailable(DISCORD, error.without_url()))?;
         let (status, spent) = (response.status(), spent(response.headers()));
+        let asked_for = seconds(response.headers(), "retry-after");
         let bytes = outgoing::read(response, MOST_BYTES, DISCORD).await?;
         if let Some(pause) = spent.filter(|_| status != StatusCode::TOO_MANY_REQUESTS) {
             // The next call would be refused.
@@ -106,7 +107,7 @@ impl Client {
         let refusal: Refusal = serde_json::from_slice(&bytes).unwrap_or_default();
         if status == StatusCode::TOO_MANY_REQUESTS {
             let said = refusal.retry_after.and_then(|it| Duration::try_from_secs_f64(it).ok());
-            return Err(self.gate.close(DISCORD, said.or(spent).unwrap_or(PAUSE)));
+            return Err(self.gate.close(DISCORD, said.or(asked_for).or(spent).unwrap_or(PAUSE)));
         }
         let Refusal { code, message, error, .. } = refusal;
         let told = format!("Discord refuses {what}: {status} {code} {message}{error}");
@@ -119,9 +120,10 @@ impl Client {
 
 /// The pause until requests are left again, if none is: docs.discord.com/developers/topics/rate-limits#header-format.
 fn spent(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok();
-    if text("x-ratelimit-remaining")? != "0" {
-        return None;
-    }
-    Duration::try_from_secs_f64(text("x-ratelimit-reset-after")?.parse().ok()?).ok()
+    let is_spent = headers.get("x-ratelimit-remaining").is_some_and(|left| left == "0");
+    seconds(headers, "x-ratelimit-reset-after").filter(|_| is_spent)
+}
+
+fn seconds(headers: &HeaderMap, name: &str) -> Option<Duration> {
+    Duration::try_from_secs_f64(headers.get(name)?.to_str().ok()?.parse().ok()?).ok()
 }

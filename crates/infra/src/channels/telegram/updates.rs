@@ -49,14 +49,14 @@ pub(super) struct Member {
     pub(super) status: String,
     user: Person,
     /// Of who is restricted.
-    #[serde(default)]
-    pub(super) is_member: bool,
+    #[serde(default, rename = "is_member")]
+    is_among: bool,
 }
 
 impl Member {
     /// In the chat, or allowed to say little in it.
     pub(super) fn is_in(&self) -> bool {
-        self.status == "member" || (self.status == "restricted" && self.is_member)
+        self.status == "member" || (self.status == "restricted" && self.is_among)
     }
 
     pub(super) fn is_staff(&self) -> bool {

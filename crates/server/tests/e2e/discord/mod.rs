@@ -158,6 +158,7 @@ async fn a_discord_that_fails_hangs_or_limits_is_asked_again() {
                 .await;
             assert_eq!(it.channel().await["state"], "leaving", "{mood:?}");
             assert_eq!(it.discord.roles(ADA), [PRO], "{mood:?}");
+            it.alpine.until_no_job_is_under_way().await;
             it.discord.set(Mood::Good);
             if matches!(mood, Mood::Limiting(..)) {
                 tokio::time::sleep(Duration::from_millis(4_600)).await;

@@ -268,6 +268,7 @@ async fn a_telegram_that_fails_hangs_or_limits_is_asked_again() {
             assert_eq!(told["state"], "leaving", "{mood:?}: {told}");
             assert!(it.telegram.is_in(LOW, 7), "{mood:?}");
             // The first pauses are 5 to 10 seconds and those asked for, by the clock that jobs go by.
+            it.alpine.until_no_job_is_under_way().await;
             it.telegram.set(Mood::Good);
             if matches!(mood, Mood::Limiting(..)) {
                 // What Telegram asked for is kept by the steady clock, whoever calls.
@@ -283,6 +284,7 @@ async fn a_telegram_that_fails_hangs_or_limits_is_asked_again() {
                 assert_eq!(it.telegram.books().asked.len(), asked, "it was asked for a pause");
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }
+            it.alpine.until_no_job_is_under_way().await;
             let since = Instant::now();
             it.alpine.clock.advance(Duration::from_secs(31));
             it.is_out(LOW, 7, since).await;
