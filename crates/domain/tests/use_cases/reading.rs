@@ -5,10 +5,13 @@ use alpine_domain::{
     account::Viewer,
     page::Slice,
     producer::Producer,
-    signal::{ExportRequest, HistoryRequest, ListRequest, Outcome, Signal, SignalStatus},
+    signal::{
+        ExpirySettings, ExportRequest, HistoryRequest, ListRequest, Outcome, Signal, SignalStatus,
+    },
+    use_cases::Settings,
 };
 
-use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now};
+use crate::support::{DAY, MICROSECOND, Offer, Report, START, World, now, settings};
 
 const ADMIN: Viewer = Viewer::Admin;
 
@@ -23,14 +26,14 @@ const SIGNALS: [(&str, &str, &str, &str); 6] = [
 ];
 
 fn full() -> (World, Producer) {
-    let world = World::new();
+    // The signals are all of one time, and come a day after each other.
+    let expiry = ExpirySettings { live_within: 30 * DAY, ..ExpirySettings::default() };
+    let world = World::with(Settings { expiry, ..settings() });
     let argo = world.producer("argo", false);
     for ((id, symbol, action, confidence), days) in SIGNALS.into_iter().zip(0..) {
         world.at(days * DAY);
         let (target, stop) = if action == "BUY" { ("110.0", "90.0") } else { ("90.0", "110.0") };
-        let timestamp = START.later(days * DAY);
-        let limits =
-            Offer { target: Some(target), stop: Some(stop), timestamp, ..Offer::named(id) };
+        let limits = Offer { target: Some(target), stop: Some(stop), ..Offer::named(id) };
         world.submit(&argo, &Offer { symbol, action, confidence, ..limits }).unwrap();
     }
     (world, argo)

@@ -78,8 +78,8 @@ const ROWS: &[Row] = &[
     ("export_signals", "period", &[("", "text/csv GJIHFEDCB"), ("1d", "text/csv GJIHF"), ("365d", "text/csv GJIHFEDCBA")]),
 
     // The clock says 2025-01-15T12:00:00Z.
-    ("export_signals", "since", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJI"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
-    ("export_signals", "until", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv HFEDCB")]),
+    ("export_signals", "since", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJIH"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
+    ("export_signals", "until", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv FEDCB")]),
 
     ("find_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
 
