@@ -7,19 +7,28 @@ TEXTS = "symbol timestamp signal_id strategy asset_type reasoning exit_timestamp
 LATE = {"status": "late_status", "exit_price": "late_exit_price", "pnl_pct": "late_pnl_pct",
         "exit_time": "late_closed_at", "received_at": "late_received_at"}
 
+def once(pairs):
+    """An object, of which no name stands there twice."""
+    if len(dict(pairs)) != len(pairs):
+        sys.exit("a member stands there twice")
+    return dict(pairs)
+
 def rows(path):
     """Each row as the letters of its columns; what is missing or empty is None."""
     with open(path, encoding="utf-8", newline="") as file:
         start = file.read(1)
         file.seek(0)
         if start in "[{":  # parse_float and parse_int keep a number's own digits
-            read = lambda text: json.loads(text, parse_float=str, parse_int=str)
+            read = lambda text: json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=once)
             for row in read(file.read()) if start == "[" else map(read, file):
                 for inner, name in LATE.items():
                     row[name] = (row.get("late_outcome") or {}).get(inner)
                 yield {name: value or None for name, value in row.items()}
             return
-        for row in csv.DictReader(file, strict=True):
+        table = csv.DictReader(file, strict=True)
+        if len(set(table.fieldnames)) != len(table.fieldnames):
+            sys.exit("a column stands there twice")
+        for row in table:
             for name in TEXTS:
                 row[name] = row[name].removeprefix("'")  # keeps spreadsheets from taking it for a formula
             yield {name: value or None for name, value in row.items()} | {"simulated": row["simulated"] == "true"}

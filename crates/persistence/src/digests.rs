@@ -18,6 +18,7 @@ use crate::{
     database::Unit,
     rows::{instant, stored},
     schema::digests,
+    unreadable::UnreadableRows,
 };
 
 /// The digests of one database.
@@ -62,7 +63,26 @@ fn set(
     Ok(())
 }
 
-fn add_due(unit: &mut Unit<'_>, now: Timestamp, limit: u32) -> Result<u32, Failure> {
+/// The digest of a row: how often, when the next one is due after `now`, and the job.
+fn digest_of(
+    (user, word, covered_until, due_at): (&str, &str, i64, i64),
+    now: Timestamp,
+) -> Result<(Timestamp, Job)> {
+    let every: DigestEvery = stored("digests.every", word)?;
+    let job = Job::DigestDue {
+        user: stored("digests.user_id", user)?,
+        since: instant("digests.covered_until", covered_until)?,
+        until: now,
+    };
+    Ok((every.next_after(instant("digests.due_at", due_at)?, now), job))
+}
+
+fn add_due(
+    unit: &mut Unit<'_>,
+    now: Timestamp,
+    limit: u32,
+    unreadable: &UnreadableRows,
+) -> Result<u32, Failure> {
     let due: Vec<(String, String, i64, i64)> = digests::table
         .filter(digests::due_at.le(now.micros()))
         .order((digests::due_at.asc(), digests::user_id.asc()))
@@ -71,19 +91,14 @@ fn add_due(unit: &mut Unit<'_>, now: Timestamp, limit: u32) -> Result<u32, Failu
         .load(unit.conn)?;
     let mut added = 0;
     for (user, word, covered_until, due_at) in due {
-        let every: DigestEvery = stored("digests.every", &word)?;
-        let next = every.next_after(instant("digests.due_at", due_at)?, now);
+        let read = digest_of((&user, &word, covered_until, due_at), now);
+        let Some((next, job)) = unreadable.leave_out("digests", &user, read) else { continue };
         // Of two who found it at once, one moves it.
         let found = digests::table.find(&user).filter(digests::due_at.eq(due_at));
         let moved = diesel::update(found)
             .set((digests::covered_until.eq(now.micros()), digests::due_at.eq(next.micros())))
             .execute(unit.conn)?;
         if moved == 1 {
-            let job = Job::DigestDue {
-                user: stored("digests.user_id", &user)?,
-                since: instant("digests.covered_until", covered_until)?,
-                until: now,
-            };
             unit.enqueue(&NewJob::new(job, now))?;
             added += 1;
         }
@@ -102,6 +117,7 @@ impl DigestStore for UserDigests {
     }
 
     async fn add_due(&self, now: Timestamp, limit: u32) -> Result<u32> {
-        self.0.write("digest_add_due", move |unit| add_due(unit, now, limit)).await
+        let unreadable = self.0.unreadable();
+        self.0.write("digest_add_due", move |unit| add_due(unit, now, limit, &unreadable)).await
     }
 }

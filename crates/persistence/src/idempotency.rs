@@ -39,7 +39,7 @@ struct Row {
     begun_at: i64,
     lease: String,
     held_until: i64,
-    status: Option<i32>,
+    status: Option<i64>,
     media_type: Option<String>,
     location: Option<String>,
     body: Option<String>,
@@ -146,7 +146,7 @@ impl IdempotencyStore for KeyedRequests {
                     .find(&name)
                     .filter(keyed_requests::lease.eq(lease.to_string()));
                 let answered = diesel::update(held).set((
-                    keyed_requests::status.eq(i32::from(answer.status)),
+                    keyed_requests::status.eq(i64::from(answer.status)),
                     keyed_requests::media_type.eq(&answer.media_type),
                     keyed_requests::location.eq(&answer.location),
                     keyed_requests::body.eq(&answer.body),

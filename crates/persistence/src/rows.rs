@@ -468,7 +468,7 @@ pub(crate) struct KeyedRequestRow<'a> {
     pub(crate) begun_at: i64,
     pub(crate) lease: String,
     pub(crate) held_until: i64,
-    pub(crate) status: Option<i32>,
+    pub(crate) status: Option<i64>,
     pub(crate) media_type: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) body: Option<String>,

@@ -210,7 +210,7 @@ tables! {
         begun_at -> BigInt,
         lease -> Text,
         held_until -> BigInt,
-        status -> Nullable<Integer>,
+        status -> Nullable<BigInt>,
         media_type -> Nullable<Text>,
         location -> Nullable<Text>,
         body -> Nullable<Text>,

@@ -7,7 +7,7 @@ CREATE TABLE keyed_requests (
     begun_at BIGINT NOT NULL,
     lease TEXT NOT NULL,
     held_until BIGINT NOT NULL,
-    status INTEGER,
+    status BIGINT,
     media_type TEXT,
     location TEXT,
     body TEXT

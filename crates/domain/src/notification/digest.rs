@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Notification, NotificationRequest, Notifications, Recipient};
+use super::{Notification, NotificationKind, NotificationRequest, Notifications, Recipient};
 use crate::{
     Clock, Result, Timestamp,
     account::{AccountStore, Letters, Role, UserId, Viewer},
@@ -130,7 +130,15 @@ impl Digests {
         };
         let request = NotificationRequest { unread_only: true, ..NotificationRequest::whole() };
         let page = self.notifications.page(Recipient { user, viewer }, request).await?;
-        let is_new = |told: &Notification| told.created_at > since && told.created_at <= until;
+        // What a late reader could not know of at the last mail comes with this one.
+        let delay = self.notifications.delay(viewer);
+        let is_new = |told: &Notification| {
+            let is_of_signal =
+                matches!(told.kind, NotificationKind::NewSignal | NotificationKind::SignalClosed);
+            let known_at =
+                if is_of_signal { told.created_at.later(delay) } else { told.created_at };
+            known_at > since && known_at <= until
+        };
         let told: Vec<_> = page.items.into_iter().filter(is_new).collect();
         if told.is_empty() {
             return Ok(());

@@ -114,6 +114,11 @@ impl Notifications {
         })
     }
 
+    /// How much later than it happens `viewer` is told of what concerns signals.
+    pub fn delay(&self, viewer: Viewer) -> Duration {
+        self.catalogue.delay(viewer)
+    }
+
     /// Marks these as read, as far as they are the user's and unread; says how many.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What readers ask for: latest, subscribed, live, history, one signal, export. Every answer goes
 //! through the reader's [`View`], so that no path shows more than another.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Action, Signal, SignalId, SignalQuery, SignalReader, SignalState, SignalStatus, Symbol, View,
@@ -180,16 +180,23 @@ impl Catalogue {
             .ok_or(Error::NotFound("signal"))
     }
 
-    /// What was accepted and what was closed from `since` on, as far as `viewer` knows: the newest `limit` of each,
-    /// or as many as the viewer is shown.
+    /// What was accepted and what was closed from `since` on, as far as `viewer` knows: of the newest `limit` of each,
+    /// or as many as the viewer is shown, those that did not come as history, which is no news.
     pub async fn news(&self, viewer: Viewer, since: Timestamp, limit: u32) -> Result<SignalNews> {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
         let query = SignalQuery { since: Some(since), ..everything(&view, now) };
         let limit = at_most(limit, view.max_rows);
-        Ok(SignalNews {
-            published: self.store.list(&query, Slice::first(limit)).await?,
-            closed: self.store.closings(view.below, (since, query.as_of), limit).await?,
-        })
+        let mut published = self.store.list(&query, Slice::first(limit)).await?;
+        let mut closed = self.store.closings(view.below, (since, query.as_of), limit).await?;
+        for signals in [&mut published, &mut closed] {
+            signals.retain(|signal| signal.content.origin != Origin::Backfilled);
+        }
+        Ok(SignalNews { published, closed })
+    }
+
+    /// How much later than it happens `viewer` is told of what concerns signals.
+    pub fn delay(&self, viewer: Viewer) -> Duration {
+        self.policy.view(viewer).delay
     }
 
     /// Starts an export: as things stand when they are read, or for a late reader as they stood at the instant

@@ -65,11 +65,13 @@ const fn owner(caller: &Caller) -> Option<KeyOwner> {
     }
 }
 
-/// The path, by whichever of its names it was asked for, and the query.
+/// The path, by whichever of its names it was asked for, the query, and what the body is said to be.
 fn target(context: &Context) -> String {
     let parts = context.request.match_info().iter().map(|(_, part)| format!("/{part}"));
     let query = context.request.query_string();
-    format!("{}{}?{query}", context.mounted.path, parts.collect::<String>())
+    let sent = context.request.headers().get(header::CONTENT_TYPE);
+    let media_type = String::from_utf8_lossy(sent.map_or(b"", |value| value.as_bytes()));
+    format!("{}{}?{query}\n{media_type}", context.mounted.path, parts.collect::<String>())
 }
 
 /// A body that was read, to be read again.

@@ -1,7 +1,7 @@
 //! `alpine verify`: the hashes of an export, computed again from the file alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     fmt,
     fs::File,
     io::{BufRead as _, BufReader, Read},
@@ -10,7 +10,7 @@ use std::{
 
 use alpine_domain::signal::ExportedRow;
 use anyhow::{Context as _, Result, bail};
-use serde::de::{DeserializeSeed, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::output::tell;
@@ -93,6 +93,10 @@ impl Check {
 fn csv(file: impl Read, check: &mut Check) -> Result<()> {
     let mut reader = csv::Reader::from_reader(file);
     let header = reader.headers().context("the first line, which names the columns")?.clone();
+    let mut names = BTreeSet::new();
+    if let Some(twice) = header.iter().find(|name| !names.insert(*name)) {
+        bail!("the column {twice:?} stands there twice");
+    }
     for record in reader.records() {
         let record = record?;
         let cells = header.iter().zip(&record).map(|(column, cell)| {
@@ -123,12 +127,39 @@ fn json(file: impl Read, check: &mut Check) -> Result<()> {
     }
 }
 
-/// An object, each member as it is written.
-type Members = BTreeMap<String, Box<RawValue>>;
+/// An object, each member as it is written. No name stands there twice: readers differ about which one counts.
+struct Object(Vec<(String, Box<RawValue>)>);
 
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Object(Members);
+impl<'de> serde::Deserialize<'de> for Object {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Object;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Object, A::Error> {
+        let (mut read, mut names) = (Vec::new(), BTreeSet::new());
+        while let Some((name, value)) = members.next_entry::<String, Box<RawValue>>()? {
+            if !names.insert(name.clone()) {
+                let twice = format!("the member {name:?} stands there twice");
+                return Err(serde::de::Error::custom(twice));
+            }
+            read.push((name, value));
+        }
+        Ok(Object(read))
+    }
+}
+
+/// What a file in JSON says of a late outcome beside the object of it.
+const LATE_BESIDE: [&str; 2] = ["late_exit_timestamp", "late_outcome_hash"];
 
 impl Object {
     /// Texts as what they say, everything else to the letter; the members of the late outcome like those of CSV.
@@ -136,11 +167,14 @@ impl Object {
         let mut columns = Vec::with_capacity(self.0.len() + 5);
         for (name, value) in self.0 {
             if name != "late_outcome" {
+                if name.starts_with("late_") && !LATE_BESIDE.contains(&name.as_str()) {
+                    bail!("{name:?} is no member of an export");
+                }
                 columns.extend(letters(&value)?.map(|letters| (name, letters)));
                 continue;
             }
-            let late: Option<Members> = serde_json::from_str(value.get())?;
-            for (name, value) in late.into_iter().flatten() {
+            let late: Option<Object> = serde_json::from_str(value.get())?;
+            for (name, value) in late.into_iter().flat_map(|late| late.0) {
                 let name = if name == "exit_time" { "closed_at" } else { &name };
                 columns.extend(letters(&value)?.map(|letters| (format!("late_{name}"), letters)));
             }

@@ -241,6 +241,17 @@ async fn a_file_is_hashed_again_by_whoever_has_it() {
                     assert!(told.contains("rows, 1 of them differ"), "{name}: {told}");
                 }
             }
+            // What readers take for something else than what was hashed.
+            let twice = match format {
+                "csv" => replaced(&text, "pnl_pct", "pnl_pct,pnl_pct"),
+                _ => replaced(&text, "\"pnl_pct\"", "\"pnl_pct\":14.5,\"pnl_pct\""),
+            };
+            std::fs::write(&file, &twice).unwrap();
+            for (name, output) in verifiers(&file) {
+                let told = text_of(&output);
+                assert!(!output.status.success(), "{name} passes a name that stands there twice");
+                assert!(told.contains("stands there twice"), "{name}, {format}: {told}");
+            }
             // A file that broke off is no whole one.
             std::fs::write(&file, replaced(&text, &ids[0], "\"")).unwrap();
             for (name, output) in verifiers(&file) {
