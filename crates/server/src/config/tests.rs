@@ -1,5 +1,7 @@
 //! Tests of reading the configuration.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn with_environment(pairs: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
@@ -94,7 +96,8 @@ fn every_limit_of_the_default_file_is_somebodys() {
     let config = load(&Sources::default()).unwrap().config;
     let surface = alpine_http::HttpSettings::default();
     let table = alpine_http::routes::table(&surface);
-    let named: Vec<&str> = alpine_http::Policy::ALL
+    // Several routes may name one.
+    let named: BTreeSet<&str> = alpine_http::Policy::ALL
         .iter()
         .map(|policy| policy.name())
         .chain(table.iter().filter_map(|route| route.endpoint.extra_limit))
