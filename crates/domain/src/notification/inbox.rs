@@ -1,6 +1,6 @@
 //! A user's notifications: a page of them, reading and deleting them.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use super::{
     KEPT, KeptQuery, MarkChange, MutedKinds, Notification, NotificationCursor, NotificationId,

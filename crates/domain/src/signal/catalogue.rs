@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, Signal, SignalId, SignalQuery, SignalReader, SignalState, SignalStatus, Symbol, View,
-    VisibilityPolicy,
+    Action, Origin, Signal, SignalId, SignalQuery, SignalReader, SignalState, SignalStatus, Symbol,
+    View, VisibilityPolicy,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
