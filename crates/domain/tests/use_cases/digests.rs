@@ -8,7 +8,7 @@ use alpine_domain::{
     notification::{DigestEvery, Digests},
 };
 
-use crate::support::{World, now};
+use crate::support::{Offer, World, now};
 
 const DAY: Duration = Duration::from_hours(24);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -66,6 +66,20 @@ fn what_is_new_and_unread_is_mailed_once_a_day() {
     assert_eq!(mails_after(&world, DAY), []);
     tell(&world, &ada, 2);
     assert_eq!(mails_after(&world, DAY)[0].0, "2 new notifications");
+}
+
+/// What is hidden at one mail, and known at the next, is in the next.
+#[test]
+fn a_late_reader_misses_nothing() {
+    let world = World::new();
+    subscriber(&world, DigestEvery::Day);
+    let argo = world.producer("argo", false);
+    world.clock.advance(DAY - 5 * MINUTE);
+    let timestamp = world.clock.now();
+    world.submit(&argo, &Offer { timestamp, ..Offer::named("SIG-1") }).unwrap();
+    assert_eq!(mails_after(&world, 5 * MINUTE), []);
+    assert_eq!(mails_after(&world, DAY)[0].0, "1 new notification");
+    assert_eq!(mails_after(&world, DAY), []);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alpine_domain::{
-    Error,
+    Clock as _, Error,
     account::{Role, SignedIn, Tier, Viewer},
     notification::{
         Notification, NotificationId, NotificationKind, NotificationPage, NotificationRequest,
@@ -40,7 +40,23 @@ fn publish(world: &World, name: &str, confidence: &'static str) -> SignalId {
         Some(argo) => argo,
         None => world.producer("argo", false),
     };
-    world.submit(&argo, &Offer { confidence, ..Offer::named(name) }).unwrap().id
+    let timestamp = world.clock.now();
+    world.submit(&argo, &Offer { confidence, timestamp, ..Offer::named(name) }).unwrap().id
+}
+
+#[test]
+fn history_is_no_news() {
+    let world = World::new();
+    let ada = subscriber(&world.sign_up("ada@example.com"), Tier::Elite);
+    let news = publish(&world, "SIG-1", "70.0");
+    let argo = now(world.stores.producers.list()).unwrap().remove(0);
+    for (name, age) in [("SIG-2", DAY), ("SIG-3", DAY + MICROSECOND)] {
+        let timestamp = world.clock.now().earlier(age);
+        world.submit(&argo, &Offer { timestamp, ..Offer::named(name) }).unwrap();
+    }
+    close(&world, "SIG-3", "101.0");
+    let told = ids(&world, ada);
+    assert_eq!((told.len(), told[1]), (2, NotificationId::Published(news)), "{told:?}");
 }
 
 fn close(world: &World, name: &'static str, price: &'static str) {
