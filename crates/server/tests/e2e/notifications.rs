@@ -153,8 +153,16 @@ async fn signals_are_told_by_tier_until_they_are_deleted_or_switched_off() {
         assert_eq!(ids(&elite.get("notifications").await.expect(200)), [format!("notif-c-{id}")]);
 
         let path = "notifications/preferences";
-        let before = free.get(path).await.expect(200);
+        let mut before = free.get(path).await.expect(200);
+        assert_eq!(before.as_object_mut().unwrap().remove("digest"), Some(json!("off")));
         assert!(before.as_object().unwrap().values().all(|told| told == true), "{before}");
+        for (digest, status) in [("weekly", 200), ("hourly", 422), ("daily", 200), ("off", 200)] {
+            let answer = free.put(path, &json!({"digest": digest})).await;
+            assert_eq!(answer.status, status, "{digest}: {}", answer.text);
+            if status == 200 {
+                assert_eq!(free.get(path).await.expect(200)["digest"], digest);
+            }
+        }
         let off = free.put(path, &json!({"signal_closed": false})).await.expect(200);
         assert_eq!((&off["signal_closed"], &off["new_signal"]), (&json!(false), &json!(true)));
         assert_eq!(free.get(path).await.expect(200), off);
