@@ -153,15 +153,23 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "problems/{kind}", "problem_kind", Public, Limit::Address, operations::handlers::problem_kind, operations::docs::problem_kind).at_root(),
     ];
     if settings.development_payments {
-        let page = "payments/development/{checkout}";
-        table.push(Route::new(GET, page, "development_checkout", Public, Limit::Address, billing::development::page));
-        let step = "payments/development/{checkout}/{step}";
-        table.push(Route::new(POST, step, "development_payment", Public, Limit::Address, billing::development::play));
+        table.extend(development_payments());
     }
     if settings.serve_metrics {
         table.push(metrics());
     }
     table
+}
+
+/// The page on which somebody plays the payer. It is no part of the API.
+#[rustfmt::skip]
+fn development_payments() -> [Route; 2] {
+    let page = "payments/development/{checkout}";
+    let step = "payments/development/{checkout}/{step}";
+    [
+        Route::new(GET, page, "development_checkout", Public, Limit::Address, billing::development::page),
+        Route::new(POST, step, "development_payment", Public, Limit::Address, billing::development::play),
+    ]
 }
 
 /// What a port for operators alone serves.

@@ -172,10 +172,11 @@ impl Digests {
 mod tests {
     use super::*;
 
+    const DAY: i64 = 86_400;
+
     #[test]
     fn what_was_missed_is_passed_over() {
         let at = Timestamp::from_seconds;
-        const DAY: i64 = 86_400;
         for (now, next) in
             [(0, DAY), (1, DAY), (DAY - 1, DAY), (DAY, 2 * DAY), (5 * DAY + 1, 6 * DAY)]
         {

@@ -130,7 +130,7 @@ async fn no_route_sends_more_statements_for_more_rows() {
             let played = walk(&Scene::in_development(&backend, count).await, DEVELOPMENT).await;
             [paid, played].concat()
         };
-        let (few, many) = (walks(FEW).await, walks(MANY).await);
+        let (few, many) = (Box::pin(walks(FEW)).await, Box::pin(walks(MANY)).await);
         let asks = [ASKS, DEVELOPMENT].concat();
         let table = table();
         let reading = table.iter().filter(|route| route.endpoint.method.as_str() == "GET");
