@@ -11,7 +11,7 @@ use alpine_domain::{
     Error, Result, Timestamp,
     account::{Secret, Tier},
     channel::{ChannelSettings, Places},
-    ports::channels::{ChannelNews, ChannelPlatform, Platform, Presence, Proved},
+    ports::channels::{Admission, ChannelNews, ChannelPlatform, Platform, Presence, Proved},
 };
 use async_trait::async_trait;
 
@@ -48,6 +48,8 @@ pub(crate) struct Books {
     pub(crate) asking: BTreeMap<(String, String), String>,
     /// Who has joined as far as everybody may.
     pub(crate) brought: BTreeSet<String>,
+    /// Who is in as many places as anybody may be.
+    pub(crate) full: BTreeSet<String>,
     /// Every call, in order.
     pub(crate) calls: Vec<String>,
     pub(crate) is_away: bool,
@@ -170,19 +172,23 @@ impl ChannelPlatform for FakeMessenger {
         .await
     }
 
-    async fn admit(&self, place: &str, member: &str) -> Result<bool> {
+    async fn admit(&self, place: &str, member: &str) -> Result<Admission> {
         let knows = self.knows_members();
         self.call("admit", |books| {
             let who = at(place, member);
+            if books.full.contains(member) {
+                return Admission::TooMany;
+            }
             let may = if knows {
                 books.brought.contains(member)
             } else {
                 books.asking.remove(&who).is_some()
             };
-            if may {
-                books.members.insert(who);
+            if !may {
+                return Admission::NotAsking;
             }
-            may
+            books.members.insert(who);
+            Admission::In
         })
         .await
     }
