@@ -184,6 +184,8 @@ impl Channels {
         };
         if is_over {
             let known = known(followed, it.platform).filter(|_| self.knows(it.platform));
+            // Who left may be in again, and is not to be forgotten for the next one who follows a link.
+            let known = known.or_else(|| it.member.clone().filter(|_| it.may_be_back()));
             let anew = invited_anew(it.clone(), known, self.randomness(), self.now());
             if self.keep(anew, followed.basis).await? {
                 // It lets nobody in and ends within moments, so that nobody waits for a messenger that is away.

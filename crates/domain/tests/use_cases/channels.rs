@@ -545,7 +545,8 @@ proptest! {
             for it in world.followed(*user).memberships {
                 if Some(it.place.as_str()) == place {
                     let who = it.member.clone().map(|member| (it.place.clone(), member));
-                    let has_left = who.is_some_and(|who| history.left.contains(&who));
+                    // Who left and followed another account's link since is that one's.
+                    let has_left = who.is_none_or(|who| history.left.contains(&who));
                     prop_assert!(match (it.state, it.why) {
                         (MembershipState::Member | MembershipState::Invited, _)
                         | (MembershipState::Out, Why::Moved) => true,
@@ -643,6 +644,23 @@ fn who_left_and_is_in_again_goes_with_the_tier() {
     assert_eq!(world.seen(ada), (Standing::Out, Some(Why::TierEnded)));
 }
 
+#[test]
+fn who_left_and_is_in_again_is_found_when_asking() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.joins(ada, "a");
+    world.tell(&world.telegram.leave("low", "a").unwrap()).unwrap();
+    world.work_off();
+    world.telegram.books().members.insert(("low".into(), "a".into()));
+    let own = now(world.cases.channels.invite(ada, Telegram)).unwrap();
+    assert_eq!((own.standing, own.link), (Standing::Member, None), "no link for another one");
+    // The same of somebody whom those who run the channel keep out.
+    world.telegram.leave("low", "a").unwrap();
+    world.telegram.books().barred.insert(("low".into(), "a".into()));
+    let own = now(world.cases.channels.invite(ada, Telegram)).unwrap();
+    assert_eq!((own.standing, own.why), (Standing::Out, Some(Why::Barred)));
+}
+
 impl World {
     /// Somebody comes back from the user's link of Discord.
     fn connects(&self, user: UserId, person: &str) {
@@ -676,14 +694,26 @@ fn whose_link_was_followed_last_is_known() {
     world.connects(ada, "new");
     assert!(world.discord.is_in("top", "new"));
     world.discord.books().brought.insert("old".into());
+    let is_new = || world.discord.is_in("low", "new") && !world.discord.is_in("low", "old");
     world.becomes(ada, Tier::Pro);
-    assert!(world.discord.is_in("low", "new") && !world.discord.is_in("low", "old"));
-    // The same when the member asks before the job has looked.
-    world.becomes(ada, Tier::Free);
+    assert!(is_new());
+}
+
+#[test]
+fn whose_link_was_followed_last_is_known_to_who_asks_before_the_job_has_looked() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.connects(ada, "old");
+    world.becomes(ada, Tier::Elite);
+    world.discord.books().members.clear();
+    world.discord.books().brought.clear();
     world.clock.advance(MINUTE);
-    world.set_tier(ada, Tier::Elite);
+    world.connects(ada, "new");
+    world.discord.books().brought.insert("old".into());
+    world.clock.advance(MINUTE);
+    world.set_tier(ada, Tier::Pro);
     now(world.cases.channels.invite(ada, Discord)).unwrap();
-    assert!(world.discord.is_in("top", "new") && !world.discord.is_in("top", "old"));
+    assert!(world.discord.is_in("low", "new") && !world.discord.is_in("low", "old"));
 }
 
 #[test]
@@ -723,7 +753,7 @@ fn what_a_tier_still_opens_to_a_member_who_moved_stays_and_opens_nothing_else() 
 }
 
 impl World {
-    /// Takes back what ended, and is cut off when the messenger has been told to take that person out `at` a platform.
+    /// Takes back what ended, and gives way once that person was seen to be in.
     fn begins_to_take_out(&self, user: UserId, platform: Platform) -> Look {
         let channels = Arc::clone(&self.cases.channels);
         let mut look: Look = Box::pin(async move { channels.follow(user, platform).await });
@@ -777,6 +807,50 @@ fn who_was_taken_out_when_the_tier_had_begun_again_did_not_leave() {
             }
         }
     }
+}
+
+#[test]
+fn who_was_taken_out_and_was_booked_as_having_left_did_not_leave() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.joins(ada, "a");
+    world.set_tier(ada, Tier::Free);
+    let mut look = world.begins_to_take_out(ada, Telegram);
+    world.set_tier(ada, Tier::Pro);
+    world.work_off();
+    while world.telegram.is_in("low", "a") {
+        assert!(look.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    world.tell("gone low a").unwrap();
+    world.work_off();
+    assert_eq!(world.seen(ada), (Standing::Out, Some(Why::Left)));
+    World::ends(look).unwrap();
+    world.work_off();
+    assert_eq!(world.seen(ada).0, Standing::Invited);
+}
+
+#[test]
+fn who_was_taken_out_without_an_answer_did_not_leave() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.joins(ada, "a");
+    world.set_tier(ada, Tier::Free);
+    let look = world.begins_to_take_out(ada, Telegram);
+    world.set_tier(ada, Tier::Pro);
+    world.work_off();
+    world.telegram.books().loses_removals = true;
+    World::ends(look).unwrap_err();
+    world.work_off();
+    assert_eq!(world.seen(ada).0, Standing::Invited);
+    // Nothing is given anew where the tier is still over.
+    world.joins(ada, "a");
+    world.set_tier(ada, Tier::Free);
+    world.work_off();
+    assert_eq!(world.seen(ada).0, Standing::Leaving);
+    world.telegram.books().loses_removals = false;
+    world.clock.advance(MINUTE);
+    world.work_off();
+    assert_eq!(world.seen(ada), (Standing::Out, Some(Why::TierEnded)));
 }
 
 #[test]

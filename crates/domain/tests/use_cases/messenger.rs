@@ -53,6 +53,8 @@ pub(crate) struct Books {
     /// Every call, in order.
     pub(crate) calls: Vec<String>,
     pub(crate) is_away: bool,
+    /// Who is taken out is out, and nobody hears of it.
+    pub(crate) loses_removals: bool,
     /// The bot has lost its rights.
     pub(crate) is_powerless: bool,
 }
@@ -97,7 +99,12 @@ impl FakeMessenger {
             } else if books.is_powerless {
                 Err(Error::internal("not enough rights"))
             } else {
-                Ok(work(&mut books))
+                let done = work(&mut books);
+                if books.loses_removals && name == "remove" {
+                    Err(Error::unavailable("the messenger", "no answer"))
+                } else {
+                    Ok(done)
+                }
             }
         };
         pause().await;
