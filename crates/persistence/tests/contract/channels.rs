@@ -10,7 +10,7 @@ use alpine_domain::{
     ports::{channels::Platform, secrets::Randomness},
 };
 
-use crate::support::{Bed, at, on_every, random};
+use crate::support::{Bed, DatabaseBed, at, on_every, random};
 
 on_every!(
     what_is_kept_is_read_again,
@@ -236,7 +236,7 @@ async fn who_followed_anothers_link_is_that_ones_in_every_place(bed: Bed) {
 }
 
 /// From now on the database leaves out changes of memberships with this in them, as if somebody else had made one before.
-async fn leaves_out(bed: &Bed, what: &str) {
+async fn leaves_out(bed: &DatabaseBed, what: &str) {
     let sqlite = format!(
         "CREATE TRIGGER left_out BEFORE UPDATE ON channel_memberships WHEN {what} \
          BEGIN SELECT RAISE(IGNORE); END"
@@ -249,7 +249,7 @@ async fn leaves_out(bed: &Bed, what: &str) {
     }
 }
 
-async fn a_change_that_is_overtaken_is_to_come_again(bed: Bed) {
+async fn a_change_that_is_overtaken_is_to_come_again(bed: DatabaseBed) {
     let [ada, bob] = [member(&bed, "ada@example.com").await, member(&bed, "bob@example.com").await];
     bed.channels.keep(invited(ada, "n1"), BASIS).await.unwrap();
     let taken = Membership {
@@ -271,7 +271,7 @@ async fn a_change_that_is_overtaken_is_to_come_again(bed: Bed) {
     assert_eq!(bed.channels.ask(asking("n1", "9", 5)).await.unwrap(), AskedFor::Taken(ada));
 }
 
-async fn a_row_that_cannot_be_read_keeps_no_other_from_being_looked_at(bed: Bed) {
+async fn a_row_that_cannot_be_read_keeps_no_other_from_being_looked_at(bed: DatabaseBed) {
     let [ada, bob] = [member(&bed, "ada@example.com").await, member(&bed, "bob@example.com").await];
     for (user, name, due) in [(ada, "n1", at(10)), (bob, "n2", at(11))] {
         let it = Membership { recheck_at: Some(due), ..invited(user, name) };
