@@ -51,6 +51,19 @@ impl Tables {
             *row = Membership { version: row.version + 1, ..row.without_member(now) };
         }
     }
+
+    fn take_over_elsewhere(&mut self, it: &Membership) {
+        let is_others = |row: &&mut Membership| {
+            row.user != it.user
+                && row.platform == it.platform
+                && row.place != it.place
+                && it.member.is_some()
+                && row.member == it.member
+        };
+        for row in self.memberships.iter_mut().filter(is_others) {
+            *row = Membership { version: row.version + 1, ..row.member_moved() };
+        }
+    }
 }
 
 impl Unit {
@@ -101,6 +114,7 @@ impl ChannelStore for Memory {
             let outcome = it.asked_by(&asking);
             if let Some(changed) = &outcome.kept {
                 unit.tables.take_over(changed, asking.now);
+                unit.tables.take_over_elsewhere(changed);
                 unit.tables.write_membership(changed);
             }
             if matches!(outcome.answer, AskedFor::Taken(_)) {

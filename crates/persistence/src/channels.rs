@@ -21,6 +21,7 @@ use crate::{
     database::Unit,
     rows::{UserRow, instant, stored, stored_option},
     schema::{channel_memberships as memberships, users},
+    unreadable::UnreadableRows,
 };
 
 /// The memberships of one database.
@@ -125,10 +126,31 @@ fn take_over(conn: &mut AnyConnection, it: &Membership, now: Timestamp) -> Resul
         .filter(memberships::user_id.ne(&id));
     let found: Option<MembershipRow> =
         of_others.select(MembershipRow::as_select()).first(conn).optional()?;
-    if let Some(row) = found {
-        write(conn, &row.membership()?.without_member(now))?;
+    found.map_or(Ok(()), |row| write_now(conn, &row.membership()?.without_member(now)))
+}
+
+/// Whoever has this member in another place knows that one no more.
+fn take_over_elsewhere(conn: &mut AnyConnection, it: &Membership) -> Result<(), Failure> {
+    let Some(member) = &it.member else { return Ok(()) };
+    let of_others: Vec<MembershipRow> = memberships::table
+        .filter(memberships::platform.eq(it.platform.as_str()))
+        .filter(memberships::member.eq(member))
+        .filter(memberships::place.ne(&it.place))
+        .filter(memberships::user_id.ne(it.user.to_string()))
+        .select(MembershipRow::as_select())
+        .load(conn)?;
+    of_others.into_iter().try_for_each(|row| write_now(conn, &row.membership()?.member_moved()))
+}
+
+/// Writes what was read in the same transaction.
+///
+/// # Errors
+/// [`Error::Unavailable`] when another account changed it in between: nothing of this may stay, and it is to come again.
+fn write_now(conn: &mut AnyConnection, it: &Membership) -> Result<(), Failure> {
+    if write(conn, it)? {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::unavailable("the channel", "two accounts have one member").into())
 }
 
 fn keep(unit: &mut Unit<'_>, it: &Membership, expected: Basis) -> Result<Option<i64>, Failure> {
@@ -142,10 +164,7 @@ fn keep(unit: &mut Unit<'_>, it: &Membership, expected: Basis) -> Result<Option<
         return Ok(None);
     }
     take_over(unit.conn, it, it.since)?;
-    if !write(unit.conn, it)? {
-        // Another account took its member over just now. Nothing of this may stay.
-        return Err(Error::unavailable("the channel", "two accounts have one member").into());
-    }
+    write_now(unit.conn, it)?;
     Ok(Some(it.version + 1))
 }
 
@@ -175,7 +194,8 @@ fn ask(unit: &mut Unit<'_>, asking: &Asking) -> Result<AskedFor, Failure> {
     let (user, outcome) = (it.user, it.asked_by(asking));
     if let Some(changed) = &outcome.kept {
         take_over(unit.conn, changed, asking.now)?;
-        write(unit.conn, changed)?;
+        take_over_elsewhere(unit.conn, changed)?;
+        write_now(unit.conn, changed)?;
     }
     if matches!(outcome.answer, AskedFor::Taken(_)) {
         unit.enqueue(&NewJob::new(follow_job(asking.platform, user), asking.now))?;
@@ -197,17 +217,25 @@ fn ripe(
         .load(conn)?)
 }
 
-fn due(unit: &mut Unit<'_>, now: Timestamp, again: Timestamp, limit: u32) -> Result<u32, Failure> {
+fn due(
+    unit: &mut Unit<'_>,
+    (now, again): (Timestamp, Timestamp),
+    limit: u32,
+    unreadable: &UnreadableRows,
+) -> Result<u32, Failure> {
     let mut found = 0;
     for row in ripe(unit.conn, now, limit)? {
-        let it = row.membership()?;
+        let (user, place) = (row.user_id.clone(), row.place.clone());
+        // Also of one that cannot be read, which would be the first of every look otherwise.
+        diesel::update(row_of(&user, &row.platform, &place))
+            .set(memberships::recheck_at.eq(again.micros()))
+            .execute(unit.conn)?;
+        let id = format!("{user} {} {place}", row.platform);
+        let read = unreadable.leave_out("channel_memberships", id, row.membership());
+        let Some(it) = read else { continue };
         let key = format!("channels:{}:{}", it.platform, it.user);
         let job = NewJob::new(follow_job(it.platform, it.user), now).once_for(key);
         unit.enqueue(&job)?;
-        let id = it.user.to_string();
-        diesel::update(row_of(&id, it.platform.as_str(), &it.place))
-            .set(memberships::recheck_at.eq(again.micros()))
-            .execute(unit.conn)?;
         found += 1;
     }
     Ok(found)
@@ -274,6 +302,8 @@ impl ChannelStore for Channels {
         if self.0.read("channel_look", move |conn| ripe(conn, now, 1)).await?.is_empty() {
             return Ok(0);
         }
-        self.0.write("channel_due", move |unit| due(unit, now, again, limit)).await
+        let unreadable = self.0.unreadable();
+        let due = move |unit: &mut Unit<'_>| due(unit, (now, again), limit, &unreadable);
+        self.0.write("channel_due", due).await
     }
 }

@@ -56,11 +56,24 @@ impl Membership {
             state: MembershipState::Asked,
             since: asking.now,
             member: Some(asking.member.clone()),
+            why: Why::TierOpens,
             trouble: None,
             recheck_at: Some(asking.now.later(AGAIN)),
             ..self.clone()
         });
         Answered { answer, kept }
+    }
+
+    /// The same after its member followed another account's link, which leads to another place: whose link was followed
+    /// last is whose member it is. What the tier still opens stays until it ends, and opens nothing else.
+    #[must_use]
+    pub fn member_moved(&self) -> Self {
+        match self.state {
+            MembershipState::Inviting | MembershipState::Invited | MembershipState::Out => {
+                Self { member: None, ..self.clone() }
+            }
+            _ => Self { why: Why::Moved, ..self.clone() },
+        }
     }
 
     /// The same after its member came in on behalf of another account.

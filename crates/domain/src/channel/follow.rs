@@ -14,7 +14,7 @@ use crate::{
     error::ConflictKind,
     jobs::{Job, JobStore, NewJob},
     ports::{
-        channels::{ChannelNews, ChannelPlatform, Platform, Presence},
+        channels::{Admission, ChannelNews, ChannelPlatform, Platform, Presence},
         secrets::Randomness,
     },
 };
@@ -24,6 +24,10 @@ const MOST_STEPS: usize = 40;
 
 /// Memberships whose time has come that one look finds at most.
 const AT_ONCE: u32 = 1_000;
+
+fn changing() -> Error {
+    Error::unavailable("the channel", "its memberships change all the time")
+}
 
 /// What the operator decides about channels.
 #[derive(Debug, Clone, Default)]
@@ -120,7 +124,7 @@ impl Channels {
     /// # Errors
     /// The first thing that could not be done: it is noted, and is to be tried again.
     pub async fn follow(&self, user: UserId, platform: Platform) -> Result<()> {
-        let Some(at) = self.find(platform) else { return Ok(()) };
+        let Some(at) = self.find(platform) else { return self.put_off(user, platform).await };
         let places = self.places(platform);
         let (mut passed, mut failed) = (Vec::new(), None);
         for _ in 0..MOST_STEPS {
@@ -141,13 +145,30 @@ impl Channels {
                 Ok(true) => {}
                 Ok(false) => passed.push(place),
                 Err(error) => {
-                    self.note(step.membership(), followed.basis, Trouble::of(&error)).await?;
+                    let trouble = Trouble::of(&error);
+                    _ = self.note(step.membership(), followed.basis, trouble).await?;
                     passed.push(place);
                     failed.get_or_insert(error);
                 }
             }
         }
-        Err(Error::unavailable("the channel", "its memberships change all the time"))
+        Err(changing())
+    }
+
+    /// Has an instance that runs with the bot look at whatever was given, since this one cannot: the job that said that
+    /// there may be something to do is gone once this returns.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when somebody changes it at the same time.
+    async fn put_off(&self, user: UserId, platform: Platform) -> Result<()> {
+        let Some(followed) = self.store.followed(user).await? else { return Ok(()) };
+        let here = followed.memberships.iter().filter(|it| it.platform == platform);
+        for it in here.filter(|it| it.state != MembershipState::Out || it.may_be_back()) {
+            if !self.note(it, followed.basis, Trouble::SetUp).await? {
+                return Err(changing());
+            }
+        }
+        Ok(())
     }
 
     /// Whether there may be more to do of this place.
@@ -168,16 +189,18 @@ impl Channels {
             MembershipState::Invited | MembershipState::Member | MembershipState::Out
         );
         let recheck_at = (!is_settled).then(|| self.clock.now().later(AGAIN));
-        let trouble = None;
+        let is_to_come = matches!(it.state, MembershipState::Inviting | MembershipState::Invited);
+        // It is the member who mends that one, and is told until it is tried again.
+        let trouble = it.trouble.filter(|it| *it == Trouble::TooMany && is_to_come);
         let kept = self.store.keep(Membership { trouble, recheck_at, ..it }, basis).await?;
         Ok(kept.is_some())
     }
 
-    /// Notes what keeps a membership from going on.
-    async fn note(&self, it: &Membership, basis: Basis, trouble: Trouble) -> Result<()> {
+    /// Notes what keeps a membership from going on; `false` when somebody changed it meanwhile.
+    async fn note(&self, it: &Membership, basis: Basis, trouble: Trouble) -> Result<bool> {
         let recheck_at = Some(self.clock.now().later(AGAIN));
         let noted = Membership { trouble: Some(trouble), recheck_at, ..it.clone() };
-        self.store.keep(noted, basis).await.map(|_| ())
+        self.store.keep(noted, basis).await.map(|kept| kept.is_some())
     }
 
     /// Nobody is let in by the link alone, so one that is lost on the way does no harm.
@@ -202,26 +225,36 @@ impl Channels {
     /// Whoever asked by the link is in, and the link is good no more.
     async fn admit(&self, at: &dyn ChannelPlatform, it: &Membership, basis: Basis) -> Result<()> {
         let member = it.member.as_deref().unwrap_or_default();
-        let presence = if at.admit(&it.place, member).await? {
-            Presence::In
-        } else {
-            at.presence(&it.place, member).await?
+        let mut trouble = None;
+        let presence = match at.admit(&it.place, member).await? {
+            Admission::In => Presence::In,
+            Admission::NotAsking => at.presence(&it.place, member).await?,
+            Admission::TooMany => {
+                // Who waits cannot ask by another link.
+                at.refuse(&it.place, member).await?;
+                trouble = Some(Trouble::TooMany);
+                Presence::Out
+            }
         };
         self.revoke(at, it).await?;
         let settled = Membership { invite: None, since: self.clock.now(), ..it.clone() };
+        let left = || Membership { member: it.own_member(), ..settled.clone() };
         let result = match presence {
             Presence::In | Presence::Staff => {
-                Membership { state: MembershipState::Member, why: Why::TierOpens, ..settled }
+                Membership { state: MembershipState::Member, ..settled }
             }
             Presence::Barred => {
-                Membership { state: MembershipState::Out, why: Why::Barred, ..settled }
+                Membership { state: MembershipState::Out, why: Why::Barred, ..left() }
             }
-            Presence::Out => invited_anew(settled, None, &*self.randomness, self.clock.now()),
+            Presence::Out => {
+                let anew = invited_anew(left(), None, &*self.randomness, self.clock.now());
+                Membership { trouble, ..anew }
+            }
         };
         self.keep(result, basis).await.map(|_| ())
     }
 
-    async fn revoke(&self, at: &dyn ChannelPlatform, it: &Membership) -> Result<()> {
+    pub(super) async fn revoke(&self, at: &dyn ChannelPlatform, it: &Membership) -> Result<()> {
         match it.invite.as_ref().and_then(|invite| invite.link.as_ref()) {
             Some((link, _)) => at.revoke(&it.place, link).await,
             None => Ok(()),
@@ -237,13 +270,14 @@ impl Channels {
     ) -> Result<bool> {
         let member = it.member.as_deref().unwrap_or_default();
         let why = match at.presence(&it.place, member).await? {
-            Presence::In | Presence::Staff if it.trouble.is_none() => return Ok(false),
+            Presence::In | Presence::Staff if it.recheck_at.is_none() => return Ok(false),
             Presence::In | Presence::Staff => return self.keep(it.clone(), basis).await,
             Presence::Out => Why::Left,
             Presence::Barred => Why::Barred,
         };
         let since = self.clock.now();
-        let gone = Membership { state: MembershipState::Out, why, since, ..it.clone() };
+        let member = it.own_member();
+        let gone = Membership { state: MembershipState::Out, why, since, member, ..it.clone() };
         self.keep(gone, basis).await
     }
 
@@ -256,14 +290,65 @@ impl Channels {
         basis: Basis,
     ) -> Result<()> {
         self.revoke(at, it).await?;
+        let mut removed = None;
         if let Some(member) = &it.member {
             at.refuse(&it.place, member).await?;
+            let since = self.clock.now();
             if at.presence(&it.place, member).await? == Presence::In {
-                at.remove(&it.place, member, self.clock.now()).await?;
+                let result = at.remove(&it.place, member, since).await;
+                removed = Some((member, since));
+                if let Err(error) = result {
+                    // It is not known how far that came.
+                    self.restore(at, &it.place, member, since).await?;
+                    return Err(error);
+                }
             }
         }
-        let out = Membership { state: MembershipState::Out, invite: None, ..it.clone() };
-        self.keep(out, basis).await.map(|_| ())
+        let member = it.own_member();
+        let out = Membership { state: MembershipState::Out, invite: None, member, ..it.clone() };
+        match (self.keep(out, basis).await?, removed) {
+            (false, Some((member, since))) => self.restore(at, &it.place, member, since).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Somebody was taken out after a tier had opened the place again, the same account's or another one's: that one did not
+    /// leave, and is invited anew, or let in where the messenger knows its members.
+    async fn restore(
+        &self,
+        at: &dyn ChannelPlatform,
+        place: &str,
+        member: &str,
+        since: Timestamp,
+    ) -> Result<()> {
+        let platform = at.platform();
+        for _ in 0..MOST_STEPS {
+            let holder = self.store.user_of(platform, place, member).await?;
+            let Some(user) = holder else { return Ok(()) };
+            let Some(followed) = self.store.followed(user).await? else { return Ok(()) };
+            let is_it = |it: &&Membership| it.platform == platform && it.place == place;
+            let Some(it) = followed.memberships.iter().find(is_it) else { return Ok(()) };
+            let is_taken_for_in = match it.state {
+                MembershipState::Admitting | MembershipState::Member => true,
+                // Another look saw it before this one.
+                MembershipState::Out => it.why == Why::Left && it.since >= since,
+                _ => false,
+            };
+            let is_open = self.places(platform).of(followed.basis) == Some(place);
+            let is_held = it.member.as_deref() == Some(member);
+            if !(is_taken_for_in && is_open && is_held) {
+                return Ok(());
+            }
+            if matches!(at.presence(place, member).await, Ok(Presence::In | Presence::Staff)) {
+                return Ok(());
+            }
+            let known = at.knows_members().then(|| member.to_owned());
+            let anew = invited_anew(it.clone(), known, &*self.randomness, self.clock.now());
+            if self.keep(anew, followed.basis).await? {
+                return self.follow_later(user, platform).await;
+            }
+        }
+        Err(changing())
     }
 
     /// Takes what a messenger tells: it is kept, with what is to be done, before this returns. The same again has no further

@@ -50,7 +50,8 @@ text_enum!(
         Left = "left",
         /// Whoever runs the channel keeps that person out.
         Barred = "barred",
-        /// The same person came in on behalf of another account.
+        /// The same person came in on behalf of another account: where nothing is given any more, or (in another place
+        /// than that account's) until what is given ends.
         Moved = "moved",
     }
 );
@@ -62,6 +63,8 @@ text_enum!(
         Away = "away",
         /// The operator has to do something.
         SetUp = "set_up",
+        /// The member is in as many places as the messenger lets anybody be.
+        TooMany = "too_many",
     }
 );
 
@@ -134,6 +137,18 @@ impl Membership {
             recheck_at: None,
             version: 0,
         }
+    }
+
+    /// Who is still known as this account's once nothing is given: nobody who followed another account's link since.
+    pub(super) fn own_member(&self) -> Option<String> {
+        self.member.clone().filter(|_| self.why != Why::Moved)
+    }
+
+    /// Whether nothing is given, though somebody whom it is not known how to keep out may be in again.
+    pub(super) const fn may_be_back(&self) -> bool {
+        matches!(self.state, MembershipState::Out)
+            && matches!(self.why, Why::Left | Why::Barred)
+            && self.member.is_some()
     }
 }
 

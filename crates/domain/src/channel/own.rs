@@ -1,6 +1,9 @@
 //! What a member sees of channels, and asks for.
 
-use super::{Channels, Followed, Membership, MembershipState, Trouble, Why, steps::invited_anew};
+use super::{
+    Channels, Followed, Membership, MembershipState, Trouble, Why,
+    steps::{invited_anew, known},
+};
 use crate::{
     Error, Result, Timestamp, account::UserId, error::ConflictKind, ports::channels::Platform,
     text_enum::text_enum,
@@ -86,7 +89,7 @@ impl Channels {
         match it.state {
             MembershipState::Out => seen,
             // What is not looked at yet ends all the same.
-            MembershipState::Leaving => OwnChannel { link: None, ..seen },
+            MembershipState::Leaving if it.why != Why::Moved => OwnChannel { link: None, ..seen },
             _ => OwnChannel {
                 standing: Standing::Leaving,
                 why: Some(followed.basis.why_out()),
@@ -109,10 +112,13 @@ impl Channels {
             MembershipState::Leaving => Standing::Leaving,
             MembershipState::Out => Standing::Out,
         };
+        // Who is in is in because the tier opens it, whatever other account is that person's by now.
+        let is_out = it.state == MembershipState::Out;
+        let why = if it.why == Why::Moved && !is_out { Why::TierOpens } else { it.why };
         OwnChannel {
             platform: it.platform,
             standing,
-            why: Some(it.why),
+            why: Some(why),
             since: Some(it.since),
             link,
             trouble: it.trouble,
@@ -177,9 +183,14 @@ impl Channels {
             _ => false,
         };
         if is_over {
-            let known = it.member.clone().filter(|_| self.knows(it.platform));
+            let known = known(followed, it.platform).filter(|_| self.knows(it.platform));
+            // Who left may be in again, and is not to be forgotten for the next one who follows a link.
+            let known = known.or_else(|| it.member.clone().filter(|_| it.may_be_back()));
             let anew = invited_anew(it.clone(), known, self.randomness(), self.now());
-            self.keep(anew, followed.basis).await?;
+            if self.keep(anew, followed.basis).await? {
+                // It lets nobody in and ends within moments, so that nobody waits for a messenger that is away.
+                _ = self.revoke(self.offered(it.platform)?, it).await;
+            }
         }
         Ok(())
     }

@@ -59,26 +59,31 @@ pub(super) fn next(look: &Look<'_>, followed: &Followed) -> Option<Step> {
     let place = belongs?;
     let nothing = || Membership::new(look.user, look.platform, place.to_owned(), look.now);
     let it = here().find(|it| it.place == place).cloned();
-    let known = here().find_map(|it| it.member.clone()).filter(|_| look.knows_members);
+    let known = known(followed, look.platform).filter(|_| look.knows_members);
     Some(it.unwrap_or_else(nothing)).filter(|it| is_open(&it)).and_then(|it| begin(look, it, known))
 }
 
+/// Whose link was followed last, of those who are still this account's.
+pub(super) fn known(followed: &Followed, platform: Platform) -> Option<String> {
+    let here = followed.memberships.iter().filter(|it| it.platform == platform);
+    here.filter(|it| it.own_member().is_some()).max_by_key(|it| it.since)?.own_member()
+}
+
 fn ending(it: &Membership, basis: Basis, now: Timestamp) -> Option<Step> {
+    let is_over = it.state == MembershipState::Out && !it.may_be_back();
     match it.state {
         MembershipState::Leaving => Some(Step::TakeBack(it.clone())),
-        MembershipState::Out if matches!(it.why, Why::Left | Why::Barred | Why::Moved) => {
+        MembershipState::Out
+            if is_over && matches!(it.why, Why::Left | Why::Barred | Why::Moved) =>
+        {
             let ended = Membership { why: basis.why_out(), since: now, ..it.clone() };
             Some(Step::Keep(ended))
         }
-        MembershipState::Out => None,
+        MembershipState::Out if is_over => it.recheck_at.map(|_| Step::Keep(it.clone())),
         _ => {
-            let ending = Membership {
-                state: MembershipState::Leaving,
-                why: basis.why_out(),
-                since: now,
-                ..it.clone()
-            };
-            Some(Step::Keep(ending))
+            let why = if it.why == Why::Moved { Why::Moved } else { basis.why_out() };
+            let state = MembershipState::Leaving;
+            Some(Step::Keep(Membership { state, why, since: now, ..it.clone() }))
         }
     }
 }
@@ -86,7 +91,8 @@ fn ending(it: &Membership, basis: Basis, now: Timestamp) -> Option<Step> {
 fn begin(look: &Look<'_>, it: Membership, known: Option<String>) -> Option<Step> {
     Some(match it.state {
         MembershipState::Inviting => Step::Invite(it),
-        MembershipState::Invited => return None,
+        // An instance without the bot had it looked at again: there is no more to do.
+        MembershipState::Invited => return it.recheck_at.is_some().then_some(Step::Keep(it)),
         MembershipState::Asked => {
             Step::Keep(Membership { state: MembershipState::Admitting, ..it })
         }
@@ -95,14 +101,15 @@ fn begin(look: &Look<'_>, it: Membership, known: Option<String>) -> Option<Step>
         // It was being taken back, and it is not known how far that came: who is still in stays.
         MembershipState::Leaving if it.member.is_some() => {
             let state = MembershipState::Admitting;
-            Step::Keep(Membership { state, why: Why::TierOpens, since: look.now, ..it })
+            let why = if it.why == Why::Moved { Why::Moved } else { Why::TierOpens };
+            Step::Keep(Membership { state, why, since: look.now, ..it })
         }
         MembershipState::Leaving => Step::TakeBack(it),
         // Nobody is asked again to come who does not want to, or is not wanted.
         MembershipState::Out
             if it.version > 0 && matches!(it.why, Why::Left | Why::Barred | Why::Moved) =>
         {
-            return None;
+            return it.recheck_at.is_some().then_some(Step::Keep(it));
         }
         MembershipState::Out => Step::Keep(invited_anew(it, known, look.randomness, look.now)),
     })

@@ -18,7 +18,11 @@ pub trait ChannelStore: Send + Sync {
     /// A member that was another account's in that place is this one's from now on.
     async fn keep(&self, membership: Membership, basis: Basis) -> Result<Option<i64>>;
 
-    /// Somebody asks by a link: the first one is kept, the same one again has no further effect.
+    /// Somebody asks by a link: the first one is kept, the same one again has no further effect. A member that was another
+    /// account's is this one's from now on, in this place and in every other of the messenger ([`Membership::member_moved`]).
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`] when somebody else changed one of them at the same time: nothing is kept.
     async fn ask(&self, asking: Asking) -> Result<AskedFor>;
 
     /// Whose member this is.
@@ -30,6 +34,6 @@ pub trait ChannelStore: Send + Sync {
     ) -> Result<Option<UserId>>;
 
     /// Adds a job for each membership that is to be looked at by `now`, `limit` at most, and looks at it again at `again`.
-    /// How many there were.
+    /// How many could be read; what cannot is left out, and is looked at again at `again` too.
     async fn due(&self, now: Timestamp, again: Timestamp, limit: u32) -> Result<u32>;
 }

@@ -29,6 +29,17 @@ pub enum Presence {
     Barred,
 }
 
+/// What became of letting somebody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// That one is in.
+    In,
+    /// Nobody of that id asks.
+    NotAsking,
+    /// That one is in as many places as the messenger lets anybody be.
+    TooMany,
+}
+
 /// What a messenger tells by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChannelNews {
@@ -82,8 +93,8 @@ pub trait ChannelPlatform: Send + Sync {
     /// Where somebody stands.
     async fn presence(&self, place: &str, member: &str) -> Result<Presence>;
 
-    /// Lets somebody in who asked; false: nobody of that id asks.
-    async fn admit(&self, place: &str, member: &str) -> Result<bool>;
+    /// Lets somebody in who asked.
+    async fn admit(&self, place: &str, member: &str) -> Result<Admission>;
 
     /// Whoever asks is not let in. Who does not ask is left.
     async fn refuse(&self, place: &str, member: &str) -> Result<()>;

@@ -1,18 +1,19 @@
 //! Channels follow the tier, whoever changed it and whatever became of the messenger, its news, and the jobs.
 
 use std::{
-    future::Future, pin::Pin, sync::Arc, task::Context, task::Poll, task::Waker, time::Duration,
+    collections::BTreeSet, future::Future, pin::Pin, sync::Arc, task::Context, task::Poll,
+    task::Waker, time::Duration,
 };
 
 use alpine_domain::{
     Clock as _, Error, Result,
     account::{AccountChanges, Role, Tier, UserId},
-    channel::{Followed, MembershipState, OwnChannel, Standing, Trouble, Why},
+    channel::{Channels, Followed, MembershipState, OwnChannel, Standing, Trouble, Why},
     error::ConflictKind,
     jobs::RunJob as _,
     ports::{
         channels::Platform::{self, Discord, Telegram},
-        secrets::HashPriority,
+        secrets::{HashPriority, Randomness},
     },
 };
 use proptest::prelude::*;
@@ -358,6 +359,8 @@ enum Step {
     /// News that was told before comes again.
     Again(usize),
     Leave(usize, bool),
+    /// Others bring back who left.
+    BringBack(usize),
     Ask(usize),
     Away(bool),
     Wait(u8),
@@ -377,6 +380,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (user(), 0..3_usize, 0..3_u8).prop_map(|(user, who, n)| Step::Follow(user, who, n)),
         2 => any::<prop::sample::Index>().prop_map(|at| Step::Again(at.index(1_000))),
         1 => (0..3_usize, any::<bool>()).prop_map(|(who, is_told)| Step::Leave(who, is_told)),
+        1 => (0..3_usize).prop_map(Step::BringBack),
         1 => user().prop_map(Step::Ask),
         1 => any::<bool>().prop_map(Step::Away),
         1 => (1..150_u8).prop_map(Step::Wait),
@@ -395,6 +399,10 @@ struct History<'a> {
     users: Vec<UserId>,
     told: Vec<String>,
     begun: Vec<Look>,
+    /// Who left which place by themselves.
+    left: BTreeSet<(String, String)>,
+    /// A process died in the middle: it may have taken somebody out without having noted it.
+    has_died: bool,
 }
 
 impl History<'_> {
@@ -420,11 +428,21 @@ impl History<'_> {
             Step::Leave(who, is_told) => {
                 for place in ["low", "top"] {
                     let news = world.telegram.leave(place, PEOPLE[who]);
+                    if news.is_some() {
+                        self.left.insert((place.to_owned(), PEOPLE[who].to_owned()));
+                    }
                     self.told.extend(news.inspect(|news| {
                         if is_told {
                             world.tell(news).unwrap();
                         }
                     }));
+                }
+            }
+            Step::BringBack(who) => {
+                for it in self.users.iter().flat_map(|user| world.followed(*user).memberships) {
+                    if it.why == Why::Left && it.member.as_deref() == Some(PEOPLE[who]) {
+                        world.telegram.books().members.insert((it.place, PEOPLE[who].to_owned()));
+                    }
                 }
             }
             Step::Ask(user) => _ = now(world.cases.channels.invite(self.users[user], Telegram)),
@@ -452,6 +470,7 @@ impl History<'_> {
             }
             // Its lease ends, and another takes the jobs over.
             Step::Die => {
+                self.has_died |= !self.begun.is_empty();
                 self.begun.clear();
                 self.users.iter().for_each(|user| self.add_job(*user));
             }
@@ -508,7 +527,14 @@ proptest! {
     fn whatever_happens_channels_end_where_the_tier_says(steps in steps()) {
         let world = World::new();
         let users = ["ada", "bob"].map(|name| world.member(name, Tier::Free)).to_vec();
-        let mut history = History { world: &world, users, told: Vec::new(), begun: Vec::new() };
+        let mut history = History {
+            world: &world,
+            users,
+            told: Vec::new(),
+            begun: Vec::new(),
+            left: BTreeSet::new(),
+            has_died: false,
+        };
         for step in &steps {
             history.go(step);
         }
@@ -518,13 +544,18 @@ proptest! {
             let place = place_of(&world, *user);
             for it in world.followed(*user).memberships {
                 if Some(it.place.as_str()) == place {
-                    let is_left = matches!(it.why, Why::Left | Why::Moved | Why::Barred);
-                    prop_assert!(match it.state {
-                        MembershipState::Member | MembershipState::Invited => true,
-                        MembershipState::Out => is_left,
+                    let who = it.member.clone().map(|member| (it.place.clone(), member));
+                    // Who left and followed another account's link since is that one's.
+                    let has_left = who.is_none_or(|who| history.left.contains(&who));
+                    prop_assert!(match (it.state, it.why) {
+                        (MembershipState::Member | MembershipState::Invited, _)
+                        | (MembershipState::Out, Why::Moved) => true,
+                        // Somebody of whom a process that died took the place is told so, and may ask.
+                        (MembershipState::Out, Why::Left) => has_left || history.has_died,
                         _ => false,
                     }, "{it:?}");
-                    if it.state == MembershipState::Member {
+                    let is_left = it.state == MembershipState::Out && it.why == Why::Left;
+                    if it.state == MembershipState::Member || is_left && it.member.is_some() {
                         entitled.push((it.place, it.member.unwrap()));
                     }
                 } else {
@@ -540,6 +571,331 @@ proptest! {
             prop_assert!(entitled.contains(who), "{:?} is in on behalf of nobody: {:?}", who, entitled);
         }
     }
+}
+
+struct Zeros;
+
+impl Randomness for Zeros {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(0);
+    }
+}
+
+#[test]
+fn an_instance_without_the_bot_leaves_the_work_to_one_that_has_it() {
+    let world = World::new();
+    let [ada, bob, eve] = [("ada", Tier::Pro), ("bob", Tier::Pro), ("eve", Tier::Free)]
+        .map(|(name, tier)| world.member(name, tier));
+    world.joins(ada, "a");
+    let bare = Channels::new(
+        Vec::new(),
+        Arc::clone(&world.stores.channels),
+        Arc::clone(&world.stores.jobs),
+        world.clock.clone(),
+        Arc::new(Zeros),
+        channel_settings(),
+    );
+    world.set_tier(ada, Tier::Free);
+    for held in world.claim() {
+        now(world.stores.jobs.finish(&held)).unwrap();
+    }
+    for user in [ada, bob, eve] {
+        now(bare.follow(user, Telegram)).unwrap();
+    }
+    assert_eq!(world.followed(eve).memberships, []);
+    assert_eq!(world.own(ada, Telegram).trouble, Some(Trouble::SetUp));
+    world.clock.advance(120 * MINUTE);
+    assert_eq!(now(world.cases.channels.recheck()).unwrap(), 2);
+    world.work_off();
+    assert!(!world.telegram.is_in("low", "a"));
+    let own = world.own(bob, Telegram);
+    assert_eq!((own.standing, own.trouble), (Standing::Invited, None));
+    // What is as it should be is not looked at for ever.
+    for user in [ada, bob] {
+        assert!(world.followed(user).memberships.iter().all(|it| it.recheck_at.is_none()));
+    }
+    // Who left and may be back is looked at too, when the tier ends.
+    let link = now(world.cases.channels.invite(bob, Telegram)).unwrap().link.unwrap().0;
+    world.tell(&world.telegram.follow(&link, "b", world.clock.now()).unwrap()).unwrap();
+    world.work_off();
+    world.tell(&world.telegram.leave("low", "b").unwrap()).unwrap();
+    world.work_off();
+    now(bare.follow(bob, Telegram)).unwrap();
+    world.clock.advance(120 * MINUTE);
+    assert_eq!(now(world.cases.channels.recheck()).unwrap(), 1);
+    world.work_off();
+    world.clock.advance(120 * MINUTE);
+    assert_eq!(now(world.cases.channels.recheck()).unwrap(), 0);
+}
+
+#[test]
+fn who_left_and_is_in_again_goes_with_the_tier() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.joins(ada, "a");
+    world.tell(&world.telegram.leave("low", "a").unwrap()).unwrap();
+    world.work_off();
+    assert_eq!(world.seen(ada), (Standing::Out, Some(Why::Left)));
+    // Another member of the group adds that person.
+    world.telegram.books().members.insert(("low".into(), "a".into()));
+    world.set_tier(ada, Tier::Free);
+    world.work_off();
+    assert!(!world.telegram.is_in("low", "a"));
+    assert_eq!(world.seen(ada), (Standing::Out, Some(Why::TierEnded)));
+}
+
+#[test]
+fn who_left_and_is_in_again_is_found_when_asking() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.joins(ada, "a");
+    world.tell(&world.telegram.leave("low", "a").unwrap()).unwrap();
+    world.work_off();
+    world.telegram.books().members.insert(("low".into(), "a".into()));
+    let own = now(world.cases.channels.invite(ada, Telegram)).unwrap();
+    assert_eq!((own.standing, own.link), (Standing::Member, None), "no link for another one");
+    // The same of somebody whom those who run the channel keep out.
+    world.telegram.leave("low", "a").unwrap();
+    world.telegram.books().barred.insert(("low".into(), "a".into()));
+    let own = now(world.cases.channels.invite(ada, Telegram)).unwrap();
+    assert_eq!((own.standing, own.why), (Standing::Out, Some(Why::Barred)));
+}
+
+impl World {
+    /// Somebody comes back from the user's link of Discord.
+    fn connects(&self, user: UserId, person: &str) {
+        let own = now(self.cases.channels.invite(user, Discord)).unwrap();
+        assert_eq!(own.standing, Standing::Invited);
+        let it = self.followed(user).memberships;
+        let it = it.iter().find(|it| it.platform == Discord && it.invite.is_some()).unwrap();
+        let name = it.invite.clone().unwrap().name;
+        now(self.cases.channels.connect(user, Discord, person, &name)).unwrap();
+        self.work_off();
+    }
+
+    fn becomes(&self, user: UserId, tier: Tier) {
+        self.clock.advance(MINUTE);
+        self.set_tier(user, tier);
+        self.work_off();
+    }
+}
+
+#[test]
+fn whose_link_was_followed_last_is_known() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.connects(ada, "old");
+    world.becomes(ada, Tier::Elite);
+    assert!(world.discord.is_in("top", "old"));
+    // That one leaves the server, and another person comes by another link.
+    world.discord.books().brought.clear();
+    world.discord.books().members.clear();
+    world.clock.advance(MINUTE);
+    world.connects(ada, "new");
+    assert!(world.discord.is_in("top", "new"));
+    world.discord.books().brought.insert("old".into());
+    let is_new = || world.discord.is_in("low", "new") && !world.discord.is_in("low", "old");
+    world.becomes(ada, Tier::Pro);
+    assert!(is_new());
+}
+
+#[test]
+fn whose_link_was_followed_last_is_known_to_who_asks_before_the_job_has_looked() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.connects(ada, "old");
+    world.becomes(ada, Tier::Elite);
+    world.discord.books().members.clear();
+    world.discord.books().brought.clear();
+    world.clock.advance(MINUTE);
+    world.connects(ada, "new");
+    world.discord.books().brought.insert("old".into());
+    world.clock.advance(MINUTE);
+    world.set_tier(ada, Tier::Pro);
+    now(world.cases.channels.invite(ada, Discord)).unwrap();
+    assert!(world.discord.is_in("low", "new") && !world.discord.is_in("low", "old"));
+}
+
+#[test]
+fn a_member_who_followed_anothers_link_since_is_that_ones_in_every_place() {
+    let world = World::new();
+    let (ada, bob) = (world.member("ada", Tier::Elite), world.member("bob", Tier::Pro));
+    world.connects(ada, "d");
+    world.becomes(ada, Tier::Free);
+    world.connects(bob, "d");
+    assert!(world.discord.is_in("low", "d"));
+    let own = |user| world.own(user, Discord);
+    world.becomes(ada, Tier::Elite);
+    assert!(!world.discord.is_in("top", "d"), "bob's by now, who has no elite");
+    assert_eq!(own(ada).standing, Standing::Invited);
+    world.becomes(ada, Tier::Pro);
+    assert_eq!((own(ada).standing, own(bob).standing), (Standing::Invited, Standing::Member));
+}
+
+#[test]
+fn what_a_tier_still_opens_to_a_member_who_moved_stays_and_opens_nothing_else() {
+    let world = World::new();
+    let (ada, bob) = (world.member("ada", Tier::Elite), world.member("bob", Tier::Pro));
+    world.connects(ada, "d");
+    world.connects(bob, "d");
+    let own = |user| world.own(user, Discord);
+    assert!(world.discord.is_in("top", "d") && world.discord.is_in("low", "d"));
+    assert_eq!((own(ada).standing, own(ada).why), (Standing::Member, Some(Why::TierOpens)));
+    world.becomes(ada, Tier::Pro);
+    assert!(!world.discord.is_in("top", "d") && world.discord.is_in("low", "d"));
+    assert_eq!((own(ada).standing, own(bob).standing), (Standing::Invited, Standing::Member));
+    world.becomes(bob, Tier::Free);
+    assert!(!world.discord.is_in("low", "d"));
+    // Whoever takes the link from then on is known again.
+    world.connects(ada, "d");
+    world.becomes(ada, Tier::Elite);
+    assert!(world.discord.is_in("top", "d"));
+}
+
+impl World {
+    /// Takes back what ended, and gives way once that person was seen to be in.
+    fn begins_to_take_out(&self, user: UserId, platform: Platform) -> Look {
+        let channels = Arc::clone(&self.cases.channels);
+        let mut look: Look = Box::pin(async move { channels.follow(user, platform).await });
+        let mut context = Context::from_waker(Waker::noop());
+        let messenger = if platform == Telegram { &self.telegram } else { &self.discord };
+        messenger.books().calls.clear();
+        while messenger.books().calls.last().map(String::as_str) != Some("presence") {
+            assert!(look.as_mut().poll(&mut context).is_pending());
+        }
+        // It was seen to be in.
+        assert!(look.as_mut().poll(&mut context).is_pending());
+        look
+    }
+
+    fn ends(mut look: Look) -> Result<()> {
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(result) = look.as_mut().poll(&mut context) {
+                return result;
+            }
+        }
+    }
+}
+
+#[test]
+fn who_was_taken_out_when_the_tier_had_begun_again_did_not_leave() {
+    for platform in [Telegram, Discord] {
+        let world = World::new();
+        let ada = world.member("ada", Tier::Pro);
+        match platform {
+            Telegram => world.joins(ada, "a"),
+            Discord => world.connects(ada, "a"),
+        }
+        world.set_tier(ada, Tier::Free);
+        let look = world.begins_to_take_out(ada, platform);
+        world.set_tier(ada, Tier::Pro);
+        world.work_off();
+        assert_eq!(world.own(ada, platform).standing, Standing::Member);
+        World::ends(look).unwrap();
+        world.work_off();
+        let standing = world.own(ada, platform).standing;
+        match platform {
+            Telegram => {
+                assert_eq!(standing, Standing::Invited);
+                world.joins(ada, "a");
+                assert!(world.telegram.is_in("low", "a"));
+            }
+            Discord => {
+                assert_eq!(standing, Standing::Member);
+                assert!(world.discord.is_in("low", "a"));
+            }
+        }
+    }
+}
+
+#[test]
+fn who_was_taken_out_and_was_booked_as_having_left_did_not_leave() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.joins(ada, "a");
+    world.set_tier(ada, Tier::Free);
+    let mut look = world.begins_to_take_out(ada, Telegram);
+    world.set_tier(ada, Tier::Pro);
+    world.work_off();
+    while world.telegram.is_in("low", "a") {
+        assert!(look.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    world.tell("gone low a").unwrap();
+    world.work_off();
+    assert_eq!(world.seen(ada), (Standing::Out, Some(Why::Left)));
+    World::ends(look).unwrap();
+    world.work_off();
+    assert_eq!(world.seen(ada).0, Standing::Invited);
+}
+
+#[test]
+fn who_was_taken_out_without_an_answer_did_not_leave() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.joins(ada, "a");
+    world.set_tier(ada, Tier::Free);
+    let look = world.begins_to_take_out(ada, Telegram);
+    world.set_tier(ada, Tier::Pro);
+    world.work_off();
+    world.telegram.books().loses_removals = true;
+    World::ends(look).unwrap_err();
+    world.work_off();
+    assert_eq!(world.seen(ada).0, Standing::Invited);
+    // Nothing is given anew where the tier is still over.
+    world.joins(ada, "a");
+    world.set_tier(ada, Tier::Free);
+    world.work_off();
+    assert_eq!(world.seen(ada).0, Standing::Leaving);
+    world.telegram.books().loses_removals = false;
+    world.clock.advance(MINUTE);
+    world.work_off();
+    assert_eq!(world.seen(ada), (Standing::Out, Some(Why::TierEnded)));
+}
+
+#[test]
+fn who_was_taken_out_while_another_account_brought_that_one_in_did_not_leave() {
+    let world = World::new();
+    let (ada, bob) = (world.member("ada", Tier::Pro), world.member("bob", Tier::Pro));
+    world.connects(ada, "d");
+    world.set_tier(ada, Tier::Free);
+    let look = world.begins_to_take_out(ada, Discord);
+    world.connects(bob, "d");
+    World::ends(look).unwrap();
+    assert!(!world.discord.is_in("low", "d"));
+    world.work_off();
+    assert!(world.discord.is_in("low", "d"));
+    assert_eq!(world.own(bob, Discord).standing, Standing::Member);
+}
+
+#[test]
+fn a_link_that_is_replaced_is_good_no_more() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    let link = world.channel_link(ada);
+    world.at(7 * DAY - MICROSECOND);
+    let other = now(world.cases.channels.invite(ada, Telegram)).unwrap();
+    assert!(other.link.unwrap().0 != link);
+    assert!(world.telegram.books().links[&link].is_revoked);
+    assert_eq!(world.telegram.follow(&link, "a", world.clock.now()), None);
+}
+
+#[test]
+fn who_is_in_too_many_channels_is_told_and_may_try_again() {
+    let world = World::new();
+    let ada = world.member("ada", Tier::Pro);
+    world.telegram.books().full.insert("a".into());
+    let link = world.channel_link(ada);
+    world.joins(ada, "a");
+    let own = world.own(ada, Telegram);
+    assert_eq!((own.standing, own.trouble), (Standing::Invited, Some(Trouble::TooMany)));
+    assert!(own.link.unwrap().0 != link);
+    assert!(world.telegram.books().asking.is_empty(), "who waits cannot ask again");
+    assert!(world.telegram.books().links[&link].is_revoked);
+    world.telegram.books().full.clear();
+    world.joins(ada, "a");
+    let own = world.own(ada, Telegram);
+    assert_eq!((own.standing, own.trouble), (Standing::Member, None));
 }
 
 #[test]

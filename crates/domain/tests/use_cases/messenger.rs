@@ -11,7 +11,7 @@ use alpine_domain::{
     Error, Result, Timestamp,
     account::{Secret, Tier},
     channel::{ChannelSettings, Places},
-    ports::channels::{ChannelNews, ChannelPlatform, Platform, Presence, Proved},
+    ports::channels::{Admission, ChannelNews, ChannelPlatform, Platform, Presence, Proved},
 };
 use async_trait::async_trait;
 
@@ -48,9 +48,13 @@ pub(crate) struct Books {
     pub(crate) asking: BTreeMap<(String, String), String>,
     /// Who has joined as far as everybody may.
     pub(crate) brought: BTreeSet<String>,
+    /// Who is in as many places as anybody may be.
+    pub(crate) full: BTreeSet<String>,
     /// Every call, in order.
     pub(crate) calls: Vec<String>,
     pub(crate) is_away: bool,
+    /// Who is taken out is out, and nobody hears of it.
+    pub(crate) loses_removals: bool,
     /// The bot has lost its rights.
     pub(crate) is_powerless: bool,
 }
@@ -95,7 +99,12 @@ impl FakeMessenger {
             } else if books.is_powerless {
                 Err(Error::internal("not enough rights"))
             } else {
-                Ok(work(&mut books))
+                let done = work(&mut books);
+                if books.loses_removals && name == "remove" {
+                    Err(Error::unavailable("the messenger", "no answer"))
+                } else {
+                    Ok(done)
+                }
             }
         };
         pause().await;
@@ -170,19 +179,23 @@ impl ChannelPlatform for FakeMessenger {
         .await
     }
 
-    async fn admit(&self, place: &str, member: &str) -> Result<bool> {
+    async fn admit(&self, place: &str, member: &str) -> Result<Admission> {
         let knows = self.knows_members();
         self.call("admit", |books| {
             let who = at(place, member);
+            if books.full.contains(member) {
+                return Admission::TooMany;
+            }
             let may = if knows {
                 books.brought.contains(member)
             } else {
                 books.asking.remove(&who).is_some()
             };
-            if may {
-                books.members.insert(who);
+            if !may {
+                return Admission::NotAsking;
             }
-            may
+            books.members.insert(who);
+            Admission::In
         })
         .await
     }

@@ -19,7 +19,7 @@ use alpine_domain::{
         cache::{
             CacheKey, CacheOutcome, CachePolicy, CachedBody, Loaded, Loader, ResponseCache, Tag,
         },
-        channels::{ChannelNews, ChannelPlatform, Platform, Presence, Proved},
+        channels::{Admission, ChannelNews, ChannelPlatform, Platform, Presence, Proved},
         health::{Condition, Probe, Report},
         mail::{Mail, Mailer},
         rate_limit::{Decision, RateLimiter, RatePolicy},
@@ -82,8 +82,8 @@ impl ChannelPlatform for Plain {
         Ok(Presence::Out)
     }
 
-    async fn admit(&self, _: &str, _: &str) -> Result<bool> {
-        Ok(false)
+    async fn admit(&self, _: &str, _: &str) -> Result<Admission> {
+        Ok(Admission::NotAsking)
     }
 
     async fn refuse(&self, _: &str, _: &str) -> Result<()> {

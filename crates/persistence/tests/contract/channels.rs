@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use alpine_domain::{
+    Error,
     account::{AccountChange, AccountChanges, Deletion, Role, Tier, UserId},
     channel::{AskedFor, Asking, Basis, Invite, Membership, MembershipState, Trouble, Why},
     jobs::{Claim, Job, Lane, Lease},
     ports::{channels::Platform, secrets::Randomness},
 };
 
-use crate::support::{Bed, at, on_every, random};
+use crate::support::{Bed, DatabaseBed, at, on_every, random};
 
 on_every!(
     what_is_kept_is_read_again,
@@ -17,9 +18,12 @@ on_every!(
     nothing_is_kept_for_another_tier_than_was_looked_at,
     the_first_who_asks_is_taken_and_the_same_again_changes_nothing,
     a_member_is_one_accounts,
+    who_followed_anothers_link_is_that_ones_in_every_place,
     who_is_due_is_looked_at_once,
     another_tier_and_another_state_add_jobs,
-    an_erased_account_has_none,
+    an_erased_account_has_none;
+    databases: a_change_that_is_overtaken_is_to_come_again,
+    a_row_that_cannot_be_read_keeps_no_other_from_being_looked_at,
 );
 
 struct Bytes(u8);
@@ -193,6 +197,94 @@ async fn a_member_is_one_accounts(bed: Bed) {
         Some(3)
     );
     assert_eq!(only(&bed, bob).await.member, None);
+}
+
+async fn who_followed_anothers_link_is_that_ones_in_every_place(bed: Bed) {
+    let [ada, bob] = [member(&bed, "ada@example.com").await, member(&bed, "bob@example.com").await];
+    let of = |place: &str, state| Membership {
+        state,
+        why: Why::TierEnded,
+        place: place.to_owned(),
+        member: Some("7".to_owned()),
+        invite: None,
+        ..invited(ada, "n1")
+    };
+    let elsewhere = Membership { platform: Platform::Discord, ..of("-1004", MembershipState::Out) };
+    let another = Membership { member: Some("8".to_owned()), ..of("-1005", MembershipState::Out) };
+    let (out, inside) = (of("-1002", MembershipState::Out), of("-1003", MembershipState::Member));
+    for it in [&elsewhere, &out, &inside, &another] {
+        bed.channels.keep(it.clone(), BASIS).await.unwrap();
+    }
+    // Only a link that is followed says so.
+    let known = Membership {
+        state: MembershipState::Admitting,
+        invite: None,
+        member: Some("7".to_owned()),
+        ..invited(bob, "n2")
+    };
+    assert_eq!(bed.channels.keep(known, BASIS).await.unwrap(), Some(1));
+    let kept = async || bed.channels.followed(ada).await.unwrap().unwrap().memberships;
+    let first = |it: &Membership| Membership { version: 1, ..it.clone() };
+    assert_eq!(kept().await, [&elsewhere, &out, &inside, &another].map(first));
+    let again = Membership { version: 1, ..invited(bob, "n2") };
+    assert_eq!(bed.channels.keep(again, BASIS).await.unwrap(), Some(2));
+    assert_eq!(bed.channels.ask(asking("n2", "7", 5)).await.unwrap(), AskedFor::Taken(bob));
+    let [seen, lost, moved, same] = &kept().await[..] else { panic!("four") };
+    assert_eq!((seen, same), (&first(&elsewhere), &first(&another)));
+    assert_eq!(*lost, Membership { member: None, version: 2, ..out });
+    assert_eq!(*moved, Membership { why: Why::Moved, version: 2, ..inside });
+}
+
+/// From now on the database leaves out changes of memberships with this in them, as if somebody else had made one before.
+async fn leaves_out(bed: &DatabaseBed, what: &str) {
+    let sqlite = format!(
+        "CREATE TRIGGER left_out BEFORE UPDATE ON channel_memberships WHEN {what} \
+         BEGIN SELECT RAISE(IGNORE); END"
+    );
+    if bed.execute(&sqlite).await.is_err() {
+        let postgres = format!(
+            "CREATE RULE left_out AS ON UPDATE TO channel_memberships WHERE {what} DO INSTEAD NOTHING"
+        );
+        bed.execute(&postgres).await.unwrap();
+    }
+}
+
+async fn a_change_that_is_overtaken_is_to_come_again(bed: DatabaseBed) {
+    let [ada, bob] = [member(&bed, "ada@example.com").await, member(&bed, "bob@example.com").await];
+    bed.channels.keep(invited(ada, "n1"), BASIS).await.unwrap();
+    let taken = Membership {
+        state: MembershipState::Member,
+        member: Some("7".to_owned()),
+        invite: None,
+        ..invited(bob, "n2")
+    };
+    bed.channels.keep(taken, BASIS).await.unwrap();
+    leaves_out(&bed, "NEW.why = 'moved' OR NEW.member = '8'").await;
+    // The one loses the member to the other, and neither is changed; then the asker is not.
+    for person in ["7", "8"] {
+        let refused = bed.channels.ask(asking("n1", person, 5)).await;
+        assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+        assert_eq!(only(&bed, ada).await.state, MembershipState::Invited);
+        assert_eq!(only(&bed, bob).await.state, MembershipState::Member);
+        assert_eq!(claimed(&bed).await, [], "it comes again");
+    }
+    assert_eq!(bed.channels.ask(asking("n1", "9", 5)).await.unwrap(), AskedFor::Taken(ada));
+}
+
+async fn a_row_that_cannot_be_read_keeps_no_other_from_being_looked_at(bed: DatabaseBed) {
+    let [ada, bob] = [member(&bed, "ada@example.com").await, member(&bed, "bob@example.com").await];
+    for (user, name, due) in [(ada, "n1", at(10)), (bob, "n2", at(11))] {
+        let it = Membership { recheck_at: Some(due), ..invited(user, name) };
+        bed.channels.keep(it, BASIS).await.unwrap();
+    }
+    let of_newer = format!("UPDATE channel_memberships SET state = 'new' WHERE user_id = '{ada}'");
+    bed.execute(&of_newer).await.unwrap();
+    let due = async |seconds| bed.channels.due(at(seconds), at(seconds + 60), 1).await.unwrap();
+    // It is the first, and is the first no more.
+    assert_eq!([due(20).await, due(20).await, due(20).await], [0, 1, 0]);
+    assert_eq!(claimed(&bed).await, [Job::TelegramFollows { user: bob }]);
+    let text = prometheus::TextEncoder::new().encode_to_string(&bed.registry.gather()).unwrap();
+    assert!(text.contains("db_unreadable_rows_total{table=\"channel_memberships\"} 1"), "{text}");
 }
 
 async fn who_is_due_is_looked_at_once(bed: Bed) {

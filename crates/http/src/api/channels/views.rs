@@ -49,7 +49,8 @@ pub(crate) struct ChannelView<'a> {
     link: Option<&'a str>,
     #[schema(value_type = Option<String>, format = DateTime, required = true)]
     link_expires_at: Option<Timestamp>,
-    /// What keeps it from going on: it is tried again (`away`), or whoever runs the service has to do something (`set_up`).
+    /// What keeps it from going on: it is tried again (`away`), whoever runs the service has to do something (`set_up`), or
+    /// you are in as many channels as the messenger allows (`too_many`).
     #[schema(value_type = Option<TroubleWord>, required = true)]
     trouble: Option<Trouble>,
 }
@@ -106,6 +107,9 @@ fn message(own: &OwnChannel) -> String {
     let trouble = match own.trouble {
         None => "",
         Some(Trouble::Away) => " The messenger does not answer, and is asked again.",
+        Some(Trouble::TooMany) => {
+            " You are in as many channels as the messenger allows; leave one before you follow the link."
+        }
         Some(Trouble::SetUp) => " Whoever runs this service has to do something for it.",
     };
     format!("{state}{reason}.{trouble}")

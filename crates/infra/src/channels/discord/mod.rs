@@ -11,7 +11,7 @@ mod settings;
 use alpine_domain::{
     Error, Result, Timestamp,
     account::Secret,
-    ports::channels::{ChannelNews, ChannelPlatform, Platform, Presence, Proved},
+    ports::channels::{Admission, ChannelNews, ChannelPlatform, Platform, Presence, Proved},
 };
 use async_trait::async_trait;
 use reqwest::Method;
@@ -129,9 +129,10 @@ impl ChannelPlatform for DiscordChannels {
         Ok(if has_role { Presence::In } else { Presence::Out })
     }
 
-    async fn admit(&self, role: &str, member: &str) -> Result<bool> {
+    async fn admit(&self, role: &str, member: &str) -> Result<Admission> {
         let request = self.client.by_bot(Method::PUT, &self.role(role, member)?);
-        Ok(self.client.send("to give a role", request).await?.unless(NOBODY)?.is_some())
+        let given = self.client.send("to give a role", request).await?.unless(NOBODY)?;
+        Ok(if given.is_some() { Admission::In } else { Admission::NotAsking })
     }
 
     /// Nobody waits: who comes is brought in at once, and a role is given or is not.

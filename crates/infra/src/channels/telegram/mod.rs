@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use alpine_domain::{
     Error, Result, Timestamp,
-    ports::channels::{ChannelNews, ChannelPlatform, Platform, Presence, Proved},
+    ports::channels::{Admission, ChannelNews, ChannelPlatform, Platform, Presence, Proved},
 };
 use async_trait::async_trait;
 use hmac::Mac as _;
@@ -21,14 +21,23 @@ use serde_json::{Value, json};
 
 pub use self::settings::TelegramSettings;
 use self::{
-    client::Client,
+    client::{Answered, Client},
     updates::{InviteLink, Member},
 };
 use crate::{SettingsError, keyed};
 
-/// Nobody of this id asks to be let in; the last one is in already.
-const NOT_ASKING: &[&str] =
-    &["HIDE_REQUESTER_MISSING", "USER_ID_INVALID", "USER_ALREADY_PARTICIPANT"];
+/// Nobody of this id asks to be let in; the third is in already, the last two have deleted their account.
+const NOT_ASKING: &[&str] = &[
+    "HIDE_REQUESTER_MISSING",
+    "USER_ID_INVALID",
+    "USER_ALREADY_PARTICIPANT",
+    "INPUT_USER_DEACTIVATED",
+    "user is deactivated",
+];
+
+/// Who asks is in as many channels as Telegram lets anybody be: `CHANNELS_TOO_MUCH` or `USER_CHANNELS_TOO_MUCH`,
+/// core.telegram.org/method/messages.hideChatJoinRequest.
+const TOO_MANY: &str = "CHANNELS_TOO_MUCH";
 
 /// Telegram knows nobody of this id, or not in this chat.
 const NOBODY: &[&str] = &[
@@ -110,9 +119,14 @@ impl ChannelPlatform for TelegramChannels {
         })
     }
 
-    async fn admit(&self, place: &str, member: &str) -> Result<bool> {
+    async fn admit(&self, place: &str, member: &str) -> Result<Admission> {
         let body = json!({"chat_id": place, "user_id": person(member)?});
-        self.done("approveChatJoinRequest", body, NOT_ASKING).await
+        let answered = self.0.call::<IgnoredAny>("approveChatJoinRequest", &body).await?;
+        if matches!(&answered, Answered::Refused(reason) if reason.contains(TOO_MANY)) {
+            return Ok(Admission::TooMany);
+        }
+        let is_in = answered.unless(NOT_ASKING)?.is_some();
+        Ok(if is_in { Admission::In } else { Admission::NotAsking })
     }
 
     async fn refuse(&self, place: &str, member: &str) -> Result<()> {

@@ -42,6 +42,8 @@ pub struct Books {
     /// Whoever is in, and as what.
     pub members: BTreeMap<Who, &'static str>,
     pub asking: BTreeSet<Who>,
+    /// People who are in as many chats as Telegram lets anybody be.
+    pub full: BTreeSet<i64>,
     /// Links with what was said of them.
     pub links: BTreeMap<String, Value>,
     /// Methods, and the people they were about.
@@ -129,6 +131,7 @@ type Answer = Result<Value, (u16, &'static str)>;
 
 const UNKNOWN_METHOD: (u16, &str) = (404, "Not Found");
 const NO_CHAT: (u16, &str) = (400, "Bad Request: chat not found");
+const TOO_MANY: (u16, &str) = (403, "Forbidden: USER_CHANNELS_TOO_MUCH");
 const NOT_ASKING: (u16, &str) = (400, "Bad Request: HIDE_REQUESTER_MISSING");
 
 impl Books {
@@ -180,6 +183,9 @@ impl Books {
                 Ok(member)
             }
             "approveChatJoinRequest" => {
+                if self.full.contains(&who.1) {
+                    return Err(TOO_MANY);
+                }
                 if !self.asking.remove(&who) {
                     return Err(NOT_ASKING);
                 }

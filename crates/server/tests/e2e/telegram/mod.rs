@@ -196,6 +196,29 @@ async fn whoever_leaves_may_ask_for_another_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_in_too_many_channels_is_told_and_tries_again() {
+    Scene::on_every_back_end(async |it| {
+        it.admin_sets(json!({"tier": "starter", "reason": "a trial"})).await;
+        let link = it.comes_to("invited").await["link"].clone();
+        it.telegram.books().full.insert(7);
+        let update = it.telegram.follow(link.as_str().unwrap(), 7);
+        it.deliver(&update, SECRET).await.expect(200);
+        let promise = "a job that is done at once; five seconds for a busy machine";
+        let is_told = async || it.channel().await["trouble"] == "too_many";
+        Wait::promised(Duration::from_secs(5), Instant::now(), promise)
+            .until("the member is told", is_told)
+            .await;
+        let told = it.comes_to("invited").await;
+        assert!(told["message"].as_str().unwrap().contains("leave one"), "{told}");
+        assert_ne!(told["link"], link);
+        it.telegram.books().full.clear();
+        it.joins(7).await;
+        assert_eq!(it.channel().await["trouble"], Value::Null);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_telegram_did_not_send_is_refused_and_has_no_effect() {
     Scene::on_every_back_end(async |it| {
         it.admin_sets(json!({"tier": "pro", "reason": "a trial"})).await;
