@@ -177,6 +177,9 @@ OF_A_USER = {"find_user", "change_user"}
 # Asked about a notification of an account of the trial's own.
 OF_A_NOTIFICATION = {"delete_notification"}
 
+# Asked about a signal that the caller sees.
+OF_A_SIGNAL = {"find_signal", "verify_signal"}
+
 # Asked of a producer of the trial's own: the other one pushes signals meanwhile.
 OF_A_PRODUCER = {"rotate_producer_key", "enable_producer", "disable_producer"}
 
@@ -186,3 +189,10 @@ def new_producer(credential):
     body = {"name": f"trial-{os.getpid()}-{next(NUMBERS)}"}
     answer = requests.post(API + "admin/producers", json=body, headers={"Authorization": credential}, timeout=15)
     return str(answer.json()["id"]) if answer.status_code == 201 else None
+
+
+def newest_signal(credential):
+    """The id of the newest signal that the caller sees, if there is one."""
+    answer = requests.get(API + "signals/latest?limit=1", headers={"Authorization": credential}, timeout=15)
+    signals = answer.json() if answer.status_code == 200 else []
+    return signals[0]["id"] if signals else None

@@ -4,6 +4,7 @@ import collections
 import hashlib
 import json
 import re
+import uuid
 from datetime import datetime, timezone
 
 import schemathesis
@@ -74,16 +75,26 @@ ASKED = collections.Counter()
 def before_call(ctx, case, kwargs):
     """What only a mail or an authenticator knows, and what would end the account that is tried."""
     operation = case.operation.definition.raw.get("operationId")
-    by_id = accounts.OF_A_PRODUCER | accounts.OF_A_USER | accounts.OF_A_NOTIFICATION
+    is_positive = case.meta is not None and case.meta.generation.mode.is_positive
+    if is_positive and "Idempotency-Key" in (case.headers or {}):
+        # A key is one request's.
+        case.headers = {**case.headers, "Idempotency-Key": str(uuid.uuid4())}
+    by_id = accounts.OF_A_PRODUCER | accounts.OF_A_USER | accounts.OF_A_NOTIFICATION | accounts.OF_A_SIGNAL
     is_known = operation in accounts.BODIES or operation in by_id
     if not is_known or ASKED[operation] == ASKED_FOR_REAL:
         return
-    if case.meta is None or not case.meta.generation.mode.is_positive:
+    if not is_positive:
         return
     credential = (case.headers or {}).get("Authorization", "")
     is_public = not case.operation.definition.raw.get("security")
     # Without a credential, or with one that is made up, it is the credential that is tried.
     if not is_public and credential.count(".") != 2:
+        return
+    if operation in accounts.OF_A_SIGNAL:
+        signal = accounts.newest_signal(credential)
+        if signal is not None:
+            ASKED[operation] += 1
+            case.path_parameters = {**case.path_parameters, "id": signal}
         return
     if operation in accounts.OF_A_PRODUCER:
         producer = accounts.new_producer(credential)

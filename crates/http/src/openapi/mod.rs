@@ -363,15 +363,22 @@ fn components() -> ComponentsBuilder {
     let key = |text: &str| {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-API-Key", text)))
     };
-    let header = |name: &str, text: &str| {
+    let header_of = |name: &str, text: &str, schema: RefOr<Schema>| {
         ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Header)
             .required(utoipa::openapi::Required::False)
             .description(Some(text))
-            .schema(Some(text_schema()))
+            .schema(Some(schema))
             .build()
     };
+    let header = |name: &str, text: &str| header_of(name, text, text_schema());
+    // With or without quotation marks around it.
+    let key_schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(257))
+        .pattern(Some(r#"^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$"#));
     ComponentsBuilder::new()
         .security_scheme(BEARER, SecurityScheme::Http(bearer))
         .security_scheme(USER_KEY, key("A user's API key, from users/api-keys; reads signals."))
@@ -386,10 +393,11 @@ fn components() -> ComponentsBuilder {
         .parameter("TraceParent", header("traceparent", "W3C Trace Context."))
         .parameter(
             "IdempotencyKey",
-            header(
+            header_of(
                 "Idempotency-Key",
                 "Names this very request, for a day: sent again, it has no further effect and gets the first answer, with \
                  `Idempotent-Replayed: true`. 1 to 255 visible characters of ASCII, a UUID for example.",
+                key_schema.build().into(),
             ),
         )
         .parameter("IfNoneMatch", header("If-None-Match", "Validators that the client has."))
