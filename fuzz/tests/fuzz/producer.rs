@@ -71,7 +71,8 @@ impl SignalStore for Kept {
 /// An intake, and what it stored.
 pub(crate) fn intake() -> (Intake, Arc<Kept>) {
     let kept = Arc::new(Kept::default());
-    (Intake::new(kept.clone(), Arc::new(ManualClock::starting_at(now()))), kept)
+    let clock = Arc::new(ManualClock::starting_at(now()));
+    (Intake::new(kept.clone(), clock, Duration::from_hours(24)), kept)
 }
 
 /// The result of a future that waits for nothing but its turn.
