@@ -134,8 +134,9 @@ impl Load {
         // One that late readers see by any of the clocks.
         let earlier = app.now().earlier(Duration::from_mins(10));
         let earlier = Arc::new(ManualClock::starting_at(earlier));
-        let intake =
-            Intake::new(app.core.stores.signals.clone(), earlier, Duration::from_hours(24));
+        // Its time is written, whatever time it is.
+        let live_within = app.config.signals.live_within;
+        let intake = Intake::new(app.core.stores.signals.clone(), earlier, live_within);
         let first = SignalBody::new("SIG-first", "72.5").to_json();
         let id = intake.submit(&producer, first.as_bytes()).await.unwrap().id.to_string();
         let producer = app.client().with_key(key.reveal());

@@ -251,6 +251,7 @@ type Seen = Result<(&'static str, &'static str), &'static str>;
 /// Every other place that begins a task or a thread, below `crates`: how many lines do, and what fails without.
 #[rustfmt::skip]
 const OTHERS: &[(&str, usize, Seen)] = &[
+    ("http/src/edge/repeats.rs", 1, Ok(("http/src/tests/repeats.rs", "who_asks_while_it_is_answered_is_told_to_wait_and_who_broke_off_finds_the_answer"))),
     ("infra/src/blacklist/mirrored.rs", 1, Err("ends by itself: the database has the revocation")),
     ("infra/src/blacklist/redis.rs", 1, Err("ends by itself, as above")),
     ("infra/src/cache/loading.rs", 1, Ok(("infra/tests/suite/cache.rs", "a_caller_that_leaves_takes_nothing_away"))),

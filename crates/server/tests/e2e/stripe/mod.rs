@@ -399,15 +399,14 @@ async fn the_comparison_finds_lost_reversals_on_every_page() {
         it.stripe.pay(&customer, it.seconds(), 30);
         it.hear("invoice.paid", &customer).await.expect(200);
         it.comes_to("pro").await;
-        for (kind, change, harmless) in [
-            ("refunds", "amount_refunded", json!(0)),
-            ("disputes", "disputed", json!(false)),
+        for (kind, one, change, reversed, harmless) in [
+            ("refunds", "refund", "amount_refunded", json!(9_900), json!(0)),
+            ("disputes", "dispute", "disputed", json!(true), json!(false)),
         ] {
-            let reversed = if kind == "refunds" { json!(9_900) } else { json!(true) };
             let charge = it.stripe.change_charge(&customer, |it| it[change] = reversed);
             let at = it.seconds();
             let reversal = |n: usize, charge: &str| {
-                object(kind, json!({"id": format!("{kind}_{n}"), "charge": charge, "status": "needs_response", "created": at}))
+                object(one, json!({"id": format!("{one}_{n}"), "charge": charge, "status": "needs_response", "created": at}))
             };
             // Those of others fill two pages before it.
             let mut all: Vec<Value> = (0..230).map(|n| reversal(n, "ch_of_others")).collect();
