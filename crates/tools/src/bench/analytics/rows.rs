@@ -14,14 +14,11 @@ const DAY: i64 = 86_400_000_000;
 /// Invoices of each who pays.
 const INVOICES: i64 = 12;
 /// What is counted as it happens: sums of each day that nothing else gives.
-const COUNTED: [RollupName; 6] = [
-    RollupName::Requests,
-    RollupName::Errors,
-    RollupName::Limited,
-    RollupName::Delivered,
-    RollupName::CacheHits,
-    RollupName::CacheMisses,
-];
+const COUNTED: [RollupName; 4] =
+    [RollupName::Requests, RollupName::Errors, RollupName::Limited, RollupName::Delivered];
+/// The same for each of so many routes whose answers are cached.
+const COUNTED_BY_ROUTE: [RollupName; 2] = [RollupName::CacheHits, RollupName::CacheMisses];
+const ROUTES: i64 = 24;
 
 /// How many rows of each kind.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +44,14 @@ pub(super) fn fill(loader: &mut Loader, sizes: Sizes, now: Timestamp) -> Result<
         loader.run(&format!(
             "{days} INSERT INTO rollups (day, name, key, value) \
              SELECT {now} / {DAY} - n + 1, '{name}', '', 1000 + n FROM g",
+            name = name.as_str(),
+        ))?;
+    }
+    let routes = loader.numbers(0, DAYS * ROUTES);
+    for name in COUNTED_BY_ROUTE {
+        loader.run(&format!(
+            "{routes} INSERT INTO rollups (day, name, key, value) \
+             SELECT {now} / {DAY} - (n - 1) / {ROUTES}, '{name}', 'route_' || ((n - 1) % {ROUTES}), 1000 FROM g",
             name = name.as_str(),
         ))?;
     }
