@@ -106,6 +106,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
 
         row(GET, "performance/stats", "performance_stats", Optional(Read), Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),
         row(GET, "performance/equity-curve", "equity_curve", Optional(Read), Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
+        row(GET, "performance/definitions", "performance_definitions", Public, Limit::Caller, statistics::handlers::definitions, statistics::docs::definitions),
         row(GET, "symbols", "symbols", Optional(Read), Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
 
         row(GET, "subscriptions/plan", "own_plan", Bearer, Limit::Caller, billing::handlers::plan, billing::docs::plan),

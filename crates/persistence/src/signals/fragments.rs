@@ -1,6 +1,5 @@
 //! Pieces of SQL that Diesel has no words for, said once for both back ends.
 
-use alpine_domain::signal::Record;
 use diesel::{
     QueryResult,
     backend::Backend,
@@ -87,34 +86,7 @@ macro_rules! origin {
     };
 }
 
-/// True for results that belong to this part of the record: one is history as well when the position ended before the
-/// signal was received.
-macro_rules! in_record {
-    ($record:expr, $results:literal) => {
-        match $record {
-            Record::All => "TRUE",
-            Record::Simulated => concat!(origin!(), " = 'simulated'"),
-            Record::Live => concat!(
-                "(",
-                origin!(),
-                " = 'live' AND ",
-                $results,
-                ".closed_at >= signals.created_at)"
-            ),
-            Record::Backfilled => concat!(
-                "(",
-                origin!(),
-                " = 'backfilled' OR (",
-                origin!(),
-                " = 'live' AND ",
-                $results,
-                ".closed_at < signals.created_at))"
-            ),
-        }
-    };
-}
-
-/// A condition on a signal, and on a result of it, that has no values to bind. Unlike Diesel's own `sql` it leaves the
+/// A condition on a signal that has no values to bind. Unlike Diesel's own `sql` it leaves the
 /// statement prepared: a server plans it once for each connection.
 #[derive(Debug, Clone, Copy, ValidGrouping)]
 pub(crate) struct Condition(&'static str);
@@ -122,16 +94,6 @@ pub(crate) struct Condition(&'static str);
 impl Condition {
     /// True for signals that did not arrive as history.
     pub(super) const NO_HISTORY: Self = Self(concat!(origin!(), " <> 'backfilled'"));
-
-    /// True for outcomes, joined with their signals, that belong to this part of the record.
-    pub(crate) const fn outcome_in(record: Record) -> Self {
-        Self(in_record!(record, "outcomes"))
-    }
-
-    /// The same for late outcomes.
-    pub(crate) const fn late_outcome_in(record: Record) -> Self {
-        Self(in_record!(record, "late_outcomes"))
-    }
 }
 
 impl QueryId for Condition {

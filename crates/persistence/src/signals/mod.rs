@@ -3,6 +3,7 @@
 pub(crate) mod fragments;
 mod intake;
 mod late;
+mod overdue;
 mod query;
 
 use std::{
@@ -27,6 +28,7 @@ use diesel::{
     NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
 };
 
+pub(crate) use self::overdue::overdue;
 use crate::{
     Database,
     permits::Class,
