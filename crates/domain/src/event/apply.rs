@@ -182,7 +182,8 @@ mod tests {
             Viewer::ALL.into_iter().flat_map(both).collect::<HashMap<Tag, i64>>()
         };
         let policy = VisibilityPolicy::default();
-        assert_eq!(shared_generations(&rows, &policy), generations(9, 5));
+        assert_eq!(shared_generations(&rows, &policy), generations(9, 9));
+        assert_eq!(shared_generations(&rows[2..], &policy), generations(5, 5));
         assert_eq!(shared_generations(&[], &policy), generations(0, 0));
     }
 }

@@ -312,11 +312,14 @@ mod tests {
             let event = Event::SignalPublished { signal: SignalId::new(7), confidence };
             event.tags(&policy).into_iter().map(|tag| tag.0.into_owned()).collect::<Vec<_>>()
         };
-        let paid = ["signals:starter", "signals:pro", "signals:elite", "signals:admin"];
+        let paid: Vec<_> = ["starter", "pro", "elite", "admin"]
+            .iter()
+            .flat_map(|who| [format!("signals:{who}"), format!("performance:{who}")])
+            .collect();
         assert_eq!(tags(Some(84.9)), paid);
-        assert_eq!(tags(Some(85.0)), paid[1..]);
-        assert_eq!(tags(Some(94.9)), paid[1..]);
-        assert_eq!(tags(Some(95.0)), paid[2..]);
+        assert_eq!(tags(Some(85.0)), paid[2..]);
+        assert_eq!(tags(Some(94.9)), paid[2..]);
+        assert_eq!(tags(Some(95.0)), paid[4..]);
         assert_eq!(tags(None), paid);
         let closed = Event::SignalClosed { signal: SignalId::new(7), confidence: Some(95.0) };
         let found: Vec<_> =

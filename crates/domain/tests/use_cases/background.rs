@@ -307,7 +307,8 @@ fn an_instance_begins_anew_with_what_came_meanwhile() {
     now(EventHandler::reset(&*cases.memory, &log)).unwrap();
     let expected: HashMap<_, _> = tags::shared()
         .map(|tag| {
-            let is_told = [Viewer::Subscriber(Tier::Elite), Viewer::Admin].map(tags::signals);
+            let told = [Viewer::Subscriber(Tier::Elite), Viewer::Admin];
+            let is_told = [told.map(tags::signals), told.map(tags::performance)].concat();
             let generation = if is_told.contains(&tag) { 8 } else { 0 };
             (tag, generation)
         })

@@ -90,6 +90,9 @@ const ROWS: &[Row] = &[
     ("performance_stats", "days", &[("", "5: 59"), ("30", "4: 58"), ("1", "3: 56")]),
     ("performance_stats", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
     ("performance_stats", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
+    ("performance_stats", "producer", &[("", "5: 59"), ("argo", "5: 59"), ("zeus", "0: 0")]),
+    ("performance_stats", "from", &[("", "5: 59"), ("2024-12-08", "4: 58"), ("2025-01-14", "3: 56")]),
+    ("performance_stats", "to", &[("", "5: 59"), ("2024-12-07", "1: 1"), ("2025-01-13", "2: 3")]),
 
     ("performance_stats", "record", &[("", "5: 59"), ("simulated", "0: 0")]),
 
@@ -98,6 +101,10 @@ const ROWS: &[Row] = &[
     ("equity_curve", "days", &[("", "5: 59"), ("30", "4: 58"), ("1", "3: 56")]),
     ("equity_curve", "period", &[("", "5: 59"), ("30d", "4: 58"), ("1d", "3: 56")]),
     ("equity_curve", "late", &[("exclude", "5: 59"), ("include", "6: 63")]),
+    ("equity_curve", "producer", &[("", "5: 59"), ("argo", "5: 59"), ("zeus", "0: 0")]),
+    ("equity_curve", "from", &[("", "5: 59"), ("2024-12-08", "4: 58"), ("2025-01-14", "3: 56")]),
+    ("equity_curve", "to", &[("", "5: 59"), ("2024-12-07", "1: 1"), ("2025-01-13", "2: 3")]),
+    ("equity_curve", "points", &[("", "5: 59"), ("10", "5: 59"), ("11", "5: 59")]),
 
     ("equity_curve", "record", &[("", "5: 59"), ("backfilled", "0: 0")]),
 

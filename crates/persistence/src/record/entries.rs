@@ -242,8 +242,9 @@ impl Source<'_> {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<EntrySignal>, Failure> {
+        let awaited = Awaited::on(conn);
         let rows: Vec<FactsRow> =
-            overdue(horizons, now).limit(limit.into()).select(facts!()).load(conn)?;
+            overdue(horizons, now, awaited).limit(limit.into()).select(facts!()).load(conn)?;
         self.meet(conn, &rows)?;
         let signal = |row: FactsRow| {
             let (id, at_stop) = (row.id, row.at_stop());

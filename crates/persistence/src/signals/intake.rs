@@ -30,7 +30,7 @@ use crate::{
     unreadable::UnreadableRows,
 };
 
-use super::{late, overdue};
+use super::{fragments::Awaited, late, overdue};
 
 /// Ids for each look-up, well below the parameters that a statement may have.
 const CHUNK: usize = 500;
@@ -354,7 +354,7 @@ pub(super) fn expire(
 ) -> Result<Vec<SignalId>, Failure> {
     let horizons =
         Horizons { default: default_horizon, by_strategy: horizons.iter().cloned().collect() };
-    let due: Vec<(i64, f64)> = overdue::overdue(&horizons, now)
+    let due: Vec<(i64, f64)> = overdue::overdue(&horizons, now, Awaited::on(unit.conn))
         .limit(limit.into())
         .select((signals::id, signals::confidence))
         .load(unit.conn)?;

@@ -10,6 +10,7 @@ use diesel::{
     sql_types::{Bool, Nullable},
 };
 
+use super::fragments::Awaited;
 use crate::{connection::MultiBackend, schema::signals};
 
 type Condition<'a> =
@@ -19,12 +20,14 @@ type Condition<'a> =
 pub(crate) fn overdue(
     horizons: &Horizons,
     now: Timestamp,
+    awaited: Awaited,
 ) -> IntoBoxed<'_, signals::table, MultiBackend> {
     let before = |horizon: Duration| now.earlier(horizon).micros();
     let Horizons { default, by_strategy } = horizons;
     let shortest = by_strategy.values().copied().fold(*default, Duration::min);
     // Nothing younger than the shortest horizon is looked at; then each by its own.
     let due = signals::table
+        .filter(awaited)
         .filter(signals::is_active)
         .filter(signals::created_at.lt(before(shortest)))
         .into_boxed();

@@ -6,8 +6,8 @@ use alpine_domain::{
     Error,
     page::Slice,
     signal::{
-        NewSignal, Outcome, OutcomeRecorded, PnlPercent, Released, SignalQuery,
-        SignalState, SignalStatus,
+        NewSignal, Outcome, OutcomeRecorded, PnlPercent, Released, SignalQuery, SignalState,
+        SignalStatus,
     },
     statistics::{LateOutcomes, PerformanceFilter},
 };

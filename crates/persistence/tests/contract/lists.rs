@@ -6,8 +6,8 @@ use alpine_domain::{
     Timestamp,
     page::{Cursor, Slice},
     signal::{
-        Accepted, ExternalId, NewOutcome, Origin, OutcomeRecorded, Released, Signal,
-        SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus,
+        Accepted, ExternalId, NewOutcome, Origin, OutcomeRecorded, Released, Signal, SignalId,
+        SignalQuery, SignalReader as _, SignalState, SignalStatus,
     },
     statistics::{PerformanceFilter, StatisticsStore as _},
 };

@@ -31,6 +31,7 @@ async fn the_rows_of_each_table_are_counted(bed: DatabaseBed) {
         ("database_identity", 1),
         ("events", 4),
         ("producers", 1),
+        ("record_seal", 1),
         ("refresh_tokens", 2),
         ("rollups", 4),
         ("sessions", 2),

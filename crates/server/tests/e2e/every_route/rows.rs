@@ -211,6 +211,7 @@ pub const ROWS: &[Row] = &[
 
     row("performance_stats", Who::AnybodyOrKnown),
     row("equity_curve", Who::AnybodyOrKnown),
+    row("performance_definitions", Who::Anybody),
     row("symbols", Who::AnybodyOrKnown),
     row("plans", Who::Anybody),
     row("own_plan", Who::User),

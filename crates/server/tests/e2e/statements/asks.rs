@@ -20,6 +20,7 @@ pub const ASKS: &[Ask] = &[
 
     ("performance_stats", "reader", "?days=365&late=include", "", 200),
     ("equity_curve", "reader", "?days=365&late=include", "", 200),
+    ("performance_definitions", "anybody", "", "", 200),
     ("symbols", "reader", "", "", 200),
     ("plans", "anybody", "", "", 200),
 
