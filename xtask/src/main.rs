@@ -37,6 +37,8 @@ enum Chore {
     Migrate(tools::Arguments),
     /// Replay a file of signals or outcomes through the API of a running server
     Feed(tools::Arguments),
+    /// Fill an empty database with signals of two years
+    Seed(tools::Arguments),
     /// Measure what a request costs
     Bench(tools::Arguments),
     /// Compare what operations cost after two years with what they cost in a young database
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Migrate(arguments) => tools::run("migrate", &arguments),
         Chore::Feed(arguments) => tools::run("feed", &arguments),
+        Chore::Seed(arguments) => tools::run("seed", &arguments),
         Chore::Bench(arguments) => tools::run("bench", &arguments),
         Chore::Age(arguments) => tools::run("age", &arguments),
         Chore::Soak(arguments) => tools::run("soak", &arguments),

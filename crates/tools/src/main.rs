@@ -8,6 +8,7 @@ mod feed;
 mod instance;
 mod loader;
 mod migrate;
+mod seed;
 mod soak;
 mod uncached;
 mod workspace;
@@ -34,6 +35,8 @@ enum Chore {
     Migrate(migrate::Arguments),
     /// Replay a file of signals or outcomes through the API of a running server
     Feed(feed::Arguments),
+    /// Fill an empty database with signals of two years
+    Seed(seed::Arguments),
     /// Measure what a request costs
     Bench(bench::Arguments),
     /// Compare what operations cost after two years with what they cost in a young database
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Migrate(arguments) => migrate::run(&arguments),
         Chore::Feed(arguments) => feed::run(&arguments),
+        Chore::Seed(arguments) => seed::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Age(arguments) => age::run(&arguments),
         Chore::Soak(arguments) => soak::run(&arguments),
