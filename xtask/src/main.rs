@@ -43,6 +43,8 @@ enum Chore {
     Bench(tools::Arguments),
     /// Compare what operations cost after two years with what they cost in a young database
     Age(tools::Arguments),
+    /// Look at the plan of every statement that hot requests send
+    Explain(tools::Arguments),
     /// Mixed traffic with clients that break off, and a look at what is left
     Soak(tools::Arguments),
     /// Try the whole API by what is said of it, lint the description, and check the metrics
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Chore::Seed(arguments) => tools::run("seed", &arguments),
         Chore::Bench(arguments) => tools::run("bench", &arguments),
         Chore::Age(arguments) => tools::run("age", &arguments),
+        Chore::Explain(arguments) => tools::run("explain", &arguments),
         Chore::Soak(arguments) => tools::run("soak", &arguments),
         Chore::Assure(arguments) => tools::run("assure", &arguments),
     };

@@ -4,6 +4,7 @@
 mod age;
 mod assure;
 mod bench;
+mod explain;
 mod feed;
 mod instance;
 mod loader;
@@ -41,6 +42,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Compare what operations cost after two years with what they cost in a young database
     Age(age::Arguments),
+    /// Look at the plan of every statement that hot requests send
+    Explain(explain::Arguments),
     /// Mixed traffic with clients that break off, and a look at what is left
     Soak(soak::Arguments),
     /// Try the whole API by what is said of it, lint the description, and check the metrics
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Seed(arguments) => seed::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Age(arguments) => age::run(&arguments),
+        Chore::Explain(arguments) => explain::run(&arguments),
         Chore::Soak(arguments) => soak::run(&arguments),
         Chore::Assure(arguments) => assure::run(&arguments),
         Chore::Alpine(arguments) => instance::run(arguments),

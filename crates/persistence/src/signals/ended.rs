@@ -4,7 +4,7 @@
 //! signals that ended so are read from an index, the largest first, and the signals by them. Numbers and instants
 //! of receipt rise together, but for what is stored at the same moment ([`DISORDER`]).
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::HashMap};
 
 use alpine_domain::signal::{SignalQuery, SignalStatus};
 use diesel::{
@@ -13,10 +13,11 @@ use diesel::{
 
 use super::{
     fragments::Awaited,
-    shapes::{Part, Row, any_plain, ended, ended_named, partial},
+    shapes::{Part, Row, any_plain, ended, named, partial},
 };
 use crate::{
     AnyConnection, Failure,
+    rows::{OutcomeRow, SignalRow},
     schema::{outcomes, signals},
 };
 
@@ -59,46 +60,79 @@ fn newest(
     part: Part,
 ) -> Result<Option<Vec<Row>>, Failure> {
     let wanted = part.limit.saturating_add(part.offset);
-    let whole = Part { limit: wanted, offset: 0, after: None };
-    let of_part = |mut rows: Vec<Row>| {
-        rows.sort_unstable_by_key(|(row, _)| Reverse((row.created_at, row.id)));
-        rows.into_iter().skip(part.offset as usize).take(part.limit as usize).collect()
-    };
-    if query.symbol.is_some() {
-        // Of an instrument that is seldom told of, few of those that ended in any common way are.
-        let all = Part { limit: FEW + 1, ..whole };
-        let awaited = Awaited::on(conn);
-        let ids: Vec<i64> =
-            partial!(any_plain(query, awaited), all).select(signals::id).load(conn)?;
-        if ids.len() <= FEW as usize {
-            return load(conn, &ids, query, status, whole).map(|rows| Some(of_part(rows)));
-        }
+    let Some(mut signals) = newest_signals(conn, query, status, wanted)? else { return Ok(None) };
+    signals.drain(..signals.len().min(part.offset as usize));
+    let ids: Vec<i64> = signals.iter().map(|row| row.id).collect();
+    let outcomes: Vec<OutcomeRow> =
+        outcomes::table.filter(outcomes::signal_id.eq_any(ids)).load(conn)?;
+    let mut outcomes: HashMap<i64, OutcomeRow> =
+        outcomes.into_iter().map(|outcome| (outcome.signal_id, outcome)).collect();
+    let joined = signals.into_iter().map(|row| {
+        let outcome = outcomes.remove(&row.id);
+        (row, outcome)
+    });
+    Ok(Some(joined.collect()))
+}
+
+/// The newest `wanted` signals.
+fn newest_signals(
+    conn: &mut AnyConnection,
+    query: &SignalQuery,
+    status: SignalStatus,
+    wanted: u32,
+) -> Result<Option<Vec<SignalRow>>, Failure> {
+    if let Some(ids) = few_of_symbol(conn, query, status)? {
+        return load(conn, ids, query, wanted).map(Some);
     }
     let (mut rows, mut looked_at, mut below) = (Vec::new(), 0, i64::MAX);
     let mut length = i64::from(wanted.saturating_add(SPARE));
     while looked_at < MOST {
         let ids = numbers(conn, query, status, below, length)?;
         looked_at += ids.len();
-        rows.extend(load(conn, &ids, query, status, whole)?);
-        let last = if ids.len() < usize::try_from(length).unwrap_or(usize::MAX) {
-            None
-        } else {
-            ids.last()
-        };
-        let Some(last) = last else { return Ok(Some(of_part(rows))) };
-        // What was not read has a smaller number, and was received at most so late.
-        let unread = received(conn, *last)?.saturating_add(DISORDER);
-        let is_over = query.since.is_some_and(|since| unread < since.micros());
-        rows.sort_unstable_by_key(|(row, _): &Row| Reverse((row.created_at, row.id)));
+        let is_end = ids.len() < usize::try_from(length).unwrap_or(usize::MAX);
+        let last = ids.last().copied().unwrap_or(0);
+        rows.extend(load(conn, ids, query, wanted)?);
+        rows.sort_unstable_by_key(|row: &SignalRow| Reverse((row.created_at, row.id)));
         rows.truncate(wanted as usize);
-        let is_full = rows.len() == wanted as usize
-            && rows.last().is_none_or(|(row, _)| row.created_at > unread);
-        if is_over || is_full {
-            return Ok(Some(of_part(rows)));
+        if is_end {
+            return Ok(Some(rows));
         }
-        (below, length) = (*last, (length * 4).min(PART));
+        // What was not read has a smaller number, and was received at most so late.
+        let unread = received(conn, last)?.saturating_add(DISORDER);
+        let is_over = query.since.is_some_and(|since| unread < since.micros());
+        let is_full =
+            rows.len() == wanted as usize && rows.last().is_none_or(|row| row.created_at > unread);
+        if is_over || is_full {
+            return Ok(Some(rows));
+        }
+        (below, length) = (last, (length * 4).min(PART));
     }
     Ok(None)
+}
+
+/// The numbers of all signals of the instrument that had ended like this, if it has few signals: of one that is seldom
+/// told of, few of those that ended in any common way are.
+fn few_of_symbol(
+    conn: &mut AnyConnection,
+    query: &SignalQuery,
+    status: SignalStatus,
+) -> Result<Option<Vec<i64>>, Failure> {
+    if query.symbol.is_none() {
+        return Ok(None);
+    }
+    let all = Part { limit: FEW + 1, offset: 0, after: None };
+    let awaited = Awaited::on(conn);
+    let ids: Vec<i64> = partial!(any_plain(query, awaited), all).select(signals::id).load(conn)?;
+    if ids.len() > FEW as usize {
+        return Ok(None);
+    }
+    let ended = outcomes::table
+        .filter(outcomes::signal_id.eq_any(ids))
+        .filter(outcomes::status.eq(status.as_str()))
+        .filter(outcomes::recorded_at.le(query.as_of.micros()))
+        .select(outcomes::signal_id)
+        .load(conn)?;
+    Ok(Some(ended))
 }
 
 /// Numbers of signals that had ended like this, the largest first, from the end of an index.
@@ -110,6 +144,7 @@ fn numbers(
     limit: i64,
 ) -> Result<Vec<i64>, Failure> {
     Ok(outcomes::table
+        .filter(Awaited::on(conn))
         .filter(outcomes::status.eq(status.as_str()))
         .filter(outcomes::signal_id.lt(below))
         .filter(outcomes::recorded_at.le(query.as_of.micros()))
@@ -127,13 +162,13 @@ fn received(conn: &mut AnyConnection, id: i64) -> Result<i64, Failure> {
 /// The newest of the signals with these numbers that the query is about.
 fn load(
     conn: &mut AnyConnection,
-    ids: &[i64],
+    ids: Vec<i64>,
     query: &SignalQuery,
-    status: SignalStatus,
-    part: Part,
-) -> Result<Vec<Row>, Failure> {
-    Ok(partial!(ended_named(ids, query), part)
-        .filter(outcomes::status.eq(status.as_str()))
-        .select((signals::all_columns, outcomes::all_columns.nullable()))
-        .load(conn)?)
+    limit: u32,
+) -> Result<Vec<SignalRow>, Failure> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let part = Part { limit, offset: 0, after: None };
+    Ok(partial!(named(ids, query), part).load(conn)?)
 }

@@ -35,6 +35,9 @@ use crate::{
 /// Closed signals that are named one by one; more are found by a join.
 const MOST_NAMED: u16 = 500;
 
+/// Open signals of high confidence that are named one by one.
+const FEW: u16 = 1_000;
+
 /// What closed after the query's `as_of`.
 enum ClosedSince {
     /// Nothing did, and the reader may know that.
@@ -163,14 +166,41 @@ fn rows(conn: &mut AnyConnection, query: &SignalQuery, part: Part) -> Result<Vec
     })
 }
 
+/// Whether open signals are asked for that an index has in order of confidence.
+const fn has_strongest(query: &SignalQuery) -> bool {
+    let is_indexed = query.without_history && query.symbol.is_none() && query.action.is_none();
+    query.min_confidence.is_some() && is_indexed
+}
+
+/// The numbers of the open signals of at least the confidence that is asked for, if there are few: they are read from
+/// the end of an index. In the order of the list many would be looked at for them.
+fn strongest(conn: &mut AnyConnection, query: &SignalQuery) -> Result<Option<Vec<i64>>, Failure> {
+    if !has_strongest(query) {
+        return Ok(None);
+    }
+    let ids: Vec<i64> = active(query, Awaited::on(conn))
+        .order(signals::confidence.desc())
+        .select(signals::id)
+        .limit(i64::from(FEW) + 1)
+        .load(conn)?;
+    Ok((ids.len() <= usize::from(FEW)).then_some(ids))
+}
+
 fn open_rows(
     conn: &mut AnyConnection,
     query: &SignalQuery,
     part: Part,
 ) -> Result<Vec<SignalRow>, Failure> {
     let awaited = Awaited::on(conn);
+    let strongest = strongest(conn, query)?;
+    let active_rows = |conn: &mut AnyConnection, part: Part| match &strongest {
+        Some(ids) => {
+            partial!(named(ids.clone(), query).filter(signals::is_active), part).load(conn)
+        }
+        None => partial!(active(query, awaited), part).load(conn),
+    };
     // The active ones first: what closes between the queries is found by the second, or by both.
-    let mut rows: Vec<SignalRow> = partial!(active(query, awaited), part).load(conn)?;
+    let mut rows: Vec<SignalRow> = active_rows(conn, part)?;
     let closed = ClosedSince::find(conn, query)?;
     if let ClosedSince::Nothing = closed {
         return Ok(rows);
@@ -178,7 +208,7 @@ fn open_rows(
     // The two have to be merged from their beginning; offsets are bounded.
     let whole = Part { limit: part.limit.saturating_add(part.offset), offset: 0, ..part };
     if part.offset > 0 {
-        rows = partial!(active(query, awaited), whole).load(conn)?;
+        rows = active_rows(conn, whole)?;
     }
     let closed: Vec<SignalRow> = if let ClosedSince::Named(closed) = &closed {
         partial!(named(numbers(closed), query), whole).load(conn)?
@@ -200,7 +230,11 @@ pub(super) fn count(
     let awaited = Awaited::on(conn);
     let count: i64 = match query.state {
         SignalState::Open | SignalState::Status(SignalStatus::Open) => {
-            let rows = active(query, awaited).select(signals::id).limit(limit);
+            let mut rows = active(query, awaited).select(signals::id).limit(limit);
+            if has_strongest(query) {
+                // Counting stops at the limit, and nothing is passed over before.
+                rows = rows.order(signals::confidence.desc());
+            }
             let open: i64 = CountOf(rows).get_result(conn)?;
             let closed = if open < limit { count_closed_since(conn, query, limit)? } else { 0 };
             (open + closed).min(limit)

@@ -132,17 +132,6 @@ pub(super) fn named(ids: Vec<i64>, query: &SignalQuery) -> Plain<'_> {
     with_conditions!(rows, query)
 }
 
-/// Of the signals with these numbers those that the query is about, each with how it had ended.
-pub(super) fn ended_named<'a>(ids: &[i64], query: &'a SignalQuery) -> Closed<'a> {
-    let rows = signals::table
-        .inner_join(outcomes::table)
-        .into_boxed()
-        .filter(signals::id.eq_any(ids.to_vec()))
-        .filter(outcomes::recorded_at.le(query.as_of.micros()))
-        .filter(signals::created_at.le(query.as_of.micros()));
-    with_conditions!(rows, query)
-}
-
 /// All signals that closed after the query's `as_of`.
 pub(super) fn joined(query: &SignalQuery, awaited: Awaited) -> Closed<'_> {
     let rows = signals::table
