@@ -29,7 +29,7 @@ const DISORDER: i64 = 5 * 60 * 1_000_000;
 const SPARE: u32 = 64;
 /// Numbers of one statement at most, and of one answer.
 const PART: i64 = 4_096;
-const MOST: usize = 20_000;
+const MOST: usize = 8_192;
 
 /// Signals of an instrument that are looked at one by one.
 const FEW: u32 = 1_000;
@@ -62,6 +62,9 @@ fn newest(
     let wanted = part.limit.saturating_add(part.offset);
     let Some(mut signals) = newest_signals(conn, query, status, wanted)? else { return Ok(None) };
     signals.drain(..signals.len().min(part.offset as usize));
+    if signals.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
     let ids: Vec<i64> = signals.iter().map(|row| row.id).collect();
     let outcomes: Vec<OutcomeRow> =
         outcomes::table.filter(outcomes::signal_id.eq_any(ids)).load(conn)?;
@@ -125,6 +128,9 @@ fn few_of_symbol(
     let ids: Vec<i64> = partial!(any_plain(query, awaited), all).select(signals::id).load(conn)?;
     if ids.len() > FEW as usize {
         return Ok(None);
+    }
+    if ids.is_empty() {
+        return Ok(Some(ids));
     }
     let ended = outcomes::table
         .filter(outcomes::signal_id.eq_any(ids))

@@ -172,18 +172,21 @@ const fn has_strongest(query: &SignalQuery) -> bool {
     query.min_confidence.is_some() && is_indexed
 }
 
-/// The numbers of the open signals of at least the confidence that is asked for, if there are few: they are read from
-/// the end of an index. In the order of the list many would be looked at for them.
-fn strongest(conn: &mut AnyConnection, query: &SignalQuery) -> Result<Option<Vec<i64>>, Failure> {
+/// When the open signals of at least the confidence that is asked for were received, and their numbers, if there are few:
+/// they are read from the end of an index. In the order of the list many would be looked at for them.
+fn strongest(
+    conn: &mut AnyConnection,
+    query: &SignalQuery,
+) -> Result<Option<Vec<(i64, i64)>>, Failure> {
     if !has_strongest(query) {
         return Ok(None);
     }
-    let ids: Vec<i64> = active(query, Awaited::on(conn))
+    let places: Vec<(i64, i64)> = active(query, Awaited::on(conn))
         .order(signals::confidence.desc())
-        .select(signals::id)
+        .select((signals::created_at, signals::id))
         .limit(i64::from(FEW) + 1)
         .load(conn)?;
-    Ok((ids.len() <= usize::from(FEW)).then_some(ids))
+    Ok((places.len() <= usize::from(FEW)).then_some(places))
 }
 
 fn open_rows(
@@ -194,8 +197,12 @@ fn open_rows(
     let awaited = Awaited::on(conn);
     let strongest = strongest(conn, query)?;
     let active_rows = |conn: &mut AnyConnection, part: Part| match &strongest {
-        Some(ids) => {
-            partial!(named(ids.clone(), query).filter(signals::is_active), part).load(conn)
+        Some(places) => {
+            let ids = part.choose(places.clone());
+            if ids.is_empty() {
+                return Ok(Vec::new());
+            }
+            partial!(named(ids, query), Part { offset: 0, ..part }).load(conn)
         }
         None => partial!(active(query, awaited), part).load(conn),
     };
@@ -285,12 +292,7 @@ pub(super) fn next_change_after(
         .optional()?;
     let closed: Option<i64> = match ClosedSince::find(conn, query)? {
         ClosedSince::Nothing => None,
-        ClosedSince::Named(rows) => {
-            let found: HashSet<i64> = HashSet::from_iter(
-                named(numbers(&rows), query).select(signals::id).load::<i64>(conn)?,
-            );
-            rows.iter().find(|(id, _)| found.contains(id)).map(|(_, recorded_at)| *recorded_at)
-        }
+        ClosedSince::Named(rows) => first_named(conn, query, &rows)?,
         ClosedSince::Many => joined(query, awaited)
             .order(outcomes::recorded_at.asc())
             .select(outcomes::recorded_at)
@@ -307,9 +309,18 @@ const fn shows_late_outcomes(state: SignalState) -> bool {
     matches!(state, SignalState::Any | SignalState::Status(SignalStatus::Expired))
 }
 
-/// When the first late outcome after `query.as_of` was recorded: one statement, whether there is any or
-/// not, that starts reading the index there.
+/// When the first late outcome after `query.as_of` was recorded: two statements, whether there is any or not, of which
+/// the first starts reading the index there.
 fn next_late_after(conn: &mut AnyConnection, query: &SignalQuery) -> Result<Option<i64>, Failure> {
+    let rows: Vec<(i64, i64)> = late_outcomes::table
+        .filter(late_outcomes::recorded_at.gt(query.as_of.micros()))
+        .order(late_outcomes::recorded_at.asc())
+        .select((late_outcomes::signal_id, late_outcomes::recorded_at))
+        .limit(i64::from(MOST_NAMED) + 1)
+        .load(conn)?;
+    if rows.len() <= usize::from(MOST_NAMED) {
+        return first_named(conn, query, &rows);
+    }
     let rows = signals::table
         .inner_join(late_outcomes::table)
         .into_boxed()
@@ -321,6 +332,17 @@ fn next_late_after(conn: &mut AnyConnection, query: &SignalQuery) -> Result<Opti
         .select(late_outcomes::recorded_at)
         .first(conn)
         .optional()?)
+}
+
+/// The instant of the first of these rows whose signal the query is about.
+fn first_named(
+    conn: &mut AnyConnection,
+    query: &SignalQuery,
+    rows: &[(i64, i64)],
+) -> Result<Option<i64>, Failure> {
+    let found: HashSet<i64> =
+        HashSet::from_iter(named(numbers(rows), query).select(signals::id).load::<i64>(conn)?);
+    Ok(rows.iter().find(|(id, _)| found.contains(id)).map(|(_, recorded_at)| *recorded_at))
 }
 
 /// Whether the cost grows with what is stored: no index leads to these conditions, so that all may be

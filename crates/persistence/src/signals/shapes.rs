@@ -152,6 +152,14 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// The numbers of the signals of this part, of all that a list has with their instants.
+    pub(super) fn choose(self, mut places: Vec<(i64, i64)>) -> Vec<i64> {
+        places.retain(|place| self.after.is_none_or(|after| *place < after));
+        places.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
+        let part = places.into_iter().skip(self.offset as usize).take(self.limit as usize);
+        part.map(|(_, id)| id).collect()
+    }
+
     /// A cursor whose signal has no row leads to the rows before its instant.
     pub(super) fn of(slice: Slice, ids: &SignalIds) -> Self {
         let row = |id| ids.row(id).unwrap_or(0);

@@ -5,8 +5,9 @@ use serde_json::Value;
 /// The dearest execution of one statement of one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Cost {
-    /// Tables that were read from their beginning to their end, or could be, with the rows that this took.
-    pub(super) scans: Vec<(String, u64)>,
+    /// Tables that were read from their beginning to their end, or would be, with the pages that this took, where the
+    /// database says how many.
+    pub(super) scans: Vec<(String, Option<u64>)>,
     /// Rows that were sorted at most; `None` where the database does not say how many, and many are possible.
     pub(super) sorted: Option<u64>,
     /// Rows that were looked at. Only PostgreSQL says how many.
@@ -18,7 +19,7 @@ pub(super) struct Cost {
 impl Cost {
     /// The larger of each figure.
     pub(super) fn or(self, other: Self) -> Self {
-        let scans = if self.scans.len() < other.scans.len() { other.scans } else { self.scans };
+        let scans = [self.scans, other.scans].concat();
         Self {
             scans,
             sorted: self.sorted.zip(other.sorted).map(|(a, b)| a.max(b)),
@@ -32,7 +33,7 @@ impl Cost {
 pub(super) fn of_postgres(plan: &Value) -> Cost {
     let mut cost = Cost { sorted: Some(0), ..Cost::default() };
     // The outermost node's figure has those of all below it.
-    cost.buffers = number(plan, "Shared Hit Blocks") + number(plan, "Shared Read Blocks");
+    cost.buffers = pages(plan);
     walk(plan, &mut cost);
     cost
 }
@@ -45,7 +46,7 @@ fn walk(node: &Value, cost: &mut Cost) {
         cost.rows += rows;
         if kind == "Seq Scan" {
             let table = node["Relation Name"].as_str().unwrap_or_default().to_owned();
-            cost.scans.push((table, rows));
+            cost.scans.push((table, Some(pages(node))));
         }
     }
     if kind.contains("Sort") {
@@ -53,6 +54,10 @@ fn walk(node: &Value, cost: &mut Cost) {
         cost.sorted = cost.sorted.map(|sorted| sorted.max(rows));
     }
     parts().for_each(|part| walk(part, cost));
+}
+
+fn pages(node: &Value) -> u64 {
+    number(node, "Shared Hit Blocks") + number(node, "Shared Read Blocks")
 }
 
 fn looked_at(node: &Value) -> u64 {
@@ -70,7 +75,7 @@ fn number(node: &Value, name: &str) -> u64 {
 pub(super) fn of_sqlite(lines: &[String]) -> Cost {
     let scanned = |line: &String| {
         let mut words = line.strip_prefix("SCAN ")?.split(' ');
-        Some((words.next()?.to_owned(), 0))
+        Some((words.next()?.to_owned(), None))
     };
     // Rows that are named one by one are as few as their numbers in the statement.
     let is_named = |line: &String| line.contains("(rowid=?)") || line.contains("(signal_id=?)");
@@ -95,12 +100,12 @@ mod tests {
         let index = json!({"Node Type": "Index Scan", "Relation Name": "outcomes", "Actual Rows": 1, "Actual Loops": 40,
             "Rows Removed by Filter": 2});
         let seq = json!({"Node Type": "Seq Scan", "Relation Name": "signals", "Actual Rows": 40, "Actual Loops": 1,
-            "Rows Removed by Filter": 900});
+            "Rows Removed by Filter": 900, "Shared Hit Blocks": 60, "Shared Read Blocks": 4});
         let join = json!({"Node Type": "Nested Loop", "Actual Rows": 40, "Actual Loops": 1, "Plans": [seq, index]});
         let sort = json!({"Node Type": "Sort", "Actual Rows": 10, "Actual Loops": 1, "Plans": [join],
             "Shared Hit Blocks": 70, "Shared Read Blocks": 7});
         let expected = Cost {
-            scans: vec![("signals".to_owned(), 940)],
+            scans: vec![("signals".to_owned(), Some(64))],
             sorted: Some(40),
             rows: 1_060,
             buffers: 77,
@@ -113,7 +118,7 @@ mod tests {
         let plan =
             |lines: &[&str]| of_sqlite(&lines.iter().map(ToString::to_string).collect::<Vec<_>>());
         let scan = plan(&["SCAN signals USING INDEX idx_signal_created"]);
-        assert_eq!(scan.scans, [("signals".to_owned(), 0)]);
+        assert_eq!(scan.scans, [("signals".to_owned(), None)]);
         let sorted = "USE TEMP B-TREE FOR ORDER BY";
         let search = "SEARCH signals USING INDEX idx_signal_created (created_at<?)";
         let named = "SEARCH signals USING INTEGER PRIMARY KEY (rowid=?)";

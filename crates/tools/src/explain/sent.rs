@@ -4,7 +4,7 @@
 //! runtimes have one thread; tasks beside them run on the chore's, which has several, and are not listened to.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
@@ -12,7 +12,10 @@ use anyhow::{Result, anyhow};
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-static SENT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static SENT: Mutex<Sent> = Mutex::new(BTreeMap::new());
+
+/// Statements, each with the values that it was sent with last, as Diesel writes them.
+pub(super) type Sent = BTreeMap<String, String>;
 
 struct Hook;
 
@@ -23,8 +26,9 @@ impl Instrumentation for Hook {
             .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
         if is_of_a_request {
             let text = query.to_string();
-            let text = text.split(" -- binds").next().unwrap_or_default();
-            SENT.lock().unwrap_or_else(PoisonError::into_inner).insert(text.trim().to_owned());
+            let (text, values) = text.split_once(" -- binds: ").unwrap_or((&text, ""));
+            let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.insert(text.trim().to_owned(), values.to_owned());
         }
     }
 }
@@ -34,7 +38,7 @@ pub(super) fn listen() -> Result<()> {
     set_default_instrumentation(|| Some(Box::new(Hook))).map_err(|error| anyhow!("{error}"))
 }
 
-/// The texts that were sent since this was asked last, each once.
-pub(super) fn take() -> BTreeSet<String> {
+/// What was sent since this was asked last.
+pub(super) fn take() -> Sent {
     std::mem::take(&mut *SENT.lock().unwrap_or_else(PoisonError::into_inner))
 }

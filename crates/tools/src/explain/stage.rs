@@ -1,6 +1,6 @@
 //! The application on a database with rows, and those who ask it.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use alpine_domain::{
     Clock as _,
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::{
     asks::{Ask, Body, By},
-    sent,
+    sent::{self, Sent},
 };
 use crate::{
     bench::fixture,
@@ -96,7 +96,7 @@ impl Stage {
     }
 
     /// Makes the request some times; says which statements that sent.
-    pub(super) async fn ask(&mut self, ask: &Ask) -> Result<BTreeSet<String>> {
+    pub(super) async fn ask(&mut self, ask: &Ask) -> Result<Sent> {
         sent::take();
         for _ in 0..TIMES {
             let path = ask.path.replace("<signal>", &self.signal);

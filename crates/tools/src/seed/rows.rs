@@ -88,8 +88,9 @@ pub(super) fn statements(loader: &Loader, sizes: Sizes, from: i64, to: i64) -> [
 fn signals(loader: &Loader, sizes: Sizes, from: i64, to: i64) -> String {
     let canonical = r#"'{"action": "' || action || '", "confidence": ' || confidence || ', "entry_price": ' || entry || '.0, "signal_id": "' || name || '", "stop_price": ' || stop || ', "strategy": "' || strategy || '", "symbol": "' || symbol || '", "target_price": ' || target || ', "timestamp": "' || said || '"}'"#;
     let unhashed = r#"'[Some("stock"), None, Some("' || reasoning || '"), None, None, None]'"#;
-    let symbols: String =
-        SYMBOLS.iter().map(|(name, below)| format!("WHEN part < {below} THEN '{name}' ")).collect();
+    let symbols: Vec<_> =
+        SYMBOLS.iter().map(|(name, below)| format!("WHEN part < {below} THEN '{name}'")).collect();
+    let symbols = symbols.join(" ");
     let step = SPAN / sizes.signals.max(1);
     let percent = |sign: char, percent: i64| {
         price(&format!("(entry * (100 {sign} {percent} * {DIRECTION}))"))
@@ -97,7 +98,7 @@ fn signals(loader: &Loader, sizes: Sizes, from: i64, to: i64) -> String {
     format!(
         "{numbers}, given AS (SELECT n, {until} - ({rows} - n) * {step} AS made, {part} AS part, {tenths} AS tenths, \
          {entry} AS entry, {kind} AS kind FROM g), \
-         named AS (SELECT n, made, entry, tenths, kind, 'SEED-' || n AS name, CASE {symbols}END AS symbol, \
+         named AS (SELECT n, made, entry, tenths, kind, 'SEED-' || n AS name, CASE {symbols} END AS symbol, \
          CASE WHEN {side} < 40 THEN 'SELL' ELSE 'BUY' END AS action, \
          (tenths / 10) || '.' || (tenths % 10) AS confidence, 'strategy_' || {strategy} AS strategy, \
          CASE kind WHEN 1 THEN made - {backfilled} ELSE made - 1000000 END AS told, \
@@ -133,7 +134,12 @@ fn signals(loader: &Loader, sizes: Sizes, from: i64, to: i64) -> String {
 fn outcomes(loader: &Loader, sizes: Sizes, from: i64, to: i64) -> String {
     let until = sizes.until.micros();
     let ended = format!("created_at + {} * {}", chance("id", 39_373, 7_200), 60_000_000);
-    let least = |at: &str| format!("CASE WHEN {at} > {until} THEN {until} ELSE {at} END");
+    // What would end later than now has ended half-way.
+    let least = |at: &str| {
+        format!(
+            "CASE WHEN {at} > {until} THEN created_at + ({until} - created_at) / 2 ELSE {at} END"
+        )
+    };
     let exit = price("(entry * (100 + percent * way))");
     format!(
         "INSERT INTO outcomes (signal_id, status, exit_price, pnl_steps, exit_timestamp, closed_at, recorded_at) \
