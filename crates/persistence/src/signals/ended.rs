@@ -13,7 +13,7 @@ use diesel::{
 
 use super::{
     fragments::Awaited,
-    shapes::{Part, Row, any_plain, ended, named, partial},
+    shapes::{Part, Row, any_plain, ended, named, partial, partial_of_named},
 };
 use crate::{
     AnyConnection, Failure,
@@ -108,7 +108,7 @@ fn newest_signals(
         if is_over || is_full {
             return Ok(Some(rows));
         }
-        (below, length) = (last, (length * 4).min(PART));
+        (below, length) = (last, (length * 8).min(PART));
     }
     Ok(None)
 }
@@ -176,5 +176,5 @@ fn load(
         return Ok(Vec::new());
     }
     let part = Part { limit, offset: 0, after: None };
-    Ok(partial!(named(ids, query), part).load(conn)?)
+    Ok(partial_of_named!(named(ids, query), part).load(conn)?)
 }

@@ -21,7 +21,7 @@ use super::{
     late,
     shapes::{
         Part, Row, active, any, any_plain, ended as all_ended, joined, named, partial,
-        with_conditions,
+        partial_of_named, with_conditions,
     },
 };
 use crate::{
@@ -198,11 +198,9 @@ fn open_rows(
     let strongest = strongest(conn, query)?;
     let active_rows = |conn: &mut AnyConnection, part: Part| match &strongest {
         Some(places) => {
-            let ids = part.choose(places.clone());
-            if ids.is_empty() {
-                return Ok(Vec::new());
-            }
-            partial!(named(ids, query), Part { offset: 0, ..part }).load(conn)
+            // The same statement when there are none, see `numbers`.
+            let ids = std::iter::once(0).chain(part.choose(places.clone())).collect();
+            partial_of_named!(named(ids, query), Part { offset: 0, ..part }).load(conn)
         }
         None => partial!(active(query, awaited), part).load(conn),
     };
@@ -218,7 +216,7 @@ fn open_rows(
         rows = active_rows(conn, whole)?;
     }
     let closed: Vec<SignalRow> = if let ClosedSince::Named(closed) = &closed {
-        partial!(named(numbers(closed), query), whole).load(conn)?
+        partial_of_named!(named(numbers(closed), query), whole).load(conn)?
     } else {
         partial!(joined(query, awaited), whole).select(signals::all_columns).load(conn)?
     };

@@ -139,3 +139,44 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alpine_domain::{
+        page::Slice,
+        signal::{SignalQuery, hash_matches},
+    };
+    use alpine_persistence::Database;
+
+    use super::*;
+
+    /// Two years of a few signals.
+    const SIZES: Sizes = Sizes { signals: 2_000, until: Timestamp::from_seconds(1_795_737_600) };
+
+    #[tokio::test]
+    async fn rows_are_as_alpine_would_have_stored_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("seeded.db").display());
+        make(&url, SIZES).unwrap();
+        let settings = DatabaseSettings::new(&url);
+        let database = Database::open(settings, &prometheus::Registry::new()).unwrap();
+        let reader = alpine_persistence::stores(&database).signal_reader;
+        let query = SignalQuery::all(Timestamp::MAX);
+        let all = reader.list(&query, Slice::first(3_000)).await.unwrap();
+        assert_eq!(all.len(), 2_000);
+        for signal in &all {
+            let content = &signal.content;
+            assert_eq!(content.computed_content_hash(), content.content_hash, "{content:?}");
+            assert!(hash_matches(&content.hashed_fields(), &content.hash), "{content:?}");
+            assert!(signal.outcome.as_ref().is_none_or(|it| it.recorded_at <= SIZES.until));
+        }
+        let part =
+            |is: &dyn Fn(&&alpine_domain::signal::Signal) -> bool| all.iter().filter(is).count();
+        assert_eq!(part(&|it| it.outcome.is_none()), 200);
+        assert!((60..140).contains(&part(&|it| it.has_expired())));
+        assert!((10..35).contains(&part(&|it| it.late_outcome.is_some())));
+        assert!((350..530).contains(&part(&|it| it.content.symbol.as_str() == "AAPL")));
+        let refused = make(&url, SIZES).unwrap_err().to_string();
+        assert!(refused.contains("not empty"), "{refused}");
+    }
+}

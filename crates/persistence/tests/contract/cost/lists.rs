@@ -71,8 +71,8 @@ async fn every_filter_reads_what_it_shows() {
         let listed = list(reader.as_ref(), &query).await;
         let read = read(&database).await - before;
         assert_eq!(listed, expected, "{query:?}");
-        // A second apart: those of five minutes are looked at besides, each in an index and by its key.
-        assert!(read <= 1_500, "{read} rows for {query:?}");
+        // A second apart: those of five minutes are looked at besides, each in an index and by its key; and a thousand of an instrument.
+        assert!(read <= 2_500, "{read} rows for {query:?}");
     }
 }
 
