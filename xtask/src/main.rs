@@ -37,10 +37,14 @@ enum Chore {
     Migrate(tools::Arguments),
     /// Replay a file of signals or outcomes through the API of a running server
     Feed(tools::Arguments),
+    /// Fill an empty database with signals of two years
+    Seed(tools::Arguments),
     /// Measure what a request costs
     Bench(tools::Arguments),
     /// Compare what operations cost after two years with what they cost in a young database
     Age(tools::Arguments),
+    /// Look at the plan of every statement that hot requests send
+    Explain(tools::Arguments),
     /// Mixed traffic with clients that break off, and a look at what is left
     Soak(tools::Arguments),
     /// Try the whole API by what is said of it, lint the description, and check the metrics
@@ -58,8 +62,10 @@ fn main() -> ExitCode {
         Chore::Fuzz(arguments) => fuzz::run(&arguments),
         Chore::Migrate(arguments) => tools::run("migrate", &arguments),
         Chore::Feed(arguments) => tools::run("feed", &arguments),
+        Chore::Seed(arguments) => tools::run("seed", &arguments),
         Chore::Bench(arguments) => tools::run("bench", &arguments),
         Chore::Age(arguments) => tools::run("age", &arguments),
+        Chore::Explain(arguments) => tools::run("explain", &arguments),
         Chore::Soak(arguments) => tools::run("soak", &arguments),
         Chore::Assure(arguments) => tools::run("assure", &arguments),
     };

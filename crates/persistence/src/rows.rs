@@ -372,7 +372,7 @@ impl<'a> From<&'a NewSignal> for NewSignalRow<'a> {
 #[derive(Queryable)]
 pub(crate) struct OutcomeRow {
     _id: i64,
-    _signal_id: i64,
+    pub(crate) signal_id: i64,
     status: String,
     exit_price: Option<String>,
     pnl_steps: Option<i64>,

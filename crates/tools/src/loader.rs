@@ -3,8 +3,10 @@
 use alpine_domain::signal::VerificationHash;
 use anyhow::{Context as _, Result};
 use diesel::{
-    Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection as _,
-    define_sql_function, sql_types::Text,
+    Connection as _, PgConnection, QueryableByName, RunQueryDsl as _, SqliteConnection,
+    connection::SimpleConnection as _,
+    define_sql_function, sql_query,
+    sql_types::{BigInt, Text},
 };
 
 define_sql_function! {
@@ -16,6 +18,23 @@ define_sql_function! {
 pub(crate) enum Loader {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
+}
+
+/// An index that no constraint needs.
+#[derive(Debug, QueryableByName)]
+pub(crate) struct Index {
+    /// Its name.
+    #[diesel(sql_type = Text)]
+    pub(crate) name: String,
+    /// The statement that makes it.
+    #[diesel(sql_type = Text)]
+    pub(crate) made_by: String,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
 }
 
 impl Loader {
@@ -42,6 +61,53 @@ impl Loader {
             Self::Postgres(conn) => conn.transaction(|conn| conn.batch_execute(statements)),
         }
         .with_context(|| format!("in: {statements}"))
+    }
+
+    /// Begins a transaction of several calls of [`Self::go_on`]. One that is not committed leaves nothing.
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        self.go_on("BEGIN")
+    }
+
+    /// Makes what was done since [`Self::begin`] last.
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.go_on("COMMIT")
+    }
+
+    /// Runs statements in the transaction that was begun.
+    pub(crate) fn go_on(&mut self, statements: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(conn) => conn.batch_execute(statements),
+            Self::Postgres(conn) => conn.batch_execute(statements),
+        }
+        .with_context(|| format!("in: {statements}"))
+    }
+
+    /// The number that a statement calls `count`.
+    pub(crate) fn count(&mut self, statement: &str) -> Result<i64> {
+        let count: Count = match self {
+            Self::Sqlite(conn) => sql_query(statement).get_result(conn),
+            Self::Postgres(conn) => sql_query(statement).get_result(conn),
+        }
+        .with_context(|| format!("in: {statement}"))?;
+        Ok(count.count)
+    }
+
+    /// The indexes of these tables, but for those of constraints.
+    pub(crate) fn indexes(&mut self, tables: &[&str]) -> Result<Vec<Index>> {
+        let tables = tables.iter().map(|table| format!("'{table}'")).collect::<Vec<_>>().join(", ");
+        Ok(match self {
+            Self::Sqlite(conn) => sql_query(format!(
+                "SELECT name, sql AS made_by FROM sqlite_master \
+                 WHERE type = 'index' AND sql IS NOT NULL AND tbl_name IN ({tables}) ORDER BY name"
+            ))
+            .load(conn)?,
+            Self::Postgres(conn) => sql_query(format!(
+                "SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS made_by FROM pg_index \
+                 WHERE indrelid::regclass::text IN ({tables}) \
+                 AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid) ORDER BY 1"
+            ))
+            .load(conn)?,
+        })
     }
 
     /// What each back end does by itself with a table that grew over months.

@@ -4,10 +4,12 @@
 mod age;
 mod assure;
 mod bench;
+mod explain;
 mod feed;
 mod instance;
 mod loader;
 mod migrate;
+mod seed;
 mod soak;
 mod uncached;
 mod workspace;
@@ -34,10 +36,14 @@ enum Chore {
     Migrate(migrate::Arguments),
     /// Replay a file of signals or outcomes through the API of a running server
     Feed(feed::Arguments),
+    /// Fill an empty database with signals of two years
+    Seed(seed::Arguments),
     /// Measure what a request costs
     Bench(bench::Arguments),
     /// Compare what operations cost after two years with what they cost in a young database
     Age(age::Arguments),
+    /// Look at the plan of every statement that hot requests send
+    Explain(explain::Arguments),
     /// Mixed traffic with clients that break off, and a look at what is left
     Soak(soak::Arguments),
     /// Try the whole API by what is said of it, lint the description, and check the metrics
@@ -51,8 +57,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Migrate(arguments) => migrate::run(&arguments),
         Chore::Feed(arguments) => feed::run(&arguments),
+        Chore::Seed(arguments) => seed::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Age(arguments) => age::run(&arguments),
+        Chore::Explain(arguments) => explain::run(&arguments),
         Chore::Soak(arguments) => soak::run(&arguments),
         Chore::Assure(arguments) => assure::run(&arguments),
         Chore::Alpine(arguments) => instance::run(arguments),

@@ -38,6 +38,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("docs", tools::docs),
     ("openapi", tools::openapi),
     ("migrations", tools::migrations),
+    ("explain", tools::explain),
     ("fuzz", crate::fuzz::check),
 ];
 

@@ -52,6 +52,13 @@ pub(super) fn migrations() -> Result<String> {
     tests("contract", "migrations::nothing_drifts", &[(POSTGRES_URL, &postgres.url())])
 }
 
+/// Plans of the statements that hot requests send, in small databases.
+pub(super) fn explain() -> Result<String> {
+    crate::servers::install_missing()?;
+    let told = run(crate::tools::command().arg("explain"))?;
+    Ok(told.replace('\n', "; "))
+}
+
 /// Runs tests that look at the application itself. They are built as all tests are, so that
 /// `cargo xtask test` finds everything compiled.
 fn tests(target: &str, filter: &str, environment: &[(&str, &str)]) -> Result<String> {

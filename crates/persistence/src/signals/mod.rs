@@ -1,10 +1,12 @@
 //! Signals and their outcomes.
 
+mod ended;
 pub(crate) mod fragments;
 mod intake;
 mod late;
 mod overdue;
 mod query;
+mod shapes;
 
 use std::{
     sync::{
@@ -107,8 +109,10 @@ impl SignalStore for Signals {
     }
 }
 
-fn class_of(query: &SignalQuery) -> Class {
-    if query::is_costly(query) { Class::CostlyRead } else { Class::Read }
+/// Of a query that reads all of its kind, or only the newest.
+fn class_of(query: &SignalQuery, newest: bool) -> Class {
+    let is_costly = query::is_costly(query) || (query::is_by_ending(query) && !newest);
+    if is_costly { Class::CostlyRead } else { Class::Read }
 }
 
 #[async_trait]
@@ -116,7 +120,7 @@ impl SignalReader for Signals {
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>> {
         let (database, query) = (self.0.clone(), query.clone());
         self.0
-            .read_as(class_of(&query), "signal_list", move |conn| {
+            .read_as(class_of(&query, slice.after.is_none()), "signal_list", move |conn| {
                 let ids = database.signal_ids(conn)?;
                 query::list(conn, &ids, &query, slice, &database.unreadable())
             })
@@ -141,7 +145,9 @@ impl SignalReader for Signals {
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
         let query = query.clone();
         self.0
-            .read_as(class_of(&query), "signal_count", move |conn| query::count(conn, &query, cap))
+            .read_as(class_of(&query, false), "signal_count", move |conn| {
+                query::count(conn, &query, cap)
+            })
             .await
     }
 

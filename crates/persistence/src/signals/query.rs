@@ -13,127 +13,30 @@ use alpine_domain::{
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
     RunQueryDsl as _,
-    dsl::{InnerJoin, IntoBoxed, LeftJoin},
 };
 
 use super::{
-    fragments::{Awaited, Before, Condition, CountOf},
+    ended,
+    fragments::{Awaited, CountOf},
     late,
+    shapes::{
+        Part, Row, active, any, any_plain, ended as all_ended, joined, named, partial,
+        partial_of_named, with_conditions,
+    },
 };
 use crate::{
     AnyConnection, Failure,
-    connection::MultiBackend,
     rows::{OutcomeRow, SignalRow},
     schema::{late_outcomes, outcomes, signals},
     signal_ids::SignalIds,
     unreadable::UnreadableRows,
 };
 
-type Plain<'a> = signals::BoxedQuery<'a, MultiBackend>;
-type Closed<'a> = IntoBoxed<'a, InnerJoin<signals::table, outcomes::table>, MultiBackend>;
-type Both<'a> = IntoBoxed<'a, LeftJoin<signals::table, outcomes::table>, MultiBackend>;
-
-/// Adds what is asked of the signal itself to a query of any of the shapes above. Every field is named,
-/// so that a condition without its statement does not compile; `as_of` and `state` choose the shape.
-macro_rules! with_conditions {
-    ($rows:expr, $query:expr) => {{
-        let mut rows = $rows;
-        let query: &SignalQuery = $query;
-        let SignalQuery {
-            as_of: _,
-            below,
-            min_confidence,
-            since,
-            until,
-            symbol,
-            action,
-            state: _,
-            without_history,
-            is_late: _,
-        } = query;
-        if let Some(below) = *below {
-            rows = rows.filter(signals::confidence.lt(below));
-        }
-        if let Some(least) = *min_confidence {
-            rows = rows.filter(signals::confidence.ge(least));
-        }
-        if let Some(since) = since {
-            rows = rows.filter(signals::created_at.ge(since.micros()));
-        }
-        if let Some(until) = until {
-            rows = rows.filter(signals::created_at.lt(until.micros()));
-        }
-        if let Some(symbol) = symbol {
-            rows = rows.filter(signals::symbol.eq(symbol.as_str()));
-        }
-        if let Some(action) = action {
-            rows = rows.filter(signals::action.eq(action.as_str()));
-        }
-        if *without_history {
-            rows = rows.filter(Condition::NO_HISTORY);
-        }
-        rows
-    }};
-}
-
-/// Adds the order and the part that is wanted.
-macro_rules! partial {
-    ($rows:expr, $part:expr) => {{
-        let part: Part = $part;
-        let mut rows =
-            $rows.order((signals::created_at.desc(), signals::id.desc())).limit(part.limit.into());
-        if let Some((created_at, id)) = part.after {
-            rows = rows.filter(Before { created_at, id });
-        } else if part.offset > 0 {
-            rows = rows.offset(part.offset.into());
-        }
-        rows
-    }};
-}
-
-/// Signals that are open now.
-pub(super) fn active(query: &SignalQuery, awaited: Awaited) -> Plain<'_> {
-    let rows = signals::table
-        .filter(awaited)
-        .filter(signals::is_active)
-        .filter(signals::created_at.le(query.as_of.micros()))
-        .into_boxed();
-    with_conditions!(rows, query)
-}
-
-/// Signals that had ended like this.
-fn ended(query: &SignalQuery, status: SignalStatus, awaited: Awaited) -> Closed<'_> {
-    let rows = signals::table
-        .inner_join(outcomes::table)
-        .into_boxed()
-        .filter(awaited)
-        .filter(outcomes::status.eq(status.as_str()))
-        .filter(outcomes::recorded_at.le(query.as_of.micros()))
-        .filter(signals::created_at.le(query.as_of.micros()));
-    with_conditions!(rows, query)
-}
-
-/// Signals of any state, with whatever outcome they have.
-fn any(query: &SignalQuery, awaited: Awaited) -> Both<'_> {
-    let rows = signals::table
-        .left_join(outcomes::table)
-        .into_boxed()
-        .filter(awaited)
-        .filter(signals::created_at.le(query.as_of.micros()));
-    with_conditions!(rows, query)
-}
-
-/// The same without outcomes, for counting.
-fn any_plain(query: &SignalQuery, awaited: Awaited) -> Plain<'_> {
-    let rows = signals::table
-        .filter(awaited)
-        .filter(signals::created_at.le(query.as_of.micros()))
-        .into_boxed();
-    with_conditions!(rows, query)
-}
-
 /// Closed signals that are named one by one; more are found by a join.
 const MOST_NAMED: u16 = 500;
+
+/// Open signals of high confidence that are named one by one.
+const FEW: u16 = 1_000;
 
 /// What closed after the query's `as_of`.
 enum ClosedSince {
@@ -165,45 +68,9 @@ impl ClosedSince {
     }
 }
 
-/// Those of the named signals that the query is about.
-fn named<'a>(rows: &[(i64, i64)], query: &'a SignalQuery) -> Plain<'a> {
-    // No row has the number 0; with it the statement is the same when nothing closed.
-    let ids: Vec<i64> = std::iter::once(0).chain(rows.iter().map(|(id, _)| *id)).collect();
-    let rows = signals::table
-        .filter(signals::id.eq_any(ids))
-        .filter(signals::created_at.le(query.as_of.micros()))
-        .into_boxed();
-    with_conditions!(rows, query)
-}
-
-/// All signals that closed after the query's `as_of`.
-fn joined(query: &SignalQuery, awaited: Awaited) -> Closed<'_> {
-    let rows = signals::table
-        .inner_join(outcomes::table)
-        .into_boxed()
-        .filter(awaited)
-        .filter(outcomes::recorded_at.gt(query.as_of.micros()))
-        .filter(signals::created_at.le(query.as_of.micros()));
-    with_conditions!(rows, query)
-}
-
-/// The part of a list that is read at once, by raw positions `(created_at, id)`.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    limit: u32,
-    offset: u32,
-    after: Option<(i64, i64)>,
-}
-
-impl Part {
-    /// A cursor whose signal has no row leads to the rows before its instant.
-    fn of(slice: Slice, ids: &SignalIds) -> Self {
-        let row = |id| ids.row(id).unwrap_or(0);
-        let after = slice.after.map(|cursor| (cursor.created_at.micros(), row(cursor.id)));
-        // A cursor wins over the offset.
-        let offset = if after.is_some() { 0 } else { slice.offset };
-        Self { limit: slice.limit, offset, after }
-    }
+/// The numbers of the named signals. No row has the number 0; with it the statement is the same when nothing closed.
+fn numbers(rows: &[(i64, i64)]) -> Vec<i64> {
+    std::iter::once(0).chain(rows.iter().map(|(id, _)| *id)).collect()
 }
 
 /// Adds their late outcomes to the signals that have expired as far as the reader knows, each given with its
@@ -287,21 +154,39 @@ pub(super) fn closings(
     Ok(readable.map(|signal| signal.as_of(until)).collect())
 }
 
-type Row = (SignalRow, Option<OutcomeRow>);
-
 fn rows(conn: &mut AnyConnection, query: &SignalQuery, part: Part) -> Result<Vec<Row>, Failure> {
-    let awaited = Awaited::on(conn);
     Ok(match query.state {
         SignalState::Open | SignalState::Status(SignalStatus::Open) => {
             open_rows(conn, query, part)?.into_iter().map(|signal| (signal, None)).collect()
         }
-        SignalState::Status(status) => partial!(ended(query, status, awaited), part)
-            .select((signals::all_columns, outcomes::all_columns.nullable()))
-            .load(conn)?,
-        SignalState::Any => partial!(any(query, awaited), part)
+        SignalState::Status(status) => ended::rows(conn, query, status, part)?,
+        SignalState::Any => partial!(any(query, Awaited::on(conn)), part)
             .select((signals::all_columns, outcomes::all_columns.nullable()))
             .load(conn)?,
     })
+}
+
+/// Whether open signals are asked for that an index has in order of confidence.
+const fn has_strongest(query: &SignalQuery) -> bool {
+    let is_indexed = query.without_history && query.symbol.is_none() && query.action.is_none();
+    query.min_confidence.is_some() && is_indexed
+}
+
+/// When the open signals of at least the confidence that is asked for were received, and their numbers, if there are few:
+/// they are read from the end of an index. In the order of the list many would be looked at for them.
+fn strongest(
+    conn: &mut AnyConnection,
+    query: &SignalQuery,
+) -> Result<Option<Vec<(i64, i64)>>, Failure> {
+    if !has_strongest(query) {
+        return Ok(None);
+    }
+    let places: Vec<(i64, i64)> = active(query, Awaited::on(conn))
+        .order(signals::confidence.desc())
+        .select((signals::created_at, signals::id))
+        .limit(i64::from(FEW) + 1)
+        .load(conn)?;
+    Ok((places.len() <= usize::from(FEW)).then_some(places))
 }
 
 fn open_rows(
@@ -310,8 +195,17 @@ fn open_rows(
     part: Part,
 ) -> Result<Vec<SignalRow>, Failure> {
     let awaited = Awaited::on(conn);
+    let strongest = strongest(conn, query)?;
+    let active_rows = |conn: &mut AnyConnection, part: Part| match &strongest {
+        Some(places) => {
+            // The same statement when there are none, see `numbers`.
+            let ids = std::iter::once(0).chain(part.choose(places.clone())).collect();
+            partial_of_named!(named(ids, query), Part { offset: 0, ..part }).load(conn)
+        }
+        None => partial!(active(query, awaited), part).load(conn),
+    };
     // The active ones first: what closes between the queries is found by the second, or by both.
-    let mut rows: Vec<SignalRow> = partial!(active(query, awaited), part).load(conn)?;
+    let mut rows: Vec<SignalRow> = active_rows(conn, part)?;
     let closed = ClosedSince::find(conn, query)?;
     if let ClosedSince::Nothing = closed {
         return Ok(rows);
@@ -319,10 +213,10 @@ fn open_rows(
     // The two have to be merged from their beginning; offsets are bounded.
     let whole = Part { limit: part.limit.saturating_add(part.offset), offset: 0, ..part };
     if part.offset > 0 {
-        rows = partial!(active(query, awaited), whole).load(conn)?;
+        rows = active_rows(conn, whole)?;
     }
     let closed: Vec<SignalRow> = if let ClosedSince::Named(closed) = &closed {
-        partial!(named(closed, query), whole).load(conn)?
+        partial_of_named!(named(numbers(closed), query), whole).load(conn)?
     } else {
         partial!(joined(query, awaited), whole).select(signals::all_columns).load(conn)?
     };
@@ -341,13 +235,17 @@ pub(super) fn count(
     let awaited = Awaited::on(conn);
     let count: i64 = match query.state {
         SignalState::Open | SignalState::Status(SignalStatus::Open) => {
-            let rows = active(query, awaited).select(signals::id).limit(limit);
+            let mut rows = active(query, awaited).select(signals::id).limit(limit);
+            if has_strongest(query) {
+                // Counting stops at the limit, and nothing is passed over before.
+                rows = rows.order(signals::confidence.desc());
+            }
             let open: i64 = CountOf(rows).get_result(conn)?;
             let closed = if open < limit { count_closed_since(conn, query, limit)? } else { 0 };
             (open + closed).min(limit)
         }
         SignalState::Status(status) => {
-            let rows = ended(query, status, awaited).select(signals::id).limit(limit);
+            let rows = all_ended(query, status, awaited).select(signals::id).limit(limit);
             CountOf(rows).get_result(conn)?
         }
         SignalState::Any => {
@@ -367,7 +265,8 @@ fn count_closed_since(
     Ok(match ClosedSince::find(conn, query)? {
         ClosedSince::Nothing => 0,
         ClosedSince::Named(closed) => {
-            CountOf(named(&closed, query).select(signals::id).limit(limit)).get_result(conn)?
+            CountOf(named(numbers(&closed), query).select(signals::id).limit(limit))
+                .get_result(conn)?
         }
         ClosedSince::Many => {
             CountOf(joined(query, awaited).select(signals::id).limit(limit)).get_result(conn)?
@@ -391,11 +290,7 @@ pub(super) fn next_change_after(
         .optional()?;
     let closed: Option<i64> = match ClosedSince::find(conn, query)? {
         ClosedSince::Nothing => None,
-        ClosedSince::Named(rows) => {
-            let found: HashSet<i64> =
-                HashSet::from_iter(named(&rows, query).select(signals::id).load::<i64>(conn)?);
-            rows.iter().find(|(id, _)| found.contains(id)).map(|(_, recorded_at)| *recorded_at)
-        }
+        ClosedSince::Named(rows) => first_named(conn, query, &rows)?,
         ClosedSince::Many => joined(query, awaited)
             .order(outcomes::recorded_at.asc())
             .select(outcomes::recorded_at)
@@ -412,9 +307,18 @@ const fn shows_late_outcomes(state: SignalState) -> bool {
     matches!(state, SignalState::Any | SignalState::Status(SignalStatus::Expired))
 }
 
-/// When the first late outcome after `query.as_of` was recorded: one statement, whether there is any or
-/// not, that starts reading the index there.
+/// When the first late outcome after `query.as_of` was recorded: two statements, whether there is any or not, of which
+/// the first starts reading the index there.
 fn next_late_after(conn: &mut AnyConnection, query: &SignalQuery) -> Result<Option<i64>, Failure> {
+    let rows: Vec<(i64, i64)> = late_outcomes::table
+        .filter(late_outcomes::recorded_at.gt(query.as_of.micros()))
+        .order(late_outcomes::recorded_at.asc())
+        .select((late_outcomes::signal_id, late_outcomes::recorded_at))
+        .limit(i64::from(MOST_NAMED) + 1)
+        .load(conn)?;
+    if rows.len() <= usize::from(MOST_NAMED) {
+        return first_named(conn, query, &rows);
+    }
     let rows = signals::table
         .inner_join(late_outcomes::table)
         .into_boxed()
@@ -428,12 +332,32 @@ fn next_late_after(conn: &mut AnyConnection, query: &SignalQuery) -> Result<Opti
         .optional()?)
 }
 
+/// The instant of the first of these rows whose signal the query is about.
+fn first_named(
+    conn: &mut AnyConnection,
+    query: &SignalQuery,
+    rows: &[(i64, i64)],
+) -> Result<Option<i64>, Failure> {
+    let found: HashSet<i64> =
+        HashSet::from_iter(named(numbers(rows), query).select(signals::id).load::<i64>(conn)?);
+    Ok(rows.iter().find(|(id, _)| found.contains(id)).map(|(_, recorded_at)| *recorded_at))
+}
+
 /// Whether the cost grows with what is stored: no index leads to these conditions, so that all may be
 /// looked at for few that fit. All others read by an index, and no more than they answer or are
-/// bounded to. What a tier may not see is no such condition: most is below its line.
+/// bounded to. What a tier may not see is no such condition: most is below its line. No route asks for these.
 pub(super) const fn is_costly(query: &SignalQuery) -> bool {
     let is_open =
         matches!(query.state, SignalState::Open | SignalState::Status(SignalStatus::Open));
-    let by_status = matches!(query.state, SignalState::Status(_)) && !is_open;
-    query.action.is_some() || by_status || (query.min_confidence.is_some() && !is_open)
+    let by_action = query.action.is_some() && !(is_open && query.without_history);
+    by_action || (query.min_confidence.is_some() && !is_open)
+}
+
+/// Whether signals that ended in one way are asked for: the newest are found by an index, those behind a cursor are
+/// not, nor is their number.
+pub(super) const fn is_by_ending(query: &SignalQuery) -> bool {
+    match query.state {
+        SignalState::Status(status) => !matches!(status, SignalStatus::Open),
+        SignalState::Open | SignalState::Any => false,
+    }
 }

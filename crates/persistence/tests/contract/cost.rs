@@ -5,6 +5,7 @@ mod accounts;
 mod administration;
 mod audit;
 mod jobs;
+mod lists;
 mod notifications;
 mod rollups;
 

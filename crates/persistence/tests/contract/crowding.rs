@@ -10,8 +10,8 @@ use std::{
 
 use alpine_domain::{
     Error,
-    page::Slice,
-    signal::{SignalQuery, SignalReader as _, SignalState, SignalStatus},
+    page::{Cursor, Slice},
+    signal::{SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus},
 };
 use alpine_persistence::{AnyConnection, Signals};
 use alpine_testing::Wait;
@@ -158,6 +158,7 @@ async fn a_list_without_an_index_waits_with_the_costly_ones(bed: DatabaseBed) {
     let all = |state| SignalQuery { state, ..SignalQuery::all(at(100)) };
     let (open, any) = (all(SignalState::Open), all(SignalState::Any));
     let closed = all(SignalState::Status(SignalStatus::TargetHit));
+    let current = SignalQuery { without_history: true, ..open.clone() };
     let action = Some("BUY".parse().unwrap());
     let symbol = Some("AAPL".parse().unwrap());
     for (query, is_costly) in [
@@ -171,8 +172,8 @@ async fn a_list_without_an_index_waits_with_the_costly_ones(bed: DatabaseBed) {
         (SignalQuery { min_confidence: Some(85.0), ..any.clone() }, true),
         (SignalQuery { action, ..open.clone() }, true),
         (SignalQuery { action, symbol, ..open }, true),
+        (SignalQuery { action, ..current }, false),
         (SignalQuery { action, ..any }, true),
-        (closed, true),
     ] {
         let listed = signals.list(&query, Slice::first(10)).await;
         let counted = signals.count(&query, 10).await;
@@ -180,6 +181,12 @@ async fn a_list_without_an_index_waits_with_the_costly_ones(bed: DatabaseBed) {
         assert_eq!(is_refused(listed.err()), is_costly, "list of {query:?}");
         assert_eq!(is_refused(counted.err()), is_costly, "count of {query:?}");
     }
+    // An index has the newest that ended in one way. What stands behind a cursor, and how many there are, nobody asks.
+    let after = Some(Cursor { created_at: at(9), id: SignalId::new(1) });
+    let behind = Slice { after, ..Slice::first(10) };
+    assert!(signals.list(&closed, Slice::first(10)).await.is_ok());
+    assert!(signals.list(&closed, behind).await.is_err());
+    assert!(signals.count(&closed, 10).await.is_err());
     free.send(()).unwrap();
     hog.await.unwrap().unwrap();
 }

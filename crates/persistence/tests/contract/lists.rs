@@ -375,6 +375,7 @@ async fn statements_that_may_read_much_ask_whether_they_are_awaited() {
     assert!(asking.len() >= 15, "{texts:#?}");
     for text in others {
         let is_bounded = text.contains("`signals`.`id` IN")
+            || text.contains("WHERE (`signals`.`id` = ?)")
             || text.contains("FROM `outcomes` WHERE (`outcomes`.`recorded_at` >")
             || !text.contains("`signals`");
         assert!(is_bounded, "{text}");

@@ -34,6 +34,7 @@ mod late_outcomes;
 mod lists;
 mod mail_tokens;
 mod migrations;
+mod newest;
 mod notifications;
 mod pool;
 mod producers;

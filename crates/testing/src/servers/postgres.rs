@@ -82,6 +82,11 @@ impl Postgres {
         self.port
     }
 
+    /// What the server writes down; anew after a restart.
+    pub fn log(&self) -> PathBuf {
+        log(&self.folder)
+    }
+
     /// The file with the authority that vouches for the server's certificate, for `sslrootcert`.
     pub fn authority(&self) -> &Path {
         &self.authority
@@ -134,13 +139,17 @@ fn prepare(programs: &programs::PostgresPrograms, folder: &Path) -> Result<PathB
     Ok(files.authority)
 }
 
+fn log(folder: &Path) -> PathBuf {
+    folder.join("postgres.log")
+}
+
 fn launch(
     programs: &programs::PostgresPrograms,
     folder: &Path,
     port: u16,
     process: &mut Process,
 ) -> Result<()> {
-    let log = folder.join("postgres.log");
+    let log = log(folder);
     let shown = |name: &str| folder.join(name).display().to_string();
     let settings = [
         "listen_addresses=127.0.0.1".to_owned(),

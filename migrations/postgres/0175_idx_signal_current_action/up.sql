@@ -1,0 +1,2 @@
+-- Open signals of one direction that did not arrive as history, newest first.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_signal_current_action ON signals (action, created_at DESC, id DESC, confidence) WHERE is_active AND COALESCE(origin, CASE WHEN is_simulated THEN 'simulated' WHEN created_at / 2 - signalled_at / 2 > 43200000000 THEN 'backfilled' ELSE 'live' END) <> 'backfilled';
