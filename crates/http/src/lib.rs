@@ -55,6 +55,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use api::statistics::views::statistics_document;
 pub use app::{api_description, build, check_limits};
 pub use concurrency::{ConcurrencyLimit, ConcurrencyPermit};
 pub use context::Context;

@@ -113,6 +113,11 @@ pub enum Command {
     Verify {
         /// The file, in any of its forms: CSV, JSON or NDJSON
         file: PathBuf,
+        /// An answer of `performance/stats`, every figure of which is computed from the file as well
+        ///
+        /// The file holds all that the answer counts: exported by the same reader at the same time, with days or since.
+        #[arg(long, value_name = "ANSWER")]
+        figures: Option<PathBuf>,
     },
     /// Ask a running instance whether it is ready; ends with 1 if it is not
     ///

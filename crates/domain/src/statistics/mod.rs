@@ -3,6 +3,7 @@
 mod buckets;
 mod daily;
 mod entry;
+mod exported;
 mod figures;
 mod fold;
 mod holding;
@@ -18,6 +19,7 @@ mod upkeep;
 pub use buckets::{Level, Period, Plan};
 pub use daily::Daily;
 pub use entry::{Entry, EntrySignal, Happening};
+pub use exported::{Assumptions, ExportedRecord};
 pub use figures::{
     Coverage, Drawdown, MonthFigures, RATIOS_FROM, SMALL_SAMPLE, Statistics, WeekdayFigures,
 };

@@ -57,13 +57,11 @@ impl Default for RecordSettings {
     }
 }
 
-impl RecordSettings {
-    /// The assumed loss, above zero.
-    #[expect(clippy::cast_possible_truncation, reason = "at most 10^11 steps")]
-    fn assumed_loss(&self) -> PnlPercent {
-        let scale = f64::from(u32::try_from(PnlPercent::SCALE).unwrap_or(u32::MAX));
-        PnlPercent::from_steps((self.assumed_loss_percent * scale).round() as i64)
-    }
+/// An assumed loss of so many percent, above zero.
+#[expect(clippy::cast_possible_truncation, reason = "at most 10^11 steps")]
+pub(super) fn assumed_loss(percent: f64) -> PnlPercent {
+    let scale = f64::from(u32::try_from(PnlPercent::SCALE).unwrap_or(u32::MAX));
+    PnlPercent::from_steps((percent * scale).round() as i64)
 }
 
 /// Which signals are asked for.
@@ -155,7 +153,13 @@ impl Performance {
         horizons: Horizons,
         settings: RecordSettings,
     ) -> Self {
-        Self { store, clock, policy, horizons, assumed_loss: settings.assumed_loss() }
+        Self {
+            store,
+            clock,
+            policy,
+            horizons,
+            assumed_loss: assumed_loss(settings.assumed_loss_percent),
+        }
     }
 
     /// The statistics.

@@ -1,6 +1,7 @@
 //! What each subcommand does. `main` only calls [`run`].
 
 mod allocator;
+mod figures;
 mod healthcheck;
 mod import_users;
 mod manage;
@@ -42,7 +43,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Healthcheck => healthcheck::run(&config::load(&sources)?.config),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(&folder),
-        Command::Verify { file } => verify::run(&file),
+        Command::Verify { file, figures } => verify::run(&file, figures.as_deref()),
         Command::Migrate { action } => migrate(&usable(&sources)?, action),
         Command::Backup { file } => {
             alpine_persistence::backup(&database_settings(&usable(&sources)?), &file)

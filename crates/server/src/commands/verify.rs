@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use alpine_domain::signal::ExportedRow;
+use alpine_domain::{signal::ExportedRow, statistics::ExportedRecord};
 use anyhow::{Context as _, Result, bail};
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -33,12 +33,13 @@ const TEXTS: [&str; 8] = [
 /// A column without which nothing can be compared: a file of an older release lacks it.
 const NEEDED: &str = "record_hash";
 
-/// Reads the file, says what differs, and fails if anything does.
-pub(super) fn run(path: &Path) -> Result<()> {
+/// Reads the file, says what differs, and fails if anything does. `figures`: an answer to compare with it.
+pub(super) fn run(path: &Path, figures: Option<&Path>) -> Result<()> {
     let name = || path.display().to_string();
     let mut file = BufReader::new(File::open(path).with_context(name)?);
     let first = file.fill_buf().with_context(name)?.first().copied();
-    let mut check = Check::default();
+    let record = figures.map(|_| ExportedRecord::default());
+    let mut check = Check { record, ..Check::default() };
     match first {
         Some(b'[') => json(file, &mut check),
         Some(b'{') => ndjson(file, &mut check),
@@ -46,7 +47,11 @@ pub(super) fn run(path: &Path) -> Result<()> {
         None => Ok(()),
     }
     .with_context(|| format!("{}: row {} cannot be read", path.display(), check.rows + 1))?;
-    check.finish()
+    check.finish()?;
+    match (figures, check.record) {
+        (Some(figures), Some(record)) => super::figures::compare(figures, &record),
+        _ => Ok(()),
+    }
 }
 
 /// How far it has come.
@@ -54,6 +59,8 @@ pub(super) fn run(path: &Path) -> Result<()> {
 struct Check {
     rows: u64,
     differing: u64,
+    /// What happened to the signals, where figures are compared: some 400 bytes for each.
+    record: Option<ExportedRecord>,
 }
 
 impl Check {
@@ -65,6 +72,10 @@ impl Check {
             bail!("{NEEDED} is missing: this is no complete row of an export");
         }
         self.rows += 1;
+        if let Some(record) = &mut self.record {
+            let read = record.add(row);
+            read.map_err(|column| anyhow::anyhow!("{column} is missing or cannot be read"))?;
+        }
         let found = row.differences();
         if found.is_empty() {
             return Ok(());

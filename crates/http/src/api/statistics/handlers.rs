@@ -28,7 +28,7 @@ pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
             let told = services.use_cases.performance.statistics(viewer, &request).await?;
-            loaded(&StatisticsView::from(told.answer), told.expires_at)
+            loaded(&StatisticsView::new(told.answer, &request), told.expires_at)
         })
         .await
 }
@@ -42,7 +42,7 @@ pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
             let (request, points) = request;
             let performance = &services.use_cases.performance;
             let told = performance.equity_curve(viewer, &request, points).await?;
-            loaded(&EquityCurveView::from(told.answer), told.expires_at)
+            loaded(&EquityCurveView::new(told.answer, &request), told.expires_at)
         })
         .await
 }

@@ -4,8 +4,8 @@ use alpine_domain::{
     Timestamp,
     analytics::Day,
     statistics::{
-        Coverage, Drawdown, EquityCurve, EquityPoint, MonthFigures, Period, Statistics,
-        SymbolCounts, WeekdayFigures,
+        Choice, Coverage, Drawdown, EquityCurve, EquityPoint, MonthFigures, PerformanceRequest,
+        Period, Statistics, SymbolCounts, WeekdayFigures,
     },
 };
 use serde::Serialize;
@@ -61,6 +61,36 @@ pub(crate) struct PeriodView {
 impl From<Period> for PeriodView {
     fn from(Period { from, to }: Period) -> Self {
         Self { from, to }
+    }
+}
+
+/// Which signals are counted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordChoice)]
+pub(crate) struct ChoiceView {
+    #[schema(required = true)]
+    pub symbol: Option<String>,
+    #[schema(required = true)]
+    pub strategy: Option<String>,
+    #[schema(required = true)]
+    pub producer: Option<String>,
+    /// `live`, `backfilled`, `simulated` or `all`.
+    pub record: &'static str,
+    /// `exclude` or `include`.
+    pub late: &'static str,
+}
+
+impl From<&PerformanceRequest> for ChoiceView {
+    fn from(request: &PerformanceRequest) -> Self {
+        let PerformanceRequest { choice, span: _, late, record } = request;
+        let Choice { strategy, producer, symbol } = choice;
+        Self {
+            symbol: symbol.as_ref().map(ToString::to_string),
+            strategy: strategy.as_ref().map(ToString::to_string),
+            producer: producer.as_ref().map(ToString::to_string),
+            record: record.as_str(),
+            late: late.as_str(),
+        }
     }
 }
 
@@ -197,13 +227,15 @@ pub(crate) struct StatisticsView {
     #[schema(value_type = u64, required = false)]
     pub late_trades: Option<u64>,
     pub period: PeriodView,
+    pub asked: ChoiceView,
     /// Where every figure is defined.
     pub definitions: &'static str,
 }
 
-impl From<Statistics> for StatisticsView {
-    fn from(statistics: Statistics) -> Self {
+impl StatisticsView {
+    pub(crate) fn new(statistics: Statistics, request: &PerformanceRequest) -> Self {
         Self {
+            asked: request.into(),
             coverage: statistics.coverage.into(),
             total_trades: statistics.total_trades,
             winning_trades: statistics.winning_trades,
@@ -269,6 +301,7 @@ pub(crate) struct EquityCurveView {
     /// Whether there are fewer than 20 trades.
     pub small_sample: bool,
     pub period: PeriodView,
+    pub asked: ChoiceView,
     /// Where every figure is defined.
     pub definitions: &'static str,
 }
@@ -297,9 +330,11 @@ impl From<EquityPoint> for EquityPointView {
     }
 }
 
-impl From<EquityCurve> for EquityCurveView {
-    fn from(EquityCurve { points, statistics }: EquityCurve) -> Self {
+impl EquityCurveView {
+    pub(crate) fn new(curve: EquityCurve, request: &PerformanceRequest) -> Self {
+        let EquityCurve { points, statistics } = curve;
         Self {
+            asked: request.into(),
             points: points.into_iter().map(Into::into).collect(),
             total_points: statistics.total_trades,
             simulated_points: statistics.simulated_trades,
@@ -357,4 +392,15 @@ impl<'a> SymbolsView<'a> {
         };
         Self { items: symbols.iter().map(view).collect(), total: symbols.len() }
     }
+}
+
+/// What `performance/stats` answers with these figures.
+///
+/// # Errors
+/// Never; writing JSON could fail in theory.
+pub fn statistics_document(
+    statistics: Statistics,
+    request: &PerformanceRequest,
+) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(StatisticsView::new(statistics, request))
 }
