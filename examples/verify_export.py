@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Hashes an export of Alpine again, as docs/record.md says: verify_export.py FILE. Ends with 1 if anything differs."""
+"""Hashes an export of Alpine again, as docs/record.md says, and adds up the figures of an answer of performance/stats:
+verify_export.py FILE [ANSWER]. Ends with 1 if anything differs."""
 import csv, hashlib, json, sys
 from decimal import Decimal, getcontext
 
@@ -71,12 +72,35 @@ def differences(row):
         if outcome["exit_price"] and Decimal(outcome["pnl_pct"] or "NaN") != result(row, outcome["exit_price"]):
             yield late + "pnl_pct"
 
+def wrong_figures(table, told):
+    """Each figure that is a mere count or sum, of an answer without late outcomes."""
+    asked, period = told["asked"], told["period"]
+    ended = [row for row in table if row["outcome_hash"]
+             and all(asked[name] in (None, row[name]) for name in ("symbol", "strategy", "producer"))
+             and (period["from"] or "") <= row["outcome_received_at"][:10] <= (period["to"] or "9999")]
+    of_record = lambda name: [row for row in ended if asked["record"] in ("all", row[name])]
+    results = [Decimal(row["pnl_pct"]) for row in of_record("outcome_origin") if row["pnl_pct"]]
+    expired = sum(not row["pnl_pct"] for row in of_record("origin"))
+    backdated = sum(row["outcome_origin"] != row["origin"] for row in of_record("origin")) if asked["record"] != "all" else 0
+    trades, wins = len(results), sum(pnl > 0 for pnl in results)
+    due = trades + expired + backdated + (told["overdue"] or 0)
+    counted = {"total_trades": trades, "winning_trades": wins, "expired": expired, "backdated": backdated, "due": due,
+               "win_rate": 100 * wins / trades if trades else 0, "win_rate_lower": 100 * wins / due if due else 0,
+               "coverage": 100 * trades / due if due else None, "cumulative_pct": float(sum(results))}
+    return [f"{name} says {told[name]}, and the file gives {value}" for name, value in counted.items() if told[name] != value]
+
 getcontext().prec = 200
-count = bad = 0
+count, bad, table = 0, 0, []
 for row in rows(sys.argv[1]):
     count += 1
+    table.append(row)
     if wrong := list(differences(row)):
         bad += 1
         print(f"row {count} ({row['id']}, {row['signal_id']}): {', '.join(wrong)}")
 print(f"{count} rows, {bad} of them differ")
+if len(sys.argv) > 2:
+    with open(sys.argv[2], encoding="utf-8") as file:
+        wrong = wrong_figures(table, json.load(file))
+    print(*wrong, f"9 figures, {len(wrong)} of them differ", sep="\n")
+    bad += len(wrong)
 sys.exit(1 if bad else 0)

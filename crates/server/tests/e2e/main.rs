@@ -43,6 +43,7 @@ mod notifications;
 mod operations_page;
 mod original_clients;
 mod producers;
+mod record;
 mod recovery;
 mod retention;
 mod rollback_plan;

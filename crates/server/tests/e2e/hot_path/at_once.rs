@@ -466,7 +466,6 @@ async fn signals(app: &TestApp, reader: Client) {
 async fn late_outcomes(app: &TestApp, reader: Client) {
     let producer = app.client().with_key(&app.producer("zeus").await);
     let stats = async |path: &str| reader.get(path).await.expect(200);
-    let in_time = stats("performance/stats?record=all").await;
     for n in 1..=*ROUNDS {
         let id = format!("F-{n}");
         let body = SignalBody::new(&id, "80");
@@ -479,6 +478,8 @@ async fn late_outcomes(app: &TestApp, reader: Client) {
             (&expired["status"], &expired["late_outcome"]),
             (&json!("expired"), &json!(null))
         );
+        let in_time = stats("performance/stats?record=all").await;
+        assert_eq!(in_time["expired"], json!(n), "{in_time}");
 
         let outcome = json!({
             "signal_id": id, "exit_price": 1_000 + n, "exit_timestamp": "2025-02-01T00:00:00Z",
