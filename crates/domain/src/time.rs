@@ -103,6 +103,12 @@ impl Timestamp {
         Self::from_micros(self.0.saturating_add(micros_of(span)))
     }
 
+    /// The first instant after this one; the last one of all is its own.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self::from_micros(self.0.saturating_add(1))
+    }
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

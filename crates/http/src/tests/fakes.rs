@@ -29,7 +29,7 @@ use alpine_domain::{
         },
     },
     producer::ProducerId,
-    signal::{ExternalId, Signal, SignalId, SignalQuery, SignalReader},
+    signal::{Ended, EndedQuery, ExternalId, Signal, SignalId, SignalQuery, SignalReader},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -310,6 +310,9 @@ impl SignalReader for Fading {
             return Err(Error::unavailable("the database", "10.1.2.3 hung up"));
         }
         self.reader.list(query, slice).await
+    }
+    async fn ended(&self, query: &SignalQuery, ended: EndedQuery) -> Result<Ended> {
+        self.reader.ended(query, ended).await
     }
     async fn closings(
         &self,

@@ -73,6 +73,8 @@ const ROWS: &[Row] = &[
     ("signal_history", "symbol", &[("", "GJIHFEDCB"), ("AAPL", "GFEDB"), ("MSFT", "JIHC")]),
     ("signal_history", "status", &[("", "GJIHFEDCB"), ("open", "GFCB"), ("closed", "JIHD"), ("expired", "E")]),
 
+    ("signal_history", "record", &[("", "GJIHFEDCB"), ("live", "GJIHFEDCB"), ("simulated", "")]),
+
     ("export_signals", "format", &[("csv", "text/csv GJIHFEDCB"), ("json", "application/json GJIHFEDCB"), ("ndjson", "application/x-ndjson GJIHFEDCB")]),
     ("export_signals", "days", &[("", "text/csv GJIHFEDCB"), ("1", "text/csv GJIHF"), ("365", "text/csv GJIHFEDCBA")]),
     ("export_signals", "period", &[("", "text/csv GJIHFEDCB"), ("1d", "text/csv GJIHF"), ("365d", "text/csv GJIHFEDCBA")]),
@@ -80,6 +82,10 @@ const ROWS: &[Row] = &[
     // The clock says 2025-01-15T12:00:00Z.
     ("export_signals", "since", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJIH"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
     ("export_signals", "until", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv FEDCB")]),
+
+    ("export_signals", "updated_after", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJIHE"), ("2025-01-12T18:00:00Z", "text/csv GJIHFED"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
+    ("export_signals", "record", &[("", "text/csv GJIHFEDCB"), ("live", "text/csv GJIHFEDCB"), ("simulated", "text/csv ")]),
+    ("export_signals", "after", &[("", "text/csv GJIHFEDCB"), ("@F", "text/csv EDCB"), ("@G", "text/csv JIHFEDCB"), ("1", "422")]),
 
     ("find_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
 

@@ -42,6 +42,48 @@ where
     }
 }
 
+/// `(results.recorded_at, results.signal_id) < (…, …)`, of this table of results: as [`Before`] for its index.
+#[derive(Debug, Clone, Copy, ValidGrouping)]
+pub(super) struct RecordedBefore {
+    pub(super) results: &'static str,
+    pub(super) recorded_at: i64,
+    pub(super) row: i64,
+}
+
+impl QueryId for RecordedBefore {
+    type QueryId = ();
+    // Its text depends on the table.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Expression for RecordedBefore {
+    type SqlType = Bool;
+}
+
+impl<Source> AppearsOnTable<Source> for RecordedBefore {}
+impl<Source> SelectableExpression<Source> for RecordedBefore {}
+
+impl<DB: Backend> QueryFragment<DB> for RecordedBefore
+where
+    i64: ToSql<BigInt, DB>,
+    DB: diesel::sql_types::HasSqlType<BigInt>,
+{
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        for (open, column) in [("(", "recorded_at"), (", ", "signal_id")] {
+            pass.push_sql(open);
+            pass.push_identifier(self.results)?;
+            pass.push_sql(".");
+            pass.push_identifier(column)?;
+        }
+        pass.push_sql(") < (");
+        pass.push_bind_param::<BigInt, _>(&self.recorded_at)?;
+        pass.push_sql(", ");
+        pass.push_bind_param::<BigInt, _>(&self.row)?;
+        pass.push_sql(")");
+        Ok(())
+    }
+}
+
 /// True for each row, until nobody waits for the statement any more: then SQLite ends it. The first
 /// condition of a statement that may read much, so that it is asked of each row that is looked at.
 /// PostgreSQL cancels statements by itself, see [`cancel`](crate::cancel).
@@ -79,7 +121,8 @@ impl<DB: Backend> QueryFragment<DB> for Awaited {
 
 /// A signal's origin; releases that kept none left NULL, and 24 hours tell then (`Origin::EARLIER_LIVE_WITHIN`). The
 /// halves are compared because no difference of two halves leaves 64 bits, whatever a row holds. The
-/// indexes `idx_signal_current` and `idx_signal_current_symbol` are made with the same words, or they are not used.
+/// indexes `idx_signal_current`, `idx_signal_current_symbol` and `idx_signal_origin` are made with the same words, or they
+/// are not used.
 macro_rules! origin {
     () => {
         "COALESCE(signals.origin, CASE WHEN signals.is_simulated THEN 'simulated' \
@@ -122,6 +165,16 @@ pub(crate) struct Condition(&'static str);
 impl Condition {
     /// True for signals that did not arrive as history.
     pub(super) const NO_HISTORY: Self = Self(concat!(origin!(), " <> 'backfilled'"));
+
+    /// True for signals whose origin is in this part of the record; `None` where each is.
+    pub(super) const fn signal_in(record: Record) -> Option<Self> {
+        match record {
+            Record::All => None,
+            Record::Live => Some(Self(concat!(origin!(), " = 'live'"))),
+            Record::Backfilled => Some(Self(concat!(origin!(), " = 'backfilled'"))),
+            Record::Simulated => Some(Self(concat!(origin!(), " = 'simulated'"))),
+        }
+    }
 
     /// True for outcomes, joined with their signals, that belong to this part of the record.
     pub(crate) const fn outcome_in(record: Record) -> Self {

@@ -1,5 +1,6 @@
 //! Signals and their outcomes.
 
+mod ended;
 pub(crate) mod fragments;
 mod intake;
 mod late;
@@ -18,8 +19,8 @@ use alpine_domain::{
     page::Slice,
     producer::ProducerId,
     signal::{
-        Accepted, ExternalId, NewOutcome, NewSignal, OutcomeRecorded, Signal, SignalId,
-        SignalQuery, SignalReader, SignalStore, Strategy,
+        Accepted, Ended, EndedQuery, ExternalId, NewOutcome, NewSignal, OutcomeRecorded, Signal,
+        SignalId, SignalQuery, SignalReader, SignalStore, Strategy,
     },
 };
 use async_trait::async_trait;
@@ -117,6 +118,16 @@ impl SignalReader for Signals {
             .read_as(class_of(&query), "signal_list", move |conn| {
                 let ids = database.signal_ids(conn)?;
                 query::list(conn, &ids, &query, slice, &database.unreadable())
+            })
+            .await
+    }
+
+    async fn ended(&self, query: &SignalQuery, ended: EndedQuery) -> Result<Ended> {
+        let (database, query) = (self.0.clone(), query.clone());
+        self.0
+            .read("signal_ended", move |conn| {
+                let ids = database.signal_ids(conn)?;
+                ended::ended(conn, &ids, (&query, ended), &database.unreadable())
             })
             .await
     }

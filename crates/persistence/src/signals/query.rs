@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use alpine_domain::{
     Result, Timestamp,
     page::Slice,
-    signal::{Signal, SignalQuery, SignalState, SignalStatus},
+    signal::{Record, Signal, SignalQuery, SignalState, SignalStatus},
 };
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
@@ -49,6 +49,7 @@ macro_rules! with_conditions {
             action,
             state: _,
             without_history,
+            record,
             is_late: _,
         } = query;
         if let Some(below) = *below {
@@ -72,9 +73,13 @@ macro_rules! with_conditions {
         if *without_history {
             rows = rows.filter(Condition::NO_HISTORY);
         }
+        if let Some(in_record) = Condition::signal_in(*record) {
+            rows = rows.filter(in_record);
+        }
         rows
     }};
 }
+pub(super) use with_conditions;
 
 /// Adds the order and the part that is wanted.
 macro_rules! partial {
@@ -382,7 +387,7 @@ pub(super) fn next_change_after(
     let as_of = query.as_of.micros();
     let awaited = Awaited::on(conn);
     // What arrives as history may end an answer that it does not change: no index leads past a burst of it.
-    let whatever = SignalQuery { without_history: false, ..query.clone() };
+    let whatever = SignalQuery { without_history: false, record: Record::All, ..query.clone() };
     let later = signals::table.filter(awaited).filter(signals::created_at.gt(as_of)).into_boxed();
     let accepted: Option<i64> = with_conditions!(later, &whatever)
         .order((signals::created_at.asc(), signals::id.asc()))
@@ -435,5 +440,7 @@ pub(super) const fn is_costly(query: &SignalQuery) -> bool {
     let is_open =
         matches!(query.state, SignalState::Open | SignalState::Status(SignalStatus::Open));
     let by_status = matches!(query.state, SignalState::Status(_)) && !is_open;
-    query.action.is_some() || by_status || (query.min_confidence.is_some() && !is_open)
+    // One index leads to a part of the record, another one to an instrument.
+    let by_record = !matches!(query.record, Record::All) && query.symbol.is_some();
+    query.action.is_some() || by_status || by_record || (query.min_confidence.is_some() && !is_open)
 }

@@ -35,12 +35,14 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// `GET signals/export`. The first rows are read before anything is answered, so that a store that is
 /// away is a 503; for one that goes away later see [`File::break_off`].
 pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
-    let ((format, days, since, until), _) = context.parameters(&parameters::export())?;
+    let (values, _) = context.parameters(&parameters::export())?;
+    let (format, days, since, until, updated_after, record, after) = values;
     check_accept(&context, format)?;
     let permit = export_permit(&context)?;
     let services = &context.state.services;
     let catalogue = Arc::clone(&services.use_cases.catalogue);
-    let mut export = catalogue.export(context.viewer(), ExportRequest { days, since, until });
+    let request = ExportRequest { days, since, until, updated_after, record, after };
+    let mut export = catalogue.export(context.viewer(), request).await?;
     let first = catalogue.export_batch(&mut export).await?;
     let name = format!("signals_{}.{format}", services.clock.now().date_digits());
     let file = File {
