@@ -54,6 +54,7 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
+mod xml;
 
 pub use app::{api_description, build, check_limits};
 pub use concurrency::{ConcurrencyLimit, ConcurrencyPermit};

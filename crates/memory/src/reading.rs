@@ -7,7 +7,7 @@ use alpine_domain::{
     page::{Cursor, Slice},
     producer::ProducerId,
     signal::{
-        Ended, EndedQuery, ExternalId, Origin, Outcome, Signal, SignalId, SignalQuery,
+        Ended, EndedQuery, ExternalId, Origin, Outcome, Record, Signal, SignalId, SignalQuery,
         SignalReader, SignalState, SignalStatus,
     },
 };
@@ -107,6 +107,7 @@ impl SignalReader for Memory {
     async fn closings(
         &self,
         below: Option<f64>,
+        record: Record,
         (since, until): (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<Signal>> {
@@ -115,8 +116,10 @@ impl SignalReader for Memory {
             below.is_none_or(|below| signal.content.confidence.percent() < below)
         };
         let closed = |signal: &Signal| {
-            let recorded_at = signal.outcome.as_ref()?.recorded_at;
-            (since..=until).contains(&recorded_at).then(|| (recorded_at, signal.clone()))
+            let outcome = signal.outcome.as_ref()?;
+            let is_asked = (since..=until).contains(&outcome.recorded_at)
+                && record.holds(signal.origin_of(outcome));
+            is_asked.then(|| (outcome.recorded_at, signal.clone()))
         };
         let mut closed: Vec<_> =
             tables.signals.iter().filter(in_range).filter_map(closed).collect();

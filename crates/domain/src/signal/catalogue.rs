@@ -153,11 +153,22 @@ impl Catalogue {
         let query = SignalQuery { since: Some(since), ..everything(&view, now) };
         let limit = at_most(limit, view.max_rows);
         let mut published = self.store.list(&query, Slice::first(limit)).await?;
-        let mut closed = self.store.closings(view.below, (since, query.as_of), limit).await?;
+        let mut closed =
+            self.store.closings(view.below, Record::All, (since, query.as_of), limit).await?;
         for signals in [&mut published, &mut closed] {
             signals.retain(|signal| signal.content.origin != Origin::Backfilled);
         }
         Ok(SignalNews { published, closed })
+    }
+
+    /// The signals of this part of the record that ended last, the one closed last first, as far as `viewer` knows: at most
+    /// `limit`, or as many as the viewer is shown.
+    pub async fn ended_last(&self, viewer: Viewer, record: Record, limit: u32) -> Result<Listing> {
+        let (view, now) = (self.policy.view(viewer), self.clock.now());
+        let query = everything(&view, now);
+        let (span, limit) = ((Timestamp::MIN, query.as_of), at_most(limit, view.max_rows));
+        let signals = self.store.closings(view.below, record, span, limit).await?;
+        Ok(Listing { signals, expires_at: self.expiry(&view, &query, now).await? })
     }
 
     /// How much later than it happens `viewer` is told of what concerns signals.

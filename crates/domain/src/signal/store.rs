@@ -161,10 +161,12 @@ pub trait SignalReader: Send + Sync {
     async fn ended(&self, query: &SignalQuery, ended: EndedQuery) -> Result<Ended>;
 
     /// Signals with a confidence below this percentage whose outcomes were recorded from the first to the second instant,
-    /// both included, as things were known at the second: at most `limit`, the one closed last first.
+    /// both included, and belong to this part of the record, as things were known at the second: at most `limit`, the one
+    /// closed last first.
     async fn closings(
         &self,
         below: Option<f64>,
+        record: Record,
         span: (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<Signal>>;

@@ -267,7 +267,7 @@ pub(super) fn list(
 pub(super) fn closings(
     conn: &mut AnyConnection,
     ids: &SignalIds,
-    (below, (since, until), limit): (Option<f64>, (Timestamp, Timestamp), u32),
+    (below, record, (since, until), limit): (Option<f64>, Record, (Timestamp, Timestamp), u32),
     unreadable: &UnreadableRows,
 ) -> Result<Vec<Signal>, Failure> {
     let mut rows = outcomes::table
@@ -282,6 +282,9 @@ pub(super) fn closings(
     if let Some(below) = below {
         let in_range = signals::confidence.lt(below);
         rows = rows.filter(in_range);
+    }
+    if record != Record::All {
+        rows = rows.filter(Condition::outcome_in(record));
     }
     let rows: Vec<(SignalRow, OutcomeRow)> = rows.load(conn)?;
     ids.meet(conn, rows.iter().map(|(row, _)| row.producer_id))?;
