@@ -107,6 +107,24 @@ const ROWS: &[Row] = &[
 
     ("equity_curve", "record", &[("", "5: 59"), ("backfilled", "0: 0")]),
 
+    ("performance_badge", "symbol", &[("", "5 closed auto"), ("AAPL", "1 closed auto"), ("MSFT", "4 closed auto")]),
+    ("performance_badge", "strategy", &[("", "5 closed auto"), ("momentum", "4 closed auto"), ("breakout", "1 closed auto")]),
+    ("performance_badge", "days", &[("", "5 closed auto"), ("30", "4 closed auto"), ("1", "3 closed auto")]),
+    ("performance_badge", "period", &[("", "5 closed auto"), ("30d", "4 closed auto"), ("1d", "3 closed auto")]),
+    ("performance_badge", "late", &[("exclude", "5 closed auto"), ("include", "6 closed auto")]),
+    ("performance_badge", "record", &[("", "5 closed auto"), ("simulated", "none auto")]),
+    ("performance_badge", "theme", &[("", "5 closed auto"), ("light", "5 closed light"), ("dark", "5 closed dark")]),
+
+    ("equity_curve_picture", "symbol", &[("", "5 closed auto"), ("AAPL", "1 closed auto"), ("MSFT", "4 closed auto")]),
+    ("equity_curve_picture", "strategy", &[("", "5 closed auto"), ("momentum", "4 closed auto"), ("breakout", "1 closed auto")]),
+    ("equity_curve_picture", "days", &[("", "5 closed auto"), ("30", "4 closed auto"), ("1", "3 closed auto")]),
+    ("equity_curve_picture", "period", &[("", "5 closed auto"), ("30d", "4 closed auto"), ("1d", "3 closed auto")]),
+    ("equity_curve_picture", "late", &[("exclude", "5 closed auto"), ("include", "6 closed auto")]),
+    ("equity_curve_picture", "record", &[("", "5 closed auto"), ("simulated", "none auto")]),
+    ("equity_curve_picture", "theme", &[("", "5 closed auto"), ("light", "5 closed light"), ("dark", "5 closed dark")]),
+
+    ("closed_feed", "record", &[("", "JIHED"), ("all", "JIHEDA"), ("simulated", "")]),
+
     ("symbols", "record", &[("", "AAPL 1 MSFT 4"), ("backfilled", "")]),
 
     ("list_notifications", "limit", &[("", "free pro starter"), ("1", "free"), ("2", "free pro")]),
@@ -177,6 +195,9 @@ const CALLERS: &[CallerRow] = &[
     ("verify_signal", "@C", &[(Pro, "404"), (Ada, "C"), (Admin, "C")]),
     ("performance_stats", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
     ("equity_curve", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
+    ("performance_badge", "", &[(Nobody, "2 closed auto"), (Free, "2 closed auto"), (Starter, "3 closed auto"), (Pro, "4 closed auto"), (Ada, "5 closed auto"), (Admin, "5 closed auto")]),
+    ("equity_curve_picture", "", &[(Nobody, "2 closed auto"), (Free, "2 closed auto"), (Starter, "3 closed auto"), (Pro, "4 closed auto"), (Ada, "5 closed auto"), (Admin, "5 closed auto")]),
+    ("closed_feed", "", &[(Nobody, "ED"), (Free, "ED"), (Starter, "HED"), (Pro, "IHED"), (Ada, "JIHEDA"), (Admin, "JIHEDA")]),
     ("symbols", "", &[(Nobody, "AAPL 1 MSFT 1"), (Starter, "AAPL 1 MSFT 2"), (Pro, "AAPL 1 MSFT 3"), (Ada, "AAPL 1 MSFT 4")]),
     ("me", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("profile", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
@@ -369,10 +390,18 @@ impl Scene {
             return answer.status.to_string();
         }
         let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
         match route {
             "docs_file" => media_type.to_owned(),
+            "performance_badge" | "equity_curve_picture" => told_in_picture(&text),
+            "closed_feed" => {
+                let entries = text.split("signal/").skip(1).filter_map(|rest| rest.split_once('/'));
+                let name = |(id, _): (&str, &str)| {
+                    self.ids.iter().find(|(_, other)| other.to_string() == id).unwrap().0
+                };
+                entries.map(name).collect()
+            }
             "export_signals" => {
-                let text = String::from_utf8_lossy(&answer.body).into_owned();
                 let mut found: Vec<_> = self
                     .ids
                     .iter()
@@ -493,6 +522,20 @@ impl Scene {
     fn uncount(&self) {
         self.world.limiter.0.lock().unwrap().clear();
     }
+}
+
+/// How many trades a picture tells of, and its colours.
+fn told_in_picture(text: &str) -> String {
+    let title = text.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+    let words: Vec<&str> = title.split(' ').collect();
+    let counted = words.windows(2).find(|pair| matches!(pair[1], "closed" | "trades"));
+    let trades = counted.filter(|pair| pair[0].parse::<u64>().is_ok()).map(|pair| pair[0]);
+    let theme = match (text.contains("prefers-color-scheme"), text.contains("#0d1117")) {
+        (true, _) => "auto",
+        (false, true) => "dark",
+        (false, false) => "light",
+    };
+    trades.map_or_else(|| format!("none {theme}"), |trades| format!("{trades} closed {theme}"))
 }
 
 fn reads() -> Vec<Endpoint> {
