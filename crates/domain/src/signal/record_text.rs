@@ -28,7 +28,9 @@ pub struct RecordText {
 
 impl RecordText {
     fn of(members: &[(&str, Shown<'_>)]) -> Self {
-        let mut text = String::from("{");
+        // What most texts take.
+        let mut text = String::with_capacity(768);
+        text.push('{');
         for (position, (name, value)) in members.iter().enumerate() {
             if position > 0 {
                 text.push_str(", ");

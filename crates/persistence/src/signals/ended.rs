@@ -30,10 +30,10 @@ const CHUNK: usize = 500;
 
 /// When outcomes were recorded, the last first: by row of the signal, with the instant.
 macro_rules! recorded {
-    ($results:ident, $name:literal, $ended:expr, $as_of:expr, $after:expr, $conn:expr) => {{
+    ($results:ident, $name:literal, $ended:expr, $newest:expr, $after:expr, $conn:expr) => {{
         let mut rows = $results::table
             .filter($results::recorded_at.gt($ended.since.micros()))
-            .filter($results::recorded_at.le($as_of))
+            .filter($results::recorded_at.le($newest))
             .order(($results::recorded_at.desc(), $results::signal_id.desc()))
             .select(($results::signal_id, $results::recorded_at))
             .limit(i64::from($ended.limit))
@@ -55,10 +55,12 @@ pub(super) fn ended(
     let as_of = query.as_of.micros();
     let after =
         ended.after.map(|cursor| (cursor.created_at.micros(), ids.row(cursor.id).unwrap_or(0)));
+    // SQLite begins to read at the first bound of a column that it finds.
+    let newest = after.map_or(as_of, |(recorded_at, _)| recorded_at.min(as_of));
     let recorded: Vec<(i64, i64)> = if ended.late {
-        recorded!(late_outcomes, "late_outcomes", ended, as_of, after, conn)
+        recorded!(late_outcomes, "late_outcomes", ended, newest, after, conn)
     } else {
-        recorded!(outcomes, "outcomes", ended, as_of, after, conn)
+        recorded!(outcomes, "outcomes", ended, newest, after, conn)
     };
     let is_last = recorded.len() < ended.limit as usize;
     let mut found = HashMap::new();

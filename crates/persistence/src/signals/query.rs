@@ -96,12 +96,12 @@ macro_rules! partial {
     }};
 }
 
-/// Signals that are open now.
-pub(super) fn active(query: &SignalQuery, awaited: Awaited) -> Plain<'_> {
+/// Signals that are open now and were accepted no later than `newest`, microseconds.
+pub(super) fn active(query: &SignalQuery, newest: i64, awaited: Awaited) -> Plain<'_> {
     let rows = signals::table
         .filter(awaited)
         .filter(signals::is_active)
-        .filter(signals::created_at.le(query.as_of.micros()))
+        .filter(signals::created_at.le(newest))
         .into_boxed();
     with_conditions!(rows, query)
 }
@@ -118,13 +118,13 @@ fn ended(query: &SignalQuery, status: SignalStatus, awaited: Awaited) -> Closed<
     with_conditions!(rows, query)
 }
 
-/// Signals of any state, with whatever outcome they have.
-fn any(query: &SignalQuery, awaited: Awaited) -> Both<'_> {
+/// Signals of any state that were accepted no later than `newest`, with whatever outcome they have.
+fn any(query: &SignalQuery, newest: i64, awaited: Awaited) -> Both<'_> {
     let rows = signals::table
         .left_join(outcomes::table)
         .into_boxed()
         .filter(awaited)
-        .filter(signals::created_at.le(query.as_of.micros()));
+        .filter(signals::created_at.le(newest));
     with_conditions!(rows, query)
 }
 
@@ -208,6 +208,13 @@ impl Part {
         // A cursor wins over the offset.
         let offset = if after.is_some() { 0 } else { slice.offset };
         Self { limit: slice.limit, offset, after }
+    }
+
+    /// When the newest signal of the part may have been accepted. SQLite begins to read at the first bound of a column
+    /// that it finds in a statement, and passes over all rows up to a closer one that follows.
+    fn newest(&self, query: &SignalQuery) -> i64 {
+        let as_of = query.as_of.micros();
+        self.after.map_or(as_of, |(created_at, _)| created_at.min(as_of))
     }
 }
 
@@ -306,7 +313,7 @@ fn rows(conn: &mut AnyConnection, query: &SignalQuery, part: Part) -> Result<Vec
         SignalState::Status(status) => partial!(ended(query, status, awaited), part)
             .select((signals::all_columns, outcomes::all_columns.nullable()))
             .load(conn)?,
-        SignalState::Any => partial!(any(query, awaited), part)
+        SignalState::Any => partial!(any(query, part.newest(query), awaited), part)
             .select((signals::all_columns, outcomes::all_columns.nullable()))
             .load(conn)?,
     })
@@ -319,7 +326,8 @@ fn open_rows(
 ) -> Result<Vec<SignalRow>, Failure> {
     let awaited = Awaited::on(conn);
     // The active ones first: what closes between the queries is found by the second, or by both.
-    let mut rows: Vec<SignalRow> = partial!(active(query, awaited), part).load(conn)?;
+    let mut rows: Vec<SignalRow> =
+        partial!(active(query, part.newest(query), awaited), part).load(conn)?;
     let closed = ClosedSince::find(conn, query)?;
     if let ClosedSince::Nothing = closed {
         return Ok(rows);
@@ -327,7 +335,7 @@ fn open_rows(
     // The two have to be merged from their beginning; offsets are bounded.
     let whole = Part { limit: part.limit.saturating_add(part.offset), offset: 0, ..part };
     if part.offset > 0 {
-        rows = partial!(active(query, awaited), whole).load(conn)?;
+        rows = partial!(active(query, whole.newest(query), awaited), whole).load(conn)?;
     }
     let closed: Vec<SignalRow> = if let ClosedSince::Named(closed) = &closed {
         partial!(named(closed, query), whole).load(conn)?
@@ -349,7 +357,8 @@ pub(super) fn count(
     let awaited = Awaited::on(conn);
     let count: i64 = match query.state {
         SignalState::Open | SignalState::Status(SignalStatus::Open) => {
-            let rows = active(query, awaited).select(signals::id).limit(limit);
+            let rows =
+                active(query, query.as_of.micros(), awaited).select(signals::id).limit(limit);
             let open: i64 = CountOf(rows).get_result(conn)?;
             let closed = if open < limit { count_closed_since(conn, query, limit)? } else { 0 };
             (open + closed).min(limit)

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use alpine_domain::{
     Timestamp,
-    signal::{ExitPrice, Outcome, Record, Signal},
+    signal::{ExitPrice, Outcome, PnlPercent, Record, Signal},
 };
 
 use crate::xml::Escaped;
@@ -91,7 +91,7 @@ fn title(signal: &Signal, outcome: &Outcome) -> String {
         other => format!(" ({other})"),
     };
     // Two digits of eight; the exact ones stand in the summary.
-    let percent = outcome.pnl.and_then(|pnl| pnl.to_string().parse::<f64>().ok());
+    let percent = outcome.pnl.map(PnlPercent::as_double);
     match percent {
         Some(percent) => {
             format!("{symbol} {action} closed: {} {percent:+.2} %{mark}", outcome.status)
