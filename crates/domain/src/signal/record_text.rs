@@ -35,8 +35,10 @@ impl RecordText {
             if position > 0 {
                 text.push_str(", ");
             }
-            python::push_string(&mut text, name);
-            text.push_str(": ");
+            // Names are ours: nothing in them is escaped.
+            text.push('"');
+            text.push_str(name);
+            text.push_str("\": ");
             match value {
                 Shown::Text(Some(value)) if !value.is_empty() => {
                     python::push_string(&mut text, value);
