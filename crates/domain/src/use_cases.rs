@@ -36,7 +36,7 @@ use crate::{
     signal::{
         Catalogue, Expiry, ExpirySettings, Intake, SignalReader, SignalStore, VisibilityPolicy,
     },
-    statistics::{Performance, StatisticsStore},
+    statistics::{Performance, RecordSettings, StatisticsStore, SumStore, SumUpkeep},
 };
 
 /// What is kept, by kind.
@@ -70,6 +70,8 @@ pub struct Stores {
     pub signal_reader: Arc<dyn SignalReader>,
     /// Sums over closed signals.
     pub statistics: Arc<dyn StatisticsStore>,
+    /// What makes those sums.
+    pub sums: Arc<dyn SumStore>,
     /// The event log.
     pub events: Arc<dyn EventLog>,
     /// What deletes old rows.
@@ -126,6 +128,8 @@ pub struct Settings {
     pub visibility: VisibilityPolicy,
     /// When signals expire.
     pub expiry: ExpirySettings,
+    /// What is assumed of signals without a result.
+    pub record: RecordSettings,
     /// How long what has ended is kept.
     pub retention: RetentionSettings,
     /// Where links in mails lead to, without a slash at its end; see [`Letters`].
@@ -162,6 +166,8 @@ pub struct UseCases {
     pub catalogue: Arc<Catalogue>,
     /// Statistics over closed signals.
     pub performance: Performance,
+    /// Keeps the sums of the record.
+    pub sums: Arc<SumUpkeep>,
     /// Closes what was open for too long.
     pub expiry: Expiry,
     /// Deletes what ended long ago.
@@ -199,6 +205,7 @@ impl UseCases {
             address_key,
             visibility,
             expiry,
+            record,
             retention,
             website,
             billing,
@@ -263,7 +270,18 @@ impl UseCases {
             producers: Producers::new(stores.producers, clock.clone(), randomness),
             intake: Intake::new(stores.signals.clone(), clock.clone(), expiry.live_within),
             catalogue,
-            performance: Performance::new(stores.statistics, clock.clone(), visibility),
+            sums: Arc::new(SumUpkeep::new(
+                stores.sums,
+                ports.agreed_time.clone(),
+                visibility.longest_delay(),
+            )),
+            performance: Performance::new(
+                stores.statistics,
+                clock.clone(),
+                visibility,
+                expiry.horizons(),
+                record,
+            ),
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
             retention: Retention::new(stores.retention, ports.agreed_time, &retention),
             jobs: Arc::new(Jobs {

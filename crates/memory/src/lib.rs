@@ -90,6 +90,7 @@ impl Memory {
             signals: store.clone(),
             signal_reader: store.clone(),
             statistics: store.clone(),
+            sums: store.clone(),
             events: store.clone(),
             retention: store.clone(),
             jobs: store.clone(),

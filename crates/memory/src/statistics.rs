@@ -1,145 +1,116 @@
-//! Sums over closed signals.
-
-use std::collections::BTreeMap;
+//! What the statistics are computed from: everything that happened, added up anew for each question.
 
 use alpine_domain::{
     Result, Timestamp,
-    signal::{Origin, Outcome, PnlPercent, Record, Released, Signal},
+    analytics::Day,
+    signal::{Outcome, Signal, stop_percent},
     statistics::{
-        Aggregates, ClosedPoint, LateOutcomes, PerformanceFilter, RowNumber, StatisticsStore,
-        SymbolCounts,
+        Entry, EntrySignal, Happening, Horizons, LateOutcomes, Level, PerformanceFilter, Reading,
+        Recount, RowNumber, Sealed, StatisticsStore, SumDifference, SumStore, SymbolReading,
     },
 };
 use async_trait::async_trait;
 
 use crate::{Memory, tables::Tables};
 
-/// A signal with one of its results.
-struct Counted<'a> {
-    signal: &'a Signal,
-    outcome: &'a Outcome,
-    is_late: bool,
+fn facts(signal: &Signal) -> EntrySignal {
+    let content = &signal.content;
+    let stop = content.stop_price.as_ref();
+    let at_stop = stop.and_then(|stop| stop_percent(content.action, &content.entry_price, stop));
+    EntrySignal {
+        row: RowNumber(signal.id.get()),
+        symbol: content.symbol.clone(),
+        strategy: content.strategy.clone(),
+        producer: content.producer_name.clone(),
+        origin: content.origin,
+        confidence: content.confidence.percent(),
+        signalled_at: content.signalled_at,
+        created_at: content.created_at,
+        at_stop,
+    }
 }
 
-/// The outcome of each signal, and its late outcome where those count.
-fn results(tables: &Tables, late: LateOutcomes) -> impl Iterator<Item = Counted<'_>> {
-    tables.signals.iter().flat_map(move |signal| {
-        let late = signal.late_outcome.as_ref().filter(|_| late == LateOutcomes::Include);
-        let all = [(signal.outcome.as_ref(), false), (late, true)];
-        all.into_iter().filter_map(move |(outcome, is_late)| {
-            Some(Counted { signal, outcome: outcome?, is_late })
-        })
-    })
+/// All that happened to a signal.
+fn entries(signal: &Signal) -> impl Iterator<Item = Entry> {
+    let facts = facts(signal);
+    let published = (Happening::Published, signal.content.created_at);
+    let ended = signal.outcome.as_ref().map(|outcome| (end(outcome), outcome.recorded_at));
+    let late = signal.late_outcome.as_ref().and_then(|outcome| {
+        Some((Happening::Late(outcome.pnl?, outcome.closed_at), outcome.recorded_at))
+    });
+    let all = [Some(published), ended, late].into_iter().flatten();
+    all.map(move |(what, at)| Entry { signal: facts.clone(), what, at })
 }
 
-impl Counted<'_> {
-    fn is_released(&self, released: &Released) -> bool {
-        let newest = self.outcome.recorded_at.max(self.signal.content.created_at);
-        let confidence = self.signal.content.confidence.percent();
-        let in_range = released.below.is_none_or(|below| confidence < below);
-        newest <= released.as_of && (in_range || newest <= released.others_as_of)
+const fn end(outcome: &Outcome) -> Happening {
+    match outcome.pnl {
+        Some(pnl) => Happening::Closed(pnl, outcome.closed_at),
+        None => Happening::Expired,
     }
+}
 
-    fn origin(&self) -> Origin {
-        self.signal.origin_of(self.outcome)
-    }
-
-    fn counts(&self, filter: &PerformanceFilter) -> bool {
-        let content = &self.signal.content;
-        let PerformanceFilter { released, symbol, strategy, since, late: _, record } = filter;
-        self.is_released(released)
-            && record.holds(self.origin())
-            && symbol.as_ref().is_none_or(|symbol| content.symbol == *symbol)
-            && strategy.as_ref().is_none_or(|name| content.strategy.as_ref() == Some(name))
-            && since.is_none_or(|since| content.created_at >= since)
-    }
-
-    fn sums(&self, pnl: PnlPercent) -> Aggregates {
-        let steps = i128::from(pnl.steps());
-        Aggregates {
-            trades: 1,
-            wins: u64::from(steps > 0),
-            simulated: u64::from(self.signal.content.is_simulated),
-            late: u64::from(self.is_late),
-            sum_of_wins: steps.max(0),
-            sum_of_losses: steps.min(0),
-            largest: Some(pnl),
-            smallest: Some(pnl),
-        }
-    }
+fn all(tables: &Tables) -> Vec<Entry> {
+    let mut all: Vec<Entry> = tables.signals.iter().flat_map(entries).collect();
+    all.sort_by_key(Entry::place);
+    all
 }
 
 #[async_trait]
 impl StatisticsStore for Memory {
-    async fn aggregates(&self, filter: &PerformanceFilter) -> Result<Aggregates> {
-        let tables = self.read();
-        let counted = results(&tables, filter.late).filter(|result| result.counts(filter));
-        let sums = counted.filter_map(|result| Some(result.sums(result.outcome.pnl?)));
-        Ok(sums.fold(Aggregates::default(), Aggregates::plus))
-    }
-
-    async fn closed_points(
+    async fn read(
         &self,
-        filter: &PerformanceFilter,
-        after: Option<(Timestamp, RowNumber)>,
-        limit: u32,
-    ) -> Result<Vec<ClosedPoint>> {
-        let place = |point: &ClosedPoint| (point.recorded_at, point.row.0);
+        _: &PerformanceFilter,
+        _: Level,
+        horizons: &Horizons,
+        now: Timestamp,
+        overdue: u32,
+    ) -> Result<Reading> {
         let tables = self.read();
-        let mut points: Vec<ClosedPoint> = results(&tables, filter.late)
-            .filter(|result| result.counts(filter))
-            .filter_map(|result| {
-                let row = RowNumber(result.signal.id.get());
-                Some(ClosedPoint {
-                    row,
-                    closed_at: result.outcome.closed_at,
-                    recorded_at: result.outcome.recorded_at,
-                    pnl: result.outcome.pnl?,
-                })
-            })
-            .filter(|point| after.is_none_or(|(at, row)| place(point) > (at, row.0)))
-            .collect();
-        points.sort_by_key(place);
-        points.truncate(limit as usize);
-        Ok(points)
-    }
-
-    async fn symbols(
-        &self,
-        released: Released,
-        record: Record,
-        limit: u32,
-    ) -> Result<Vec<SymbolCounts>> {
-        let tables = self.read();
-        let mut counts = BTreeMap::new();
-        let known = results(&tables, LateOutcomes::Exclude);
-        let is_counted = |result: &Counted<'_>| {
-            result.outcome.pnl.is_some()
-                && result.is_released(&released)
-                && record.holds(result.origin())
+        let is_overdue = |signal: &&Signal| {
+            let horizon = horizons.of(signal.content.strategy.as_ref());
+            signal.outcome.is_none() && signal.content.created_at < now.earlier(horizon)
         };
-        for Counted { signal, .. } in known.filter(is_counted) {
-            let (closed, simulated) = counts.entry(&signal.content.symbol).or_insert((0, 0));
-            *closed += 1;
-            *simulated += u64::from(signal.content.is_simulated);
-        }
-        let counts = counts.into_iter().map(|(symbol, (closed_signals, simulated_signals))| {
-            SymbolCounts { symbol: symbol.clone(), closed_signals, simulated_signals }
-        });
-        Ok(counts.take(limit as usize).collect())
+        let open = tables.signals.iter().filter(is_overdue).take(overdue as usize);
+        Ok(Reading { sums: Vec::new(), tail: all(&tables), overdue: open.map(facts).collect() })
     }
 
-    async fn next_outcome_after(
+    async fn symbols(&self, _: &PerformanceFilter) -> Result<SymbolReading> {
+        Ok(SymbolReading { sums: Vec::new(), tail: all(&self.read()) })
+    }
+
+    async fn next_after(
         &self,
         after: Timestamp,
         min_confidence: Option<f64>,
         late: LateOutcomes,
+        with_published: bool,
     ) -> Result<Option<Timestamp>> {
         let tables = self.read();
-        let asked = results(&tables, late).filter(|result| {
-            let confidence = result.signal.content.confidence.percent();
-            min_confidence.is_none_or(|least| confidence >= least)
-        });
-        Ok(asked.map(|result| result.outcome.recorded_at).filter(|at| *at > after).min())
+        let counts = |entry: &Entry| {
+            let is_asked = match entry.what {
+                Happening::Published => with_published,
+                Happening::Late(..) => late == LateOutcomes::Include,
+                _ => true,
+            };
+            is_asked && min_confidence.is_none_or(|least| entry.signal.confidence >= least)
+        };
+        let asked = tables.signals.iter().flat_map(entries).filter(counts);
+        Ok(asked.map(|entry| entry.at).filter(|at| *at > after).min())
+    }
+}
+
+/// There are no sums: everything is added up when it is asked for.
+#[async_trait]
+impl SumStore for Memory {
+    async fn seal(&self, until: Timestamp, _: u32) -> Result<Sealed> {
+        Ok(Sealed { until, entries: 0, recounted_days: 0, is_done: true })
+    }
+
+    async fn recount(&self, _: Recount, _: bool) -> Result<Vec<SumDifference>> {
+        Ok(Vec::new())
+    }
+
+    async fn next_day(&self, _: Option<Day>) -> Result<Option<(Day, Day)>> {
+        Ok(None)
     }
 }

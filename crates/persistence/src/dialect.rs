@@ -10,14 +10,16 @@ use diesel::{
     ExpressionMethods as _, QueryDsl as _, QueryableByName, RunQueryDsl as _,
     dsl::insert_into,
     sql_types::{Array, BigInt, Text},
+    upsert::excluded,
 };
 
 use crate::{
     AnyConnection, Failure,
+    record::SumRow,
     rows::{KeyedRequestRow, LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
     schema::{
         audit_counts, database_identity, events, jobs, keyed_requests, late_outcomes, outcomes,
-        payment_events, producers, rollups, signals, user_activity,
+        payment_events, producers, record_sums, rollups, signals, user_activity,
     },
 };
 
@@ -251,6 +253,49 @@ pub(crate) fn add_rollup(
         AnyConnection::Postgres(conn) => insert.execute(conn)?,
         AnyConnection::Sqlite(conn) => insert.execute(conn)?,
     };
+    Ok(())
+}
+
+/// Stores sums of the record, in the place of what was stored.
+pub(crate) fn put_record_sums(conn: &mut AnyConnection, rows: &[SumRow]) -> Result<(), Failure> {
+    let key = (
+        record_sums::level,
+        record_sums::record,
+        record_sums::late,
+        record_sums::strategy,
+        record_sums::producer,
+        record_sums::symbol,
+        record_sums::bucket,
+    );
+    let values = |row: &SumRow| {
+        let (level, record, late, strategy, producer, symbol, bucket, segment) = row.clone();
+        (
+            record_sums::level.eq(level),
+            record_sums::record.eq(record),
+            record_sums::late.eq(late),
+            record_sums::strategy.eq(strategy),
+            record_sums::producer.eq(producer),
+            record_sums::symbol.eq(symbol),
+            record_sums::bucket.eq(bucket),
+            record_sums::segment.eq(segment),
+        )
+    };
+    let segment = record_sums::segment.eq(excluded(record_sums::segment));
+    match conn {
+        AnyConnection::Postgres(conn) => {
+            for chunk in rows.chunks(CHUNK) {
+                let chunk: Vec<_> = chunk.iter().map(values).collect();
+                let insert = insert_into(record_sums::table).values(chunk);
+                insert.on_conflict(key).do_update().set(segment).execute(conn)?;
+            }
+        }
+        AnyConnection::Sqlite(conn) => {
+            for row in rows {
+                let insert = insert_into(record_sums::table).values(values(row));
+                insert.on_conflict(key).do_update().set(segment).execute(conn)?;
+            }
+        }
+    }
     Ok(())
 }
 

@@ -67,6 +67,7 @@ mod permits;
 mod pool;
 mod probe;
 mod producers;
+mod record;
 mod retention;
 mod rollups;
 mod rows;
@@ -76,7 +77,6 @@ mod settings;
 mod sign_ups;
 mod signal_ids;
 mod signals;
-mod statistics;
 mod unreadable;
 
 use std::sync::Arc;
@@ -105,11 +105,13 @@ pub use migrations::Migrator;
 pub use notifications::UserNotifications;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
+pub use record::RecordSums;
 pub use retention::OldRows;
 pub use rollups::Rollups;
 pub use second_factors::SecondFactors;
 pub use settings::DatabaseSettings;
 pub use sign_ups::SignUps;
+
 pub use signals::Signals;
 
 /// Every store over this database.
@@ -131,6 +133,7 @@ pub fn stores(database: &Database) -> Stores {
         signals: signals.clone(),
         signal_reader: signals.clone(),
         statistics: signals,
+        sums: Arc::new(RecordSums::new(database.clone())),
         events: Arc::new(Events::new(database.clone())),
         retention: Arc::new(OldRows::new(database.clone())),
         jobs: Arc::new(Jobs::new(database.clone())),

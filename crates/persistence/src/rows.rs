@@ -242,16 +242,25 @@ pub(crate) struct SignalRow {
     origin: Option<String>,
 }
 
+/// A signal's origin. Releases that kept none left nothing; the times tell.
+pub(crate) fn signal_origin(
+    word: Option<&str>,
+    is_simulated: bool,
+    signalled_at: Timestamp,
+    received_at: Timestamp,
+) -> Result<Origin> {
+    if let Some(word) = word {
+        return stored("signals.origin", word);
+    }
+    let within = Origin::EARLIER_LIVE_WITHIN;
+    Ok(Origin::of_signal(is_simulated, signalled_at, received_at, within))
+}
+
 impl SignalRow {
-    /// Releases that kept no origin left nothing; the times tell.
     fn origin(&self) -> Result<Origin> {
-        if let Some(word) = &self.origin {
-            return stored("signals.origin", word);
-        }
         let signalled_at = instant("signals.signalled_at", self.signalled_at)?;
         let received_at = instant("signals.created_at", self.created_at)?;
-        let within = Origin::EARLIER_LIVE_WITHIN;
-        Ok(Origin::of_signal(self.is_simulated, signalled_at, received_at, within))
+        signal_origin(self.origin.as_deref(), self.is_simulated, signalled_at, received_at)
     }
 
     /// The signal without its late outcome, which is looked up where a signal has expired.

@@ -254,6 +254,21 @@ tables! {
         read_all_at -> Nullable<BigInt>,
         marks -> Text,
     }
+    record_sums (level, record, late, strategy, producer, symbol, bucket) {
+        level -> Text,
+        record -> Text,
+        late -> Text,
+        strategy -> Text,
+        producer -> Text,
+        symbol -> Text,
+        bucket -> BigInt,
+        segment -> Text,
+    }
+    record_seal (id) {
+        id -> BigInt,
+        sealed_until -> BigInt,
+        position -> BigInt,
+    }
     digests (user_id) {
         user_id -> Text,
         every -> Text,

@@ -75,7 +75,7 @@ pub enum Command {
         #[command(subcommand)]
         action: TwoFactor,
     },
-    /// Sums that `admin/analytics` and `admin/revenue` tell of
+    /// Sums that `admin/analytics`, `admin/revenue` and the record tell of
     Rollups {
         /// What to do.
         #[command(subcommand)]
@@ -343,10 +343,12 @@ pub enum TwoFactor {
 /// Of `rollups`.
 #[derive(Debug, Subcommand, Clone, Copy)]
 pub enum Rollups {
-    /// Count accounts, signals, active users and what was paid, and replace the sums that are others
+    /// Count accounts, signals, active users, what was paid and what became of signals, and replace the sums that are others
     ///
-    /// Needed after an older release ran beside a newer one, and after accounts were changed in the database itself. Who
-    /// signs up or publishes waits meanwhile: some seconds for a million signals. What was answered is not counted anew.
+    /// Needed after an older release ran beside a newer one, and after accounts were changed in the database itself. While
+    /// accounts and signals are counted, who signs up or publishes waits: some seconds for a million signals. The record is
+    /// counted a day at a time, and on PostgreSQL nobody waits for that. What was answered is not counted anew. May be run
+    /// while instances serve, and after `migrate run` before they are started.
     Rebuild,
     /// Only say which sums are others; ends with 1 if one is
     Verify,

@@ -1,5 +1,9 @@
 //! Days, and where weeks and months begin.
 
+use std::{fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
+
 use crate::Timestamp;
 
 const MICROS: i64 = 86_400_000_000;
@@ -9,6 +13,11 @@ const MICROS: i64 = 86_400_000_000;
 pub struct Day(i64);
 
 impl Day {
+    /// Characters of its text.
+    pub const CHARS: usize = 10;
+    /// An ECMA-262 pattern of the texts of days that every month has; those of longer months are days as well.
+    pub const PATTERN: &'static str = "^[0-9]{3}[2-9]-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$";
+
     /// The day with this number.
     pub const fn new(number: i64) -> Self {
         Self(number)
@@ -22,6 +31,16 @@ impl Day {
     /// Its number.
     pub const fn number(self) -> i64 {
         self.0
+    }
+
+    /// When it begins.
+    pub const fn begin(self) -> Timestamp {
+        Timestamp::from_micros(self.0.saturating_mul(MICROS))
+    }
+
+    /// Which day of its week it is: 0 is Monday, 6 is Sunday.
+    pub fn weekday(self) -> usize {
+        usize::try_from(self.0.saturating_add(3).rem_euclid(7)).unwrap_or(0)
     }
 
     /// The day so many days before.
@@ -39,8 +58,31 @@ impl Day {
     /// The first day of its month.
     #[must_use]
     pub fn month_begin(self) -> Self {
-        let instant = Timestamp::from_micros(self.0.saturating_mul(MICROS));
-        self.earlier(i64::from(instant.day_of_month()) - 1)
+        self.earlier(i64::from(self.begin().day_of_month()) - 1)
+    }
+}
+
+/// `2026-01-15`.
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.begin().to_string();
+        f.write_str(text.get(..Self::CHARS).unwrap_or(&text))
+    }
+}
+
+impl FromStr for Day {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let begin = Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"));
+        let day = begin.ok().filter(|_| text.len() == Self::CHARS).map(Self::of);
+        day.ok_or("must be a date of the years 2 to 9999, 2026-01-15 for example")
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -65,6 +107,26 @@ mod tests {
         ] {
             let it = day(date);
             assert_eq!((it.week_begin(), it.month_begin()), (day(week), day(month)), "{date}");
+        }
+    }
+
+    #[test]
+    fn a_day_has_a_name_and_a_beginning() {
+        for (date, weekday) in [("1970-01-01", 3), ("2024-12-30", 0), ("2025-01-05", 6)] {
+            assert_eq!(day(date).weekday(), weekday, "{date}");
+            assert_eq!(day(date).begin().to_string(), format!("{date}T00:00:00Z"));
+        }
+    }
+
+    #[test]
+    fn a_day_is_written_as_a_date_and_nothing_else() {
+        for date in ["2025-01-01", "2024-02-29", "0002-01-01", "9999-12-31"] {
+            assert_eq!(date.parse::<Day>().unwrap().to_string(), date);
+        }
+        for text in
+            ["", "2025-1-1", "2025-02-29", "0001-01-01", "2025-01-01T", "20250101", "+2025-01-1"]
+        {
+            assert!(text.parse::<Day>().is_err(), "{text:?}");
         }
     }
 

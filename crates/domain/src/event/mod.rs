@@ -87,6 +87,10 @@ pub(crate) enum Forgets {
 }
 
 impl Event {
+    /// The kinds that say when something happened to a signal.
+    pub const KINDS_OF_SIGNALS: [&'static str; 3] =
+        ["signal_published", "signal_closed", "late_outcome_recorded"];
+
     /// The kind's name, as it stands in the log.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -118,10 +122,9 @@ impl Event {
     /// not yet, makes nothing of theirs out of date, so that no miss tells them of it.
     pub fn tags(&self, policy: &VisibilityPolicy) -> Vec<Tag> {
         match self {
-            Self::SignalPublished { confidence, .. } => {
-                at_once(policy, *confidence).map(tags::signals).collect()
-            }
-            Self::SignalClosed { confidence, .. }
+            // The record counts open signals as well.
+            Self::SignalPublished { confidence, .. }
+            | Self::SignalClosed { confidence, .. }
             | Self::LateOutcomeRecorded { confidence, .. } => at_once(policy, *confidence)
                 .flat_map(|viewer| [tags::signals(viewer), tags::performance(viewer)])
                 .collect(),

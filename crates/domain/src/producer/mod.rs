@@ -26,10 +26,15 @@ impl ProducerId {
 }
 
 /// What a producer is called: 1 to 64 lower-case letters, digits, `-` and `_`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProducerName(String);
 
 impl ProducerName {
+    /// Characters at most.
+    pub const MAX_CHARS: usize = 64;
+    /// An ECMA-262 pattern that every valid name matches, and nothing else.
+    pub const PATTERN: &'static str = "^[a-z0-9_-]{1,64}$";
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,7 +45,7 @@ impl FromStr for ProducerName {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let valid = (1..=64).contains(&text.len())
+        let valid = (1..=Self::MAX_CHARS).contains(&text.len())
             && text
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_".contains(&b));

@@ -8,6 +8,7 @@ use super::{SignalStore, Strategy};
 use crate::{
     AgreedTime, Result,
     settings::{defaults, duration, durations, within},
+    statistics::Horizons,
 };
 
 /// Signals closed in one transaction at most.
@@ -38,6 +39,14 @@ impl Default for ExpirySettings {
     /// What stands in `config/default.toml`.
     fn default() -> Self {
         defaults("signals")
+    }
+}
+
+impl ExpirySettings {
+    /// How long signals may stay open.
+    pub fn horizons(&self) -> Horizons {
+        let by_strategy = self.expires_after_by_strategy.clone();
+        Horizons { default: self.expires_after, by_strategy }
     }
 }
 

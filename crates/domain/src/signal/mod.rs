@@ -27,7 +27,7 @@ pub use model::{
 pub use number::{Confidence, ExitPrice, InvalidNumber, PnlPercent, Price};
 pub(crate) use number::{quotient, steps_to_percent};
 pub use origin::{Origin, Record};
-pub use outcome::{NewOutcome, pnl_percent};
+pub use outcome::{NewOutcome, pnl_percent, stop_percent};
 pub use record_check::{Difference, ExportedRow};
 pub use record_text::{OutcomeStatement, RecordText, SignalStatement};
 pub use signal_id::SignalId;

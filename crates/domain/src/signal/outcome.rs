@@ -144,9 +144,23 @@ pub fn pnl_percent(
     entry: &Price,
     exit: &ExitPrice,
 ) -> Result<PnlPercent, InvalidNumber> {
+    percent_of_entry(action, entry, exit.exact())
+}
+
+/// What a position gives that ends at its stop, in percent of the entry; `None` when that is beyond what can be
+/// held.
+pub fn stop_percent(action: Action, entry: &Price, stop: &Price) -> Option<PnlPercent> {
+    percent_of_entry(action, entry, stop.exact()).ok()
+}
+
+fn percent_of_entry(
+    action: Action,
+    entry: &Price,
+    exit: &BigDecimal,
+) -> Result<PnlPercent, InvalidNumber> {
     let gain: BigDecimal = match action {
-        Action::Buy => exit.exact() - entry.exact(),
-        Action::Sell => entry.exact() - exit.exact(),
+        Action::Buy => exit - entry.exact(),
+        Action::Sell => entry.exact() - exit,
     };
     // Both prices fit doubles, so the quotient has at most some 640 digits before the point; the
     // division itself keeps 100 significant ones.

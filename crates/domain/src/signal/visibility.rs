@@ -157,6 +157,14 @@ impl VisibilityPolicy {
         if view.below.is_none() { view.delay } else { view.delay.max(self.anonymous.delay) }
     }
 
+    /// After which time every reader knows of whatever happened.
+    pub fn longest_delay(&self) -> Duration {
+        let delays = Viewer::ALL
+            .into_iter()
+            .map(|viewer| self.view(viewer).delay.max(self.others_delay(viewer)));
+        delays.max().unwrap_or_default()
+    }
+
     /// Whether the signal is of the PREMIUM type.
     pub fn is_premium(&self, signal: &Signal) -> bool {
         signal.content.confidence.percent() >= self.premium_from

@@ -1,91 +1,130 @@
-//! What the closed signals prove. Public, as late as the reader's lists, and shows nothing of an open one.
+//! What the closed signals prove, beside those that never closed. Public, as late as the reader's lists, and tells of
+//! open signals in sum only.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Aggregates, LateOutcomes, PerformanceFilter, StatisticsStore, SymbolCounts};
+use serde::Deserialize;
+
+use super::{
+    Choice, Curve, Entry, EntrySignal, EquityPoint, Happening, Horizons, LateOutcomes, Level,
+    Missed, PerformanceFilter, Period, Reading, RowNumber, Segment, Statistics, StatisticsStore,
+    SymbolReading, figures::Basis,
+};
 use crate::{
     Clock, Result, Timestamp,
     account::Viewer,
-    signal::{
-        PnlPercent, Record, Released, Strategy, Symbol, VisibilityPolicy, quotient,
-        steps_to_percent,
-    },
-    time::days,
+    analytics::Day,
+    settings::{defaults, duration},
+    signal::{PnlPercent, Record, Released, Symbol, VisibilityPolicy, quotient, steps_to_percent},
 };
 
-/// Points of an equity curve at most; longer ones are thinned evenly and keep their last point.
-pub const MAX_POINTS: u64 = 2_000;
-/// Closed signals read from the store at once.
-const CHUNK: u32 = 5_000;
+/// Points of an equity curve without being asked.
+pub const DEFAULT_POINTS: u32 = 500;
+/// Points of an equity curve at most.
+pub const MAX_POINTS: u32 = 2_000;
+/// Points of an equity curve at least.
+pub const MIN_POINTS: u32 = 10;
 /// Instruments listed at most.
-const MAX_SYMBOLS: u32 = 10_000;
+const MAX_SYMBOLS: usize = 10_000;
+/// Signals past their horizon that are counted at most: expiry ends as many each minute.
+const MAX_OVERDUE: u32 = 10_000;
 
-/// Which closed signals are asked for.
+/// The section `record` of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordSettings {
+    /// What a signal without a stop is taken to have lost when it is due and has no result, in percent of the entry,
+    /// 0 to 1,000.
+    #[serde(deserialize_with = "percent")]
+    pub assumed_loss_percent: f64,
+    /// How often what is old enough is added to the sums.
+    #[serde(deserialize_with = "duration")]
+    pub seal_interval: Duration,
+}
+
+fn percent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let percent = f64::deserialize(deserializer)?;
+    let is_valid = (0.0..=1_000.0).contains(&percent);
+    is_valid
+        .then_some(percent)
+        .ok_or_else(|| serde::de::Error::custom("must be a percentage, 0 to 1000"))
+}
+
+impl Default for RecordSettings {
+    /// What stands in `config/default.toml`.
+    fn default() -> Self {
+        defaults("record")
+    }
+}
+
+impl RecordSettings {
+    /// The assumed loss, above zero.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 10^11 steps")]
+    fn assumed_loss(&self) -> PnlPercent {
+        let scale = f64::from(u32::try_from(PnlPercent::SCALE).unwrap_or(u32::MAX));
+        PnlPercent::from_steps((self.assumed_loss_percent * scale).round() as i64)
+    }
+}
+
+/// Which signals are asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerformanceRequest {
-    /// Only this instrument.
-    pub symbol: Option<Symbol>,
-    /// Only this strategy.
-    pub strategy: Option<Strategy>,
-    /// Only signals accepted within so many days.
-    pub days: Option<u32>,
+    /// Only these signals.
+    pub choice: Choice,
+    /// Only what was received in these days.
+    pub span: Span,
     /// Whether late outcomes count.
     pub late: LateOutcomes,
     /// Which part of the record counts.
     pub record: Record,
 }
 
-/// Statistics over closed signals; percentages are percent of the entry.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Statistics {
-    /// Closed signals with a profit or loss.
-    pub total_trades: u64,
-    /// Those with a profit above zero.
-    pub winning_trades: u64,
-    /// All others.
-    pub losing_trades: u64,
-    /// Wins in percent of all; 0 while there are none.
-    pub win_rate: f64,
-    /// The mean of the wins; 0 while there are none.
-    pub avg_win_pct: f64,
-    /// The mean of the others, zero or below.
-    pub avg_loss_pct: f64,
-    /// The sum of the wins over the sum of the losses; `None` while nothing was lost.
-    pub profit_factor: Option<f64>,
-    /// The best result, if it is a win, else 0.
-    pub largest_win_pct: f64,
-    /// The worst result, if it is none, else 0.
-    pub largest_loss_pct: f64,
-    /// The mean of all results.
-    pub mean_return_pct: f64,
-    /// How many of the trades a simulated producer made up.
-    pub simulated_trades: u64,
-    /// How many of the trades are late outcomes; `None` when these do not count.
-    pub late_trades: Option<u64>,
+/// Which days are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// Today and so many days before.
+    Last(u32),
+    /// These.
+    Between(Period),
 }
 
-/// One point of an equity curve.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EquityPoint {
-    /// When the position ended, as its producer says.
-    pub closed_at: Timestamp,
-    /// When Alpine received the outcome: the order of the points.
-    pub received_at: Timestamp,
-    /// The sum of all results up to and including this one, in percent of one unit of capital.
-    pub cumulative_pct: f64,
+impl Span {
+    fn period(self, now: Timestamp) -> Period {
+        match self {
+            Self::Last(days) => Period { from: Some(Day::of(now).earlier(days.into())), to: None },
+            Self::Between(period) => period,
+        }
+    }
 }
 
 /// Every closed signal's percent added on one unit of capital, in the order in which the outcomes were received.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EquityCurve {
-    /// At most [`MAX_POINTS`] points.
+    /// As many points as were asked for at most.
     pub points: Vec<EquityPoint>,
-    /// How many closed signals stand behind them.
-    pub total_points: u64,
-    /// How many of those a simulated producer made up.
-    pub simulated_points: u64,
-    /// How many of those are late outcomes; `None` when these do not count.
-    pub late_points: Option<u64>,
+    /// The figures of the same signals.
+    pub statistics: Statistics,
+}
+
+/// What the record says about one instrument. Nothing of open signals.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SymbolCounts {
+    /// The instrument.
+    pub symbol: Symbol,
+    /// Closed signals with a profit or loss.
+    pub closed_signals: u64,
+    /// How many of them a simulated producer made up.
+    pub simulated_signals: u64,
+    /// Signals that expired, or whose result came as history.
+    pub missed_signals: u64,
+    /// Closed ones in percent of both.
+    pub coverage: f64,
+    /// Wins in percent of closed ones; 0 while there are none.
+    pub win_rate: f64,
+    /// Wins in percent of both.
+    pub win_rate_lower: f64,
+    /// The sum of all results, in percent.
+    pub cumulative_pct: f64,
 }
 
 /// An answer of the record, and for how long it is the right one.
@@ -103,80 +142,147 @@ pub struct Performance {
     store: Arc<dyn StatisticsStore>,
     clock: Arc<dyn Clock>,
     policy: VisibilityPolicy,
+    horizons: Horizons,
+    assumed_loss: PnlPercent,
 }
 
 impl Performance {
-    /// The performance of what `store` holds, told under `policy`.
+    /// The performance of what `store` holds, told under `policy`; a result is due after `horizons`.
     pub fn new(
         store: Arc<dyn StatisticsStore>,
         clock: Arc<dyn Clock>,
         policy: VisibilityPolicy,
+        horizons: Horizons,
+        settings: RecordSettings,
     ) -> Self {
-        Self { store, clock, policy }
+        Self { store, clock, policy, horizons, assumed_loss: settings.assumed_loss() }
     }
 
     /// The statistics.
+    ///
+    /// # Errors
+    /// What the store says.
     pub async fn statistics(
         &self,
         viewer: Viewer,
         request: &PerformanceRequest,
     ) -> Result<Told<Statistics>> {
         let now = self.clock.now();
-        let sums = self.store.aggregates(&self.filter(viewer, request, now)).await?;
-        let statistics =
-            Statistics { late_trades: late_count(request.late, &sums), ..Statistics::from(sums) };
-        self.told(statistics, viewer, now, request.late).await
+        let filter = self.filter(viewer, request, now);
+        let reading = self.read(&filter, Level::Month, now).await?;
+        let statistics = self.figures(viewer, &filter, &reading, now);
+        self.told(statistics, viewer, now, (request.late, true)).await
     }
 
-    /// The equity curve.
+    /// The equity curve, of at most `points` points, [`MIN_POINTS`] to [`MAX_POINTS`].
+    ///
+    /// # Errors
+    /// What the store says.
     pub async fn equity_curve(
         &self,
         viewer: Viewer,
         request: &PerformanceRequest,
+        points: u32,
     ) -> Result<Told<EquityCurve>> {
         let now = self.clock.now();
         let filter = self.filter(viewer, request, now);
-        self.told(self.curve(&filter).await?, viewer, now, request.late).await
+        let reading = self.read(&filter, Level::Day, now).await?;
+        let statistics = self.figures(viewer, &filter, &reading, now);
+        let mut curve = Curve::default();
+        let mut all = Segment::default();
+        for segment in reading.days(&filter).values() {
+            curve.add(&segment.path);
+            all.append(segment);
+        }
+        let points = points.clamp(MIN_POINTS, MAX_POINTS) as usize;
+        let curve = EquityCurve { points: curve.thinned(points, &all.path.fall), statistics };
+        self.told(curve, viewer, now, (request.late, true)).await
     }
 
-    /// Every instrument with a closed signal, by name.
+    /// Every instrument with a signal that was due, by name.
+    ///
+    /// # Errors
+    /// What the store says.
     pub async fn symbols(&self, viewer: Viewer, record: Record) -> Result<Told<Vec<SymbolCounts>>> {
         let now = self.clock.now();
         let released = self.policy.released(viewer, now);
-        let symbols = self.store.symbols(released, record, MAX_SYMBOLS).await?;
-        self.told(symbols, viewer, now, LateOutcomes::Exclude).await
-    }
-
-    async fn curve(&self, filter: &PerformanceFilter) -> Result<EquityCurve> {
-        let sums = self.store.aggregates(filter).await?;
-        let stride = sums.trades.div_ceil(MAX_POINTS).max(1);
-        let (mut points, mut sum, mut seen) = (Vec::new(), 0_i128, 0_u64);
-        let (mut after, mut last) = (None, None);
-        loop {
-            let chunk = self.store.closed_points(filter, after, CHUNK).await?;
-            for closed in &chunk {
-                sum += i128::from(closed.pnl.steps());
-                seen += 1;
-                let point = EquityPoint {
-                    closed_at: closed.closed_at,
-                    received_at: closed.recorded_at,
-                    cumulative_pct: steps_to_percent(sum),
-                };
-                last = Some(point);
-                if seen % stride == 0 {
-                    points.push(point);
-                    last = None;
-                }
-            }
-            after = chunk.last().map(|closed| (closed.recorded_at, closed.row));
-            if chunk.len() < CHUNK as usize {
-                break;
+        let filter = PerformanceFilter { record, ..PerformanceFilter::all(released) };
+        let SymbolReading { sums, tail } = self.store.symbols(&filter).await?;
+        let mut symbols: BTreeMap<Symbol, Segment> = BTreeMap::new();
+        for (symbol, segment) in &sums {
+            symbols.entry(symbol.clone()).or_default().append(segment);
+        }
+        for entry in tail.iter().filter(|entry| filter.counts(entry)) {
+            if let Some(segment) = entry.adds(record, filter.late) {
+                symbols.entry(entry.signal.symbol.clone()).or_default().append(&segment);
             }
         }
-        points.extend(last);
-        let late_points = late_count(filter.late, &sums);
-        let simulated_points = sums.simulated;
-        Ok(EquityCurve { points, total_points: seen, simulated_points, late_points })
+        let counts = symbols.into_iter().filter_map(symbol_counts).take(MAX_SYMBOLS).collect();
+        self.told(counts, viewer, now, (LateOutcomes::Exclude, false)).await
+    }
+
+    async fn read(
+        &self,
+        filter: &PerformanceFilter,
+        finest: Level,
+        now: Timestamp,
+    ) -> Result<Reading> {
+        self.store.read(filter, finest, &self.horizons, now, MAX_OVERDUE).await
+    }
+
+    fn figures(
+        &self,
+        viewer: Viewer,
+        filter: &PerformanceFilter,
+        reading: &Reading,
+        now: Timestamp,
+    ) -> Statistics {
+        let mut months: BTreeMap<Day, Segment> = BTreeMap::new();
+        for (day, segment) in reading.days(filter) {
+            months.entry(day.month_begin()).or_default().append(&segment);
+        }
+        let overdue = if filter.period.to.is_none() {
+            self.overdue(filter, reading, now)
+        } else {
+            Missed::default()
+        };
+        let is_part = filter.choice.is_narrowed();
+        Basis {
+            months: &months,
+            overdue,
+            hides_open: is_part && self.policy.view(viewer).below.is_some(),
+            late: filter.late,
+            period: filter.period,
+            assumed_loss: self.assumed_loss,
+        }
+        .statistics()
+    }
+
+    /// Signals that are past their horizon and open, as far as the reader knows: those that are, and those that
+    /// ended since.
+    fn overdue(&self, filter: &PerformanceFilter, reading: &Reading, now: Timestamp) -> Missed {
+        let ended: BTreeMap<RowNumber, &Entry> = reading
+            .tail
+            .iter()
+            .filter(|entry| is_end(&entry.what))
+            .map(|entry| (entry.signal.row, entry))
+            .collect();
+        let still_open = reading.overdue.iter().filter(|signal| !ended.contains_key(&signal.row));
+        let unknown = ended.values().filter(|end| !end.is_released(&filter.released));
+        let open = still_open.chain(unknown.map(|end| &end.signal));
+        open.filter(|signal| self.is_overdue(filter, signal, now))
+            .map(|signal| Missed::one(signal.at_stop))
+            .fold(Missed::default(), Missed::plus)
+    }
+
+    fn is_overdue(&self, filter: &PerformanceFilter, signal: &EntrySignal, now: Timestamp) -> bool {
+        let published =
+            Entry { signal: signal.clone(), what: Happening::Published, at: signal.created_at };
+        let Released { as_of, below, others_as_of } = filter.released;
+        let is_in_range = below.is_none_or(|below| signal.confidence < below);
+        let known = now.min(if is_in_range { as_of } else { others_as_of });
+        let due_at = signal.created_at.later(self.horizons.of(signal.strategy.as_ref()));
+        due_at < known && published.is_of(&filter.choice) && filter.record.holds(signal.origin)
     }
 
     fn filter(
@@ -185,12 +291,11 @@ impl Performance {
         request: &PerformanceRequest,
         now: Timestamp,
     ) -> PerformanceFilter {
-        let PerformanceRequest { symbol, strategy, days: last_days, late, record } = request;
+        let PerformanceRequest { choice, span, late, record } = request;
         PerformanceFilter {
             released: self.policy.released(viewer, now),
-            symbol: symbol.clone(),
-            strategy: strategy.clone(),
-            since: last_days.map(|count| now.earlier(days(count))),
+            choice: choice.clone(),
+            period: span.period(now),
             late: *late,
             record: *record,
         }
@@ -201,195 +306,53 @@ impl Performance {
         answer: T,
         viewer: Viewer,
         now: Timestamp,
-        late: LateOutcomes,
+        counts: (LateOutcomes, bool),
     ) -> Result<Told<T>> {
-        Ok(Told { answer, expires_at: self.next_release(viewer, now, late).await? })
+        Ok(Told { answer, expires_at: self.next_release(viewer, now, counts).await? })
     }
 
-    /// When the next outcome that counts is released to `viewer` by the mere passing of time.
+    /// When the next thing that counts is released to `viewer` by the mere passing of time.
     async fn next_release(
         &self,
         viewer: Viewer,
         now: Timestamp,
-        late: LateOutcomes,
+        (late, with_published): (LateOutcomes, bool),
     ) -> Result<Option<Timestamp>> {
         let view = self.policy.view(viewer);
         let others_delay = self.policy.others_delay(viewer);
         let Released { as_of, below, others_as_of } = self.policy.released(viewer, now);
         let mut next = None;
         if !view.delay.is_zero() {
-            let outcome = self.store.next_outcome_after(as_of, None, late).await?;
-            next = Some(outcome.unwrap_or(now).later(view.delay));
+            let first = self.store.next_after(as_of, None, late, with_published).await?;
+            next = Some(first.unwrap_or(now).later(view.delay));
         }
         // Never for who sees all confidences: nobody's signals are others' to them.
         if others_delay > view.delay {
-            let outcome = self.store.next_outcome_after(others_as_of, below, late).await?;
-            let others = outcome.unwrap_or(now).later(others_delay);
+            let first = self.store.next_after(others_as_of, below, late, with_published).await?;
+            let others = first.unwrap_or(now).later(others_delay);
             next = Some(next.map_or(others, |next| next.min(others)));
         }
         Ok(next)
     }
 }
 
-/// How many late outcomes there are among the results, where they count.
-fn late_count(late: LateOutcomes, sums: &Aggregates) -> Option<u64> {
-    (late == LateOutcomes::Include).then_some(sums.late)
+const fn is_end(what: &Happening) -> bool {
+    matches!(what, Happening::Closed(..) | Happening::Expired | Happening::Unreadable)
 }
 
-impl From<Aggregates> for Statistics {
-    fn from(sums: Aggregates) -> Self {
-        let losing_trades = sums.trades - sums.wins;
-        let percent = |pnl: Option<PnlPercent>| pnl.map_or(0.0, PnlPercent::as_double);
-        let mean = |steps: i128, count: u64| {
-            quotient(steps, i128::from(count) * i128::from(PnlPercent::SCALE))
-        };
-        let sum_of_losses = sums.sum_of_losses;
-        Self {
-            total_trades: sums.trades,
-            winning_trades: sums.wins,
-            losing_trades,
-            win_rate: quotient(i128::from(sums.wins) * 100, sums.trades.into()),
-            avg_win_pct: mean(sums.sum_of_wins, sums.wins),
-            avg_loss_pct: mean(sum_of_losses, losing_trades),
-            profit_factor: (sum_of_losses < 0).then(|| quotient(sums.sum_of_wins, -sum_of_losses)),
-            largest_win_pct: percent(sums.largest.filter(|pnl| pnl.is_win())),
-            largest_loss_pct: percent(sums.smallest.filter(|pnl| !pnl.is_win())),
-            mean_return_pct: mean(sums.sum_of_wins + sum_of_losses, sums.trades),
-            simulated_trades: sums.simulated,
-            late_trades: None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        pin::pin,
-        task::{Context, Poll, Waker},
-    };
-
-    use async_trait::async_trait;
-
-    use super::*;
-    use crate::statistics::{ClosedPoint, RowNumber};
-
-    #[test]
-    fn no_trades_give_zeros_and_no_factor() {
-        let statistics = Statistics::from(Aggregates::default());
-        assert_eq!((statistics.win_rate, statistics.profit_factor), (0.0, None));
-    }
-
-    #[test]
-    fn a_flat_trade_is_no_win() {
-        let one = PnlPercent::SCALE;
-        let statistics = Statistics::from(Aggregates {
-            trades: 3,
-            wins: 1,
-            simulated: 0,
-            late: 0,
-            sum_of_wins: i128::from(3 * one),
-            sum_of_losses: i128::from(-2 * one),
-            largest: Some(PnlPercent::from_steps(3 * one)),
-            smallest: Some(PnlPercent::from_steps(-2 * one)),
-        });
-        assert_eq!(statistics.losing_trades, 2);
-        assert_eq!(statistics.profit_factor, Some(1.5));
-        assert_eq!((statistics.avg_loss_pct, statistics.largest_loss_pct), (-1.0, -2.0));
-    }
-
-    #[test]
-    fn one_trade_is_told_alike_by_every_figure() {
-        let pnl = PnlPercent::from_steps(256_410_256);
-        let statistics = Statistics::from(Aggregates {
-            trades: 3,
-            wins: 3,
-            simulated: 0,
-            late: 0,
-            sum_of_wins: 3 * i128::from(pnl.steps()),
-            sum_of_losses: 0,
-            largest: Some(pnl),
-            smallest: Some(pnl),
-        });
-        for figure in
-            [statistics.avg_win_pct, statistics.largest_win_pct, statistics.mean_return_pct]
-        {
-            assert_eq!(figure.to_string(), pnl.to_string());
-        }
-    }
-
-    /// So many trades, a second and a percent each: more than anybody wants to close one by one.
-    struct Trades(u32);
-
-    #[async_trait]
-    impl StatisticsStore for Trades {
-        async fn aggregates(&self, _: &PerformanceFilter) -> Result<Aggregates> {
-            Ok(Aggregates { trades: self.0.into(), ..Aggregates::default() })
-        }
-
-        async fn closed_points(
-            &self,
-            _: &PerformanceFilter,
-            after: Option<(Timestamp, RowNumber)>,
-            limit: u32,
-        ) -> Result<Vec<ClosedPoint>> {
-            let rows = after.map_or(0, |(_, row)| row.0)..i64::from(self.0);
-            let point = |row| ClosedPoint {
-                row: RowNumber(row + 1),
-                closed_at: Timestamp::from_seconds(row + 1),
-                recorded_at: Timestamp::from_seconds(row + 1),
-                pnl: PnlPercent::from_steps(PnlPercent::SCALE),
-            };
-            Ok(rows.take(limit as usize).map(point).collect())
-        }
-
-        async fn symbols(&self, _: Released, _: Record, _: u32) -> Result<Vec<SymbolCounts>> {
-            Ok(Vec::new())
-        }
-
-        async fn next_outcome_after(
-            &self,
-            _: Timestamp,
-            _: Option<f64>,
-            _: LateOutcomes,
-        ) -> Result<Option<Timestamp>> {
-            Ok(None)
-        }
-    }
-
-    /// No trade is lost or counted twice where one reading of the store ends, and the last one is always told.
-    #[test]
-    fn a_long_curve_is_thinned_and_whole() {
-        for (trades, points) in [
-            (1_999, 1_999),
-            (2_000, 2_000),
-            (2_001, 1_001),
-            (5_000, 1_667),
-            (5_001, 1_667),
-            (10_001, 1_667),
-        ] {
-            let clock = Arc::new(crate::time::ManualClock::starting_at(Timestamp::MIN));
-            let policy = VisibilityPolicy::default();
-            let performance = Performance::new(Arc::new(Trades(trades)), clock, policy);
-            let request = PerformanceRequest {
-                symbol: None,
-                strategy: None,
-                days: None,
-                late: LateOutcomes::Exclude,
-                record: Record::Live,
-            };
-            let mut answer = pin!(performance.equity_curve(Viewer::Admin, &request));
-            let Poll::Ready(told) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-            else {
-                panic!("the store never waits");
-            };
-            let curve = told.unwrap().answer;
-            let last = EquityPoint {
-                closed_at: Timestamp::from_seconds(trades.into()),
-                received_at: Timestamp::from_seconds(trades.into()),
-                cumulative_pct: trades.into(),
-            };
-            let found = (curve.total_points, curve.points.len(), curve.points.last());
-            assert_eq!(found, (trades.into(), points, Some(&last)));
-        }
-    }
+/// `None` for an instrument of which no signal was due.
+fn symbol_counts((symbol, all): (Symbol, Segment)) -> Option<SymbolCounts> {
+    let count = |count: i64| u64::try_from(count).unwrap_or(0);
+    let (closed, missed) = (count(all.trades()), count(all.expired.plus(all.backdated).count));
+    let percent = |part: i64, of: u64| quotient(i128::from(part) * 100, of.into());
+    (closed + missed > 0).then(|| SymbolCounts {
+        symbol,
+        closed_signals: closed,
+        simulated_signals: count(all.simulated),
+        missed_signals: missed,
+        coverage: percent(all.trades(), closed + missed),
+        win_rate: percent(all.wins, closed),
+        win_rate_lower: percent(all.wins, closed + missed),
+        cumulative_pct: steps_to_percent(all.path.sum),
+    })
 }

@@ -1,10 +1,14 @@
 //! What the statistics are computed from.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use async_trait::async_trait;
 
+use super::{Choice, Entry, EntrySignal, Level, Period, Segment, Series};
 use crate::{
     Result, Timestamp,
-    signal::{PnlPercent, Record, Released, Strategy, Symbol},
+    analytics::Day,
+    signal::{Record, Released, Strategy, Symbol},
     text_enum::text_enum,
 };
 
@@ -18,17 +22,15 @@ text_enum!(
     }
 );
 
-/// Which closed signals count.
+/// What counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerformanceFilter {
     /// Only what the reader may know of.
     pub released: Released,
-    /// Only this instrument.
-    pub symbol: Option<Symbol>,
-    /// Only this strategy.
-    pub strategy: Option<Strategy>,
-    /// Only signals accepted at or after this instant.
-    pub since: Option<Timestamp>,
+    /// Only these signals.
+    pub choice: Choice,
+    /// Only what Alpine came to know of on these days.
+    pub period: Period,
     /// Whether late outcomes count.
     pub late: LateOutcomes,
     /// Which part of the record counts.
@@ -36,156 +38,164 @@ pub struct PerformanceFilter {
 }
 
 impl PerformanceFilter {
-    /// Every closed signal that is released, history and simulations included, without late outcomes.
+    /// Everything that is released, history and simulations included, without late outcomes.
     pub const fn all(released: Released) -> Self {
         Self {
             released,
-            symbol: None,
-            strategy: None,
-            since: None,
+            choice: Choice { strategy: None, producer: None, symbol: None },
+            period: Period { from: None, to: None },
             late: LateOutcomes::Exclude,
             record: Record::All,
         }
     }
+
+    /// The series that answers.
+    pub fn series(&self) -> Series {
+        Series { record: self.record, late: self.late, choice: self.choice.clone() }
+    }
+
+    /// Whether this counts.
+    pub fn counts(&self, entry: &Entry) -> bool {
+        self.period.holds(entry.at)
+            && entry.is_of(&self.choice)
+            && entry.is_released(&self.released)
+    }
 }
 
-/// Exact sums over closed signals that have a profit or loss.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Aggregates {
-    /// Closed trades counted.
-    pub trades: u64,
-    /// How many of them are wins, `pnl > 0`.
-    pub wins: u64,
-    /// How many of them come from simulated producers.
-    pub simulated: u64,
-    /// How many of them are late outcomes.
-    pub late: u64,
-    /// The sum of all wins, in [`PnlPercent`] steps.
-    pub sum_of_wins: i128,
-    /// The sum of all others, in steps; zero or below.
-    pub sum_of_losses: i128,
-    /// The largest profit or loss.
-    pub largest: Option<PnlPercent>,
-    /// The smallest.
-    pub smallest: Option<PnlPercent>,
+/// How long a signal may stay open before a result of it is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Horizons {
+    /// Of strategies that are not named.
+    pub default: Duration,
+    /// Of single strategies.
+    pub by_strategy: BTreeMap<Strategy, Duration>,
 }
 
-impl Aggregates {
-    /// The sums over the rows of both.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            trades: self.trades + other.trades,
-            wins: self.wins + other.wins,
-            simulated: self.simulated + other.simulated,
-            late: self.late + other.late,
-            sum_of_wins: self.sum_of_wins + other.sum_of_wins,
-            sum_of_losses: self.sum_of_losses + other.sum_of_losses,
-            largest: self.largest.max(other.largest),
-            smallest: match (self.smallest, other.smallest) {
-                (Some(one), Some(two)) => Some(one.min(two)),
-                (one, two) => one.or(two),
-            },
-        }
+impl Horizons {
+    /// That of a signal.
+    pub fn of(&self, strategy: Option<&Strategy>) -> Duration {
+        strategy.and_then(|name| self.by_strategy.get(name)).copied().unwrap_or(self.default)
     }
 }
 
 /// A signal's place in its store. It tells how many signals there are, so it is never shown: what others
 /// know is the [`SignalId`](crate::signal::SignalId).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowNumber(pub i64);
 
-/// One closed signal on the way of the equity curve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClosedPoint {
-    /// Breaks ties of `recorded_at`.
-    pub row: RowNumber,
-    /// When Alpine received the outcome.
-    pub recorded_at: Timestamp,
-    /// When the position ended.
-    pub closed_at: Timestamp,
-    /// Its profit or loss.
-    pub pnl: PnlPercent,
+/// What answers a question about one series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reading {
+    /// The sums of sealed stretches by the day on which each begins, in order of time; all of one series.
+    pub sums: Vec<(Day, Segment)>,
+    /// What happened since, in its order: to other signals as well, and what is not released yet.
+    pub tail: Vec<Entry>,
+    /// Signals that are open for longer than they may, whoever may know of them; as many as were asked for.
+    pub overdue: Vec<EntrySignal>,
 }
 
-/// What the record says about one instrument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SymbolCounts {
-    /// The instrument.
-    pub symbol: Symbol,
-    /// Closed signals with a profit or loss.
-    pub closed_signals: u64,
-    /// How many of them a simulated producer made up.
-    pub simulated_signals: u64,
+impl Reading {
+    /// What counts, by the first day of the stretch in which it happened: of a sum, or the day itself.
+    pub fn days(&self, filter: &PerformanceFilter) -> BTreeMap<Day, Segment> {
+        let mut days: BTreeMap<Day, Segment> = self.sums.iter().cloned().collect();
+        for entry in self.tail.iter().filter(|entry| filter.counts(entry)) {
+            if let Some(segment) = entry.adds(filter.record, filter.late) {
+                days.entry(Day::of(entry.at)).or_default().append(&segment);
+            }
+        }
+        days
+    }
 }
 
-/// Sums and points over closed signals.
+/// What answers a question about all instruments.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SymbolReading {
+    /// The sums of each instrument, those of earlier stretches first.
+    pub sums: Vec<(Symbol, Segment)>,
+    /// What happened since, as in [`Reading`].
+    pub tail: Vec<Entry>,
+}
+
+/// Sums of what happened, and what happened since they were made. However much is stored, an answer reads a
+/// row for each month or day and what happened since the last seal.
 #[async_trait]
 pub trait StatisticsStore: Send + Sync {
-    /// Sums over closed signals.
-    async fn aggregates(&self, filter: &PerformanceFilter) -> Result<Aggregates>;
-
-    /// At most `limit` closed signals in order of `(recorded_at, row)`, after the given position.
-    async fn closed_points(
+    /// What answers the question, in stretches no longer than `finest`, with at most `overdue` of the signals
+    /// that were accepted longer than their horizon before `now`. Fails with
+    /// [`Error::Unavailable`](crate::Error::Unavailable) while far too much happened since the last seal.
+    async fn read(
         &self,
         filter: &PerformanceFilter,
-        after: Option<(Timestamp, RowNumber)>,
-        limit: u32,
-    ) -> Result<Vec<ClosedPoint>>;
+        finest: Level,
+        horizons: &Horizons,
+        now: Timestamp,
+        overdue: u32,
+    ) -> Result<Reading>;
 
-    /// Every instrument that has a closed signal with a profit or loss in this part of the record, by name; at
-    /// most `limit`.
-    async fn symbols(
-        &self,
-        released: Released,
-        record: Record,
-        limit: u32,
-    ) -> Result<Vec<SymbolCounts>>;
+    /// The same for each instrument, of whichever choice.
+    async fn symbols(&self, filter: &PerformanceFilter) -> Result<SymbolReading>;
 
-    /// When the first outcome after `after` was recorded, of the signals with at least this confidence
-    /// in percent; `None` if there is none. Late outcomes only where they count.
-    async fn next_outcome_after(
+    /// When the first thing after `after` happened to the signals with at least this confidence in percent;
+    /// `None` if nothing did. Late outcomes only where they count, publications only if asked for.
+    async fn next_after(
         &self,
         after: Timestamp,
         min_confidence: Option<f64>,
         late: LateOutcomes,
+        with_published: bool,
     ) -> Result<Option<Timestamp>>;
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// How far a step of sealing came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed {
+    /// All that happened before this instant is in the sums.
+    pub until: Timestamp,
+    /// What was added, in entries.
+    pub entries: u64,
+    /// Days that were counted anew, because something was committed after they had been sealed.
+    pub recounted_days: u64,
+    /// Whether the wanted instant was reached.
+    pub is_done: bool,
+}
 
-    use super::*;
+/// Which sums are compared with a count of what they stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recount {
+    /// Those of a day, with what happened on it.
+    Day(Day),
+    /// Those of the month that begins on this day, with those of its days.
+    Month(Day),
+    /// Those of all time, with those of the months.
+    Total,
+}
 
-    /// The sums over some results, given in steps.
-    fn over(results: &[i64]) -> Aggregates {
-        let pnl = |steps: Option<&i64>| steps.copied().map(PnlPercent::from_steps);
-        let (wins, others): (Vec<i64>, Vec<i64>) = results.iter().partition(|steps| **steps > 0);
-        let sum = |some: &[i64]| some.iter().copied().map(i128::from).sum();
-        Aggregates {
-            trades: results.len() as u64,
-            wins: wins.len() as u64,
-            simulated: 0,
-            late: 0,
-            sum_of_wins: sum(&wins),
-            sum_of_losses: sum(&others),
-            largest: pnl(results.iter().max()),
-            smallest: pnl(results.iter().min()),
-        }
-    }
+/// A sum that is not what a count gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SumDifference {
+    /// Which level.
+    pub level: Level,
+    /// The number of its stretch.
+    pub bucket: i64,
+    /// What is counted together.
+    pub series: Series,
+    /// What is stored; empty if nothing is.
+    pub stored: Segment,
+    /// What is right.
+    pub counted: Segment,
+}
 
-    proptest! {
-        /// In time or late, in whichever of two parts a result stands: together they say the same.
-        #[test]
-        fn parts_add_up_to_the_whole(
-            one in prop::collection::vec(-PnlPercent::MAX_STEPS..=PnlPercent::MAX_STEPS, 0..9),
-            two in prop::collection::vec(-PnlPercent::MAX_STEPS..=PnlPercent::MAX_STEPS, 0..9),
-        ) {
-            let whole: Vec<i64> = one.iter().chain(&two).copied().collect();
-            prop_assert_eq!(over(&one).plus(over(&two)), over(&whole));
-            let late = Aggregates { late: two.len() as u64, ..over(&two) };
-            prop_assert_eq!(over(&one).plus(late).late, two.len() as u64);
-        }
-    }
+/// Makes the sums, and checks them.
+#[async_trait]
+pub trait SumStore: Send + Sync {
+    /// Adds what happened before `until` and is in no sum yet, `limit` entries of a kind or a few more; and counts
+    /// days anew into which something was committed late. One transaction: it is all there or nothing is.
+    async fn seal(&self, until: Timestamp, limit: u32) -> Result<Sealed>;
+
+    /// Compares, and with `repair` corrects, in one transaction.
+    async fn recount(&self, what: Recount, repair: bool) -> Result<Vec<SumDifference>>;
+
+    /// The next day after `after`, or the first one, on which something happened or that has sums, and the last
+    /// day that is sealed, as far as it is; `None` if there is no next one up to that day.
+    async fn next_day(&self, after: Option<Day>) -> Result<Option<(Day, Day)>>;
 }

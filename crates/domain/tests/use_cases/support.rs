@@ -32,6 +32,7 @@ use alpine_domain::{
         canonical_text,
         hashed::{HashedFields, HashedValue},
     },
+    statistics::RecordSettings,
     time::ManualClock,
     use_cases::{Ports, Settings, Stores, UseCases},
 };
@@ -235,6 +236,7 @@ pub(crate) fn settings() -> Settings {
         address_key: Secret::new("key"),
         visibility: VisibilityPolicy::default(),
         expiry: ExpirySettings::default(),
+        record: RecordSettings::default(),
         retention: RetentionSettings::default(),
         website: Some("https://www.example.com".to_owned()),
         billing: billing_settings(),

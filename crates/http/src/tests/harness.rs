@@ -33,6 +33,7 @@ use alpine_domain::{
         Accepted, Action, ExpirySettings, NewSignal, Origin, SignalId, VerificationHash,
         VisibilityPolicy,
     },
+    statistics::RecordSettings,
     time::ManualClock,
     use_cases::{Ports, Settings, Stores, UseCases},
 };
@@ -128,6 +129,7 @@ pub(super) fn world_with(settings: HttpSettings) -> World {
         address_key: Secret::new("key of addresses"),
         visibility: VisibilityPolicy::default(),
         expiry: ExpirySettings::default(),
+        record: RecordSettings::default(),
         retention: RetentionSettings::default(),
         website: None,
         billing: BillingSettings::default(),

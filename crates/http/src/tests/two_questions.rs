@@ -113,6 +113,9 @@ const ROWS: &[Row] = &[
     ("performance_badge", "period", &[("", "5 closed auto"), ("30d", "4 closed auto"), ("1d", "3 closed auto")]),
     ("performance_badge", "late", &[("exclude", "5 closed auto"), ("include", "6 closed auto")]),
     ("performance_badge", "record", &[("", "5 closed auto"), ("simulated", "none auto")]),
+    ("performance_badge", "producer", &[("", "5 closed auto"), ("argo", "5 closed auto"), ("nobody", "none auto")]),
+    ("performance_badge", "from", &[("", "5 closed auto"), ("2025-01-15", "3 closed auto")]),
+    ("performance_badge", "to", &[("", "5 closed auto"), ("2025-01-14", "2 closed auto")]),
     ("performance_badge", "theme", &[("", "5 closed auto"), ("light", "5 closed light"), ("dark", "5 closed dark")]),
 
     ("equity_curve_picture", "symbol", &[("", "5 closed auto"), ("AAPL", "1 closed auto"), ("MSFT", "4 closed auto")]),
@@ -121,6 +124,9 @@ const ROWS: &[Row] = &[
     ("equity_curve_picture", "period", &[("", "5 closed auto"), ("30d", "4 closed auto"), ("1d", "3 closed auto")]),
     ("equity_curve_picture", "late", &[("exclude", "5 closed auto"), ("include", "6 closed auto")]),
     ("equity_curve_picture", "record", &[("", "5 closed auto"), ("simulated", "none auto")]),
+    ("equity_curve_picture", "producer", &[("", "5 closed auto"), ("argo", "5 closed auto"), ("nobody", "none auto")]),
+    ("equity_curve_picture", "from", &[("", "5 closed auto"), ("2025-01-15", "3 closed auto")]),
+    ("equity_curve_picture", "to", &[("", "5 closed auto"), ("2025-01-14", "2 closed auto")]),
     ("equity_curve_picture", "theme", &[("", "5 closed auto"), ("light", "5 closed light"), ("dark", "5 closed dark")]),
 
     ("closed_feed", "record", &[("", "JIHED"), ("all", "JIHEDA"), ("simulated", "")]),
@@ -528,8 +534,10 @@ impl Scene {
 fn told_in_picture(text: &str) -> String {
     let title = text.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
     let words: Vec<&str> = title.split(' ').collect();
-    let counted = words.windows(2).find(|pair| matches!(pair[1], "closed" | "trades"));
-    let trades = counted.filter(|pair| pair[0].parse::<u64>().is_ok()).map(|pair| pair[0]);
+    let counted = words.iter().position(|word| matches!(*word, "closed" | "trades"));
+    // Of how many stands between.
+    let before = |end: usize| if words[end - 2] == "of" { words[end - 3] } else { words[end - 1] };
+    let trades = counted.map(before).filter(|trades| trades.parse::<u64>().is_ok());
     let theme = match (text.contains("prefers-color-scheme"), text.contains("#0d1117")) {
         (true, _) => "auto",
         (false, true) => "dark",

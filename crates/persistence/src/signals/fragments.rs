@@ -130,34 +130,7 @@ macro_rules! origin {
     };
 }
 
-/// True for results that belong to this part of the record: one is history as well when the position ended before the
-/// signal was received.
-macro_rules! in_record {
-    ($record:expr, $results:literal) => {
-        match $record {
-            Record::All => "TRUE",
-            Record::Simulated => concat!(origin!(), " = 'simulated'"),
-            Record::Live => concat!(
-                "(",
-                origin!(),
-                " = 'live' AND ",
-                $results,
-                ".closed_at >= signals.created_at)"
-            ),
-            Record::Backfilled => concat!(
-                "(",
-                origin!(),
-                " = 'backfilled' OR (",
-                origin!(),
-                " = 'live' AND ",
-                $results,
-                ".closed_at < signals.created_at))"
-            ),
-        }
-    };
-}
-
-/// A condition on a signal, and on a result of it, that has no values to bind. Unlike Diesel's own `sql` it leaves the
+/// A condition on a signal that has no values to bind. Unlike Diesel's own `sql` it leaves the
 /// statement prepared: a server plans it once for each connection.
 #[derive(Debug, Clone, Copy, ValidGrouping)]
 pub(crate) struct Condition(&'static str);
@@ -176,14 +149,23 @@ impl Condition {
         }
     }
 
-    /// True for outcomes, joined with their signals, that belong to this part of the record.
-    pub(crate) const fn outcome_in(record: Record) -> Self {
-        Self(in_record!(record, "outcomes"))
-    }
-
-    /// The same for late outcomes.
-    pub(crate) const fn late_outcome_in(record: Record) -> Self {
-        Self(in_record!(record, "late_outcomes"))
+    /// True for outcomes, joined with their signals, that belong to this part of the record; `None` where each does.
+    pub(super) const fn outcome_in(record: Record) -> Option<Self> {
+        const LIVE: &str =
+            concat!("(", origin!(), " = 'live' AND outcomes.closed_at >= signals.created_at)");
+        const BACKFILLED: &str = concat!(
+            "(",
+            origin!(),
+            " = 'backfilled' OR (",
+            origin!(),
+            " = 'live' AND outcomes.closed_at < signals.created_at))"
+        );
+        match record {
+            Record::All => None,
+            Record::Live => Some(Self(LIVE)),
+            Record::Backfilled => Some(Self(BACKFILLED)),
+            Record::Simulated => Self::signal_in(record),
+        }
     }
 }
 

@@ -13,11 +13,11 @@ use alpine_domain::{
         Accepted, ExternalId, NewOutcome, NewSignal, Outcome, OutcomeRecorded, Signal, SignalId,
         Strategy, VerificationHash,
     },
+    statistics::Horizons,
 };
 use diesel::{
-    BoolExpressionMethods as _, Connection as _, ExpressionMethods as _,
-    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
-    dsl::max,
+    Connection as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension as _, QueryDsl as _, RunQueryDsl as _, dsl::max,
 };
 
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
     unreadable::UnreadableRows,
 };
 
-use super::late;
+use super::{late, overdue};
 
 /// Ids for each look-up, well below the parameters that a statement may have.
 const CHUNK: usize = 500;
@@ -352,37 +352,9 @@ pub(super) fn expire(
     horizons: &[(Strategy, Duration)],
     limit: u32,
 ) -> Result<Vec<SignalId>, Failure> {
-    let before = |horizon| now.earlier(horizon).micros();
-    let shortest =
-        horizons.iter().map(|(_, horizon)| *horizon).fold(default_horizon, Duration::min);
-    // Nothing younger than the shortest horizon is looked at; then each by its own.
-    let mut due = signals::table
-        .filter(signals::is_active)
-        .filter(signals::created_at.lt(before(shortest)))
-        .into_boxed();
-    let named: Vec<&str> = horizons.iter().map(|(name, _)| name.as_str()).collect();
-    let strategy = signals::strategy;
-    let mut by_strategy: Box<
-        dyn diesel::BoxableExpression<
-                signals::table,
-                crate::connection::MultiBackend,
-                SqlType = diesel::sql_types::Nullable<diesel::sql_types::Bool>,
-            > + '_,
-    > = Box::new(
-        signals::created_at
-            .lt(before(default_horizon))
-            .nullable()
-            .and(strategy.is_null().nullable().or(strategy.ne_all(named))),
-    );
-    for (name, horizon) in horizons {
-        by_strategy = Box::new(
-            by_strategy
-                .or(strategy.eq(name.as_str()).and(signals::created_at.lt(before(*horizon)))),
-        );
-    }
-    due = due.filter(by_strategy);
-    let due: Vec<(i64, f64)> = due
-        .order((signals::created_at.asc(), signals::id.asc()))
+    let horizons =
+        Horizons { default: default_horizon, by_strategy: horizons.iter().cloned().collect() };
+    let due: Vec<(i64, f64)> = overdue::overdue(&horizons, now)
         .limit(limit.into())
         .select((signals::id, signals::confidence))
         .load(unit.conn)?;

@@ -4,6 +4,7 @@ mod ended;
 pub(crate) mod fragments;
 mod intake;
 mod late;
+mod overdue;
 mod query;
 
 use std::{
@@ -28,6 +29,7 @@ use diesel::{
     NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _,
 };
 
+pub(crate) use self::overdue::overdue;
 use crate::{
     Database,
     permits::Class,

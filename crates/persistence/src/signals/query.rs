@@ -290,8 +290,8 @@ pub(super) fn closings(
         let in_range = signals::confidence.lt(below);
         rows = rows.filter(in_range);
     }
-    if record != Record::All {
-        rows = rows.filter(Condition::outcome_in(record));
+    if let Some(in_record) = Condition::outcome_in(record) {
+        rows = rows.filter(in_record);
     }
     let rows: Vec<(SignalRow, OutcomeRow)> = rows.load(conn)?;
     ids.meet(conn, rows.iter().map(|(row, _)| row.producer_id))?;

@@ -6,12 +6,13 @@ use alpine_domain::{
     Error,
     page::Slice,
     signal::{
-        NewSignal, Outcome, OutcomeRecorded, PnlPercent, Record, Released, SignalQuery,
-        SignalState, SignalStatus,
+        NewSignal, Outcome, OutcomeRecorded, PnlPercent, Released, SignalQuery, SignalState,
+        SignalStatus,
     },
-    statistics::{Aggregates, LateOutcomes, PerformanceFilter},
+    statistics::{LateOutcomes, PerformanceFilter},
 };
 
+use crate::statistics::{closed_symbols, seal, segment};
 use crate::support::{Bed, DatabaseBed, at, on_every, outcome, signal};
 
 on_every!(
@@ -220,56 +221,38 @@ async fn figures_count_late_outcomes_only_when_asked(bed: Bed) {
     bed.store(vec![in_time.clone()]).await;
     bed.signals.record_outcome(outcome(&in_time, "105", 150)).await.unwrap();
     let (without, with) = (filter(LateOutcomes::Exclude), filter(LateOutcomes::Include));
-    let before = bed.signals.aggregates(&without).await.unwrap();
-    assert_eq!(bed.signals.aggregates(&with).await.unwrap(), before, "there are none yet");
+    let before = segment(&bed, &without).await;
+    assert_eq!(segment(&bed, &with).await, before, "there are none yet");
 
     late(&bed, &news[0], "110", 200).await;
     late(&bed, &news[1], "97.5", 50).await;
-    assert_eq!(bed.signals.aggregates(&without).await.unwrap(), before);
-    let expected = Aggregates {
-        trades: 3,
-        wins: 2,
-        simulated: 0,
-        late: 2,
-        sum_of_wins: 15 * i128::from(PnlPercent::SCALE),
-        sum_of_losses: -250_000_000,
-        largest: Some(PnlPercent::from_steps(10 * PnlPercent::SCALE)),
-        smallest: Some(PnlPercent::from_steps(-250_000_000)),
-    };
-    assert_eq!(bed.signals.aggregates(&with).await.unwrap(), expected);
-    let only = |change: fn(&mut PerformanceFilter)| {
-        let mut some = filter(LateOutcomes::Include);
-        change(&mut some);
-        some
-    };
-    for (some, trades) in [
-        (only(|f| f.symbol = Some("AAPL".parse().unwrap())), (2, 2)),
-        (only(|f| f.symbol = Some("MSFT".parse().unwrap())), (1, 0)),
-        (only(|f| f.strategy = Some("momentum".parse().unwrap())), (2, 2)),
-        (only(|f| f.since = Some(at(1))), (1, 0)),
-    ] {
-        let sums = bed.signals.aggregates(&some).await.unwrap();
-        assert_eq!((sums.trades, sums.late), trades, "{some:?}");
-    }
-
-    // In order of receipt, whichever table they stand in, also chunk by chunk.
-    let percents = async |filter: &PerformanceFilter, limit| {
-        let (mut all, mut after) = (Vec::new(), None);
-        loop {
-            let chunk = bed.signals.closed_points(filter, after, limit).await.unwrap();
-            assert!(chunk.len() <= limit as usize);
-            all.extend(chunk.iter().map(|point| point.pnl.to_string()));
-            let Some(last) = chunk.last() else { return all };
-            after = Some((last.recorded_at, last.row));
+    for _sealed in [false, true] {
+        assert_eq!(segment(&bed, &without).await, before);
+        let sums = segment(&bed, &with).await;
+        assert_eq!((sums.trades(), sums.wins, sums.late), (3, 2, 2));
+        assert_eq!(sums.sum_of_wins, 15 * i128::from(PnlPercent::SCALE));
+        assert_eq!(sums.sum_of_losses, -250_000_000);
+        assert_eq!((sums.expired.count, sums.recovered.count), (3, 2));
+        let only = |change: fn(&mut PerformanceFilter)| {
+            let mut some = filter(LateOutcomes::Include);
+            change(&mut some);
+            some
+        };
+        for (some, trades) in [
+            (only(|f| f.choice.symbol = Some("AAPL".parse().unwrap())), (2, 2)),
+            (only(|f| f.choice.symbol = Some("MSFT".parse().unwrap())), (1, 0)),
+            (only(|f| f.choice.strategy = Some("momentum".parse().unwrap())), (2, 2)),
+        ] {
+            let sums = segment(&bed, &some).await;
+            assert_eq!((sums.trades(), sums.late), trades, "{some:?}");
         }
-    };
-    for limit in 1..5 {
-        assert_eq!(percents(&without, limit).await, ["5"]);
-        assert_eq!(percents(&with, limit).await, ["-2.5", "5", "10"]);
+        // In order of receipt, whichever table they stand in.
+        let steps: Vec<i64> = sums.path.steps.unwrap().iter().map(|(_, steps)| *steps).collect();
+        assert_eq!(steps, [-250_000_000, 500_000_000, 1_000_000_000]);
+        let symbols = closed_symbols(&bed, &without).await;
+        assert_eq!(symbols, [("MSFT".to_owned(), 1)]);
+        seal(&bed).await;
     }
-    let symbols = bed.signals.symbols(without.released, Record::All, 10).await.unwrap();
-    let counts: Vec<_> = symbols.iter().map(|row| row.closed_signals).collect();
-    assert_eq!(counts, [1], "one that has only expired is no instrument of the record");
 }
 
 /// By confidence and by time, and the next one is foreseen.
@@ -300,9 +283,7 @@ async fn late_outcomes_are_released_like_others(bed: Bed) {
         (paid(900, 300), 2),
     ] {
         let filter = PerformanceFilter { released, ..filter(LateOutcomes::Include) };
-        let trades = bed.signals.aggregates(&filter).await.unwrap().trades;
-        let points = bed.signals.closed_points(&filter, None, 10).await.unwrap().len();
-        assert_eq!((trades, points as u64), (expected, expected), "{released:?}");
+        assert_eq!(segment(&bed, &filter).await.trades(), expected, "{released:?}");
     }
     let (with, without) = (LateOutcomes::Include, LateOutcomes::Exclude);
     for (after, least, late, next) in [
@@ -313,7 +294,7 @@ async fn late_outcomes_are_released_like_others(bed: Bed) {
         (200, None, with, Some(300)),
         (300, None, with, None),
     ] {
-        let found = bed.signals.next_outcome_after(at(after), least, late).await.unwrap();
+        let found = bed.signals.next_after(at(after), least, late, false).await.unwrap();
         assert_eq!(found, next.map(at), "{after} {least:?} {late}");
     }
 }

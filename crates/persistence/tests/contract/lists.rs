@@ -269,11 +269,9 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: DatabaseBed) {
     }
     // What no calendar tells is in no figure either, and takes none away.
     let filter = PerformanceFilter::all(Released::all(at(1_000_000)));
-    let points = bed.signals.closed_points(&filter, None, 10).await.unwrap();
-    let sums = bed.signals.aggregates(&filter).await.unwrap();
-    assert_eq!((points.len(), sums.trades), (3, 3));
-    let symbols = bed.signals.symbols(filter.released, Record::All, 10).await.unwrap();
-    assert_eq!(symbols.len(), 1);
+    let sums = crate::statistics::segment(&bed, &filter).await;
+    assert_eq!((sums.trades(), sums.path.steps.map(|steps| steps.len())), (3, Some(3)));
+    assert_eq!(crate::statistics::closed_symbols(&bed, &filter).await.len(), 1);
 }
 
 /// A pool of one connection, and the statements that ran on it since they were taken last.
@@ -372,15 +370,12 @@ async fn statements_that_may_read_much_ask_whether_they_are_awaited() {
     ask_everything(&signals, at(100), true).await;
     let filter = PerformanceFilter {
         late: alpine_domain::statistics::LateOutcomes::Include,
-        released: Released::all(at(100)),
-        symbol: None,
-        strategy: None,
-        since: None,
-        record: Record::Live,
+        ..PerformanceFilter::all(Released::all(at(100)))
     };
-    signals.aggregates(&filter).await.unwrap();
-    signals.closed_points(&filter, None, 10).await.unwrap();
-    signals.symbols(Released::all(at(100)), Record::All, 10).await.unwrap();
+    let horizons = alpine_domain::statistics::Horizons::default();
+    let month = alpine_domain::statistics::Level::Month;
+    signals.read(&filter, month, &horizons, at(100), 10).await.unwrap();
+    signals.symbols(&filter).await.unwrap();
     let texts = statements.lock().unwrap().clone();
     let asks_first = |text: &&String| {
         let condition = text.split_once("WHERE ").map_or("", |(_, condition)| condition);

@@ -38,6 +38,7 @@ mod migrations;
 mod notifications;
 mod pool;
 mod producers;
+mod record_sums;
 mod retention;
 mod roles;
 mod rollups;

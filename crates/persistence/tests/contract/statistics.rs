@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use alpine_domain::{
     signal::{NewOutcome, NewSignal, PnlPercent, Record, Released},
-    statistics::{Aggregates, LateOutcomes, PerformanceFilter, SymbolCounts},
+    statistics::{
+        Choice, Horizons, LateOutcomes, Level, Missed, PerformanceFilter, Period, Segment,
+    },
 };
 
 use crate::support::{Bed, at, on_every, outcome, signal};
@@ -13,7 +15,8 @@ on_every!(
     sums_are_exact_and_filtered,
     each_result_is_in_one_part_of_the_record,
     sums_do_not_overflow,
-    points_come_in_order_of_receipt,
+    results_are_added_in_order_of_receipt,
+    what_is_overdue_is_told,
     symbols_are_counted,
     only_what_is_released_counts,
 );
@@ -23,7 +26,7 @@ fn late() -> Released {
     Released::all(at(1_000_000))
 }
 
-fn everything() -> PerformanceFilter {
+pub(crate) fn everything() -> PerformanceFilter {
     PerformanceFilter::all(late())
 }
 
@@ -35,9 +38,39 @@ async fn closed(bed: &Bed, id: &str, symbol: &str, price: &str, seconds: i64) {
     bed.signals.record_outcome(outcome(&new, price, seconds)).await.unwrap();
 }
 
+/// What counts under a filter, whether it is in sums or not.
+pub(crate) async fn segment(bed: &Bed, filter: &PerformanceFilter) -> Segment {
+    let horizons = Horizons::default();
+    let reading = bed.signals.read(filter, Level::Day, &horizons, at(0), 0).await.unwrap();
+    let mut all = Segment::default();
+    for segment in reading.days(filter).values() {
+        all.append(segment);
+    }
+    all
+}
+
+/// Each instrument with how many signals of it closed.
+pub(crate) async fn closed_symbols(bed: &Bed, filter: &PerformanceFilter) -> Vec<(String, i64)> {
+    let reading = bed.signals.symbols(filter).await.unwrap();
+    let mut symbols = std::collections::BTreeMap::new();
+    for (symbol, segment) in &reading.sums {
+        *symbols.entry(symbol.to_string()).or_insert(0) += segment.trades();
+    }
+    for entry in reading.tail.iter().filter(|entry| filter.counts(entry)) {
+        if let Some(segment) = entry.adds(filter.record, filter.late) {
+            *symbols.entry(entry.signal.symbol.to_string()).or_insert(0) += segment.trades();
+        }
+    }
+    symbols.into_iter().filter(|(_, trades)| *trades > 0).collect()
+}
+
+/// Seals all that happened, and finds nothing wrong.
+pub(crate) async fn seal(bed: &Bed) {
+    while !bed.sums.seal(at(10_000_000), 3).await.unwrap().is_done {}
+}
+
 async fn sums_are_exact_and_filtered(bed: Bed) {
-    let none = bed.signals.aggregates(&everything()).await.unwrap();
-    assert_eq!(none, Aggregates::default());
+    assert_eq!(segment(&bed, &everything()).await, Segment::default());
     closed(&bed, "1", "AAPL", "100.00000001", 10).await;
     closed(&bed, "2", "AAPL", "97.5", 20).await;
     closed(&bed, "3", "MSFT", "100", 30).await;
@@ -46,28 +79,33 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
     simulated.strategy = None;
     bed.store(vec![simulated.clone()]).await;
     bed.signals.record_outcome(outcome(&simulated, "150", 40)).await.unwrap();
-    // Expired signals have no profit or loss and count for nothing.
+    // One expires: at its stop, and without one.
     let argo = bed.producer().await;
-    bed.store(vec![signal(&argo, "5", 5)]).await;
+    let stopped = NewSignal { stop_price: Some("95".parse().unwrap()), ..signal(&argo, "5", 5) };
+    bed.store(vec![stopped, signal(&argo, "6", 5)]).await;
     bed.signals.expire(at(100), std::time::Duration::ZERO, &[], 9).await.unwrap();
 
-    let all = bed.signals.aggregates(&everything()).await.unwrap();
-    let expected = Aggregates {
-        trades: 4,
-        wins: 2,
-        simulated: 1,
-        late: 0,
-        sum_of_wins: 1 + 50 * i128::from(PnlPercent::SCALE),
-        sum_of_losses: -250_000_000,
-        largest: Some(PnlPercent::from_steps(50 * PnlPercent::SCALE)),
-        smallest: Some(PnlPercent::from_steps(-250_000_000)),
-    };
-    assert_eq!(all, expected);
-    let symbol = PerformanceFilter { symbol: Some("AAPL".parse().unwrap()), ..everything() };
-    assert_eq!(bed.signals.aggregates(&symbol).await.unwrap().trades, 3);
-    let strategy = Some("momentum".parse().unwrap());
-    let filter = PerformanceFilter { strategy, since: Some(at(20)), ..everything() };
-    assert_eq!(bed.signals.aggregates(&filter).await.unwrap().trades, 2);
+    for _sealed in [false, true] {
+        let all = segment(&bed, &everything()).await;
+        assert_eq!((all.published, all.ended, all.trades(), all.wins), (6, 6, 4, 2));
+        assert_eq!((all.simulated, all.late), (1, 0));
+        assert_eq!(all.sum_of_wins, 1 + 50 * i128::from(PnlPercent::SCALE));
+        assert_eq!(all.sum_of_losses, -250_000_000);
+        assert_eq!(all.largest, Some(50 * PnlPercent::SCALE));
+        assert_eq!(all.smallest, Some(-250_000_000));
+        let at_stop = i128::from(-5 * PnlPercent::SCALE);
+        assert_eq!(all.expired, Missed { count: 2, at_stop, without_stop: 1 });
+        let only = |choice| PerformanceFilter { choice, ..everything() };
+        for (choice, trades) in [
+            (Choice { symbol: Some("AAPL".parse().unwrap()), ..Choice::default() }, 3),
+            (Choice { strategy: Some("momentum".parse().unwrap()), ..Choice::default() }, 3),
+            (Choice { producer: Some("zeus".parse().unwrap()), ..Choice::default() }, 1),
+            (Choice { producer: Some("nobody".parse().unwrap()), ..Choice::default() }, 0),
+        ] {
+            assert_eq!(segment(&bed, &only(choice.clone())).await.trades(), trades, "{choice:?}");
+        }
+        seal(&bed).await;
+    }
 }
 
 async fn sums_do_not_overflow(bed: Bed) {
@@ -75,27 +113,24 @@ async fn sums_do_not_overflow(bed: Bed) {
     for n in 0..12 {
         closed(&bed, &format!("w{n}"), "AAPL", "8999999999", n).await;
     }
-    let sums = bed.signals.aggregates(&everything()).await.unwrap();
-    assert_eq!(sums.sum_of_wins, 12 * 8_999_999_899 * i128::from(PnlPercent::SCALE));
-    assert!(sums.sum_of_wins > i128::from(i64::MAX));
+    for _sealed in [false, true] {
+        let sums = segment(&bed, &everything()).await;
+        assert_eq!(sums.sum_of_wins, 12 * 8_999_999_899 * i128::from(PnlPercent::SCALE));
+        assert!(sums.sum_of_wins > i128::from(i64::MAX));
+        seal(&bed).await;
+    }
 }
 
-async fn points_come_in_order_of_receipt(bed: Bed) {
+async fn results_are_added_in_order_of_receipt(bed: Bed) {
     closed(&bed, "b", "AAPL", "101", 20).await;
     closed(&bed, "a", "AAPL", "102", 10).await;
     closed(&bed, "c", "MSFT", "103", 20).await;
-    let filter = everything();
-    let all = bed.signals.closed_points(&filter, None, 10).await.unwrap();
-    let percents: Vec<_> = all.iter().map(|point| point.pnl.to_string()).collect();
-    assert_eq!(percents, ["2", "1", "3"]);
-    let mut paged = Vec::new();
-    let mut after = None;
-    for _ in 0..4 {
-        let page = bed.signals.closed_points(&filter, after, 1).await.unwrap();
-        after = page.last().map(|point| (point.recorded_at, point.row)).or(after);
-        paged.extend(page);
+    for _sealed in [false, true] {
+        let path = segment(&bed, &everything()).await.path;
+        let steps: Vec<i64> = path.steps.unwrap().iter().map(|(_, steps)| *steps).collect();
+        assert_eq!(steps, [2, 1, 3].map(|percent| percent * PnlPercent::SCALE));
+        seal(&bed).await;
     }
-    assert_eq!(paged, all);
 }
 
 async fn symbols_are_counted(bed: Bed) {
@@ -107,14 +142,38 @@ async fn symbols_are_counted(bed: Bed) {
     bed.store(vec![open]).await;
     let day = Duration::from_hours(24);
     assert_eq!(bed.signals.expire(at(100_000), day, &[], 10).await.unwrap().len(), 1);
-    let symbols = bed.signals.symbols(late(), Record::All, 10).await.unwrap();
-    let record = |symbol: &str, closed_signals| SymbolCounts {
-        symbol: symbol.parse().unwrap(),
-        closed_signals,
-        simulated_signals: 0,
+    for _sealed in [false, true] {
+        let symbols = closed_symbols(&bed, &everything()).await;
+        assert_eq!(symbols, [("AAPL".to_owned(), 2), ("MSFT".to_owned(), 1)]);
+        seal(&bed).await;
+    }
+}
+
+/// By its strategy's horizon, the oldest first, as many as are asked for.
+async fn what_is_overdue_is_told(bed: Bed) {
+    let argo = bed.producer().await;
+    let stop_price = Some("90".parse().unwrap());
+    let quick = NewSignal { strategy: Some("quick".parse().unwrap()), ..signal(&argo, "q", 20) };
+    let old = NewSignal { stop_price, ..signal(&argo, "old", 10) };
+    bed.store(vec![old.clone()]).await;
+    bed.store(vec![quick, signal(&argo, "young", 20)]).await;
+    let by_strategy = [("quick".parse().unwrap(), Duration::from_secs(5))].into();
+    let horizons = Horizons { default: Duration::from_secs(30), by_strategy };
+    let overdue = async |now, limit| {
+        let filter = everything();
+        let reading = bed.signals.read(&filter, Level::Month, &horizons, at(now), limit).await;
+        let told = reading.unwrap().overdue.into_iter();
+        told.map(|signal| (signal.strategy.unwrap().to_string(), signal.at_stop))
+            .collect::<Vec<_>>()
     };
-    assert_eq!(symbols, [record("AAPL", 2), record("MSFT", 1)]);
-    assert_eq!(bed.signals.symbols(late(), Record::All, 1).await.unwrap(), [record("AAPL", 2)]);
+    let loss = Some(PnlPercent::from_steps(-10 * PnlPercent::SCALE));
+    let (old_one, quick) = (("momentum".to_owned(), loss), ("quick".to_owned(), None));
+    assert_eq!(overdue(25, 9).await, []);
+    assert_eq!(overdue(26, 9).await, [quick.clone()]);
+    assert_eq!(overdue(41, 9).await, [old_one.clone(), quick.clone()]);
+    assert_eq!(overdue(41, 1).await, [old_one]);
+    bed.signals.record_outcome(outcome(&old, "101", 41)).await.unwrap();
+    assert_eq!(overdue(41, 9).await, [quick]);
 }
 
 /// By confidence and by time: each outcome counts from its own instant on, and is said to be the next
@@ -148,23 +207,28 @@ async fn only_what_is_released_counts(bed: Bed) {
         (paid(100, 30), vec!["AAPL", "MSFT", "NVDA"]),
     ] {
         let filter = PerformanceFilter::all(released);
-        let symbols = bed.signals.symbols(released, Record::All, 10).await.unwrap();
-        let names: Vec<_> = symbols.iter().map(|row| row.symbol.as_str()).collect();
+        let symbols = closed_symbols(&bed, &filter).await;
+        let names: Vec<_> = symbols.iter().map(|(symbol, _)| symbol.as_str()).collect();
         assert_eq!(names, expected, "{released:?}");
-        let trades = bed.signals.aggregates(&filter).await.unwrap().trades;
-        let points = bed.signals.closed_points(&filter, None, 10).await.unwrap().len();
-        assert_eq!((trades, points), (expected.len() as u64, expected.len()), "{released:?}");
+        let trades = segment(&bed, &filter).await.trades();
+        assert_eq!(usize::try_from(trades).unwrap(), expected.len(), "{released:?}");
     }
-    for (after, least, next) in [
-        (19, None, Some(20)),
-        (20, None, Some(25)),
-        (30, None, None),
-        (0, Some(85.0), Some(30)),
-        (30, Some(85.0), None),
+    for (after, least, with_published, next) in [
+        (19, None, false, Some(20)),
+        (20, None, false, Some(25)),
+        (30, None, false, None),
+        (0, Some(85.0), false, Some(30)),
+        (30, Some(85.0), false, None),
+        (0, None, true, Some(10)),
+        (0, Some(85.0), true, Some(10)),
+        (10, Some(60.0), true, Some(20)),
+        (20, Some(60.0), true, Some(25)),
+        (25, None, true, Some(30)),
+        (30, None, true, None),
     ] {
         let late = LateOutcomes::Exclude;
-        let found = bed.signals.next_outcome_after(at(after), least, late).await.unwrap();
-        assert_eq!(found, next.map(at), "{after} {least:?}");
+        let found = bed.signals.next_after(at(after), least, late, with_published).await.unwrap();
+        assert_eq!(found, next.map(at), "{after} {least:?} {with_published}");
     }
 }
 
@@ -184,19 +248,36 @@ async fn each_result_is_in_one_part_of_the_record(bed: Bed) {
         let report = NewOutcome { recorded_at: at(4 * day), ..outcome(&new, price, ended) };
         bed.signals.record_outcome(report).await.unwrap();
     }
-    for (record, trades, percents) in [
-        (Record::Live, 1, 1),
-        (Record::Backfilled, 2, 6),
-        (Record::Simulated, 1, 8),
-        (Record::All, 4, 15),
-    ] {
-        let filter = PerformanceFilter { record, ..everything() };
-        let sums = bed.signals.aggregates(&filter).await.unwrap();
-        let sum = percents * i128::from(PnlPercent::SCALE);
-        assert_eq!((sums.trades, sums.sum_of_wins), (trades, sum), "{record}");
-        let points = bed.signals.closed_points(&filter, None, 10).await.unwrap();
-        assert_eq!(points.len() as u64, trades, "{record}");
-        let symbols = bed.signals.symbols(late(), record, 10).await.unwrap();
-        assert_eq!(symbols[0].closed_signals, trades, "{record}");
+    for _sealed in [false, true] {
+        for (record, published, trades, percents, backdated) in [
+            (Record::Live, 2, 1, 1, 1),
+            (Record::Backfilled, 2, 2, 6, 0),
+            (Record::Simulated, 1, 1, 8, 0),
+            (Record::All, 4, 4, 15, 0),
+        ] {
+            let filter = PerformanceFilter { record, ..everything() };
+            let sums = segment(&bed, &filter).await;
+            let sum = percents * i128::from(PnlPercent::SCALE);
+            assert_eq!((sums.trades(), sums.sum_of_wins), (trades, sum), "{record}");
+            assert_eq!((sums.published, sums.ended), (published, published), "{record}");
+            assert_eq!(sums.backdated.count, backdated, "{record}");
+            let symbols = closed_symbols(&bed, &filter).await;
+            assert_eq!(symbols, [("AAPL".to_owned(), trades)], "{record}");
+        }
+        seal(&bed).await;
+    }
+}
+
+/// A day counts what was received on it.
+#[tokio::test]
+async fn days_of_a_period_are_whole() {
+    let bed = Bed::memory();
+    closed(&bed, "1", "AAPL", "101", 10).await;
+    let day = alpine_domain::analytics::Day::of(at(10));
+    for (from, to, trades) in [(0, 0, 1), (-1, 0, 1), (1, 2, 0), (-2, -1, 0)] {
+        let of = |days: i64| Some(alpine_domain::analytics::Day::new(day.number() + days));
+        let period = Period { from: of(from), to: of(to) };
+        let filter = PerformanceFilter { period, ..everything() };
+        assert_eq!(segment(&bed, &filter).await.trades(), trades, "{from} {to}");
     }
 }

@@ -8,6 +8,7 @@ mod expiry;
 mod jobs;
 mod payments;
 mod ports;
+mod record;
 mod retention;
 mod settings;
 mod tasks;
@@ -45,6 +46,7 @@ pub use self::{
 use self::{
     expiry::ExpiryMetrics,
     jobs::{JobMetrics, Worker},
+    record::RecordMetrics,
     retention::RetentionMetrics,
     tasks::Tasks,
 };
@@ -354,6 +356,12 @@ fn background(
     tasks.every(BackgroundTask::Expiry, config.signals.expiry_interval, move || {
         let (core, metrics) = (shared.clone(), expiry_metrics.clone());
         async move { expiry::run(&core.use_cases.expiry, &metrics).await }
+    });
+    let sums = core.use_cases.sums.clone();
+    let record_metrics = Arc::new(RecordMetrics::register(registry)?);
+    tasks.every(BackgroundTask::RecordSums, config.record.seal_interval, move || {
+        let (sums, metrics) = (sums.clone(), record_metrics.clone());
+        async move { record::run(&sums, &metrics).await }
     });
     let (shared, counted) = (core.clone(), Arc::new(RetentionMetrics::register(registry)?));
     let metrics = counted.clone();

@@ -47,6 +47,7 @@ pub(super) fn use_cases(config: &Config) -> use_cases::Settings {
         address_key: config.secrets.jwt.clone().unwrap_or_else(|| Secret::new("")),
         visibility: config.visibility.clone(),
         expiry: config.signals.clone(),
+        record: config.record,
         retention: config.retention.clone(),
         website: config.website(),
         billing: payments::settings(config),

@@ -25,6 +25,8 @@ macro_rules! tasks {
 tasks! {
     /// Ends signals that were open for too long.
     Expiry = "expiry",
+    /// Adds what happened to signals to the sums of the record.
+    RecordSums = "sums of the record",
     /// Deletes sessions and API keys that ended long ago.
     Retention = "retention",
     /// Deletes old rows of the event log.

@@ -8,7 +8,6 @@ use std::{
 use alpine_domain::{
     Error, Timestamp,
     account::{AccountChanges, AddressProof, NewPassword},
-    analytics::{Rollup, RollupDifference},
     audit::{Action, Entry, Origin, Party, within},
     jobs::{Job, JobId, JobState, NewJob, StoredJob},
     ports::secrets::Randomness,
@@ -19,7 +18,7 @@ use prometheus::Registry;
 
 use crate::{
     application::{Core, Ports, explain},
-    cli::{Admin, Jobs, Producer, Rollups, Sessions, TwoFactor, User},
+    cli::{Admin, Jobs, Producer, Sessions, TwoFactor, User},
     config::Config,
 };
 
@@ -146,26 +145,6 @@ pub(super) fn two_factor(config: &Config, action: TwoFactor) -> Result<()> {
             TwoFactor::Reseal => {
                 let resealed = accounts.reseal_factors().await.map_err(explain)?;
                 println!("sealed {resealed} secrets anew");
-            }
-        }
-        Ok(())
-    })
-}
-
-pub(super) fn rollups(config: &Config, action: Rollups) -> Result<()> {
-    with_core(config, async |core: Core| {
-        let repair = matches!(action, Rollups::Rebuild);
-        let differences = core.use_cases.analytics.recount(repair).await.map_err(explain)?;
-        for RollupDifference { counted, stored } in &differences {
-            let Rollup { day, name, key, value } = counted;
-            let part = if key.is_empty() { String::new() } else { format!(" {key}") };
-            println!("{name}{part} of day {}: {stored} was kept, {value} is right", day.number());
-        }
-        match (differences.len(), repair) {
-            (0, _) => println!("every sum is right"),
-            (count, true) => println!("corrected {count} sums"),
-            (count, false) => {
-                anyhow::bail!("{count} sums are wrong; `alpine rollups rebuild` corrects them")
             }
         }
         Ok(())

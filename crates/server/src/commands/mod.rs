@@ -6,6 +6,7 @@ mod import_users;
 mod manage;
 mod manual;
 mod output;
+mod rollups;
 mod serve;
 mod stripe;
 mod verify;
@@ -57,7 +58,7 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::Sessions { action } => manage::sessions(&usable(&sources)?, action),
         Command::TwoFactor { action } => manage::two_factor(&usable(&sources)?, action),
-        Command::Rollups { action } => manage::rollups(&usable(&sources)?, action),
+        Command::Rollups { action } => rollups::run(&usable(&sources)?, action),
         Command::Stripe { action: Stripe::Sync { dry_run } } => {
             stripe::sync(&usable(&sources)?, dry_run)
         }

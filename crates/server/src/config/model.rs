@@ -7,6 +7,7 @@ use alpine_domain::{
     account::{AccountSettings, Secret, Tier},
     retention::RetentionSettings,
     signal::{ExpirySettings, VisibilityPolicy},
+    statistics::RecordSettings,
 };
 use alpine_http::{CacheTtl, CorsSettings, HealthSettings, HttpSection, LimitSettings};
 use alpine_infra::{
@@ -51,6 +52,7 @@ pub struct Config {
     pub producers: Producers,
     pub visibility: VisibilityPolicy,
     pub signals: ExpirySettings,
+    pub record: RecordSettings,
     pub retention: RetentionSettings,
     pub jobs: Jobs,
     pub mail: MailSettings,

@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
-    settings::signals::{three_of_two_days, two_revoked_keys},
+    settings::signals::{SUMMED, three_of_two_days, two_revoked_keys},
     stage::{On, PATIENCE, Stage, within},
     support::Client,
     tasks::sources,
@@ -262,6 +262,15 @@ fn records() -> Vec<Row> {
     };
     vec![
         metric("signals_expired_total", "", Exactly(3.0), expire).on(On::MovedClock).besides(OFTEN),
+        metric(SUMMED, "", Exactly(3.0), |at| {
+            Box::pin(async move {
+                three_of_two_days(at).await;
+                at.comes_to(SUMMED, "", 3.0).await;
+                None
+            })
+        })
+        .on(On::MovedClock)
+        .besides(&[("record.seal_interval", "20ms")]),
         metric("signal_expiry_bounds_reached_total", "", Exactly(1.0), expire)
             .on(On::MovedClock)
             .besides(OFTEN),

@@ -29,7 +29,7 @@ use crate::{
     settings::{
         billing::unheard_payer,
         channels::{BOT, rechecks},
-        signals::{three_of_two_days, two_revoked_keys},
+        signals::{SUMMED, three_of_two_days, two_revoked_keys},
     },
     stage::{On, PATIENCE, Stage, within},
     support::{Backend, Options, TestApp, process::Process},
@@ -45,6 +45,7 @@ async fn each_task_does_something() {
 async fn witness(task: BackgroundTask) {
     let done = match task {
         BackgroundTask::Expiry => expires().await,
+        BackgroundTask::RecordSums => adds_up_the_record().await,
         BackgroundTask::Retention => deletes_keys().await,
         BackgroundTask::EventRetention => deletes_events().await,
         BackgroundTask::Jobs => does_jobs().await,
@@ -72,6 +73,13 @@ async fn expires() -> bool {
     let at = stage(&[("signals.expiry_interval", "20ms"), ("signals.expires_after", "1d")]).await;
     three_of_two_days(&at).await;
     at.comes_to("signals_expired_total", "", 3.0).await
+}
+
+/// What happened is in the sums once the slowest reader and a minute are past.
+async fn adds_up_the_record() -> bool {
+    let at = stage(&[("record.seal_interval", "20ms")]).await;
+    three_of_two_days(&at).await;
+    at.comes_to(SUMMED, "", 3.0).await
 }
 
 async fn deletes_keys() -> bool {

@@ -15,7 +15,7 @@ pub(crate) fn statistics() -> Doc {
 
 pub(crate) fn equity_curve() -> Doc {
     doc("Results added up, in the order in which they were received", "The curve.")
-        .parameters(&parameters::performance())
+        .parameters(&parameters::curve())
         .gives::<views::EquityCurveView>()
 }
 
@@ -23,4 +23,9 @@ pub(crate) fn symbols() -> Doc {
     doc("Instruments with closed signals", "By name.")
         .parameters(&parameters::symbols())
         .gives::<views::SymbolsView<'_>>()
+}
+
+pub(crate) fn definitions() -> Doc {
+    Doc::new("record", "How every figure of the record is defined", "The page.")
+        .gives_other("text/markdown")
 }

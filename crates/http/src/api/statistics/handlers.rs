@@ -19,8 +19,7 @@ pub(super) fn policy(context: &Context) -> CachePolicy {
 
 fn request(context: &Context) -> Result<(PerformanceRequest, String)> {
     let (values, key) = context.parameters(&parameters::performance())?;
-    let (symbol, strategy, days, late, record) = values;
-    Ok((PerformanceRequest { symbol, strategy, days, late, record }, key))
+    Ok((parameters::request(values)?, key))
 }
 
 /// `GET performance/stats`.
@@ -36,10 +35,13 @@ pub(crate) async fn statistics(context: Context) -> Result<HttpResponse> {
 
 /// `GET performance/equity-curve`.
 pub(crate) async fn equity_curve(context: Context) -> Result<HttpResponse> {
-    let (request, key) = request(&context)?;
+    let ((values, points), key) = context.parameters(&parameters::curve())?;
+    let request = (parameters::request(values)?, points);
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
-            let told = services.use_cases.performance.equity_curve(viewer, &request).await?;
+            let (request, points) = request;
+            let performance = &services.use_cases.performance;
+            let told = performance.equity_curve(viewer, &request, points).await?;
             loaded(&EquityCurveView::from(told.answer), told.expires_at)
         })
         .await
@@ -54,4 +56,10 @@ pub(crate) async fn symbols(context: Context) -> Result<HttpResponse> {
             loaded(&SymbolsView::new(&told.answer), told.expires_at)
         })
         .await
+}
+
+/// `GET performance/definitions`: the page that defines every figure.
+pub(crate) async fn definitions(_: Context) -> Result<HttpResponse> {
+    let page = include_str!("../../../../../docs/record.md");
+    Ok(HttpResponse::Ok().content_type("text/markdown; charset=utf-8").body(page))
 }

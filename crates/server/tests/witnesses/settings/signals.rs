@@ -19,6 +19,7 @@ use crate::{
 
 pub fn rows() -> Vec<Row> {
     let mut rows = expiry();
+    rows.extend(record());
     rows.extend(retention());
     rows.extend(jobs());
     rows.extend(mail());
@@ -64,6 +65,32 @@ fn expiry() -> Vec<Row> {
     .map(|row| row.on(On::MovedClock))
     .collect()
 }
+
+fn record() -> Vec<Row> {
+    vec![
+        setting("record.assumed_loss_percent", "25", "-25.0", |at| {
+            Box::pin(async move {
+                expired(at).await;
+                let told = at.elite().await.get("performance/stats").await.expect(200);
+                told["expectancy_lower_pct"].to_string()
+            })
+        })
+        .besides(&[("signals.expiry_interval", "1h"), ("signals.expires_after", "1d")]),
+        setting("record.seal_interval", "20ms", "3", |at| {
+            Box::pin(async move {
+                three_of_two_days(at).await;
+                at.comes_to(SUMMED, "", 3.0).await;
+                at.metric(SUMMED, "").await.to_string()
+            })
+        }),
+    ]
+    .into_iter()
+    .map(|row| row.on(On::MovedClock))
+    .collect()
+}
+
+/// What is counted of what is added to the record.
+pub const SUMMED: &str = "record_events_summed_total";
 
 pub async fn three_of_two_days(at: &Stage) {
     at.publish(&at.producer().await, "brief", &["60", "60", "60"]).await;

@@ -7,8 +7,6 @@ use alpine_domain::statistics::Statistics;
 use super::theme::Theme;
 use crate::xml::Escaped;
 
-/// Trades below which figures are marked as those of a small sample.
-const SMALL_SAMPLE: u64 = 20;
 const HEIGHT: u32 = 22;
 /// Before, between and after the texts, pixels.
 const GAP: u32 = 8;
@@ -20,12 +18,12 @@ pub(super) struct BadgeFigures {
     pub(super) win_rate: f64,
     /// The same if everything that is due and not closed was lost.
     pub(super) win_rate_lower: f64,
-    /// What was closed, in percent of what is due; `None` where that is not known.
+    /// What was closed, in percent of what is due; `None` while nothing is.
     pub(super) coverage: Option<f64>,
     /// Closed trades.
     pub(super) trades: u64,
-    /// What is due; `None` where that is not known.
-    pub(super) due: Option<u64>,
+    /// What is due.
+    pub(super) due: u64,
     pub(super) small_sample: bool,
     /// Closed trades that simulations made up.
     pub(super) simulated: u64,
@@ -35,11 +33,11 @@ impl From<&Statistics> for BadgeFigures {
     fn from(statistics: &Statistics) -> Self {
         Self {
             win_rate: statistics.win_rate,
-            win_rate_lower: statistics.win_rate,
-            coverage: None,
+            win_rate_lower: statistics.win_rate_lower,
+            coverage: statistics.coverage.coverage,
             trades: statistics.total_trades,
-            due: None,
-            small_sample: statistics.total_trades < SMALL_SAMPLE,
+            due: statistics.coverage.due,
+            small_sample: statistics.is_small_sample,
             simulated: statistics.simulated_trades,
         }
     }
@@ -67,10 +65,7 @@ impl BadgeFigures {
             // Writing to a string does not fail, here and below.
             let _ = write!(text, "coverage {} % · ", percent(coverage));
         }
-        let _ = match self.due {
-            Some(due) => write!(text, "{} of {due} closed", self.trades),
-            None => write!(text, "{} closed", self.trades),
-        };
+        let _ = write!(text, "{} of {} closed", self.trades, self.due);
         if self.small_sample {
             text.push_str(" · small sample");
         }
@@ -138,7 +133,7 @@ mod tests {
         win_rate_lower: 40.0,
         coverage: Some(40.0),
         trades: 40,
-        due: Some(100),
+        due: 100,
         small_sample: false,
         simulated: 0,
     };
@@ -158,8 +153,8 @@ mod tests {
     fn small_samples_and_simulations_are_marked() {
         let few = BadgeFigures { trades: 19, small_sample: true, simulated: 19, ..HALF_TOLD };
         assert_eq!(few.rest(), "coverage 40 % · 19 of 100 closed · small sample · simulated");
-        let some = BadgeFigures { simulated: 1, coverage: None, due: None, ..HALF_TOLD };
-        assert_eq!(some.rest(), "40 closed · 1 simulated");
+        let some = BadgeFigures { simulated: 1, coverage: None, ..HALF_TOLD };
+        assert_eq!(some.rest(), "40 of 100 closed · 1 simulated");
         let none = BadgeFigures { trades: 0, ..HALF_TOLD };
         assert_eq!(none.win_rate(), "no closed trades");
     }

@@ -20,6 +20,26 @@ const BOTTOM: f64 = 26.0;
 /// Buckets of the drawn curve; of each its lowest and its highest point are kept, and the last.
 const BUCKETS: usize = 150;
 
+/// What a picture of a curve tells.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CurveFigures<'a> {
+    points: &'a [EquityPoint],
+    /// Closed trades behind the points.
+    trades: u64,
+    /// How many of them simulations made up.
+    simulated: u64,
+}
+
+impl<'a> From<&'a EquityCurve> for CurveFigures<'a> {
+    fn from(curve: &'a EquityCurve) -> Self {
+        Self {
+            points: &curve.points,
+            trades: curve.statistics.total_trades,
+            simulated: curve.statistics.simulated_trades,
+        }
+    }
+}
+
 /// A point on its way to a pixel: how many trades stand before it, and the sum in percent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Place {
@@ -89,20 +109,18 @@ fn date(instant: Timestamp) -> String {
 }
 
 /// From when to when, and how many trades.
-fn period(curve: &EquityCurve) -> String {
+fn period(curve: CurveFigures<'_>) -> String {
     let (first, last) = (curve.points.first(), curve.points.last());
+    let (trades, simulated) = (curve.trades, curve.simulated);
     let mut text = match (first, last) {
-        (Some(first), Some(last)) => format!(
-            "{} – {} · {} trades",
-            date(first.received_at),
-            date(last.received_at),
-            curve.total_points
-        ),
+        (Some(first), Some(last)) => {
+            format!("{} – {} · {} trades", date(first.received_at), date(last.received_at), trades)
+        }
         _ => "no closed trades".to_owned(),
     };
-    match curve.simulated_points {
+    match simulated {
         0 => {}
-        all if all == curve.total_points => text.push_str(" · simulated"),
+        all if all == trades => text.push_str(" · simulated"),
         some => {
             // Writing to a string does not fail, here and below.
             let _ = write!(text, " · {some} simulated");
@@ -112,8 +130,8 @@ fn period(curve: &EquityCurve) -> String {
 }
 
 /// The picture. `of` names what was asked for, where it is a part.
-pub(super) fn svg(curve: &EquityCurve, theme: Theme, of: &str) -> String {
-    let places = thinned(&curve.points);
+pub(super) fn svg(curve: CurveFigures<'_>, theme: Theme, of: &str) -> String {
+    let places = thinned(curve.points);
     let scale = Scale::of(&places);
     let mut path = String::new();
     for (position, place) in places.iter().enumerate() {
@@ -162,38 +180,38 @@ fn zero_text(zero: f64, end: f64) -> String {
 mod tests {
     use super::*;
 
-    fn curve(sums: &[f64]) -> EquityCurve {
+    fn points(sums: &[f64]) -> Vec<EquityPoint> {
         let point = |(second, sum): (i64, &f64)| EquityPoint {
             closed_at: Timestamp::from_seconds(second),
             received_at: Timestamp::from_seconds(second),
             cumulative_pct: *sum,
         };
-        EquityCurve {
-            points: (1_736_937_000..).zip(sums).map(point).collect(),
-            total_points: sums.len() as u64,
-            simulated_points: 0,
-            late_points: None,
-        }
+        (1_736_937_000..).zip(sums).map(point).collect()
+    }
+
+    fn curve(points: &[EquityPoint]) -> CurveFigures<'_> {
+        CurveFigures { points, trades: points.len() as u64, simulated: 0 }
     }
 
     #[test]
     fn every_extreme_stays_and_the_picture_is_small() {
         let mut sums: Vec<f64> = (0..2_000).map(|n| f64::from(n) / 7.0).collect();
         (sums[777], sums[1_500]) = (-1_234.5, 9_876.5);
-        let kept = thinned(&curve(&sums).points);
+        let points = points(&sums);
+        let kept = thinned(&points);
         assert!(kept.len() <= 2 * BUCKETS + 2, "{}", kept.len());
         for sum in [0.0, -1_234.5, 9_876.5, sums[1_999]] {
             assert!(kept.iter().any(|place| place.sum.total_cmp(&sum).is_eq()), "{sum}");
         }
         assert!(kept.is_sorted_by_key(|place| place.index));
-        let svg = svg(&curve(&sums), Theme::Auto, "");
+        let svg = svg(curve(&points), Theme::Auto, "");
         assert!(svg.len() < 12_288, "{}", svg.len());
         assert!(svg.contains("+285.57 %") && svg.contains("2025-01-15 – 2025-01-15 · 2000 trades"));
     }
 
     #[test]
     fn a_curve_without_points_says_so() {
-        let svg = svg(&curve(&[]), Theme::Light, "A&B");
+        let svg = svg(curve(&[]), Theme::Light, "A&B");
         assert!(
             svg.contains("A&amp;B: sum of results") && svg.contains("no closed trades"),
             "{svg}"

@@ -5,11 +5,16 @@ use actix_web::{
     http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
 };
 use alpine_domain::{
-    Timestamp, event::tags, ports::cache::Loaded, signal::Record, statistics::PerformanceRequest,
+    Timestamp,
+    analytics::Day,
+    event::tags,
+    ports::cache::Loaded,
+    signal::Record,
+    statistics::{Choice, PerformanceRequest, Period, Span},
 };
 
 use super::{
-    super::parameters::Performance,
+    super::parameters as figures,
     badge::BadgeFigures,
     curve,
     feed::{self, Place},
@@ -23,6 +28,8 @@ pub(super) const ATOM: &str = "application/atom+xml";
 
 /// A picture brings its own style, and nothing else, wherever it is opened.
 const PICTURE_CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+/// Points of a drawn curve, of which the extremes are kept.
+const POINTS: u32 = 300;
 /// Signals in the feed at most.
 const ENTRIES: u32 = 50;
 
@@ -41,26 +48,30 @@ fn picture(text: String, expires_at: Option<Timestamp>) -> Loaded {
     loaded(text, &headers, expires_at)
 }
 
-fn request((symbol, strategy, days, late, record): Performance) -> PerformanceRequest {
-    PerformanceRequest { symbol, strategy, days, late, record }
-}
-
 /// What a picture is of, where it is a part, in words.
 fn part(request: &PerformanceRequest) -> String {
-    let symbol = request.symbol.as_ref().map(ToString::to_string);
-    let strategy = request.strategy.as_ref().map(ToString::to_string);
-    let days = request.days.map(|days| format!("{days} days"));
-    let record = (request.record != Record::Live).then(|| match request.record {
+    let PerformanceRequest { choice, span, late: _, record } = request;
+    let Choice { strategy, producer, symbol } = choice;
+    let day = |day: &Option<Day>| day.map(|day| day.to_string()).unwrap_or_default();
+    let span = match span {
+        Span::Last(days) => Some(format!("{days} days")),
+        Span::Between(Period { from: None, to: None }) => None,
+        Span::Between(Period { from, to }) => Some(format!("{} – {}", day(from), day(to))),
+    };
+    let record = (*record != Record::Live).then(|| match record {
         Record::All => "whole record".to_owned(),
         other => other.to_string(),
     });
-    let parts: Vec<_> = [symbol, strategy, days, record].into_iter().flatten().collect();
+    let symbol = symbol.as_ref().map(ToString::to_string);
+    let strategy = strategy.as_ref().map(ToString::to_string);
+    let producer = producer.as_ref().map(ToString::to_string);
+    let parts: Vec<_> = [symbol, strategy, producer, span, record].into_iter().flatten().collect();
     parts.join(", ")
 }
 
 fn asked(context: &Context) -> Result<((PerformanceRequest, Theme), String)> {
     let ((values, theme), key) = context.parameters(&parameters::picture())?;
-    Ok(((request(values), theme), key))
+    Ok(((figures::request(values)?, theme), key))
 }
 
 /// `GET performance/badge.svg`.
@@ -82,8 +93,9 @@ pub(crate) async fn curve(context: Context) -> Result<HttpResponse> {
     let policy = super::super::handlers::policy(&context);
     context
         .cached_for_group(policy, key, request, |services, viewer, (request, theme)| async move {
-            let told = services.use_cases.performance.equity_curve(viewer, &request).await?;
-            let svg = curve::svg(&told.answer, theme, &part(&request));
+            let told =
+                services.use_cases.performance.equity_curve(viewer, &request, POINTS).await?;
+            let svg = curve::svg((&told.answer).into(), theme, &part(&request));
             Ok(picture(svg, told.expires_at))
         })
         .await

@@ -1,0 +1,148 @@
+//! Compares sums with what they stand for.
+
+use std::collections::{BTreeMap, HashMap};
+
+use alpine_domain::{
+    Timestamp,
+    analytics::Day,
+    statistics::{Fold, Level, Recount, Segment, Series, SumDifference},
+};
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
+
+use super::{
+    entries::{Source, Stretch},
+    sealed_until, sums,
+};
+use crate::{
+    AnyConnection, Failure,
+    schema::{late_outcomes, outcomes, record_sums, signals},
+};
+
+/// Entries of a kind that are read at once.
+const PART: u32 = 10_000;
+
+/// Compares the sums of one stretch, and with `repair` corrects them; the caller holds the seal.
+pub(super) fn recount(
+    conn: &mut AnyConnection,
+    source: &Source<'_>,
+    sealed: Timestamp,
+    what: Recount,
+    repair: bool,
+) -> Result<Vec<SumDifference>, Failure> {
+    let (level, bucket, counted) = match what {
+        Recount::Day(day) => (Level::Day, day.number(), of_day(conn, source, sealed, day)?),
+        Recount::Month(begin) => {
+            let last = Day::new(begin.number() + 31).month_begin().number() - 1;
+            let days = sums::of_level(conn, Level::Day, begin.number(), last)?;
+            (Level::Month, begin.number(), together(days))
+        }
+        Recount::Total => {
+            let months = sums::of_level(conn, Level::Month, i64::MIN, i64::MAX)?;
+            (Level::Total, 0, together(months))
+        }
+    };
+    let stored = sums::of_level(conn, level, bucket, bucket)?.remove(&bucket).unwrap_or_default();
+    let differences = differences(level, bucket, stored, counted);
+    if repair {
+        for SumDifference { series, counted, .. } in &differences {
+            sums::put(conn, level, bucket, series, counted)?;
+        }
+    }
+    Ok(differences)
+}
+
+/// What happened on a day, as far as it is sealed.
+fn of_day(
+    conn: &mut AnyConnection,
+    source: &Source<'_>,
+    sealed: Timestamp,
+    day: Day,
+) -> Result<HashMap<Series, Segment>, Failure> {
+    let until = Day::new(day.number() + 1).begin().min(sealed);
+    let mut fold = Fold::default();
+    let mut from = day.begin();
+    while from < until {
+        let stretch = Stretch { from, until: Some(until) };
+        let (entries, cut) = source.entries(conn, stretch, PART)?;
+        for entry in &entries {
+            fold.add(entry);
+        }
+        from = cut.unwrap_or(until);
+    }
+    Ok(fold.into_sums().map(|(_, series, segment)| (series, segment)).collect())
+}
+
+/// Consecutive stretches as one.
+fn together(stretches: BTreeMap<i64, HashMap<Series, Segment>>) -> HashMap<Series, Segment> {
+    let mut all: HashMap<Series, Segment> = HashMap::new();
+    for (series, segment) in stretches.into_values().flatten() {
+        all.entry(series).or_default().append(&segment);
+    }
+    all
+}
+
+fn differences(
+    level: Level,
+    bucket: i64,
+    mut stored: HashMap<Series, Segment>,
+    counted: HashMap<Series, Segment>,
+) -> Vec<SumDifference> {
+    let mut differences = Vec::new();
+    for (series, counted) in counted {
+        let stored = stored.remove(&series).unwrap_or_default();
+        if stored != counted {
+            differences.push(SumDifference { level, bucket, series, stored, counted });
+        }
+    }
+    let counted = Segment::default();
+    differences.extend(stored.into_iter().map(|(series, stored)| SumDifference {
+        level,
+        bucket,
+        series,
+        stored,
+        counted: counted.clone(),
+    }));
+    differences.sort_unstable_by(|a, b| a.series.cmp(&b.series));
+    differences
+}
+
+/// The first day from `$from` on that a row of `$table` is of.
+macro_rules! first_day {
+    ($table:ident, $at:ident, $from:expr, $conn:expr) => {{
+        let first: Option<i64> = $table::table
+            .filter($table::$at.ge($from.micros()))
+            .order($table::$at.asc())
+            .select($table::$at)
+            .first($conn)
+            .optional()?;
+        first.map(|micros| Day::of(Timestamp::from_micros(micros)))
+    }};
+}
+
+/// The next day on which something happened or that has sums, and the last sealed one.
+pub(super) fn next_day(
+    conn: &mut AnyConnection,
+    after: Option<Day>,
+) -> Result<Option<(Day, Day)>, Failure> {
+    let sealed = sealed_until(conn)?;
+    let last = Day::of(sealed);
+    let from = after.map_or(Timestamp::MIN, |day| Day::new(day.number() + 1).begin());
+    if from >= sealed {
+        return Ok(None);
+    }
+    let of_sums: Option<i64> = record_sums::table
+        .filter(record_sums::level.eq(Level::Day.as_str()))
+        .filter(record_sums::bucket.ge(Day::of(from).number()))
+        .order(record_sums::bucket.asc())
+        .select(record_sums::bucket)
+        .first(conn)
+        .optional()?;
+    let days = [
+        first_day!(signals, created_at, from, conn),
+        first_day!(outcomes, recorded_at, from, conn),
+        first_day!(late_outcomes, recorded_at, from, conn),
+        of_sums.map(Day::new),
+    ];
+    let next = days.into_iter().flatten().min();
+    Ok(next.filter(|day| day.begin() < sealed).map(|day| (day, last)))
+}

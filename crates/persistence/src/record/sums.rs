@@ -1,0 +1,197 @@
+//! Rows of sums.
+
+use std::collections::{BTreeMap, HashMap};
+
+use alpine_domain::{
+    Result,
+    analytics::Day,
+    signal::Symbol,
+    statistics::{Choice, Level, Segment, Series},
+};
+use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
+
+use crate::{
+    AnyConnection, Failure, dialect,
+    rows::{stored, stored_option},
+    schema::record_sums,
+};
+
+/// From so many on, all sums of a stretch are read at once instead of one by one.
+const READ_ALL_FROM: usize = 64;
+
+/// Sums by level, stretch and series.
+pub(super) type Sums = BTreeMap<(Level, i64), HashMap<Series, Segment>>;
+
+/// A row: what is counted together, its stretch, and the sums.
+pub(crate) type SumRow = (String, String, String, String, String, String, i64, String);
+
+/// What stands for all.
+const ALL: &str = "";
+
+fn text<T>(choice: Option<&T>, as_str: impl Fn(&T) -> &str) -> String {
+    choice.map_or(ALL, as_str).to_owned()
+}
+
+fn row(level: Level, bucket: i64, series: &Series, segment: &Segment) -> Result<SumRow> {
+    let Series { record, late, choice } = series;
+    let Choice { strategy, producer, symbol } = choice;
+    Ok((
+        level.as_str().to_owned(),
+        record.as_str().to_owned(),
+        late.as_str().to_owned(),
+        text(strategy.as_ref(), |name| name.as_str()),
+        text(producer.as_ref(), |name| name.as_str()),
+        text(symbol.as_ref(), |symbol| symbol.as_str()),
+        bucket,
+        segment.to_text()?,
+    ))
+}
+
+fn read(row: SumRow) -> Result<(i64, Series, Segment)> {
+    let (_, record, late, strategy, producer, symbol, bucket, segment) = row;
+    let named = |text: String| (text != ALL).then_some(text);
+    let choice = Choice {
+        strategy: stored_option("record_sums.strategy", named(strategy).as_deref())?,
+        producer: stored_option("record_sums.producer", named(producer).as_deref())?,
+        symbol: stored_option("record_sums.symbol", named(symbol).as_deref())?,
+    };
+    let (record, late) =
+        (stored("record_sums.record", &record)?, stored("record_sums.late", &late)?);
+    Ok((bucket, Series { record, late, choice }, Segment::from_text(&segment)?))
+}
+
+/// The condition for one series.
+macro_rules! of_series {
+    ($level:expr, $series:expr) => {{
+        let Series { record, late, choice } = $series;
+        let Choice { strategy, producer, symbol } = choice;
+        let level: Level = $level;
+        record_sums::level
+            .eq(level.as_str())
+            .and(record_sums::record.eq(record.as_str()))
+            .and(record_sums::late.eq(late.as_str()))
+            .and(record_sums::strategy.eq(text(strategy.as_ref(), |name| name.as_str())))
+            .and(record_sums::producer.eq(text(producer.as_ref(), |name| name.as_str())))
+            .and(record_sums::symbol.eq(text(symbol.as_ref(), |symbol| symbol.as_str())))
+    }};
+}
+
+/// The sums of one series, stretch by stretch.
+pub(super) fn of_series(
+    conn: &mut AnyConnection,
+    series: &Series,
+    stretches: &[(Level, i64, i64)],
+) -> Result<Vec<(Day, Segment)>, Failure> {
+    let mut sums = Vec::new();
+    for (level, first, last) in stretches {
+        let rows: Vec<(i64, String)> = record_sums::table
+            .filter(of_series!(*level, series))
+            .filter(record_sums::bucket.between(*first, *last))
+            .order(record_sums::bucket.asc())
+            .select((record_sums::bucket, record_sums::segment))
+            .load(conn)?;
+        for (bucket, segment) in rows {
+            sums.push((Day::new(bucket), Segment::from_text(&segment)?));
+        }
+    }
+    sums.sort_by_key(|(day, _)| *day);
+    Ok(sums)
+}
+
+/// The sums of every instrument, those of earlier stretches first.
+pub(super) fn of_symbols(
+    conn: &mut AnyConnection,
+    series: &Series,
+    stretches: &[(Level, i64, i64)],
+) -> Result<Vec<(Symbol, Segment)>, Failure> {
+    let mut sums = Vec::new();
+    for (level, first, last) in stretches {
+        let rows: Vec<(String, i64, String)> = record_sums::table
+            .filter(record_sums::level.eq(level.as_str()))
+            .filter(record_sums::record.eq(series.record.as_str()))
+            .filter(record_sums::late.eq(series.late.as_str()))
+            .filter(record_sums::strategy.eq(ALL))
+            .filter(record_sums::producer.eq(ALL))
+            .filter(record_sums::symbol.gt(ALL))
+            .filter(record_sums::bucket.between(*first, *last))
+            .select((record_sums::symbol, record_sums::bucket, record_sums::segment))
+            .load(conn)?;
+        for (symbol, bucket, segment) in rows {
+            let symbol = stored("record_sums.symbol", &symbol)?;
+            sums.push((bucket, symbol, Segment::from_text(&segment)?));
+        }
+    }
+    sums.sort_by_key(|(bucket, ..)| *bucket);
+    Ok(sums.into_iter().map(|(_, symbol, segment)| (symbol, segment)).collect())
+}
+
+/// All sums of some stretches of a level, by stretch.
+pub(super) fn of_level(
+    conn: &mut AnyConnection,
+    level: Level,
+    first: i64,
+    last: i64,
+) -> Result<BTreeMap<i64, HashMap<Series, Segment>>, Failure> {
+    let rows: Vec<SumRow> = record_sums::table
+        .filter(record_sums::level.eq(level.as_str()))
+        .filter(record_sums::bucket.between(first, last))
+        .load(conn)?;
+    let mut sums: BTreeMap<i64, HashMap<Series, Segment>> = BTreeMap::new();
+    for row in rows {
+        let (bucket, series, segment) = read(row)?;
+        sums.entry(bucket).or_default().insert(series, segment);
+    }
+    Ok(sums)
+}
+
+/// Adds what came next to the sums.
+pub(super) fn add(conn: &mut AnyConnection, added: Sums) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for ((level, bucket), added) in added {
+        let mut stored = known(conn, level, bucket, &added)?;
+        for (series, added) in added {
+            let mut segment = stored.remove(&series).unwrap_or_default();
+            segment.append(&added);
+            rows.push(row(level, bucket, &series, &segment)?);
+        }
+    }
+    dialect::put_record_sums(conn, &rows)
+}
+
+/// The sums that are stored already, of one stretch and at least these series.
+fn known(
+    conn: &mut AnyConnection,
+    level: Level,
+    bucket: i64,
+    wanted: &HashMap<Series, Segment>,
+) -> Result<HashMap<Series, Segment>, Failure> {
+    if wanted.len() >= READ_ALL_FROM {
+        return Ok(of_level(conn, level, bucket, bucket)?.remove(&bucket).unwrap_or_default());
+    }
+    let mut known = HashMap::new();
+    for series in wanted.keys() {
+        let sums = of_series(conn, series, &[(level, bucket, bucket)])?;
+        known.extend(sums.into_iter().map(|(_, segment)| (series.clone(), segment)));
+    }
+    Ok(known)
+}
+
+/// Stores a sum, or deletes it if there is nothing in it.
+pub(super) fn put(
+    conn: &mut AnyConnection,
+    level: Level,
+    bucket: i64,
+    series: &Series,
+    segment: &Segment,
+) -> Result<(), Failure> {
+    if segment.is_empty() {
+        diesel::delete(
+            record_sums::table
+                .filter(of_series!(level, series))
+                .filter(record_sums::bucket.eq(bucket)),
+        )
+        .execute(conn)?;
+        return Ok(());
+    }
+    dialect::put_record_sums(conn, &[row(level, bucket, series, segment)?])
+}

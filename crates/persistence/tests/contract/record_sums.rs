@@ -1,0 +1,295 @@
+//! The sums of the record: sealed or not, told early or late, they say what everything counted anew says.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use alpine_domain::{
+    Clock, Timestamp,
+    account::{Tier, Viewer},
+    producer::Producer,
+    signal::{NewOutcome, NewSignal, Record, VisibilityPolicy},
+    statistics::{
+        Choice, Horizons, LateOutcomes, Performance, PerformanceRequest, Period, RecordSettings,
+        Recount, Span, SumUpkeep,
+    },
+    time::ManualClock,
+};
+
+use crate::support::{Bed, DatabaseBed, at, on_both, outcome, signal};
+
+on_both!(
+    figures_are_those_of_a_full_count_whenever_it_is_sealed,
+    what_runs_at_once_adds_up,
+    a_wrong_sum_is_found_and_corrected,
+);
+
+/// A small generator of numbers (SplitMix64): a seed gives the same run on every machine.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: i64) -> i64 {
+        i64::try_from(self.next() % bound.unsigned_abs()).unwrap()
+    }
+
+    fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[usize::try_from(self.below(i64::try_from(choices.len()).unwrap())).unwrap()]
+    }
+}
+
+const HORIZON: Duration = Duration::from_hours(50);
+const HOUR: i64 = 3_600;
+
+fn horizons() -> Horizons {
+    Horizons { default: HORIZON, ..Horizons::default() }
+}
+
+/// A signal of one of a few instruments, strategies and confidences.
+fn random_signal(numbers: &mut Numbers, producers: &[Producer; 2], id: u32, now: i64) -> NewSignal {
+    let producer = if numbers.below(6) == 0 { &producers[1] } else { &producers[0] };
+    let mut new = signal(producer, &format!("S{id}"), now);
+    new.symbol = numbers.one_of(&["AAPL", "MSFT", "NVDA"]).parse().unwrap();
+    new.strategy =
+        numbers.one_of(&[None, Some("momentum"), Some("value")]).map(|name| name.parse().unwrap());
+    new.confidence = numbers.one_of(&["60", "86", "97"]).parse().unwrap();
+    new.stop_price =
+        numbers.one_of(&[None, Some("95"), Some("104")]).map(|stop| stop.parse().unwrap());
+    // Some arrive as history.
+    new.signalled_at = at(now - if numbers.below(5) == 0 { 30 * HOUR } else { 60 });
+    new.origin = alpine_domain::signal::Origin::of_signal(
+        producer.is_simulated,
+        new.signalled_at,
+        new.created_at,
+        Duration::from_hours(24),
+    );
+    new
+}
+
+/// The same things happen to both; `seal` says whether anything is sealed.
+async fn happen(
+    beds: [&Bed; 2],
+    numbers: &mut Numbers,
+    begin: i64,
+    steps: i64,
+    first_id: u32,
+) -> i64 {
+    let mut producers = Vec::new();
+    for bed in beds {
+        let name = "zeus".parse().unwrap();
+        let zeus = bed.producers.ensure(&name, "key of zeus", true, at(0)).await.unwrap();
+        producers.push([bed.producer().await, zeus]);
+    }
+    let (mut now, mut known) = (begin, Vec::new());
+    for id in (first_id..).take(usize::try_from(steps).unwrap()) {
+        now += numbers.below(9 * HOUR);
+        match numbers.below(10) {
+            0..=4 => {
+                let new = random_signal(numbers, &producers[0], id, now);
+                for bed in beds {
+                    bed.store(vec![new.clone()]).await;
+                }
+                known.push(new);
+            }
+            5..=7 if !known.is_empty() => {
+                let of = numbers.one_of(&known).clone();
+                let price = (95 + numbers.below(12)).to_string();
+                // Some were received long before they are committed, some positions ended before that.
+                let late = if numbers.below(4) == 0 { 20 * HOUR } else { 0 };
+                let recorded_at = at(now - late).max(of.created_at);
+                let ended = numbers.below(3) * HOUR;
+                let closed = of.created_at.seconds() - at(0).seconds() - HOUR + ended;
+                let report = NewOutcome { recorded_at, ..outcome(&of, &price, closed) };
+                for bed in beds {
+                    // One that has an outcome stays as it is; both say the same.
+                    let _ = bed.signals.record_outcome(report.clone()).await;
+                }
+            }
+            8 => {
+                for bed in beds {
+                    bed.signals.expire(at(now), HORIZON, &[], 3).await.unwrap();
+                }
+            }
+            _ => {
+                let until = at(now - numbers.below(30 * HOUR));
+                let limit = u32::try_from(1 + numbers.below(5)).unwrap();
+                for bed in beds {
+                    bed.sums.seal(until, limit).await.unwrap();
+                }
+            }
+        }
+    }
+    now
+}
+
+fn performance(bed: &Bed, now: Timestamp) -> Performance {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::starting_at(now));
+    let (policy, settings) = (VisibilityPolicy::default(), RecordSettings::default());
+    Performance::new(bed.signals.clone(), clock, policy, horizons(), settings)
+}
+
+/// Every reader, part and choice; some periods.
+fn requests(now: i64) -> Vec<(Viewer, PerformanceRequest)> {
+    let mut requests = Vec::new();
+    let starter = Viewer::Subscriber(Tier::Starter);
+    let choices = [
+        Choice::default(),
+        Choice { symbol: Some("AAPL".parse().unwrap()), ..Choice::default() },
+        Choice { strategy: Some("value".parse().unwrap()), ..Choice::default() },
+        Choice { producer: Some("argo".parse().unwrap()), ..Choice::default() },
+    ];
+    let today = alpine_domain::analytics::Day::of(at(now));
+    let spans = [
+        Span::Between(Period::default()),
+        Span::Last(3),
+        Span::Between(Period { from: Some(today.earlier(40)), to: Some(today.earlier(2)) }),
+    ];
+    for viewer in [Viewer::Anonymous, starter, Viewer::Admin] {
+        for choice in &choices {
+            for (record, late) in Record::ALL.iter().zip(LateOutcomes::ALL.iter().cycle()) {
+                for span in spans {
+                    let (choice, record, late) = (choice.clone(), *record, *late);
+                    requests.push((viewer, PerformanceRequest { choice, span, late, record }));
+                }
+            }
+        }
+    }
+    requests
+}
+
+async fn agree(one: &Bed, other: &Bed, now: i64, seed: u64) {
+    let (one, other) = (performance(one, at(now)), performance(other, at(now)));
+    for (viewer, request) in requests(now) {
+        let case = format!("seed {seed}, {viewer:?} {request:?}");
+        let found = one.statistics(viewer, &request).await.unwrap();
+        assert_eq!(found, other.statistics(viewer, &request).await.unwrap(), "{case}");
+        for points in [500, 10] {
+            let found = one.equity_curve(viewer, &request, points).await.unwrap();
+            let expected = other.equity_curve(viewer, &request, points).await.unwrap();
+            assert_eq!(found.answer.points, expected.answer.points, "{case}");
+        }
+        let found = one.symbols(viewer, request.record).await.unwrap();
+        assert_eq!(found, other.symbols(viewer, request.record).await.unwrap(), "{case}");
+    }
+}
+
+async fn recount_finds_nothing(bed: &Bed, now: i64) {
+    while !bed.sums.seal(at(now), 1_000).await.unwrap().is_done {}
+    let clock = Arc::new(ManualClock::starting_at(at(now)));
+    let upkeep = SumUpkeep::new(bed.sums.clone(), clock, Duration::ZERO);
+    let (count, differences) = upkeep.recount(false, |_, _| {}).await.unwrap();
+    assert_eq!(count, 0, "{differences:#?}");
+}
+
+/// Signals are published, closed, expired, closed late, committed long after they were received, and sealed in
+/// between at any instant: whatever is sealed, each reader is told what a store without sums counts.
+async fn figures_are_those_of_a_full_count_whenever_it_is_sealed(bed: Bed) {
+    const SEEDS: u64 = 50;
+    let plain = Bed::memory();
+    let mut now = 0;
+    for seed in 1..=SEEDS {
+        let first_id = u32::try_from(seed * 100).unwrap();
+        now = happen([&bed, &plain], &mut Numbers(seed), now, 24, first_id).await;
+        if seed % 5 == 0 {
+            // What was committed late is added with the next step.
+            bed.sums.seal(at(0), 1).await.unwrap();
+            agree(&bed, &plain, now, seed).await;
+        }
+    }
+    recount_finds_nothing(&bed, now).await;
+    agree(&bed, &plain, now, SEEDS).await;
+}
+
+/// Writers, expiry, sealing and rebuilding at once; in the end every sum is what a count gives.
+async fn what_runs_at_once_adds_up(bed: DatabaseBed) {
+    let bed = Arc::new(Bed::from(bed));
+    let done = Arc::new(AtomicBool::new(false));
+    let upkeep = {
+        let (bed, done) = (bed.clone(), done.clone());
+        tokio::spawn(async move {
+            let clock = Arc::new(ManualClock::starting_at(at(100 * HOUR)));
+            let upkeep = SumUpkeep::new(bed.sums.clone(), clock, Duration::ZERO);
+            let mut rounds = 0_u32;
+            while !done.load(Ordering::Relaxed) {
+                // Up to what is written at this very moment.
+                bed.sums.seal(at(i64::from(rounds % 60) * HOUR), 7).await.unwrap();
+                if rounds.is_multiple_of(5) {
+                    upkeep.recount(true, |_, _| {}).await.unwrap();
+                }
+                rounds += 1;
+            }
+        })
+    };
+    let mut writers = Vec::new();
+    for writer in 1..=4_u64 {
+        let bed = bed.clone();
+        writers.push(tokio::spawn(async move {
+            let mut numbers = Numbers(writer);
+            let argo = bed.producer().await;
+            let producers = [argo.clone(), argo];
+            for step in 0..25 {
+                let id = u32::try_from(writer * 1_000 + step).unwrap();
+                let now = i64::try_from(step).unwrap() * 2 * HOUR;
+                let new = random_signal(&mut numbers, &producers, id, now);
+                bed.signals.accept(vec![new.clone()]).await.unwrap();
+                if numbers.below(2) == 0 {
+                    let report = outcome(&new, "101", now + HOUR);
+                    bed.signals.record_outcome(report).await.unwrap();
+                } else if numbers.below(3) == 0 {
+                    bed.signals.expire(at(now), HORIZON, &[], 2).await.unwrap();
+                }
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    done.store(true, Ordering::Relaxed);
+    upkeep.await.unwrap();
+    recount_finds_nothing(&bed, 100 * HOUR).await;
+    let all = crate::statistics::everything();
+    let told = crate::statistics::segment(&bed, &all).await;
+    assert_eq!(told.published, 100);
+}
+
+async fn a_wrong_sum_is_found_and_corrected(bed: DatabaseBed) {
+    let plain = Bed::memory();
+    let now = happen([&bed, &plain], &mut Numbers(7), 0, 60, 1).await;
+    recount_finds_nothing(&bed, now).await;
+    let clock = Arc::new(ManualClock::starting_at(at(now)));
+    let upkeep = SumUpkeep::new(bed.sums.clone(), clock, Duration::ZERO);
+    for (wrong, at_least) in [
+        (
+            "UPDATE record_sums SET segment = replace(segment, '\"p\":1', '\"p\":2') WHERE level = 'day'",
+            1,
+        ),
+        ("DELETE FROM record_sums WHERE level = 'month' AND symbol = 'AAPL'", 1),
+        ("DELETE FROM record_sums", 10),
+        (
+            "INSERT INTO record_sums SELECT level, record, late, strategy, producer, 'GONE', bucket, segment \
+             FROM record_sums WHERE symbol = 'MSFT'",
+            1,
+        ),
+    ] {
+        bed.execute(wrong).await.unwrap();
+        let (found, _) = upkeep.recount(false, |_, _| {}).await.unwrap();
+        assert!(found >= at_least, "{wrong}: {found}");
+        let (corrected, _) = upkeep.recount(true, |_, _| {}).await.unwrap();
+        assert!(corrected >= found, "{wrong}");
+        let again = bed.sums.recount(Recount::Total, false).await.unwrap();
+        assert_eq!(again, [], "{wrong}");
+        recount_finds_nothing(&bed, now).await;
+        agree(&bed, &plain, now, 7).await;
+    }
+}

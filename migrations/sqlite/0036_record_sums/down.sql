@@ -1,0 +1,2 @@
+DROP TABLE record_seal;
+DROP TABLE record_sums;
