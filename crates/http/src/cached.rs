@@ -187,13 +187,16 @@ impl Context {
         if let Ok(etag) = HeaderValue::from_str(&etag) {
             answer.insert_header((ETAG, etag));
         }
+        answer.insert_header((CONTENT_TYPE, HeaderValue::from_static(json::MEDIA_TYPE)));
+        // An entry that is no JSON says what it is.
         for (name, value) in entry.headers.iter().filter(|(name, _)| name != SIGNALS) {
             answer.insert_header((name.as_str(), value.as_str()));
         }
         if is_known {
-            return answer.finish();
+            let mut answer = answer.finish();
+            answer.headers_mut().remove(CONTENT_TYPE);
+            return answer;
         }
-        answer.insert_header((CONTENT_TYPE, HeaderValue::from_static(json::MEDIA_TYPE)));
         self.info.is_coding_final.set(true);
         match gzip {
             Some(gzip) => {

@@ -54,6 +54,7 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
+mod xml;
 
 pub use api::statistics::views::statistics_document;
 pub use app::{api_description, build, check_limits};

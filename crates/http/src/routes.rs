@@ -106,6 +106,9 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
 
         row(GET, "performance/stats", "performance_stats", Optional(Read), Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),
         row(GET, "performance/equity-curve", "equity_curve", Optional(Read), Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
+        row(GET, "performance/badge.svg", "performance_badge", Optional(Read), Limit::Caller, statistics::shown::handlers::badge, statistics::shown::docs::badge),
+        row(GET, "performance/equity-curve.svg", "equity_curve_picture", Optional(Read), Limit::Caller, statistics::shown::handlers::curve, statistics::shown::docs::curve),
+        row(GET, "performance/closed.atom", "closed_feed", Optional(Read), Limit::Caller, statistics::shown::handlers::feed, statistics::shown::docs::feed),
         row(GET, "performance/definitions", "performance_definitions", Public, Limit::Caller, statistics::handlers::definitions, statistics::docs::definitions),
         row(GET, "symbols", "symbols", Optional(Read), Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
 

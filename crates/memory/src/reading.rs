@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 
 use alpine_domain::{
     Result, Timestamp,
-    page::Slice,
+    page::{Cursor, Slice},
     producer::ProducerId,
     signal::{
-        ExternalId, Origin, Outcome, Signal, SignalId, SignalQuery, SignalReader, SignalState,
-        SignalStatus,
+        Ended, EndedQuery, ExternalId, Origin, Outcome, Record, Signal, SignalId, SignalQuery,
+        SignalReader, SignalState, SignalStatus,
     },
 };
 use async_trait::async_trait;
@@ -25,7 +25,15 @@ fn is_asked(query: &SignalQuery, signal: &Signal) -> bool {
     let content = &signal.content;
     let confidence = content.confidence.percent();
     let SignalQuery {
-        below, min_confidence, since, until, symbol, action, without_history, ..
+        below,
+        min_confidence,
+        since,
+        until,
+        symbol,
+        action,
+        without_history,
+        record,
+        ..
     } = query;
     below.is_none_or(|below| confidence < below)
         && min_confidence.is_none_or(|least| confidence >= least)
@@ -34,6 +42,16 @@ fn is_asked(query: &SignalQuery, signal: &Signal) -> bool {
         && symbol.as_ref().is_none_or(|symbol| content.symbol == *symbol)
         && action.is_none_or(|action| content.action == action)
         && !(*without_history && content.origin == Origin::Backfilled)
+        && record.holds(content.origin)
+}
+
+/// When the signal ended, or got a late outcome, if that was after `since`, and whether it is one of those asked for.
+fn ended_at(signal: &Signal, ended: &EndedQuery) -> Option<(Timestamp, bool)> {
+    let recorded = |outcome: &Option<Outcome>| outcome.as_ref().map(|it| it.recorded_at);
+    let (outcome, late) = (recorded(&signal.outcome)?, recorded(&signal.late_outcome));
+    let (before, at) = if ended.late { (outcome, late?) } else { (Timestamp::MIN, outcome) };
+    let is_older = signal.content.created_at.max(before) <= ended.since;
+    (at > ended.since).then_some((at, is_older))
 }
 
 /// The whole list, newest first.
@@ -67,9 +85,29 @@ impl SignalReader for Memory {
         })
     }
 
+    async fn ended(&self, query: &SignalQuery, ended: EndedQuery) -> Result<Ended> {
+        let known = SignalQuery { is_late: query.is_late, ..SignalQuery::all(query.as_of) };
+        let mut found: Vec<((Timestamp, SignalId), bool, Signal)> = whole(&self.read(), &known)
+            .into_iter()
+            .filter_map(|signal| {
+                let (at, is_older) = ended_at(&signal, &ended)?;
+                Some(((at, signal.id), is_older && is_asked(query, &signal), signal))
+            })
+            .filter(|(place, ..)| ended.after.is_none_or(|it| *place < (it.created_at, it.id)))
+            .collect();
+        found.sort_by_key(|(place, ..)| Reverse(*place));
+        found.truncate(ended.limit as usize);
+        let is_last = found.len() < ended.limit as usize;
+        let last = found.last().map(|(place, ..)| *place).filter(|_| !is_last);
+        let next = last.map(|(created_at, id)| Cursor { created_at, id });
+        let asked = found.into_iter().filter(|(_, is_asked, _)| *is_asked);
+        Ok(Ended { signals: asked.map(|(.., signal)| signal).collect(), next })
+    }
+
     async fn closings(
         &self,
         below: Option<f64>,
+        record: Record,
         (since, until): (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<Signal>> {
@@ -78,8 +116,10 @@ impl SignalReader for Memory {
             below.is_none_or(|below| signal.content.confidence.percent() < below)
         };
         let closed = |signal: &Signal| {
-            let recorded_at = signal.outcome.as_ref()?.recorded_at;
-            (since..=until).contains(&recorded_at).then(|| (recorded_at, signal.clone()))
+            let outcome = signal.outcome.as_ref()?;
+            let is_asked = (since..=until).contains(&outcome.recorded_at)
+                && record.holds(signal.origin_of(outcome));
+            is_asked.then(|| (outcome.recorded_at, signal.clone()))
         };
         let mut closed: Vec<_> =
             tables.signals.iter().filter(in_range).filter_map(closed).collect();

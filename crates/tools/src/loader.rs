@@ -48,7 +48,7 @@ impl Loader {
         sha256_hex_utils::register_impl(&mut conn, sha256)?;
         // What a crash loses here is made anew.
         conn.batch_execute(
-            "PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; PRAGMA journal_mode = WAL;
+            "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON; PRAGMA journal_mode = WAL;
              PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1048576;",
         )?;
         Ok(Self::Sqlite(conn))

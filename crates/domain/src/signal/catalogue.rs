@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Action, Origin, Signal, SignalId, SignalQuery, SignalReader, SignalState, SignalStatus, Symbol,
-    View, VisibilityPolicy,
+    Action, Origin, Record, Signal, SignalId, SignalQuery, SignalReader, SignalState, SignalStatus,
+    Symbol, View, VisibilityPolicy,
 };
 use crate::{
     Clock, Error, Result, Timestamp,
@@ -13,9 +13,6 @@ use crate::{
     page::{Cursor, Page, Slice, TOTAL_CAP},
     time::days,
 };
-
-/// Signals read from the store at once while exporting.
-const EXPORT_BATCH: u32 = 500;
 
 /// A list of open signals that is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,29 +53,8 @@ pub struct HistoryRequest {
     pub symbol: Option<Symbol>,
     /// Only signals that stand like this.
     pub status: Option<SignalStatus>,
-}
-
-/// The part of the past that a file is to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ExportRequest {
-    /// Days to look back; 30 where neither these nor an instant is given.
-    pub days: Option<u32>,
-    /// Only signals accepted at or after this instant.
-    pub since: Option<Timestamp>,
-    /// Only signals accepted before this instant.
-    pub until: Option<Timestamp>,
-}
-
-/// Days of a file that is asked for without any bound.
-const EXPORT_DAYS: u32 = 30;
-
-impl ExportRequest {
-    /// From when on: by whichever bound is the later one.
-    fn begins(self, now: Timestamp) -> Timestamp {
-        let by_days = self.days.or(self.since.is_none().then_some(EXPORT_DAYS));
-        let by_days = by_days.map(|count| now.earlier(days(count)));
-        self.since.max(by_days).unwrap_or(Timestamp::MIN)
-    }
+    /// Only signals whose origin is in this part of the record.
+    pub record: Record,
 }
 
 /// Signals, and for how long they are the right answer.
@@ -100,22 +76,11 @@ pub struct SignalNews {
     pub closed: Vec<Signal>,
 }
 
-/// An export on its way.
-#[derive(Debug, Clone)]
-pub struct Export {
-    query: SignalQuery,
-    /// Of what is read, only signals accepted before this instant are told.
-    until: Option<Timestamp>,
-    after: Option<Cursor>,
-    rows_left: Option<u32>,
-    is_done: bool,
-}
-
 /// Answers readers.
 pub struct Catalogue {
-    store: Arc<dyn SignalReader>,
-    clock: Arc<dyn Clock>,
-    policy: VisibilityPolicy,
+    pub(super) store: Arc<dyn SignalReader>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) policy: VisibilityPolicy,
 }
 
 impl Catalogue {
@@ -156,11 +121,12 @@ impl Catalogue {
     pub async fn history(&self, viewer: Viewer, request: &HistoryRequest) -> Result<Listing> {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
         // Every field is named, here and in `open_query`: a request that is not looked at does not compile.
-        let HistoryRequest { limit, days: last_days, symbol, status } = request;
+        let HistoryRequest { limit, days: last_days, symbol, status, record } = request;
         let query = SignalQuery {
             since: Some(now.earlier(days(*last_days))),
             symbol: symbol.clone(),
             state: status.map_or(SignalState::Any, SignalState::Status),
+            record: *record,
             ..everything(&view, now)
         };
         let slice = Slice::first(at_most(*limit, view.max_rows));
@@ -187,54 +153,27 @@ impl Catalogue {
         let query = SignalQuery { since: Some(since), ..everything(&view, now) };
         let limit = at_most(limit, view.max_rows);
         let mut published = self.store.list(&query, Slice::first(limit)).await?;
-        let mut closed = self.store.closings(view.below, (since, query.as_of), limit).await?;
+        let mut closed =
+            self.store.closings(view.below, Record::All, (since, query.as_of), limit).await?;
         for signals in [&mut published, &mut closed] {
             signals.retain(|signal| signal.content.origin != Origin::Backfilled);
         }
         Ok(SignalNews { published, closed })
     }
 
+    /// The signals of this part of the record that ended last, the one closed last first, as far as `viewer` knows: at most
+    /// `limit`, or as many as the viewer is shown.
+    pub async fn ended_last(&self, viewer: Viewer, record: Record, limit: u32) -> Result<Listing> {
+        let (view, now) = (self.policy.view(viewer), self.clock.now());
+        let query = everything(&view, now);
+        let (span, limit) = ((Timestamp::MIN, query.as_of), at_most(limit, view.max_rows));
+        let signals = self.store.closings(view.below, record, span, limit).await?;
+        Ok(Listing { signals, expires_at: self.expiry(&view, &query, now).await? })
+    }
+
     /// How much later than it happens `viewer` is told of what concerns signals.
     pub fn delay(&self, viewer: Viewer) -> Duration {
         self.policy.view(viewer).delay
-    }
-
-    /// Starts an export: as things stand when they are read, or for a late reader as they stood at the instant
-    /// that they may know of now.
-    pub fn export(&self, viewer: Viewer, request: ExportRequest) -> Export {
-        let (view, now) = (self.policy.view(viewer), self.clock.now());
-        let since = Some(request.begins(now));
-        // Who gets the newest rows only gets those of them that are old enough: no bound reaches past them.
-        let is_bounded = view.max_rows.is_some();
-        let (of_all, of_newest) =
-            if is_bounded { (None, request.until) } else { (request.until, None) };
-        let query = SignalQuery { since, until: of_all, ..everything(&view, now) };
-        Export { query, until: of_newest, after: None, rows_left: view.max_rows, is_done: false }
-    }
-
-    /// The next signals of an export, newest first; `None` when there are no more.
-    pub async fn export_batch(&self, export: &mut Export) -> Result<Option<Vec<Signal>>> {
-        loop {
-            let Some(mut batch) = self.next_batch(export).await? else { return Ok(None) };
-            batch.retain(|signal| export.until.is_none_or(|end| signal.content.created_at < end));
-            if !batch.is_empty() {
-                return Ok(Some(batch));
-            }
-        }
-    }
-
-    async fn next_batch(&self, export: &mut Export) -> Result<Option<Vec<Signal>>> {
-        let limit = at_most(EXPORT_BATCH, export.rows_left);
-        if export.is_done || limit == 0 {
-            return Ok(None);
-        }
-        let slice = Slice { limit, offset: 0, after: export.after };
-        let batch = self.store.list(&export.query, slice).await?;
-        let length = u32::try_from(batch.len()).unwrap_or(u32::MAX);
-        export.after = batch.last().map(cursor_of);
-        export.rows_left = export.rows_left.map(|rows| rows.saturating_sub(length));
-        export.is_done = length < limit;
-        Ok((length > 0).then_some(batch))
     }
 
     /// Whether the signal is of the PREMIUM type.
@@ -329,12 +268,12 @@ impl Catalogue {
 }
 
 /// All that this view knows at `now`.
-fn everything(view: &View, now: Timestamp) -> SignalQuery {
+pub(super) fn everything(view: &View, now: Timestamp) -> SignalQuery {
     let is_late = !view.delay.is_zero();
     SignalQuery { below: view.below, is_late, ..SignalQuery::all(view.as_of(now)) }
 }
 
-fn cursor_of(signal: &Signal) -> Cursor {
+pub(super) fn cursor_of(signal: &Signal) -> Cursor {
     Cursor { created_at: signal.content.created_at, id: signal.id }
 }
 
@@ -343,7 +282,7 @@ fn capped(rows: u32) -> (u32, bool) {
     (rows.min(TOTAL_CAP), rows > TOTAL_CAP)
 }
 
-fn at_most(limit: u32, rows: Option<u32>) -> u32 {
+pub(super) fn at_most(limit: u32, rows: Option<u32>) -> u32 {
     rows.map_or(limit, |rows| limit.min(rows))
 }
 

@@ -3,6 +3,7 @@
 mod catalogue;
 mod content_hash;
 mod expiry;
+mod export;
 mod intake;
 mod model;
 mod number;
@@ -16,10 +17,9 @@ mod store;
 mod verification;
 mod visibility;
 
-pub use catalogue::{
-    Catalogue, Export, ExportRequest, HistoryRequest, ListRequest, Listing, SignalNews,
-};
+pub use catalogue::{Catalogue, HistoryRequest, ListRequest, Listing, SignalNews};
 pub use expiry::{Expiry, ExpiryEnd, ExpirySettings};
+pub use export::{Export, ExportRequest};
 pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
 pub use model::{
     Action, AssetType, ExternalId, NewSignal, Outcome, Signal, SignalStatus, Strategy, Symbol,
@@ -31,7 +31,10 @@ pub use outcome::{NewOutcome, pnl_percent, stop_percent};
 pub use record_check::{Difference, ExportedRow};
 pub use record_text::{OutcomeStatement, RecordText, SignalStatement};
 pub use signal_id::SignalId;
-pub use store::{Accepted, OutcomeRecorded, SignalQuery, SignalReader, SignalState, SignalStore};
+pub use store::{
+    Accepted, Ended, EndedQuery, OutcomeRecorded, SignalQuery, SignalReader, SignalState,
+    SignalStore,
+};
 pub use verification::{HashForm, VerificationHash, canonical_text, hash_matches};
 pub use visibility::{Released, View, VisibilityPolicy};
 

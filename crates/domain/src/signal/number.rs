@@ -1,6 +1,6 @@
 //! Numbers as producers send them: kept to the letter, compared and computed as exact decimals.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::OnceLock};
 
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive, Zero};
 use serde::{Serialize, Serializer};
@@ -42,6 +42,45 @@ fn parse_literal(text: &str) -> Result<(BigDecimal, f64), InvalidNumber> {
     Ok((exact, double))
 }
 
+/// Whether the text is a number above zero as it is written most often: up to 15 digits, and a point between two of
+/// them at most. Such a one breaks no rule of [`parse_literal`], which takes fifty times as long.
+fn is_plain_and_positive(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let are_digits =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= 16
+        && are_digits(whole)
+        && are_digits(fraction)
+        && (whole.len() == 1 || !whole.starts_with('0'))
+        && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte))
+}
+
+/// A checked number: its text, and its exact value once somebody computes with it. Most are only shown.
+#[derive(Debug, Clone)]
+struct Literal {
+    text: Box<str>,
+    exact: OnceLock<BigDecimal>,
+}
+
+impl Literal {
+    fn unread(text: &str) -> Self {
+        Self { text: text.into(), exact: OnceLock::new() }
+    }
+
+    fn exact(&self) -> &BigDecimal {
+        // It was checked when it was made.
+        self.exact
+            .get_or_init(|| parse_literal(&self.text).map(|(exact, _)| exact).unwrap_or_default())
+    }
+}
+
+/// The same text has the same value.
+impl PartialEq for Literal {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
 /// Writes the text as a JSON number, digit by digit as it came.
 fn serialize_literal<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let raw: &RawValue = serde_json::from_str(text).map_err(serde::ser::Error::custom)?;
@@ -63,20 +102,17 @@ impl FromStr for Digits {
 /// A price above 0, in the currency of the instrument: the producer's own digits and their exact
 /// value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Price {
-    literal: Box<str>,
-    exact: BigDecimal,
-}
+pub struct Price(Literal);
 
 impl Price {
     /// The producer's digits.
     pub fn as_str(&self) -> &str {
-        &self.literal
+        &self.0.text
     }
 
     /// The exact value.
-    pub const fn exact(&self) -> &BigDecimal {
-        &self.exact
+    pub fn exact(&self) -> &BigDecimal {
+        self.0.exact()
     }
 }
 
@@ -84,17 +120,16 @@ impl FromStr for Price {
     type Err = InvalidNumber;
 
     fn from_str(text: &str) -> Result<Self, InvalidNumber> {
-        let (exact, double) = parse_literal(text)?;
-        if double <= 0.0 {
+        if !is_plain_and_positive(text) && parse_literal(text)?.1 <= 0.0 {
             return Err(InvalidNumber::NotPositive);
         }
-        Ok(Self { literal: text.into(), exact })
+        Ok(Self(Literal::unread(text)))
     }
 }
 
 impl Serialize for Price {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_literal(&self.literal, serializer)
+        serialize_literal(&self.0.text, serializer)
     }
 }
 
@@ -102,20 +137,17 @@ impl Serialize for Price {
 /// expire worthless and futures and spreads have settled below zero. The producer's own digits and
 /// their exact value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ExitPrice {
-    literal: Box<str>,
-    exact: BigDecimal,
-}
+pub struct ExitPrice(Literal);
 
 impl ExitPrice {
     /// The producer's digits.
     pub fn as_str(&self) -> &str {
-        &self.literal
+        &self.0.text
     }
 
     /// The exact value.
-    pub const fn exact(&self) -> &BigDecimal {
-        &self.exact
+    pub fn exact(&self) -> &BigDecimal {
+        self.0.exact()
     }
 }
 
@@ -123,14 +155,16 @@ impl FromStr for ExitPrice {
     type Err = InvalidNumber;
 
     fn from_str(text: &str) -> Result<Self, InvalidNumber> {
-        let (exact, _) = parse_literal(text)?;
-        Ok(Self { literal: text.into(), exact })
+        if !is_plain_and_positive(text) {
+            parse_literal(text)?;
+        }
+        Ok(Self(Literal::unread(text)))
     }
 }
 
 impl Serialize for ExitPrice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serialize_literal(&self.literal, serializer)
+        serialize_literal(&self.0.text, serializer)
     }
 }
 
@@ -237,12 +271,15 @@ impl fmt::Display for PnlPercent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let magnitude = self.0.unsigned_abs();
-        let scale = Self::SCALE.unsigned_abs();
-        let fraction = format!("{:08}", magnitude % scale);
-        match fraction.trim_end_matches('0') {
-            "" => write!(f, "{sign}{}", magnitude / scale),
-            digits => write!(f, "{sign}{}.{digits}", magnitude / scale),
+        let (mut fraction, mut width) = (magnitude % Self::SCALE.unsigned_abs(), 8);
+        write!(f, "{sign}{}", magnitude / Self::SCALE.unsigned_abs())?;
+        if fraction == 0 {
+            return Ok(());
         }
+        while fraction % 10 == 0 {
+            (fraction, width) = (fraction / 10, width - 1);
+        }
+        write!(f, ".{fraction:0width$}")
     }
 }
 
@@ -255,6 +292,24 @@ impl Serialize for PnlPercent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_short_way_takes_nothing_that_the_long_one_refuses() {
+        let parts = ["", "0", "00", "7", "10", "01", ".", "e", "-", "+", " ", "999999999999999"];
+        for (a, b, c) in triples(&parts) {
+            let text = format!("{a}{b}{c}");
+            let is_positive = parse_literal(&text).is_ok_and(|(_, double)| double > 0.0);
+            assert!(is_positive || !is_plain_and_positive(&text), "{text:?}");
+        }
+        for text in ["1", "0.5", "175.5", "184.25", "0.00000001", "123456789012345"] {
+            assert!(is_plain_and_positive(text), "{text}");
+        }
+    }
+
+    fn triples<'a>(parts: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+        let pairs = parts.iter().flat_map(move |a| parts.iter().map(move |b| (*a, *b)));
+        pairs.flat_map(move |(a, b)| parts.iter().map(move |c| (a, b, *c)))
+    }
 
     #[test]
     fn prices_keep_their_digits() {

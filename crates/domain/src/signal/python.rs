@@ -4,7 +4,12 @@
 /// A string with `ensure_ascii`, Python's default: everything beyond printable ASCII as `\uXXXX`, in UTF-16.
 pub(super) fn push_string(text: &mut String, value: &str) {
     text.push('"');
-    for c in value.chars() {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    // Most texts have nothing to escape, and are copied at once.
+    let plain = value.bytes().position(|byte| !is_plain(byte)).unwrap_or(value.len());
+    let (plain, rest) = value.split_at(plain);
+    text.push_str(plain);
+    for c in rest.chars() {
         match c {
             '"' => text.push_str("\\\""),
             '\\' => text.push_str("\\\\"),

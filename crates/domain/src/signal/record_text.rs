@@ -28,13 +28,17 @@ pub struct RecordText {
 
 impl RecordText {
     fn of(members: &[(&str, Shown<'_>)]) -> Self {
-        let mut text = String::from("{");
+        // What most texts take.
+        let mut text = String::with_capacity(768);
+        text.push('{');
         for (position, (name, value)) in members.iter().enumerate() {
             if position > 0 {
                 text.push_str(", ");
             }
-            python::push_string(&mut text, name);
-            text.push_str(": ");
+            // Names are ours: nothing in them is escaped.
+            text.push('"');
+            text.push_str(name);
+            text.push_str("\": ");
             match value {
                 Shown::Text(Some(value)) if !value.is_empty() => {
                     python::push_string(&mut text, value);

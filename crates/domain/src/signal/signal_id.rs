@@ -1,6 +1,6 @@
 //! The number of a signal.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,16 @@ impl fmt::Display for SignalId {
     }
 }
 
+impl FromStr for SignalId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_number = text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|_| is_number);
+        number.map(Self).ok_or("must be the id of a signal")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +48,10 @@ mod tests {
         let id = SignalId::new(4_503_599_627_370_495);
         assert_eq!(id.get(), 4_503_599_627_370_495);
         assert_eq!(id.to_string(), "4503599627370495");
+        assert_eq!("4503599627370495".parse(), Ok(id));
+        for text in ["", "-1", "+1", "1.0", "12345678901234567"] {
+            assert!(text.parse::<SignalId>().is_err(), "{text}");
+        }
         assert_eq!(serde_json::to_string(&id).unwrap(), "4503599627370495");
     }
 }

@@ -6,9 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{
-    Action, ExternalId, NewOutcome, NewSignal, Signal, SignalId, SignalStatus, Strategy, Symbol,
+    Action, ExternalId, NewOutcome, NewSignal, Record, Signal, SignalId, SignalStatus, Strategy,
+    Symbol,
 };
-use crate::{Result, Timestamp, page::Slice, producer::ProducerId};
+use crate::{
+    Result, Timestamp,
+    page::{Cursor, Slice},
+    producer::ProducerId,
+};
 
 /// What became of one offered signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +75,8 @@ pub struct SignalQuery {
     pub state: SignalState,
     /// Whether signals that arrived as history are left out.
     pub without_history: bool,
+    /// Only signals whose origin is in this part of the record.
+    pub record: Record,
     /// Whether `as_of` lies in the past, so that there may be changes of which the reader must not
     /// learn. The store then runs the same statements whether there are any or not, because the time
     /// that they take tells.
@@ -89,9 +96,32 @@ impl SignalQuery {
             action: None,
             state: SignalState::Any,
             without_history: false,
+            record: Record::All,
             is_late: false,
         }
     }
+}
+
+/// Which signals ended, or got a late outcome, since an instant before which they were accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedQuery {
+    /// Only what was recorded after this instant, and of signals accepted no later.
+    pub since: Timestamp,
+    /// Whether late outcomes are meant, of signals that had expired no later than `since`, and not outcomes.
+    pub late: bool,
+    /// Recorded outcomes that are looked at, at most.
+    pub limit: u32,
+    /// Where the part before ended: when an outcome was recorded, and its signal.
+    pub after: Option<Cursor>,
+}
+
+/// A part of the signals that ended since an instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    /// Those of the recorded outcomes that fit, the one recorded last first. There may be none before the end.
+    pub signals: Vec<Signal>,
+    /// Where the next part begins; `None` at the end.
+    pub next: Option<Cursor>,
 }
 
 /// Takes signals in and closes them, durably and immutably.
@@ -126,11 +156,17 @@ pub trait SignalReader: Send + Sync {
     /// One slice of a list, as things were known at the query's `as_of`.
     async fn list(&self, query: &SignalQuery, slice: Slice) -> Result<Vec<Signal>>;
 
+    /// A part of the signals of `query`, of any state, that ended since an instant; read from the end of an index, and no
+    /// more than `ended.limit` outcomes, whatever they belong to.
+    async fn ended(&self, query: &SignalQuery, ended: EndedQuery) -> Result<Ended>;
+
     /// Signals with a confidence below this percentage whose outcomes were recorded from the first to the second instant,
-    /// both included, as things were known at the second: at most `limit`, the one closed last first.
+    /// both included, and belong to this part of the record, as things were known at the second: at most `limit`, the one
+    /// closed last first.
     async fn closings(
         &self,
         below: Option<f64>,
+        record: Record,
         span: (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<Signal>>;

@@ -30,7 +30,9 @@ impl FromStr for VerificationHash {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            Ok(Self(text.to_ascii_lowercase().into()))
+            let mut digits: Box<str> = text.into();
+            digits.make_ascii_lowercase();
+            Ok(Self(digits))
         } else {
             Err("must be a SHA-256 in 64 hex digits")
         }

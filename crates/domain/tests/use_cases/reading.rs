@@ -6,7 +6,8 @@ use alpine_domain::{
     page::Slice,
     producer::Producer,
     signal::{
-        ExpirySettings, ExportRequest, HistoryRequest, ListRequest, Outcome, Signal, SignalStatus,
+        ExpirySettings, ExportRequest, HistoryRequest, ListRequest, Outcome, Record, Signal,
+        SignalStatus,
     },
     use_cases::Settings,
 };
@@ -137,7 +138,8 @@ fn every_field_of_a_request_chooses_among_the_past() {
         world.report(&argo, &Report { status: Some(status), ..Report::of(id, price) }).unwrap();
     }
     world.report(&argo, &Report::of("gold", "101.0")).unwrap();
-    let all = || HistoryRequest { limit: 50, days: 30, symbol: None, status: None };
+    let all =
+        || HistoryRequest { limit: 50, days: 30, symbol: None, status: None, record: Record::All };
     let symbol = |symbol: &str| HistoryRequest { symbol: Some(symbol.parse().unwrap()), ..all() };
     let status = |status| HistoryRequest { status: Some(status), ..all() };
     let newest: Vec<&str> = SIGNALS.iter().rev().map(|(id, ..)| *id).collect();
@@ -176,10 +178,11 @@ fn the_past_reaches_back_exactly_so_many_days() {
     for days in [1, 7] {
         for (span, expected) in [(days * DAY, 1), (days * DAY + MICROSECOND, 0)] {
             world.at(span);
-            let request = HistoryRequest { limit: 9, days, symbol: None, status: None };
+            let request =
+                HistoryRequest { limit: 9, days, symbol: None, status: None, record: Record::All };
             let past = now(world.cases.catalogue.history(ADMIN, &request)).unwrap();
             assert_eq!(past.signals.len(), expected, "{days} {span:?}");
-            let mut export = world.cases.catalogue.export(ADMIN, of_days(days));
+            let mut export = now(world.cases.catalogue.export(ADMIN, of_days(days))).unwrap();
             let exported = now(world.cases.catalogue.export_batch(&mut export)).unwrap();
             assert_eq!(exported.is_some(), expected == 1, "{days} {span:?}");
         }
@@ -199,7 +202,7 @@ fn an_export_holds_each_signal_once() {
         if count > 0 {
             now(world.cases.intake.submit_batch(&argo, &body, 1_000)).unwrap();
         }
-        let mut export = world.cases.catalogue.export(ADMIN, of_days(30));
+        let mut export = now(world.cases.catalogue.export(ADMIN, of_days(30))).unwrap();
         let (mut found, mut lengths) = (Vec::new(), Vec::new());
         while let Some(batch) = now(world.cases.catalogue.export_batch(&mut export)).unwrap() {
             lengths.push(batch.len());
@@ -260,7 +263,8 @@ fn history_is_no_news() {
     assert_eq!(listed(latest), ["new live"]);
     let (page, _) = now(world.cases.catalogue.subscribed(Viewer::Admin, &request)).unwrap();
     assert_eq!((page.total, listed(page.items)), (1, vec!["new live".to_owned()]));
-    let past = HistoryRequest { limit: 10, days: 30, symbol: None, status: None };
+    let past =
+        HistoryRequest { limit: 10, days: 30, symbol: None, status: None, record: Record::All };
     let past = now(world.cases.catalogue.history(Viewer::Admin, &past)).unwrap().signals;
     assert_eq!(listed(past), ["new live", "old backfilled"]);
 }
@@ -282,19 +286,21 @@ fn a_file_holds_what_lies_between_its_bounds() {
     }
     let days = |count: u32| Some(START.later(count * DAY));
     let newest = Viewer::Anonymous;
+    let bounded =
+        |since, until, days| ExportRequest { since, until, days, ..ExportRequest::default() };
     let cases = [
         (ADMIN, ExportRequest::default(), Some((39, 9))),
         (ADMIN, ExportRequest { days: Some(2), ..ExportRequest::default() }, Some((39, 37))),
         (ADMIN, ExportRequest { since: days(0), ..ExportRequest::default() }, Some((39, 0))),
-        (ADMIN, ExportRequest { since: days(0), until: days(5), days: None }, Some((4, 0))),
-        (ADMIN, ExportRequest { since: days(38), until: None, days: Some(30) }, Some((39, 38))),
-        (ADMIN, ExportRequest { since: days(0), until: days(39), days: Some(1) }, Some((38, 38))),
+        (ADMIN, bounded(days(0), days(5), None), Some((4, 0))),
+        (ADMIN, bounded(days(38), None, Some(30)), Some((39, 38))),
+        (ADMIN, bounded(days(0), days(39), Some(1)), Some((38, 38))),
         (newest, ExportRequest { since: days(0), ..ExportRequest::default() }, Some((38, 29))),
-        (newest, ExportRequest { since: days(0), until: days(35), days: None }, Some((34, 29))),
-        (newest, ExportRequest { since: days(0), until: days(29), days: None }, None),
+        (newest, bounded(days(0), days(35), None), Some((34, 29))),
+        (newest, bounded(days(0), days(29), None), None),
     ];
     for (viewer, request, expected) in cases {
-        let mut export = world.cases.catalogue.export(viewer, request);
+        let mut export = now(world.cases.catalogue.export(viewer, request)).unwrap();
         let mut found = Vec::new();
         while let Some(batch) = now(world.cases.catalogue.export_batch(&mut export)).unwrap() {
             found.extend(names(&batch));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alpine_domain::{
     account::{Tier, Viewer},
     page::Slice,
-    signal::{ExportRequest, HistoryRequest, ListRequest, SignalStatus},
+    signal::{ExportRequest, HistoryRequest, ListRequest, Record, SignalStatus},
 };
 
 use crate::support::{MICROSECOND, Offer, Report, START, World, now, told};
@@ -25,7 +25,7 @@ const VIEWERS: [(Viewer, Duration, usize); 6] = [
 const CONFIDENCES: [&str; 5] = ["84.99", "85.0", "94.99", "95.0", "100.0"];
 
 fn history() -> HistoryRequest {
-    HistoryRequest { limit: 50, days: 30, symbol: None, status: None }
+    HistoryRequest { limit: 50, days: 30, symbol: None, status: None, record: Record::All }
 }
 
 fn names(signals: &[alpine_domain::signal::Signal]) -> Vec<&str> {
@@ -62,7 +62,7 @@ fn each_way_shows_a_signal_to_the_same_viewers_and_at_the_same_instant() {
             );
             let past = now(catalogue.history(viewer, &history())).unwrap();
             assert_eq!(names(&past.signals), expected, "{case}");
-            let mut export = catalogue.export(viewer, ExportRequest::default());
+            let mut export = now(catalogue.export(viewer, ExportRequest::default())).unwrap();
             let exported = now(catalogue.export_batch(&mut export)).unwrap().unwrap_or_default();
             assert_eq!(names(&exported), expected, "{case}");
             for (id, name) in ids.iter().zip(CONFIDENCES) {
@@ -135,7 +135,7 @@ fn lists_end_where_the_tier_does() {
             let past = now(catalogue.history(viewer, &request)).unwrap();
             assert_eq!(names(&past.signals), newest[..shown], "{viewer:?} {limit}");
         }
-        let mut export = catalogue.export(viewer, ExportRequest::default());
+        let mut export = now(catalogue.export(viewer, ExportRequest::default())).unwrap();
         let exported = now(catalogue.export_batch(&mut export)).unwrap().unwrap();
         assert_eq!(names(&exported), newest, "{viewer:?}");
         assert_eq!(now(catalogue.export_batch(&mut export)).unwrap(), None);

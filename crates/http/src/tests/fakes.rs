@@ -29,7 +29,7 @@ use alpine_domain::{
         },
     },
     producer::ProducerId,
-    signal::{ExternalId, Signal, SignalId, SignalQuery, SignalReader},
+    signal::{Ended, EndedQuery, ExternalId, Record, Signal, SignalId, SignalQuery, SignalReader},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -311,13 +311,17 @@ impl SignalReader for Fading {
         }
         self.reader.list(query, slice).await
     }
+    async fn ended(&self, query: &SignalQuery, ended: EndedQuery) -> Result<Ended> {
+        self.reader.ended(query, ended).await
+    }
     async fn closings(
         &self,
         below: Option<f64>,
+        record: Record,
         span: (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<Signal>> {
-        self.reader.closings(below, span, limit).await
+        self.reader.closings(below, record, span, limit).await
     }
     async fn count(&self, query: &SignalQuery, cap: u32) -> Result<u32> {
         self.reader.count(query, cap).await

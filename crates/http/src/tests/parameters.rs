@@ -72,8 +72,19 @@ async fn every_parameter_is_enforced_as_it_is_described() {
             assert_eq!(errors[0]["field"], name, "{path}?{name}={value}");
         }
         // Their own tests know which of these texts are valid.
-        let forms =
-            ["cursor", "period", "since", "until", "actor", "subject", "producer", "from", "to"];
+        let forms = [
+            "cursor",
+            "period",
+            "since",
+            "until",
+            "updated_after",
+            "after",
+            "actor",
+            "subject",
+            "producer",
+            "from",
+            "to",
+        ];
         let is_of_a_form = forms.contains(&name);
         for value in accepted(rule).into_iter().filter(|_| !is_of_a_form) {
             let answer = ask(&world, &token, &path, name, &value).await;

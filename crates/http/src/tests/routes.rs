@@ -105,12 +105,15 @@ async fn a_key_opens_the_routes_of_its_scopes_and_no_others() {
         }
     }
     let of_keys = [
+        "closed_feed",
         "equity_curve",
+        "equity_curve_picture",
         "export_signals",
         "find_signal",
         "latest_signals",
         "live_signals",
         "me",
+        "performance_badge",
         "performance_stats",
         "profile",
         "signal_history",

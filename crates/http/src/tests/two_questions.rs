@@ -73,6 +73,8 @@ const ROWS: &[Row] = &[
     ("signal_history", "symbol", &[("", "GJIHFEDCB"), ("AAPL", "GFEDB"), ("MSFT", "JIHC")]),
     ("signal_history", "status", &[("", "GJIHFEDCB"), ("open", "GFCB"), ("closed", "JIHD"), ("expired", "E")]),
 
+    ("signal_history", "record", &[("", "GJIHFEDCB"), ("live", "GJIHFEDCB"), ("simulated", "")]),
+
     ("export_signals", "format", &[("csv", "text/csv GJIHFEDCB"), ("json", "application/json GJIHFEDCB"), ("ndjson", "application/x-ndjson GJIHFEDCB")]),
     ("export_signals", "days", &[("", "text/csv GJIHFEDCB"), ("1", "text/csv GJIHF"), ("365", "text/csv GJIHFEDCBA")]),
     ("export_signals", "period", &[("", "text/csv GJIHFEDCB"), ("1d", "text/csv GJIHF"), ("365d", "text/csv GJIHFEDCBA")]),
@@ -80,6 +82,10 @@ const ROWS: &[Row] = &[
     // The clock says 2025-01-15T12:00:00Z.
     ("export_signals", "since", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJIH"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
     ("export_signals", "until", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv FEDCB")]),
+
+    ("export_signals", "updated_after", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJIHE"), ("2025-01-12T18:00:00Z", "text/csv GJIHFED"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
+    ("export_signals", "record", &[("", "text/csv GJIHFEDCB"), ("live", "text/csv GJIHFEDCB"), ("simulated", "text/csv ")]),
+    ("export_signals", "after", &[("", "text/csv GJIHFEDCB"), ("@F", "text/csv EDCB"), ("@G", "text/csv JIHFEDCB"), ("1", "422")]),
 
     ("find_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
 
@@ -107,6 +113,30 @@ const ROWS: &[Row] = &[
     ("equity_curve", "points", &[("", "5: 59"), ("10", "5: 59"), ("11", "5: 59")]),
 
     ("equity_curve", "record", &[("", "5: 59"), ("backfilled", "0: 0")]),
+
+    ("performance_badge", "symbol", &[("", "5 closed auto"), ("AAPL", "1 closed auto"), ("MSFT", "4 closed auto")]),
+    ("performance_badge", "strategy", &[("", "5 closed auto"), ("momentum", "4 closed auto"), ("breakout", "1 closed auto")]),
+    ("performance_badge", "days", &[("", "5 closed auto"), ("30", "4 closed auto"), ("1", "3 closed auto")]),
+    ("performance_badge", "period", &[("", "5 closed auto"), ("30d", "4 closed auto"), ("1d", "3 closed auto")]),
+    ("performance_badge", "late", &[("exclude", "5 closed auto"), ("include", "6 closed auto")]),
+    ("performance_badge", "record", &[("", "5 closed auto"), ("simulated", "none auto")]),
+    ("performance_badge", "producer", &[("", "5 closed auto"), ("argo", "5 closed auto"), ("nobody", "none auto")]),
+    ("performance_badge", "from", &[("", "5 closed auto"), ("2025-01-15", "3 closed auto")]),
+    ("performance_badge", "to", &[("", "5 closed auto"), ("2025-01-14", "2 closed auto")]),
+    ("performance_badge", "theme", &[("", "5 closed auto"), ("light", "5 closed light"), ("dark", "5 closed dark")]),
+
+    ("equity_curve_picture", "symbol", &[("", "5 closed auto"), ("AAPL", "1 closed auto"), ("MSFT", "4 closed auto")]),
+    ("equity_curve_picture", "strategy", &[("", "5 closed auto"), ("momentum", "4 closed auto"), ("breakout", "1 closed auto")]),
+    ("equity_curve_picture", "days", &[("", "5 closed auto"), ("30", "4 closed auto"), ("1", "3 closed auto")]),
+    ("equity_curve_picture", "period", &[("", "5 closed auto"), ("30d", "4 closed auto"), ("1d", "3 closed auto")]),
+    ("equity_curve_picture", "late", &[("exclude", "5 closed auto"), ("include", "6 closed auto")]),
+    ("equity_curve_picture", "record", &[("", "5 closed auto"), ("simulated", "none auto")]),
+    ("equity_curve_picture", "producer", &[("", "5 closed auto"), ("argo", "5 closed auto"), ("nobody", "none auto")]),
+    ("equity_curve_picture", "from", &[("", "5 closed auto"), ("2025-01-15", "3 closed auto")]),
+    ("equity_curve_picture", "to", &[("", "5 closed auto"), ("2025-01-14", "2 closed auto")]),
+    ("equity_curve_picture", "theme", &[("", "5 closed auto"), ("light", "5 closed light"), ("dark", "5 closed dark")]),
+
+    ("closed_feed", "record", &[("", "JIHED"), ("all", "JIHEDA"), ("simulated", "")]),
 
     ("symbols", "record", &[("", "AAPL 1 MSFT 4"), ("backfilled", "")]),
 
@@ -178,6 +208,9 @@ const CALLERS: &[CallerRow] = &[
     ("verify_signal", "@C", &[(Pro, "404"), (Ada, "C"), (Admin, "C")]),
     ("performance_stats", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
     ("equity_curve", "", &[(Nobody, "2: 3"), (Free, "2: 3"), (Starter, "3: 11"), (Pro, "4: 27"), (Ada, "5: 59"), (Admin, "5: 59")]),
+    ("performance_badge", "", &[(Nobody, "2 closed auto"), (Free, "2 closed auto"), (Starter, "3 closed auto"), (Pro, "4 closed auto"), (Ada, "5 closed auto"), (Admin, "5 closed auto")]),
+    ("equity_curve_picture", "", &[(Nobody, "2 closed auto"), (Free, "2 closed auto"), (Starter, "3 closed auto"), (Pro, "4 closed auto"), (Ada, "5 closed auto"), (Admin, "5 closed auto")]),
+    ("closed_feed", "", &[(Nobody, "ED"), (Free, "ED"), (Starter, "HED"), (Pro, "IHED"), (Ada, "JIHEDA"), (Admin, "JIHEDA")]),
     ("symbols", "", &[(Nobody, "AAPL 1 MSFT 1"), (Starter, "AAPL 1 MSFT 2"), (Pro, "AAPL 1 MSFT 3"), (Ada, "AAPL 1 MSFT 4")]),
     ("me", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
     ("profile", "", &[(Nobody, "401"), (Ada, "user3@example.com"), (Bob, "user4@example.com"), (Admin, "user5@example.com")]),
@@ -370,10 +403,18 @@ impl Scene {
             return answer.status.to_string();
         }
         let media_type = answer.header("content-type").split(';').next().unwrap_or_default();
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
         match route {
             "docs_file" => media_type.to_owned(),
+            "performance_badge" | "equity_curve_picture" => told_in_picture(&text),
+            "closed_feed" => {
+                let entries = text.split("signal/").skip(1).filter_map(|rest| rest.split_once('/'));
+                let name = |(id, _): (&str, &str)| {
+                    self.ids.iter().find(|(_, other)| other.to_string() == id).unwrap().0
+                };
+                entries.map(name).collect()
+            }
             "export_signals" => {
-                let text = String::from_utf8_lossy(&answer.body).into_owned();
                 let mut found: Vec<_> = self
                     .ids
                     .iter()
@@ -494,6 +535,22 @@ impl Scene {
     fn uncount(&self) {
         self.world.limiter.0.lock().unwrap().clear();
     }
+}
+
+/// How many trades a picture tells of, and its colours.
+fn told_in_picture(text: &str) -> String {
+    let title = text.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+    let words: Vec<&str> = title.split(' ').collect();
+    let counted = words.iter().position(|word| matches!(*word, "closed" | "trades"));
+    // Of how many stands between.
+    let before = |end: usize| if words[end - 2] == "of" { words[end - 3] } else { words[end - 1] };
+    let trades = counted.map(before).filter(|trades| trades.parse::<u64>().is_ok());
+    let theme = match (text.contains("prefers-color-scheme"), text.contains("#0d1117")) {
+        (true, _) => "auto",
+        (false, true) => "dark",
+        (false, false) => "light",
+    };
+    trades.map_or_else(|| format!("none {theme}"), |trades| format!("{trades} closed {theme}"))
 }
 
 fn reads() -> Vec<Endpoint> {

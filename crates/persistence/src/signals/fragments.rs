@@ -1,5 +1,6 @@
 //! Pieces of SQL that Diesel has no words for, said once for both back ends.
 
+use alpine_domain::signal::Record;
 use diesel::{
     QueryResult,
     backend::Backend,
@@ -36,6 +37,48 @@ where
         pass.push_bind_param::<BigInt, _>(&self.created_at)?;
         pass.push_sql(", ");
         pass.push_bind_param::<BigInt, _>(&self.id)?;
+        pass.push_sql(")");
+        Ok(())
+    }
+}
+
+/// `(results.recorded_at, results.signal_id) < (…, …)`, of this table of results: as [`Before`] for its index.
+#[derive(Debug, Clone, Copy, ValidGrouping)]
+pub(super) struct RecordedBefore {
+    pub(super) results: &'static str,
+    pub(super) recorded_at: i64,
+    pub(super) row: i64,
+}
+
+impl QueryId for RecordedBefore {
+    type QueryId = ();
+    // Its text depends on the table.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Expression for RecordedBefore {
+    type SqlType = Bool;
+}
+
+impl<Source> AppearsOnTable<Source> for RecordedBefore {}
+impl<Source> SelectableExpression<Source> for RecordedBefore {}
+
+impl<DB: Backend> QueryFragment<DB> for RecordedBefore
+where
+    i64: ToSql<BigInt, DB>,
+    DB: diesel::sql_types::HasSqlType<BigInt>,
+{
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        for (open, column) in [("(", "recorded_at"), (", ", "signal_id")] {
+            pass.push_sql(open);
+            pass.push_identifier(self.results)?;
+            pass.push_sql(".");
+            pass.push_identifier(column)?;
+        }
+        pass.push_sql(") < (");
+        pass.push_bind_param::<BigInt, _>(&self.recorded_at)?;
+        pass.push_sql(", ");
+        pass.push_bind_param::<BigInt, _>(&self.row)?;
         pass.push_sql(")");
         Ok(())
     }
@@ -78,7 +121,8 @@ impl<DB: Backend> QueryFragment<DB> for Awaited {
 
 /// A signal's origin; releases that kept none left NULL, and 24 hours tell then (`Origin::EARLIER_LIVE_WITHIN`). The
 /// halves are compared because no difference of two halves leaves 64 bits, whatever a row holds. The
-/// indexes `idx_signal_current` and `idx_signal_current_symbol` are made with the same words, or they are not used.
+/// indexes `idx_signal_current`, `idx_signal_current_symbol` and `idx_signal_origin` are made with the same words, or they
+/// are not used.
 macro_rules! origin {
     () => {
         "COALESCE(signals.origin, CASE WHEN signals.is_simulated THEN 'simulated' \
@@ -94,6 +138,35 @@ pub(crate) struct Condition(&'static str);
 impl Condition {
     /// True for signals that did not arrive as history.
     pub(super) const NO_HISTORY: Self = Self(concat!(origin!(), " <> 'backfilled'"));
+
+    /// True for signals whose origin is in this part of the record; `None` where each is.
+    pub(super) const fn signal_in(record: Record) -> Option<Self> {
+        match record {
+            Record::All => None,
+            Record::Live => Some(Self(concat!(origin!(), " = 'live'"))),
+            Record::Backfilled => Some(Self(concat!(origin!(), " = 'backfilled'"))),
+            Record::Simulated => Some(Self(concat!(origin!(), " = 'simulated'"))),
+        }
+    }
+
+    /// True for outcomes, joined with their signals, that belong to this part of the record; `None` where each does.
+    pub(super) const fn outcome_in(record: Record) -> Option<Self> {
+        const LIVE: &str =
+            concat!("(", origin!(), " = 'live' AND outcomes.closed_at >= signals.created_at)");
+        const BACKFILLED: &str = concat!(
+            "(",
+            origin!(),
+            " = 'backfilled' OR (",
+            origin!(),
+            " = 'live' AND outcomes.closed_at < signals.created_at))"
+        );
+        match record {
+            Record::All => None,
+            Record::Live => Some(Self(LIVE)),
+            Record::Backfilled => Some(Self(BACKFILLED)),
+            Record::Simulated => Self::signal_in(record),
+        }
+    }
 }
 
 impl QueryId for Condition {

@@ -1,6 +1,7 @@
 //! Signals and their outcomes.
 
 mod ended;
+mod endings;
 pub(crate) mod fragments;
 mod intake;
 mod late;
@@ -21,8 +22,8 @@ use alpine_domain::{
     page::Slice,
     producer::ProducerId,
     signal::{
-        Accepted, ExternalId, NewOutcome, NewSignal, OutcomeRecorded, Signal, SignalId,
-        SignalQuery, SignalReader, SignalStore, Strategy,
+        Accepted, Ended, EndedQuery, ExternalId, NewOutcome, NewSignal, OutcomeRecorded, Record,
+        Signal, SignalId, SignalQuery, SignalReader, SignalStore, Strategy,
     },
 };
 use async_trait::async_trait;
@@ -127,17 +128,31 @@ impl SignalReader for Signals {
             .await
     }
 
+    async fn ended(&self, query: &SignalQuery, ended: EndedQuery) -> Result<Ended> {
+        let (database, query) = (self.0.clone(), query.clone());
+        self.0
+            .read("signal_ended", move |conn| {
+                let ids = database.signal_ids(conn)?;
+                endings::ended(conn, &ids, (&query, ended), &database.unreadable())
+            })
+            .await
+    }
+
     async fn closings(
         &self,
         below: Option<f64>,
+        record: Record,
         span: (Timestamp, Timestamp),
         limit: u32,
     ) -> Result<Vec<Signal>> {
         let database = self.0.clone();
+        // No index leads to a part of the record: much may be passed over for what belongs to it.
+        let class = if record == Record::All { Class::Read } else { Class::CostlyRead };
         self.0
-            .read("signal_closings", move |conn| {
+            .read_as(class, "signal_closings", move |conn| {
                 let ids = database.signal_ids(conn)?;
-                query::closings(conn, &ids, (below, span, limit), &database.unreadable())
+                let asked = (below, record, span, limit);
+                query::closings(conn, &ids, asked, &database.unreadable())
             })
             .await
     }

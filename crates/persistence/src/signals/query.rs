@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use alpine_domain::{
     Result, Timestamp,
     page::Slice,
-    signal::{Signal, SignalQuery, SignalState, SignalStatus},
+    signal::{Record, Signal, SignalQuery, SignalState, SignalStatus},
 };
 use diesel::{
     ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
@@ -17,7 +17,7 @@ use diesel::{
 
 use super::{
     ended,
-    fragments::{Awaited, CountOf},
+    fragments::{Awaited, Condition, CountOf},
     late,
     shapes::{
         Part, Row, active, any, any_plain, ended as all_ended, joined, named, partial,
@@ -129,7 +129,7 @@ pub(super) fn list(
 pub(super) fn closings(
     conn: &mut AnyConnection,
     ids: &SignalIds,
-    (below, (since, until), limit): (Option<f64>, (Timestamp, Timestamp), u32),
+    (below, record, (since, until), limit): (Option<f64>, Record, (Timestamp, Timestamp), u32),
     unreadable: &UnreadableRows,
 ) -> Result<Vec<Signal>, Failure> {
     let mut rows = outcomes::table
@@ -144,6 +144,9 @@ pub(super) fn closings(
     if let Some(below) = below {
         let in_range = signals::confidence.lt(below);
         rows = rows.filter(in_range);
+    }
+    if let Some(in_record) = Condition::outcome_in(record) {
+        rows = rows.filter(in_record);
     }
     let rows: Vec<(SignalRow, OutcomeRow)> = rows.load(conn)?;
     ids.meet(conn, rows.iter().map(|(row, _)| row.producer_id))?;
@@ -160,7 +163,7 @@ fn rows(conn: &mut AnyConnection, query: &SignalQuery, part: Part) -> Result<Vec
             open_rows(conn, query, part)?.into_iter().map(|signal| (signal, None)).collect()
         }
         SignalState::Status(status) => ended::rows(conn, query, status, part)?,
-        SignalState::Any => partial!(any(query, Awaited::on(conn)), part)
+        SignalState::Any => partial!(any(query, part.newest(query), Awaited::on(conn)), part)
             .select((signals::all_columns, outcomes::all_columns.nullable()))
             .load(conn)?,
     })
@@ -181,7 +184,7 @@ fn strongest(
     if !has_strongest(query) {
         return Ok(None);
     }
-    let places: Vec<(i64, i64)> = active(query, Awaited::on(conn))
+    let places: Vec<(i64, i64)> = active(query, query.as_of.micros(), Awaited::on(conn))
         .order(signals::confidence.desc())
         .select((signals::created_at, signals::id))
         .limit(i64::from(FEW) + 1)
@@ -202,7 +205,7 @@ fn open_rows(
             let ids = std::iter::once(0).chain(part.choose(places.clone())).collect();
             partial_of_named!(named(ids, query), Part { offset: 0, ..part }).load(conn)
         }
-        None => partial!(active(query, awaited), part).load(conn),
+        None => partial!(active(query, part.newest(query), awaited), part).load(conn),
     };
     // The active ones first: what closes between the queries is found by the second, or by both.
     let mut rows: Vec<SignalRow> = active_rows(conn, part)?;
@@ -235,7 +238,8 @@ pub(super) fn count(
     let awaited = Awaited::on(conn);
     let count: i64 = match query.state {
         SignalState::Open | SignalState::Status(SignalStatus::Open) => {
-            let mut rows = active(query, awaited).select(signals::id).limit(limit);
+            let mut rows =
+                active(query, query.as_of.micros(), awaited).select(signals::id).limit(limit);
             if has_strongest(query) {
                 // Counting stops at the limit, and nothing is passed over before.
                 rows = rows.order(signals::confidence.desc());
@@ -281,7 +285,7 @@ pub(super) fn next_change_after(
     let as_of = query.as_of.micros();
     let awaited = Awaited::on(conn);
     // What arrives as history may end an answer that it does not change: no index leads past a burst of it.
-    let whatever = SignalQuery { without_history: false, ..query.clone() };
+    let whatever = SignalQuery { without_history: false, record: Record::All, ..query.clone() };
     let later = signals::table.filter(awaited).filter(signals::created_at.gt(as_of)).into_boxed();
     let accepted: Option<i64> = with_conditions!(later, &whatever)
         .order((signals::created_at.asc(), signals::id.asc()))
@@ -350,7 +354,9 @@ pub(super) const fn is_costly(query: &SignalQuery) -> bool {
     let is_open =
         matches!(query.state, SignalState::Open | SignalState::Status(SignalStatus::Open));
     let by_action = query.action.is_some() && !(is_open && query.without_history);
-    by_action || (query.min_confidence.is_some() && !is_open)
+    // One index leads to a part of the record, another one to an instrument.
+    let by_record = !matches!(query.record, Record::All) && query.symbol.is_some();
+    by_action || by_record || (query.min_confidence.is_some() && !is_open)
 }
 
 /// Whether signals that ended in one way are asked for: the newest are found by an index, those behind a cursor are

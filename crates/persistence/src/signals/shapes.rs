@@ -38,6 +38,7 @@ macro_rules! with_conditions {
             action,
             state: _,
             without_history,
+            record,
             is_late: _,
         } = query;
         if let Some(below) = *below {
@@ -60,6 +61,9 @@ macro_rules! with_conditions {
         }
         if *without_history {
             rows = rows.filter($crate::signals::fragments::Condition::NO_HISTORY);
+        }
+        if let Some(in_record) = $crate::signals::fragments::Condition::signal_in(*record) {
+            rows = rows.filter(in_record);
         }
         rows
     }};
@@ -92,12 +96,12 @@ macro_rules! partial_of_named {
 
 pub(super) use {partial, partial_of_named, with_conditions};
 
-/// Signals that are open now.
-pub(super) fn active(query: &SignalQuery, awaited: Awaited) -> Plain<'_> {
+/// Signals that are open now and were accepted no later than `newest`, microseconds.
+pub(super) fn active(query: &SignalQuery, newest: i64, awaited: Awaited) -> Plain<'_> {
     let rows = signals::table
         .filter(awaited)
         .filter(signals::is_active)
-        .filter(signals::created_at.le(query.as_of.micros()))
+        .filter(signals::created_at.le(newest))
         .into_boxed();
     with_conditions!(rows, query)
 }
@@ -114,13 +118,13 @@ pub(super) fn ended(query: &SignalQuery, status: SignalStatus, awaited: Awaited)
     with_conditions!(rows, query)
 }
 
-/// Signals of any state, with whatever outcome they have.
-pub(super) fn any(query: &SignalQuery, awaited: Awaited) -> Both<'_> {
+/// Signals of any state that were accepted no later than `newest`, with whatever outcome they have.
+pub(super) fn any(query: &SignalQuery, newest: i64, awaited: Awaited) -> Both<'_> {
     let rows = signals::table
         .left_join(outcomes::table)
         .into_boxed()
         .filter(awaited)
-        .filter(signals::created_at.le(query.as_of.micros()));
+        .filter(signals::created_at.le(newest));
     with_conditions!(rows, query)
 }
 
@@ -168,6 +172,13 @@ impl Part {
         places.sort_unstable_by_key(|place| std::cmp::Reverse(*place));
         let part = places.into_iter().skip(self.offset as usize).take(self.limit as usize);
         part.map(|(_, id)| id).collect()
+    }
+
+    /// When the newest signal of the part may have been accepted. SQLite begins to read at the first bound of a column
+    /// that it finds in a statement, and passes over all rows up to a closer one that follows.
+    pub(super) fn newest(&self, query: &SignalQuery) -> i64 {
+        let as_of = query.as_of.micros();
+        self.after.map_or(as_of, |(created_at, _)| created_at.min(as_of))
     }
 
     /// A cursor whose signal has no row leads to the rows before its instant.

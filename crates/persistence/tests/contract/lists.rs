@@ -6,8 +6,8 @@ use alpine_domain::{
     Timestamp,
     page::{Cursor, Slice},
     signal::{
-        Accepted, ExternalId, NewOutcome, Origin, OutcomeRecorded, Released, Signal, SignalId,
-        SignalQuery, SignalReader as _, SignalState, SignalStatus,
+        Accepted, ExternalId, NewOutcome, Origin, OutcomeRecorded, Record, Released, Signal,
+        SignalId, SignalQuery, SignalReader as _, SignalState, SignalStatus,
     },
     statistics::{PerformanceFilter, StatisticsStore as _},
 };
@@ -49,6 +49,7 @@ async fn every_condition_filters(bed: Bed) {
     let mut high = signal(&argo, "high", 20);
     high.confidence = "100.0".parse().unwrap();
     high.action = "SELL".parse().unwrap();
+    (high.is_simulated, high.origin) = (true, Origin::Simulated);
     let stored = bed.store(vec![low, edge, high]).await;
     let [low, edge, high] = stored[..] else {
         panic!("{stored:?}");
@@ -71,6 +72,15 @@ async fn every_condition_filters(bed: Bed) {
         let current = SignalQuery { without_history: true, ..all() };
         assert_eq!(listed(&bed, &current).await, [high, edge]);
         assert_eq!(bed.signals.count(&current, 9).await.unwrap(), 2);
+        for (record, expected) in [
+            (Record::Live, vec![edge]),
+            (Record::Backfilled, vec![low]),
+            (Record::Simulated, vec![high]),
+            (Record::All, vec![high, edge, low]),
+        ] {
+            let part = SignalQuery { record, ..all() };
+            assert_eq!(listed(&bed, &part).await, expected, "{record}");
+        }
         let late = SignalQuery { as_of: at(19), ..all() };
         assert_eq!(listed(&bed, &late).await, [edge, low]);
         assert_eq!(bed.signals.count(&all(), 2).await.unwrap(), 2);

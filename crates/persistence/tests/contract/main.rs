@@ -21,6 +21,7 @@ mod cost;
 mod crowding;
 mod deletion;
 mod digests;
+mod ended;
 mod events;
 mod exit;
 mod failover;

@@ -215,7 +215,7 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
          confidence_text, asset_type, signal_timestamp, signalled_at, hash, content_hash, \
          is_simulated, is_active, created_at) \
          SELECT 1, 'X-' || n, 'S' || n / 1000 % 20, 'BUY', '1', 50 + n % 50, (50 + n % 50)::text, \
-         'stock', '', 1736937000000000, repeat('a', 64), repeat('a', 64), false, n % 10 = 0, 1736937000000000 + n / 100 * 1000000::bigint \
+         'stock', '', 1736937000000000, repeat('a', 64), repeat('a', 64), n % 1000 = 7, n % 10 = 0, 1736937000000000 + n / 100 * 1000000::bigint \
          FROM generate_series(1, 200000) n",
     )
     .await
@@ -240,6 +240,11 @@ async fn hot_queries_use_their_indexes_on_postgresql() {
         // Asked first: are there few?
         (strong, None, "idx_signal_current_confidence"),
         (symbol, None, "idx_signal_current_symbol"),
+        (
+            SignalQuery { record: alpine_domain::signal::Record::Simulated, ..history.clone() },
+            None,
+            "idx_signal_origin",
+        ),
         (history.clone(), None, "idx_signal_created"),
         (history, after, "idx_signal_created"),
     ] {

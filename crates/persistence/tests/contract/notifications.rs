@@ -7,7 +7,7 @@ use alpine_domain::{
         KEPT, KeptPage, KeptQuery, MarkChange, Notification, NotificationCursor, NotificationId,
         NotificationKind,
     },
-    signal::{Signal, SignalId},
+    signal::{Record, Signal, SignalId},
 };
 
 use crate::support::{Bed, at, on_every, outcome, random, signal};
@@ -228,8 +228,9 @@ async fn what_closed_is_listed_the_last_first(bed: Bed) {
     let names = |list: Vec<Signal>| -> Vec<String> {
         list.iter().map(|signal| signal.content.external_id.to_string()).collect()
     };
-    let list =
-        async |below, span, limit| names(bed.signals.closings(below, span, limit).await.unwrap());
+    let list = async |below, span, limit| {
+        names(bed.signals.closings(below, Record::All, span, limit).await.unwrap())
+    };
     let always = (Timestamp::MIN, Timestamp::MAX);
     assert_eq!(list(None, always, 10).await, ["SIG-0", "SIG-3", "SIG-2", "SIG-1"]);
     assert_eq!(list(None, always, 2).await, ["SIG-0", "SIG-3"]);
@@ -237,7 +238,7 @@ async fn what_closed_is_listed_the_last_first(bed: Bed) {
     assert_eq!(list(None, (at(11), at(19)), 10).await, [""; 0]);
     assert_eq!(list(Some(87.5), always, 10).await, [""; 0]);
     assert_eq!(list(Some(87.6), always, 10).await.len(), 4);
-    let closed = bed.signals.closings(None, always, 1).await.unwrap();
+    let closed = bed.signals.closings(None, Record::All, always, 1).await.unwrap();
     assert_eq!(closed, [bed.signals.find(closed[0].id).await.unwrap().unwrap()]);
 }
 

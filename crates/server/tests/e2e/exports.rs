@@ -1,14 +1,16 @@
 //! How many files one account may fetch at once, and what becomes of readers who stop in the middle.
 
 use std::{
+    collections::HashSet,
     io::ErrorKind,
+    ops::Range,
     time::{Duration, Instant},
 };
 
 use alpine_domain::account::{Role, Tier};
 use alpine_testing::Wait;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -99,6 +101,113 @@ async fn an_account_has_a_bounded_number_of_exports_at_once() {
         assert!(rest.ends_with(b"0\r\n\r\n"));
         assert_eq!(status(&alpine, &ada).await, 200);
         drop(third);
+    })
+    .await;
+}
+
+/// A client that does not read on holds no connection to the database: what it may still read was read before.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_slowly_holds_no_connection() {
+    Alpine::on_every_back_end(async |alpine| {
+        store_signals(&alpine).await;
+        let ada = alpine.token_of(Tier::Elite, Role::User).await;
+        let mut dawdling = begun(&alpine, &ada).await;
+        Wait::unpromised("a batch is read in its own time")
+            .until("no connection is in use", async || {
+                metric(&alpine, "db_connections_active").await == 0
+            })
+            .await;
+        assert_eq!(metric(&alpine, "http_exports_open").await, 1);
+        let mut rest = Vec::new();
+        dawdling.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.ends_with(b"0\r\n\r\n"));
+    })
+    .await;
+}
+
+/// The ids of the rows of a file, as far as it came: `bytes` at most, then the connection is cut.
+async fn rows(alpine: &Alpine, token: &str, path: &str, bytes: usize) -> Vec<String> {
+    let client = alpine.as_holder(Some(token));
+    let mut answer = client.request(Method::GET, path).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200, "{path}");
+    let mut text = Vec::new();
+    while text.len() < bytes {
+        let Some(chunk) = answer.chunk().await.unwrap() else { break };
+        text.extend_from_slice(&chunk);
+    }
+    text.truncate(bytes);
+    // The last line may have come in part.
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let lines = String::from_utf8(text[..whole].to_vec()).unwrap();
+    let id =
+        |line: &str| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().map(Into::into);
+    lines.lines().map(|line| id(line).unwrap()).collect()
+}
+
+async fn publish(alpine: &Alpine, numbers: Range<usize>) {
+    let line = |n| SignalBody::new(&format!("SIG-{n}"), "60.0").to_json().replace('\n', " ");
+    let lines: Vec<String> = numbers.clone().map(line).collect();
+    let answer = alpine.post_as_producer("external-signals/sync/batch", lines.join("\n")).await;
+    assert_eq!(answer.expect(200)["stored"], numbers.len());
+}
+
+async fn close(alpine: &Alpine, number: usize) {
+    let outcome = json!({
+        "signal_id": format!("SIG-{number}"),
+        "exit_price": 180.0,
+        "exit_timestamp": alpine.app.now().to_string(),
+    });
+    let outcome = outcome.to_string();
+    alpine.post_as_producer("external-signals/sync/outcome", outcome).await.expect(200);
+}
+
+/// Reads a file in pieces, while one signal after the other is published and another one ends. The numbers from `spare` on
+/// belong to no signal yet, those below it to open ones.
+async fn in_pieces(alpine: &Alpine, token: &str, path: &str, spare: usize) -> Vec<String> {
+    const PIECE: usize = 400_000;
+    let (mut found, mut cuts) = (Vec::new(), 0);
+    let mut piece = rows(alpine, token, path, PIECE).await;
+    while let Some(last) = piece.last() {
+        cuts += 1;
+        let rest = format!("{path}&after={last}");
+        found.append(&mut piece);
+        publish(alpine, spare + cuts..spare + cuts + 1).await;
+        close(alpine, spare / 10 + cuts).await;
+        piece = rows(alpine, token, &rest, PIECE).await;
+    }
+    assert!(cuts > 2, "{cuts} cuts");
+    found
+}
+
+/// Whatever arrives and ends meanwhile, a file that is cut off again and again, and taken up after its last whole row, has
+/// each row once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_broke_off_goes_on_after_its_last_row() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    Alpine::on_every_back_end(async |alpine| {
+        let ada = alpine.token_of(Tier::Elite, Role::User).await;
+        // A thousand before an instant, of which sixty end after it, and a thousand after it.
+        publish(&alpine, 0..1_000).await;
+        alpine.clock.advance(MINUTE);
+        let instant = alpine.app.now();
+        alpine.clock.advance(MINUTE);
+        publish(&alpine, 1_000..2_000).await;
+        for number in (0..60).chain([1_500]) {
+            close(&alpine, number).await;
+        }
+        alpine.clock.advance(MINUTE);
+        let changes = format!("{PATH}&updated_after={instant}");
+        for (path, rows_at_least, spare) in [(PATH, 2_000, 2_000), (&changes, 1_060, 3_000)] {
+            let whole = rows(&alpine, &ada, path, usize::MAX).await;
+            assert!(whole.len() >= rows_at_least, "{} rows", whole.len());
+            let found = in_pieces(&alpine, &ada, path, spare).await;
+            let distinct: HashSet<_> = found.iter().collect();
+            assert_eq!(distinct.len(), found.len(), "a row came twice");
+            let missing: Vec<_> = whole.iter().filter(|id| !distinct.contains(id)).collect();
+            assert!(missing.is_empty(), "{missing:?}");
+            // New signals stand before the place; older ones that ended meanwhile may stand behind it.
+            assert!(path != PATH || found == whole);
+        }
     })
     .await;
 }

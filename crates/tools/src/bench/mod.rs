@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what a request costs, measured against the least that it could cost.
 
 mod analytics;
+mod export;
 pub(crate) mod fixture;
 mod hot_path;
 mod leak;
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
 enum Bench {
     /// The figures of administrators at the database, beside counting everything
     Analytics(analytics::Arguments),
+    /// How fast a file of signals is written
+    Export(export::Arguments),
     /// `signals/latest` for many users, beside a bare handler that sends the same bytes
     HotPath(hot_path::Arguments),
     /// Whether the time of an answer tells a late reader of what is hidden
@@ -40,6 +43,7 @@ enum Bench {
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.bench {
         Bench::Analytics(arguments) => analytics::run(arguments),
+        Bench::Export(arguments) => export::run(arguments),
         Bench::HotPath(arguments) => hot_path::run(arguments),
         Bench::Leak(arguments) => leak::run(arguments),
         Bench::SignInTiming(arguments) => sign_in::run(arguments),

@@ -28,6 +28,17 @@ impl<'a> Row<'a> {
         self
     }
 
+    /// The same, of one that is written already.
+    pub(super) fn word(&mut self, word: &str) -> &mut Self {
+        self.next_cell();
+        self.out.extend_from_slice(word.as_bytes());
+        self
+    }
+
+    pub(super) fn optional_word(&mut self, word: Option<&str>) -> &mut Self {
+        self.word(word.unwrap_or_default())
+    }
+
     pub(super) fn optional(&mut self, value: Option<impl Display>) -> &mut Self {
         match value {
             Some(value) => self.plain(value),
@@ -55,12 +66,16 @@ impl<'a> Row<'a> {
 /// injection), and so does one that begins with an apostrophe: who reads takes one off, whatever follows.
 fn write_text(out: &mut Vec<u8>, text: &str) {
     let needs_mark = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']);
-    let needs_quotes = text.contains([',', '"', '\r', '\n']);
+    let needs_quotes = text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'));
     if needs_quotes {
         out.push(b'"');
     }
     if needs_mark {
         out.push(b'\'');
+    }
+    if !needs_quotes {
+        out.extend_from_slice(text.as_bytes());
+        return;
     }
     for byte in text.bytes() {
         if byte == b'"' {
@@ -68,9 +83,7 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
         }
         out.push(byte);
     }
-    if needs_quotes {
-        out.push(b'"');
-    }
+    out.push(b'"');
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! Signals as a file, streamed: rows are read from the store as fast as the client takes them.
+//! Signals as a file, streamed: rows are read from the store as fast as the client takes them, one batch ahead. While one
+//! batch is written on a thread for such work, the next one is read; who does not read on has both in memory, and nothing
+//! of the database.
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse,
     http::header::{ACCEPT, CONTENT_DISPOSITION},
-    rt::time::sleep,
+    rt::{spawn, task::JoinHandle, time::sleep},
     web,
 };
 use alpine_domain::{
@@ -29,27 +31,32 @@ use crate::{
 /// When a caller who has as many exports as allowed may try again: nobody knows how long theirs take.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
+/// Bytes that are handed to a connection at once: what it takes in one go, and keeps until its client reads them.
+const PIECE: usize = 64 << 10;
+
 /// How long the end of a broken file has to reach the client before the connection is broken off.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// `GET signals/export`. The first rows are read before anything is answered, so that a store that is
 /// away is a 503; for one that goes away later see [`File::break_off`].
 pub(crate) async fn export(context: Context) -> problem::Result<HttpResponse> {
-    let ((format, days, since, until), _) = context.parameters(&parameters::export())?;
+    let (values, _) = context.parameters(&parameters::export())?;
+    let (format, days, since, until, updated_after, record, after) = values;
     check_accept(&context, format)?;
     let permit = export_permit(&context)?;
     let services = &context.state.services;
     let catalogue = Arc::clone(&services.use_cases.catalogue);
-    let mut export = catalogue.export(context.viewer(), ExportRequest { days, since, until });
+    let request = ExportRequest { days, since, until, updated_after, record, after };
+    let mut export = catalogue.export(context.viewer(), request).await?;
     let first = catalogue.export_batch(&mut export).await?;
+    let next = first.map_or(Next::Nothing, |signals| Next::Batch(signals, export));
     let name = format!("signals_{}.{format}", services.clock.now().date_digits());
     let file = File {
         catalogue,
-        export,
         format,
         rows: 0,
         ready: VecDeque::from([format.head().into()]),
-        next: Next::Batch(first),
+        next,
         request: Request {
             state: Rc::clone(&context.state),
             info: Rc::clone(&context.info),
@@ -84,10 +91,9 @@ fn check_accept(context: &Context, format: FileFormat) -> problem::Result<()> {
     Err(Problem::new(&problem::NOT_ACCEPTABLE, detail))
 }
 
-/// A file on its way: never more than one batch of rows in memory.
+/// A file on its way: never more than two batches of rows in memory.
 struct File {
     catalogue: Arc<Catalogue>,
-    export: Export,
     format: FileFormat,
     rows: u64,
     ready: VecDeque<Bytes>,
@@ -106,11 +112,39 @@ struct Request {
 }
 
 enum Next {
-    Batch(Option<Vec<Signal>>),
-    Ask,
+    /// Rows that were read, and the export that goes on behind them.
+    Batch(Vec<Signal>, Export),
+    /// Rows that are being read.
+    Reading(Reading),
+    /// Every row was written.
     Nothing,
+    /// All that stands behind the rows was written as well.
+    End,
     /// The file's last words were said.
     Broken(Error),
+}
+
+/// A batch that is read while the one before is written; given up when its file is.
+struct Reading(JoinHandle<Result<Option<(Vec<Signal>, Export)>>>);
+
+impl Reading {
+    fn begin(catalogue: &Arc<Catalogue>, mut export: Export) -> Self {
+        let catalogue = Arc::clone(catalogue);
+        Self(spawn(async move {
+            let batch = catalogue.export_batch(&mut export).await?;
+            Ok(batch.map(|signals| (signals, export)))
+        }))
+    }
+
+    async fn end(mut self) -> Result<Option<(Vec<Signal>, Export)>> {
+        (&mut self.0).await.map_err(Error::internal)?
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl File {
@@ -118,7 +152,7 @@ impl File {
         if let Next::Broken(_) = self.next {
             sleep(LAST_WORDS).await;
         }
-        let chunk = match std::mem::replace(&mut self.next, Next::Ask) {
+        let chunk = match std::mem::replace(&mut self.next, Next::End) {
             Next::Broken(error) => return Err(error),
             next => match self.advance(next).await {
                 Ok(chunk) => chunk,
@@ -137,20 +171,23 @@ impl File {
                     return Ok(Some(chunk));
                 }
             }
-            let batch = match next {
-                Next::Batch(batch) => batch,
-                Next::Ask => self.catalogue.export_batch(&mut self.export).await?,
-                Next::Nothing => return Ok(None),
+            next = match next {
+                Next::Batch(signals, export) => {
+                    let reading = Reading::begin(&self.catalogue, export);
+                    self.write(signals).await?;
+                    Next::Reading(reading)
+                }
+                Next::Reading(reading) => match reading.end().await? {
+                    Some((signals, export)) => Next::Batch(signals, export),
+                    None => Next::Nothing,
+                },
+                Next::Nothing => {
+                    self.ready.push_back(Bytes::from_static(self.format.tail()));
+                    Next::End
+                }
+                Next::End => return Ok(None),
                 Next::Broken(error) => return Err(error),
             };
-            let chunk = if let Some(signals) = batch {
-                next = Next::Ask;
-                self.write(&signals)?
-            } else {
-                next = Next::Nothing;
-                Bytes::from_static(self.format.tail())
-            };
-            self.ready.push_back(chunk);
         }
     }
 
@@ -172,25 +209,43 @@ impl File {
         self.format.broken_tail(self.rows, &document).into()
     }
 
-    fn write(&mut self, signals: &[Signal]) -> Result<Bytes> {
-        let mut out = Vec::with_capacity(signals.len() * 512);
-        for signal in signals {
-            let row = ExportedView::new(signal, &self.catalogue);
-            match self.format {
-                FileFormat::Csv => row.write_csv(&mut out),
-                FileFormat::Json => {
-                    if self.rows > 0 {
-                        out.push(b',');
-                    }
-                    row.write_json(&mut out)?;
-                }
-                FileFormat::Ndjson => {
-                    row.write_json(&mut out)?;
-                    out.push(b'\n');
-                }
-            }
-            self.rows += 1;
+    /// Writes rows on a thread where nobody waits for something else, and keeps them in pieces.
+    async fn write(&mut self, signals: Vec<Signal>) -> Result<()> {
+        let (format, catalogue, before) = (self.format, Arc::clone(&self.catalogue), self.rows);
+        self.rows += signals.len() as u64;
+        let written = web::block(move || written(format, &catalogue, &signals, before > 0));
+        let mut rest = written.await.map_err(Error::internal)??;
+        while rest.len() > PIECE {
+            self.ready.push_back(rest.split_to(PIECE));
         }
-        Ok(out.into())
+        self.ready.push_back(rest);
+        Ok(())
     }
+}
+
+/// The rows in this form; `are_more`: others stand in front of them.
+fn written(
+    format: FileFormat,
+    catalogue: &Catalogue,
+    signals: &[Signal],
+    are_more: bool,
+) -> Result<Bytes> {
+    let mut out = Vec::with_capacity(signals.len() * 1_024);
+    for (position, signal) in signals.iter().enumerate() {
+        let row = ExportedView::new(signal, catalogue);
+        match format {
+            FileFormat::Csv => row.write_csv(&mut out),
+            FileFormat::Json => {
+                if are_more || position > 0 {
+                    out.push(b',');
+                }
+                row.write_json(&mut out)?;
+            }
+            FileFormat::Ndjson => {
+                row.write_json(&mut out)?;
+                out.push(b'\n');
+            }
+        }
+    }
+    Ok(out.into())
 }

@@ -100,25 +100,25 @@ impl<'a> ExportedView<'a> {
         let signal = &self.signal;
         let late = signal.late_outcome.as_ref();
         let mut row = Row::new(out);
-        row.plain(&signal.id)
+        row.word(&signal.id)
             .text(signal.symbol)
-            .plain(signal.action)
-            .plain(signal.entry_price.as_str())
-            .plain(signal.confidence.as_str())
+            .word(signal.action.as_str())
+            .word(signal.entry_price.as_str())
+            .word(signal.confidence.as_str())
             .text(signal.timestamp)
-            .plain(signal.simulated)
+            .word(if signal.simulated { "true" } else { "false" })
             .text(signal.signal_id)
-            .plain(signal.producer)
+            .word(signal.producer)
             .plain(signal.received_at)
-            .plain(signal.origin)
+            .word(signal.origin.as_str())
             .plain(signal.r#type)
-            .plain(signal.status)
+            .word(signal.status.as_str())
             .optional_text(signal.strategy)
             .text(signal.asset_type)
-            .optional(signal.take_profit.map(Price::as_str))
-            .optional(signal.stop_loss.map(Price::as_str))
+            .optional_word(signal.take_profit.map(Price::as_str))
+            .optional_word(signal.stop_loss.map(Price::as_str))
             .optional_text(signal.reasoning)
-            .optional(signal.exit_price.map(ExitPrice::as_str))
+            .optional_word(signal.exit_price.map(ExitPrice::as_str))
             .optional(signal.pnl_pct)
             .optional(signal.closed_at)
             .optional_text(self.exit_timestamp)
@@ -130,10 +130,10 @@ impl<'a> ExportedView<'a> {
             .optional(late.map(|late| late.exit_time))
             .optional_text(self.late_exit_timestamp)
             .optional(late.map(|late| late.received_at))
-            .plain(signal.hash)
-            .plain(&self.record_hash)
-            .optional(self.outcome_hash.as_deref())
-            .optional(self.late_outcome_hash.as_deref());
+            .word(signal.hash)
+            .word(&self.record_hash)
+            .optional_word(self.outcome_hash.as_deref())
+            .optional_word(self.late_outcome_hash.as_deref());
         row.end();
     }
 }

@@ -84,8 +84,8 @@ pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
 
 /// `GET signals/history`.
 pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
-    let ((limit, days, symbol, status), key) = context.parameters(&parameters::history())?;
-    let request = HistoryRequest { limit, days, symbol, status };
+    let ((limit, days, symbol, status, record), key) = context.parameters(&parameters::history())?;
+    let request = HistoryRequest { limit, days, symbol, status, record };
     context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
             let listing = services.use_cases.catalogue.history(viewer, &request).await?;

@@ -3,7 +3,7 @@
 use alpine_domain::{
     Timestamp,
     page::{Cursor, TOTAL_CAP},
-    signal::{Action, SignalStatus, Symbol},
+    signal::{Action, Record, SignalId, SignalStatus, Symbol},
 };
 
 use super::file_format::FileFormat;
@@ -52,21 +52,50 @@ pub(super) fn live() -> impl Parameters<Values = u32> {
     limit(100, 20)
 }
 
-/// Of `signals/history`: limit, days, instrument, status.
-pub(super) fn history() -> impl Parameters<Values = (u32, u32, Option<Symbol>, Option<SignalStatus>)>
-{
-    (limit(500, 50), Days::up_to(365).or(30), SYMBOL, STATUS)
+/// Limit, days, instrument, status, part of the record.
+pub(super) type History = (u32, u32, Option<Symbol>, Option<SignalStatus>, Record);
+
+/// Of `signals/history`.
+pub(super) fn history() -> impl Parameters<Values = History> {
+    (limit(500, 50), Days::up_to(365).or(30), SYMBOL, STATUS, RECORD)
 }
+
+const RECORD: Or<Param<Record>> = Param::one_of(
+    "record",
+    Record::WORDS,
+    "Only signals of this origin: received live, as history, made up by simulations, or all of them.",
+)
+.or(Record::All);
 
 const SINCE: Param<Timestamp> =
     Param::instant("since", "Only signals received at or after this instant, however long ago.");
 const UNTIL: Param<Timestamp> =
     Param::instant("until", "Only signals received before this instant.");
 
-/// Of `signals/export`: form, days, since, until. Without days and since, 30 days.
-pub(super) type ExportValues = (FileFormat, Option<u32>, Option<Timestamp>, Option<Timestamp>);
+const UPDATED_AFTER: Param<Timestamp> = Param::instant(
+    "updated_after",
+    "Only signals that were received, ended, or got a late outcome after this instant, however old they are.",
+);
+const AFTER: Param<SignalId> = Param::text(
+    "after",
+    Some(16),
+    Some("^[0-9]{1,16}$"),
+    "The id of the last whole row of a file that broke off: only what follows it there.",
+)
+.position();
+
+/// Form, days, since, until, updated after, part of the record, last row. Without days and instants, 30 days.
+pub(super) type ExportValues = (
+    FileFormat,
+    Option<u32>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Record,
+    Option<SignalId>,
+);
 
 /// Of `signals/export`.
 pub(super) fn export() -> impl Parameters<Values = ExportValues> {
-    (FORMAT, Days::up_to(365), SINCE, UNTIL)
+    (FORMAT, Days::up_to(365), SINCE, UNTIL, UPDATED_AFTER, RECORD, AFTER)
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{cached::loaded, context::Context, problem::Result};
 
-fn policy(context: &Context) -> CachePolicy {
+pub(super) fn policy(context: &Context) -> CachePolicy {
     context.cache_policy(
         context.state.settings.cache.performance,
         [tags::performance(context.viewer())],

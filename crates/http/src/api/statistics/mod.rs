@@ -3,4 +3,5 @@
 pub(crate) mod docs;
 pub(crate) mod handlers;
 mod parameters;
+pub(crate) mod shown;
 pub(crate) mod views;

@@ -5,6 +5,7 @@ use alpine_domain::{
     account::{Role, Tier, UserId},
     notification::{KEPT, KeptQuery},
     retention::{Due, Positions},
+    signal::Record,
 };
 use alpine_persistence::stores;
 
@@ -107,7 +108,7 @@ async fn what_closed_last_is_read_from_the_end_of_an_index() {
     let reader = stores(&database).signal_reader;
     let before = rows_read(&database, "outcomes").await;
     let span = (at(0), at(4_000));
-    let closed = reader.closings(Some(95.0), span, 100).await.unwrap();
+    let closed = reader.closings(Some(95.0), Record::All, span, 100).await.unwrap();
     assert_eq!(closed.len(), 100);
     let read = rows_read(&database, "outcomes").await - before;
     assert!(read <= 300, "{read}");

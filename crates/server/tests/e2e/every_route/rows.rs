@@ -210,6 +210,9 @@ pub const ROWS: &[Row] = &[
     row("delete_notification", Who::User).of(Id::Notification).owned(),
 
     row("performance_stats", Who::AnybodyOrKnown),
+    row("performance_badge", Who::AnybodyOrKnown),
+    row("equity_curve_picture", Who::AnybodyOrKnown),
+    row("closed_feed", Who::AnybodyOrKnown),
     row("equity_curve", Who::AnybodyOrKnown),
     row("performance_definitions", Who::Anybody),
     row("symbols", Who::AnybodyOrKnown),

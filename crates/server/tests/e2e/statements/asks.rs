@@ -15,12 +15,16 @@ pub const ASKS: &[Ask] = &[
     ("signal_history", "reader", "?limit=500&status=closed&symbol=AAPL", "", 200),
     ("signal_history", "reader", "?limit=500&status=expired", "", 200),
     ("export_signals", "reader", "?days=365&format=json", "", 200),
+    ("export_signals", "reader", "?updated_after=2025-01-01T00:00:00Z&record=live", "", 200),
     ("find_signal", "reader", "<signal>", "", 200),
     ("verify_signal", "reader", "<signal>", "", 200),
 
     ("performance_stats", "reader", "?days=365&late=include", "", 200),
     ("equity_curve", "reader", "?days=365&late=include", "", 200),
     ("performance_definitions", "anybody", "", "", 200),
+    ("performance_badge", "reader", "?days=365&late=include", "", 200),
+    ("equity_curve_picture", "reader", "?days=365&late=include", "", 200),
+    ("closed_feed", "reader", "?record=all", "", 200),
     ("symbols", "reader", "", "", 200),
     ("plans", "anybody", "", "", 200),
 
