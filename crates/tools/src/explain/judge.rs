@@ -36,7 +36,7 @@ const SORTED: u64 = 1_001;
 /// higher, rows lie apart, and there are fewer than are asked for in the smaller one.
 const GROWTH: u64 = 2;
 const MORE_ROWS: u64 = 1_100;
-const MORE_PAGES: u64 = 1_200;
+const MORE_PAGES: u64 = 3_000;
 
 /// One of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
