@@ -14,6 +14,8 @@ pub(super) struct Cost {
     pub(super) rows: u64,
     /// Pages that were touched. Only PostgreSQL says how many.
     pub(super) buffers: u64,
+    /// No statement, but a request that got no good answer.
+    pub(super) is_unanswered: bool,
 }
 
 impl Cost {
@@ -25,6 +27,7 @@ impl Cost {
             sorted: self.sorted.zip(other.sorted).map(|(a, b)| a.max(b)),
             rows: self.rows.max(other.rows),
             buffers: self.buffers.max(other.buffers),
+            is_unanswered: self.is_unanswered || other.is_unanswered,
         }
     }
 }
@@ -109,6 +112,7 @@ mod tests {
             sorted: Some(40),
             rows: 1_060,
             buffers: 77,
+            is_unanswered: false,
         };
         assert_eq!(of_postgres(&sort), expected);
     }

@@ -229,7 +229,7 @@ impl Watched {
             if let Some(plans) = &mut self.plans {
                 plans.take()?;
             }
-            let sent = self.stage.ask(ask).await?;
+            let (sent, unanswered) = self.stage.ask(ask).await?;
             let found: Vec<(String, Cost)> = match &mut self.plans {
                 Some(plans) => { plans.take()?.into_iter() }
                     .filter(|(statement, _)| sent.contains_key(statement))
@@ -237,7 +237,12 @@ impl Watched {
                     .collect(),
                 None => sqlite::costs(&self.stage.url, sent)?,
             };
-            ensure!(!found.is_empty() || ask.route == "me", "{} sent no statement", ask.route);
+            let is_silent = found.is_empty() && unanswered.is_none();
+            ensure!(!is_silent || ask.route == "me", "{} sent no statement", ask.route);
+            if let Some(answer) = unanswered {
+                let cost = Cost { sorted: Some(0), is_unanswered: true, ..Cost::default() };
+                costs.insert((place, answer), cost);
+            }
             for (statement, cost) in found {
                 let known = costs.remove(&(place, statement.clone()));
                 costs.insert(

@@ -8,7 +8,7 @@ use alpine_domain::{
     time::SystemClock,
 };
 use alpine_server::application::{Application, StopHandle};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -95,8 +95,8 @@ impl Stage {
         Ok(it)
     }
 
-    /// Makes the request some times; says which statements that sent.
-    pub(super) async fn ask(&mut self, ask: &Ask) -> Result<Sent> {
+    /// Makes the request some times; says which statements that sent, and the first answer that was none.
+    pub(super) async fn ask(&mut self, ask: &Ask) -> Result<(Sent, Option<String>)> {
         sent::take();
         for _ in 0..TIMES {
             let path = ask.path.replace("<signal>", &self.signal);
@@ -118,9 +118,11 @@ impl Stage {
             let answer = request.send().await?;
             let status = answer.status();
             let text = answer.text().await?;
-            ensure!(status.is_success(), "{} {}: {status} {text}", ask.route, ask.path);
+            if !status.is_success() {
+                return Ok((sent::take(), Some(format!("{status} {text}"))));
+            }
         }
-        Ok(sent::take())
+        Ok((sent::take(), None))
     }
 
     fn body(&mut self, body: Body) -> Result<Option<String>> {

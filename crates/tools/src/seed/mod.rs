@@ -1,6 +1,7 @@
 //! `cargo xtask seed`: an empty database gets two years of signals and how they ended, the same ones each time.
 
 mod rows;
+mod sizes;
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -12,6 +13,7 @@ use alpine_persistence::{DatabaseSettings, Migrator};
 use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
+pub(crate) use self::sizes::Sizes;
 use crate::loader::Loader;
 
 /// Signals whose rows are made by one statement.
@@ -51,13 +53,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let seconds = started.elapsed().as_secs_f64();
     println!("{} signals in {seconds:.1} s", arguments.signals);
     Ok(true)
-}
-
-/// How many rows, and when the newest one was received.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sizes {
-    pub(crate) signals: i64,
-    pub(crate) until: Timestamp,
 }
 
 /// Makes the schema, and the rows in one transaction.

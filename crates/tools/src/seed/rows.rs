@@ -1,8 +1,7 @@
 //! The rows, in set-based SQL: each follows from its number alone, and from when the newest was received.
 
+use super::sizes::Sizes;
 use crate::loader::Loader;
-
-use super::Sizes;
 
 /// Over how many microseconds everything came.
 const SPAN: i64 = 730 * DAY;
