@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Signals read from the store at once.
-const BATCH: u32 = 1_000;
+const BATCH: u32 = 500;
 
 /// The part of the past that a file is to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

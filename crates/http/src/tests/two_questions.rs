@@ -136,7 +136,7 @@ const ROWS: &[Row] = &[
     ("equity_curve_picture", "to", &[("", "5 closed auto"), ("2025-01-14", "2 closed auto")]),
     ("equity_curve_picture", "theme", &[("", "5 closed auto"), ("light", "5 closed light"), ("dark", "5 closed dark")]),
 
-    ("closed_feed", "record", &[("", "JIHED"), ("all", "JIHEDA"), ("simulated", "")]),
+    ("closed_feed", "record", &[("", "JIHEDA"), ("simulated", "")]),
 
     ("symbols", "record", &[("", "AAPL 1 MSFT 4"), ("backfilled", "")]),
 

@@ -17,7 +17,7 @@ use graph::Graph;
 const FLOORS: &[(&str, &[&[&str]])] = &[(
     "crates/http",
     &[
-        &["problem", "settings", "limit_settings", "policies", "json", "health", "metrics"],
+        &["problem", "settings", "limit_settings", "policies", "json", "xml", "health", "metrics"],
         &["extract"],
         &["doc", "concurrency"],
         &["state", "endpoint"],
