@@ -25,8 +25,10 @@ pub(crate) fn run(chore: &str, arguments: &Arguments) -> Result<bool> {
 /// `alpine-tools`, built if it is not, and ready to take its arguments.
 pub(crate) fn command() -> Command {
     let mut command = crate::workspace::cargo();
-    command.args(["run", "--quiet", "--package", "alpine-tools", "--manifest-path"]);
-    command.arg(crate::workspace::root().join("Cargo.toml")).arg("--");
+    // Of the whole workspace: for one package alone cargo takes other features of its dependencies, and compiles each anew.
+    let manifest = crate::workspace::root().join("Cargo.toml");
+    command.args(["run", "--quiet", "--bin", "alpine-tools", "--manifest-path"]);
+    command.arg(manifest).arg("--");
     if let Ok(folder) = std::env::current_dir() {
         command.current_dir(folder);
     }

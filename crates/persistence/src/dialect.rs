@@ -15,8 +15,7 @@ use diesel::{
 
 use crate::{
     AnyConnection, Failure,
-    record::SumRow,
-    rows::{KeyedRequestRow, LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow},
+    rows::{KeyedRequestRow, LateOutcomeRow, NewOutcomeRow, NewProducerRow, NewSignalRow, SumRow},
     schema::{
         audit_counts, database_identity, events, jobs, keyed_requests, late_outcomes, outcomes,
         payment_events, producers, record_sums, rollups, signals, user_activity,

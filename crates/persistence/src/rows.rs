@@ -47,6 +47,9 @@ where
     text.map(|text| stored(column, text)).transpose()
 }
 
+/// A sum of the record: level, part, late outcomes, strategy, producer, symbol, the number of its stretch, the sums.
+pub(crate) type SumRow = (String, String, String, String, String, String, i64, String);
+
 #[derive(Queryable)]
 pub(crate) struct UserRow {
     id: String,

@@ -1,11 +1,16 @@
 //! What happens to a signal, and what it adds to which sums.
 
-use super::{Choice, LateOutcomes, Mark, Missed, RowNumber, Segment, Trade};
+use super::{Choice, LateOutcomes, Mark, Missed, Segment, Trade};
 use crate::{
     Timestamp,
     producer::ProducerName,
     signal::{Origin, PnlPercent, Record, Released, Strategy, Symbol},
 };
+
+/// A signal's place in its store. It tells how many signals there are, so it is never shown: what others
+/// know is the [`SignalId`](crate::signal::SignalId).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowNumber(pub i64);
 
 /// What the sums need to know of a signal.
 #[derive(Debug, Clone, PartialEq)]

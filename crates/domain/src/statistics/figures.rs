@@ -266,7 +266,7 @@ impl Basis<'_> {
                 .copied()
                 .reduce(|worst, month| if month.sum_pct < worst.sum_pct { month } else { worst }),
             by_month,
-            by_weekday: (0..).zip(&all.weekdays).filter_map(by_weekday).collect(),
+            by_weekday: all.weekdays.iter().map(by_weekday).collect(),
             is_small_sample: trades < SMALL_SAMPLE,
             simulated_trades: whole(all.simulated),
             late_trades: (self.late == LateOutcomes::Include).then_some(whole(all.late)),
@@ -315,11 +315,11 @@ fn by_month(months: &BTreeMap<Day, Segment>) -> Vec<MonthFigures> {
     months.iter().filter_map(figures).collect()
 }
 
-fn by_weekday((weekday, figures): (usize, &Weekday)) -> Option<WeekdayFigures> {
-    (figures.trades > 0).then(|| WeekdayFigures {
-        weekday,
+fn by_weekday((weekday, figures): (&usize, &Weekday)) -> WeekdayFigures {
+    WeekdayFigures {
+        weekday: *weekday,
         trades: whole(figures.trades),
         wins: whole(figures.wins),
         sum_pct: steps_to_percent(figures.sum),
-    })
+    }
 }

@@ -1,14 +1,17 @@
 //! What the signals prove: statistics, the equity curve, the instruments, and the sums that answer at once.
 
 mod buckets;
+mod compact;
 mod daily;
 mod entry;
 mod exported;
 mod figures;
+mod filter;
 mod fold;
 mod holding;
 mod path;
 mod performance;
+mod plan;
 mod points;
 mod segment;
 mod series;
@@ -16,13 +19,15 @@ mod store;
 mod streak;
 mod upkeep;
 
-pub use buckets::{Level, Period, Plan};
+pub use buckets::{Level, Period};
+pub use compact::CompactSums;
 pub use daily::Daily;
-pub use entry::{Entry, EntrySignal, Happening};
+pub use entry::{Entry, EntrySignal, Happening, RowNumber};
 pub use exported::{Assumptions, ExportedRecord};
 pub use figures::{
     Coverage, Drawdown, MonthFigures, RATIOS_FROM, SMALL_SAMPLE, Statistics, WeekdayFigures,
 };
+pub use filter::PerformanceFilter;
 pub use fold::Fold;
 pub use holding::HoldingTimes;
 pub use path::{Extreme, Fall, Mark, Path};
@@ -30,13 +35,12 @@ pub use performance::{
     DEFAULT_POINTS, EquityCurve, MAX_POINTS, MIN_POINTS, Performance, PerformanceRequest,
     RecordSettings, Span, SymbolCounts, Told,
 };
-use points::Curve;
+pub use plan::Plan;
 pub use points::EquityPoint;
 pub use segment::{Missed, Segment, Trade, Weekday};
-pub use series::{Choice, Series};
+pub use series::{Choice, LateOutcomes, Series};
 pub use store::{
-    Horizons, LateOutcomes, PerformanceFilter, Reading, Recount, RowNumber, Sealed,
-    StatisticsStore, SumDifference, SumStore, SymbolReading,
+    Horizons, Reading, Recount, Sealed, StatisticsStore, SumDifference, SumStore, SymbolReading,
 };
 pub use streak::Streak;
 pub use upkeep::{SumUpkeep, UpkeepRun};

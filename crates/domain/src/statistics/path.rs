@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Whether a stored text may leave this out.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Which result: its row, when Alpine received it and when the position ended, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark(pub i64, pub i64, pub i64);
@@ -53,16 +58,16 @@ pub struct Fall {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Path {
     /// The sum of all.
-    #[serde(rename = "s")]
+    #[serde(rename = "s", default)]
     pub sum: i128,
     /// The highest point, 0 at the beginning included.
-    #[serde(rename = "h")]
+    #[serde(rename = "h", default, skip_serializing_if = "is_default")]
     pub high: Extreme,
     /// The lowest one.
-    #[serde(rename = "l")]
+    #[serde(rename = "l", default, skip_serializing_if = "is_default")]
     pub low: Extreme,
     /// The deepest fall; of several equal ones the first.
-    #[serde(rename = "f")]
+    #[serde(rename = "f", default, skip_serializing_if = "is_default")]
     pub fall: Fall,
     /// The last result.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
@@ -75,6 +80,11 @@ pub struct Path {
 impl Path {
     /// Results that are kept one by one at most.
     pub const MAX_STEPS: usize = 16;
+
+    /// Whether there are no results.
+    pub fn is_empty(&self) -> bool {
+        self.last.is_none()
+    }
 
     /// No results yet.
     pub fn empty() -> Self {

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    Choice, Curve, Entry, EntrySignal, EquityPoint, Happening, Horizons, LateOutcomes, Level,
-    Missed, PerformanceFilter, Period, Reading, RowNumber, Segment, Statistics, StatisticsStore,
-    SymbolReading, figures::Basis,
+    Choice, Entry, EntrySignal, EquityPoint, Happening, Horizons, LateOutcomes, Level, Missed,
+    PerformanceFilter, Period, Reading, RowNumber, Segment, Statistics, StatisticsStore,
+    SymbolReading, figures::Basis, points::Curve,
 };
 use crate::{
     Clock, Result, Timestamp,
@@ -23,7 +23,7 @@ pub const DEFAULT_POINTS: u32 = 500;
 /// Points of an equity curve at most.
 pub const MAX_POINTS: u32 = 2_000;
 /// Points of an equity curve at least.
-pub const MIN_POINTS: u32 = 10;
+pub const MIN_POINTS: u32 = 2;
 /// Instruments listed at most.
 const MAX_SYMBOLS: usize = 10_000;
 /// Signals past their horizon that are counted at most: expiry ends as many each minute.

@@ -36,7 +36,7 @@ impl Point {
 }
 
 /// The points of consecutive stretches: each result where a stretch has few, else its extremes and its end.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Curve {
     points: Vec<Point>,
     sum: i128,
@@ -64,12 +64,19 @@ impl Curve {
         self.sum += path.sum;
     }
 
-    /// At most `most` points, 8 or more: the smallest and the largest of consecutive ones, the last one, and both ends
-    /// of the deepest fall. The extremes of the curve are among them.
+    /// At most `most` points: the smallest and the largest of consecutive ones, the last one, and both ends of the
+    /// deepest fall. From 8 on the extremes of the curve are among them; of fewer the last one is in any case.
     pub(super) fn thinned(self, most: usize, fall: &Fall) -> Vec<EquityPoint> {
         let Self { points, .. } = self;
         if points.len() <= most {
             return points.into_iter().map(Point::shown).collect();
+        }
+        if most < 8 {
+            let mut kept: Vec<Point> = extremes(&points).take(most.saturating_sub(1)).collect();
+            kept.extend(points.last());
+            kept.sort_unstable_by_key(Point::place);
+            kept.dedup();
+            return kept.into_iter().map(Point::shown).collect();
         }
         // Two of each group, and three more.
         let groups = most.saturating_sub(3) / 2;
@@ -125,6 +132,9 @@ mod tests {
             for stretch in results.chunks(size) {
                 curve.add(&path(stretch));
             }
+            let few = curve.clone().thinned(2, &all.fall);
+            prop_assert!(few.len() <= 2);
+            prop_assert_eq!(few.last().unwrap().cumulative_pct, steps_to_percent(all.sum));
             let points = curve.thinned(most, &all.fall);
             prop_assert!(points.len() <= most);
             let values: Vec<f64> = points.iter().map(|point| point.cumulative_pct).collect();

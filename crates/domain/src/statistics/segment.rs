@@ -1,8 +1,10 @@
 //! What happened to signals in one stretch of time, folded so that stretches can be put together.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Daily, HoldingTimes, Mark, Path, Streak};
+use super::{Daily, HoldingTimes, Mark, Path, Streak, path::is_default};
 use crate::{Result, analytics::Day, error::Error, signal::PnlPercent, time::Timestamp};
 
 /// Signals that are due and have no result that counts: they expired, or their result came as history.
@@ -90,34 +92,34 @@ pub struct Trade {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// Signals that were published.
-    #[serde(rename = "p", default)]
+    #[serde(rename = "p", default, skip_serializing_if = "is_default")]
     pub published: i64,
     /// Signals that ended, however.
-    #[serde(rename = "e", default)]
+    #[serde(rename = "e", default, skip_serializing_if = "is_default")]
     pub ended: i64,
     /// Signals that expired.
-    #[serde(rename = "x", default)]
+    #[serde(rename = "x", default, skip_serializing_if = "is_default")]
     pub expired: Missed,
     /// Signals that had expired and got a late outcome.
-    #[serde(rename = "r", default)]
+    #[serde(rename = "r", default, skip_serializing_if = "is_default")]
     pub recovered: Missed,
     /// Signals whose result came as history: the position had ended before the signal was received.
-    #[serde(rename = "b", default)]
+    #[serde(rename = "b", default, skip_serializing_if = "is_default")]
     pub backdated: Missed,
     /// Results that are wins.
-    #[serde(rename = "w", default)]
+    #[serde(rename = "w", default, skip_serializing_if = "is_default")]
     pub wins: i64,
     /// Results of simulations.
-    #[serde(rename = "i", default)]
+    #[serde(rename = "i", default, skip_serializing_if = "is_default")]
     pub simulated: i64,
     /// Late outcomes.
-    #[serde(rename = "t", default)]
+    #[serde(rename = "t", default, skip_serializing_if = "is_default")]
     pub late: i64,
     /// The sum of all wins, in steps of percent.
-    #[serde(rename = "g", default)]
+    #[serde(rename = "g", default, skip_serializing_if = "is_default")]
     pub sum_of_wins: i128,
     /// The sum of all others; zero or below.
-    #[serde(rename = "o", default)]
+    #[serde(rename = "o", default, skip_serializing_if = "is_default")]
     pub sum_of_losses: i128,
     /// The largest result.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
@@ -132,22 +134,22 @@ pub struct Segment {
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub closed_until: Option<i64>,
     /// The curve.
-    #[serde(rename = "c")]
+    #[serde(rename = "c", default = "Path::empty", skip_serializing_if = "Path::is_empty")]
     pub path: Path,
     /// Wins in a row.
-    #[serde(rename = "j", default)]
+    #[serde(rename = "j", default, skip_serializing_if = "is_default")]
     pub winning: Streak,
     /// Others in a row.
-    #[serde(rename = "k", default)]
+    #[serde(rename = "k", default, skip_serializing_if = "is_default")]
     pub losing: Streak,
     /// Sums of days.
-    #[serde(rename = "d", default)]
+    #[serde(rename = "d", default, skip_serializing_if = "is_default")]
     pub daily: Daily,
-    /// By weekday, Monday first; empty without results.
-    #[serde(rename = "y", default, skip_serializing_if = "Vec::is_empty")]
-    pub weekdays: Vec<Weekday>,
+    /// By weekday, 0 is Monday; those with results.
+    #[serde(rename = "y", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weekdays: BTreeMap<usize, Weekday>,
     /// How long positions were held.
-    #[serde(rename = "h", default)]
+    #[serde(rename = "h", default, skip_serializing_if = "is_default")]
     pub holding: HoldingTimes,
 }
 
@@ -172,7 +174,7 @@ impl Default for Segment {
             winning: Streak::default(),
             losing: Streak::default(),
             daily: Daily::default(),
-            weekdays: Vec::new(),
+            weekdays: BTreeMap::new(),
             holding: HoldingTimes::default(),
         }
     }
@@ -185,10 +187,7 @@ impl Segment {
         let day = Day::of(Timestamp::from_micros(trade.mark.received_at()));
         let is_win = trade.pnl.is_win();
         let closed_at = trade.mark.closed_at();
-        let mut weekdays = vec![Weekday::default(); 7];
-        if let Some(weekday) = weekdays.get_mut(day.weekday()) {
-            *weekday = Weekday { trades: 1, wins: i64::from(is_win), sum: i128::from(steps) };
-        }
+        let weekday = Weekday { trades: 1, wins: i64::from(is_win), sum: i128::from(steps) };
         Self {
             wins: i64::from(is_win),
             simulated: i64::from(trade.is_simulated),
@@ -203,7 +202,7 @@ impl Segment {
             winning: Streak::single(is_win),
             losing: Streak::single(!is_win),
             daily: Daily::single(day.number(), steps),
-            weekdays,
+            weekdays: BTreeMap::from([(day.weekday(), weekday)]),
             holding: HoldingTimes::single(closed_at.saturating_sub(trade.signalled_at.micros())),
             ..Self::default()
         }
@@ -237,8 +236,8 @@ impl Segment {
         self.winning.append(&next.winning);
         self.losing.append(&next.losing);
         self.daily.append(&next.daily);
-        self.weekdays.resize(7, Weekday::default());
-        for (own, other) in self.weekdays.iter_mut().zip(&next.weekdays) {
+        for (weekday, other) in &next.weekdays {
+            let own = self.weekdays.entry(*weekday).or_default();
             own.trades += other.trades;
             own.wins += other.wins;
             own.sum += other.sum;

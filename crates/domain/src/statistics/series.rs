@@ -1,10 +1,20 @@
 //! Which signals are counted together.
 
-use super::LateOutcomes;
 use crate::{
     producer::ProducerName,
     signal::{Record, Strategy, Symbol},
+    text_enum::text_enum,
 };
+
+text_enum!(
+    /// Whether late outcomes count: results that producers reported after their signals had expired.
+    LateOutcomes, {
+        /// They do not: such a signal has expired, without profit or loss.
+        Exclude = "exclude",
+        /// They count like the results of other signals.
+        Include = "include",
+    }
+);
 
 /// A choice of signals: `None` is all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +61,35 @@ pub struct Series {
     pub late: LateOutcomes,
     /// Of which signals.
     pub choice: Choice,
+}
+
+impl Series {
+    /// The series that says the same where neither late outcomes nor anything but what was received live came, so
+    /// that only what differs from it has to be stored; `None` for what is always stored.
+    pub fn base(&self) -> Option<Self> {
+        let (record, late) = match (self.record, self.late) {
+            (record, LateOutcomes::Include) => (record, LateOutcomes::Exclude),
+            (Record::All, LateOutcomes::Exclude) => (Record::Live, LateOutcomes::Exclude),
+            _ => return None,
+        };
+        Some(Self { record, late, choice: self.choice.clone() })
+    }
+
+    /// The series, its base, and the base of that.
+    pub fn chain(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self.clone()), Self::base)
+    }
+
+    /// All series of a choice.
+    pub fn of(choice: &Choice) -> impl Iterator<Item = Self> {
+        Record::ALL.iter().flat_map(move |record| {
+            LateOutcomes::ALL.iter().map(move |late| Self {
+                record: *record,
+                late: *late,
+                choice: choice.clone(),
+            })
+        })
+    }
 }
 
 #[cfg(test)]

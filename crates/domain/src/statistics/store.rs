@@ -4,63 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{Choice, Entry, EntrySignal, Level, Period, Segment, Series};
+use super::{Entry, EntrySignal, LateOutcomes, Level, PerformanceFilter, Segment, Series};
 use crate::{
     Result, Timestamp,
     analytics::Day,
-    signal::{Record, Released, Strategy, Symbol},
-    text_enum::text_enum,
+    signal::{Strategy, Symbol},
 };
-
-text_enum!(
-    /// Whether late outcomes count: results that producers reported after their signals had expired.
-    LateOutcomes, {
-        /// They do not: such a signal has expired, without profit or loss.
-        Exclude = "exclude",
-        /// They count like the results of other signals.
-        Include = "include",
-    }
-);
-
-/// What counts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PerformanceFilter {
-    /// Only what the reader may know of.
-    pub released: Released,
-    /// Only these signals.
-    pub choice: Choice,
-    /// Only what Alpine came to know of on these days.
-    pub period: Period,
-    /// Whether late outcomes count.
-    pub late: LateOutcomes,
-    /// Which part of the record counts.
-    pub record: Record,
-}
-
-impl PerformanceFilter {
-    /// Everything that is released, history and simulations included, without late outcomes.
-    pub const fn all(released: Released) -> Self {
-        Self {
-            released,
-            choice: Choice { strategy: None, producer: None, symbol: None },
-            period: Period { from: None, to: None },
-            late: LateOutcomes::Exclude,
-            record: Record::All,
-        }
-    }
-
-    /// The series that answers.
-    pub fn series(&self) -> Series {
-        Series { record: self.record, late: self.late, choice: self.choice.clone() }
-    }
-
-    /// Whether this counts.
-    pub fn counts(&self, entry: &Entry) -> bool {
-        self.period.holds(entry.at)
-            && entry.is_of(&self.choice)
-            && entry.is_released(&self.released)
-    }
-}
 
 /// How long a signal may stay open before a result of it is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,11 +26,6 @@ impl Horizons {
         strategy.and_then(|name| self.by_strategy.get(name)).copied().unwrap_or(self.default)
     }
 }
-
-/// A signal's place in its store. It tells how many signals there are, so it is never shown: what others
-/// know is the [`SignalId`](crate::signal::SignalId).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowNumber(pub i64);
 
 /// What answers a question about one series.
 #[derive(Debug, Clone, Default, PartialEq)]

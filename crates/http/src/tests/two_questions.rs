@@ -110,7 +110,7 @@ const ROWS: &[Row] = &[
     ("equity_curve", "producer", &[("", "5: 59"), ("argo", "5: 59"), ("zeus", "0: 0")]),
     ("equity_curve", "from", &[("", "5: 59"), ("2024-12-08", "4: 58"), ("2025-01-14", "3: 56")]),
     ("equity_curve", "to", &[("", "5: 59"), ("2024-12-07", "1: 1"), ("2025-01-13", "2: 3")]),
-    ("equity_curve", "points", &[("", "5: 59"), ("10", "5: 59"), ("11", "5: 59")]),
+    ("equity_curve", "points", &[("", "5: 59"), ("2", "2: 59"), ("5", "5: 59")]),
 
     ("equity_curve", "record", &[("", "5: 59"), ("backfilled", "0: 0")]),
 
@@ -444,7 +444,7 @@ impl Scene {
             "equity_curve" => {
                 let last = json["points"].as_array().unwrap().last();
                 let sum = last.map_or(0.0, |last| last["cumulative_pct"].as_f64().unwrap());
-                format!("{}: {sum}", json["total_points"])
+                format!("{}: {sum}", json["points"].as_array().unwrap().len())
             }
             "symbols" => {
                 let counts = json["items"].as_array().unwrap().iter();

@@ -1,6 +1,7 @@
 //! The record: what happened to signals, and its sums.
 
 mod entries;
+mod position;
 mod recount;
 mod seal;
 mod sums;
@@ -16,11 +17,13 @@ use alpine_domain::{
 use async_trait::async_trait;
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
 
-use self::entries::{Source, Stretch};
-pub(crate) use self::sums::SumRow;
+use self::{
+    entries::{Source, Stretch},
+    position::{hold, sealed_until},
+};
 use crate::{
     AnyConnection, Database, Failure, Signals,
-    schema::{late_outcomes, outcomes, record_seal, signals},
+    schema::{late_outcomes, outcomes, signals},
 };
 
 /// Entries of a kind that may have happened since the last seal; with more, nobody has sealed for long.
@@ -37,12 +40,6 @@ impl RecordSums {
     pub const fn new(database: Database) -> Self {
         Self(database)
     }
-}
-
-/// Up to where everything is in the sums.
-fn sealed_until(conn: &mut AnyConnection) -> Result<Timestamp, Failure> {
-    let micros = record_seal::table.find(1).select(record_seal::sealed_until).first(conn)?;
-    Ok(Timestamp::from_micros(micros))
 }
 
 /// Reads sums and what happened since, as of one seal: once more if something was sealed meanwhile.
@@ -197,7 +194,7 @@ impl SumStore for RecordSums {
             .write("record_recount", move |unit| {
                 let (ids, unreadable) = (database.signal_ids(unit.conn)?, database.unreadable());
                 let source = Source { ids: &ids, unreadable: &unreadable };
-                let (sealed, _) = seal::hold(unit.conn)?;
+                let (sealed, _) = hold(unit.conn)?;
                 recount::recount(unit.conn, &source, sealed, what, repair)
             })
             .await

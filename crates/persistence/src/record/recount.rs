@@ -1,17 +1,18 @@
 //! Compares sums with what they stand for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alpine_domain::{
     Timestamp,
     analytics::Day,
-    statistics::{Fold, Level, Recount, Segment, Series, SumDifference},
+    statistics::{CompactSums, Fold, Level, Recount, Segment, Series, SumDifference},
 };
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
 
 use super::{
     entries::{Source, Stretch},
-    sealed_until, sums,
+    position::sealed_until,
+    sums,
 };
 use crate::{
     AnyConnection, Failure,
@@ -42,7 +43,8 @@ pub(super) fn recount(
         }
     };
     let stored = sums::of_level(conn, level, bucket, bucket)?.remove(&bucket).unwrap_or_default();
-    let differences = differences(level, bucket, stored, counted);
+    let counted = CompactSums::of(&counted);
+    let differences = differences(level, bucket, stored.rows(), counted.rows());
     if repair {
         for SumDifference { series, counted, .. } in &differences {
             sums::put(conn, level, bucket, series, counted)?;
@@ -73,10 +75,12 @@ fn of_day(
 }
 
 /// Consecutive stretches as one.
-fn together(stretches: BTreeMap<i64, HashMap<Series, Segment>>) -> HashMap<Series, Segment> {
+fn together(stretches: BTreeMap<i64, CompactSums>) -> HashMap<Series, Segment> {
     let mut all: HashMap<Series, Segment> = HashMap::new();
-    for (series, segment) in stretches.into_values().flatten() {
-        all.entry(series).or_default().append(&segment);
+    for stretch in stretches.into_values() {
+        for (series, segment) in stretch.all() {
+            all.entry(series).or_default().append(segment);
+        }
     }
     all
 }
@@ -84,26 +88,23 @@ fn together(stretches: BTreeMap<i64, HashMap<Series, Segment>>) -> HashMap<Serie
 fn differences(
     level: Level,
     bucket: i64,
-    mut stored: HashMap<Series, Segment>,
-    counted: HashMap<Series, Segment>,
+    stored: &HashMap<Series, Segment>,
+    counted: &HashMap<Series, Segment>,
 ) -> Vec<SumDifference> {
-    let mut differences = Vec::new();
-    for (series, counted) in counted {
-        let stored = stored.remove(&series).unwrap_or_default();
-        if stored != counted {
-            differences.push(SumDifference { level, bucket, series, stored, counted });
-        }
-    }
-    let counted = Segment::default();
-    differences.extend(stored.into_iter().map(|(series, stored)| SumDifference {
-        level,
-        bucket,
-        series,
-        stored,
-        counted: counted.clone(),
-    }));
-    differences.sort_unstable_by(|a, b| a.series.cmp(&b.series));
-    differences
+    let nothing = Segment::default();
+    let all: BTreeSet<&Series> = stored.keys().chain(counted.keys()).collect();
+    let differences = all.into_iter().filter_map(|series| {
+        let stored = stored.get(series).unwrap_or(&nothing);
+        let counted = counted.get(series).unwrap_or(&nothing);
+        (stored != counted).then(|| SumDifference {
+            level,
+            bucket,
+            series: series.clone(),
+            stored: stored.clone(),
+            counted: counted.clone(),
+        })
+    });
+    differences.collect()
 }
 
 /// The first day from `$from` on that a row of `$table` is of.

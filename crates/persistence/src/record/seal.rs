@@ -14,6 +14,7 @@ use diesel::{
 
 use super::{
     entries::{Source, Stretch},
+    position::hold,
     recount,
     sums::{self, Sums},
 };
@@ -21,16 +22,6 @@ use crate::{
     AnyConnection, Failure,
     schema::{events, record_seal},
 };
-
-/// Up to which instant, and up to which event, everything is in the sums. Whoever asks is the only one to change
-/// sums until the transaction ends.
-pub(super) fn hold(conn: &mut AnyConnection) -> Result<(Timestamp, i64), Failure> {
-    let (sealed, position): (i64, i64) = diesel::update(record_seal::table.find(1))
-        .set(record_seal::position.eq(record_seal::position))
-        .returning((record_seal::sealed_until, record_seal::position))
-        .get_result(conn)?;
-    Ok((Timestamp::from_micros(sealed), position))
-}
 
 pub(super) fn seal(
     conn: &mut AnyConnection,
@@ -53,7 +44,7 @@ pub(super) fn seal(
     } else {
         (Vec::new(), sealed)
     };
-    sums::add(conn, added(&entries))?;
+    sums::add(conn, &added(&entries))?;
     diesel::update(record_seal::table.find(1))
         .set((record_seal::sealed_until.eq(reached.micros()), record_seal::position.eq(head)))
         .execute(conn)?;

@@ -1,18 +1,18 @@
 //! Rows of sums.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use alpine_domain::{
     Result,
     analytics::Day,
-    signal::Symbol,
-    statistics::{Choice, Level, Segment, Series},
+    signal::{Record, Symbol},
+    statistics::{Choice, CompactSums, LateOutcomes, Level, Segment, Series},
 };
 use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
 
 use crate::{
     AnyConnection, Failure, dialect,
-    rows::{stored, stored_option},
+    rows::{SumRow, stored, stored_option},
     schema::record_sums,
 };
 
@@ -21,9 +21,6 @@ const READ_ALL_FROM: usize = 64;
 
 /// Sums by level, stretch and series.
 pub(super) type Sums = BTreeMap<(Level, i64), HashMap<Series, Segment>>;
-
-/// A row: what is counted together, its stretch, and the sums.
-pub(crate) type SumRow = (String, String, String, String, String, String, i64, String);
 
 /// What stands for all.
 const ALL: &str = "";
@@ -76,23 +73,59 @@ macro_rules! of_series {
     }};
 }
 
+/// The words of a series and of those that tell the same where they are all there is.
+fn words(series: &Series) -> (Vec<&'static str>, Vec<&'static str>) {
+    series.chain().map(|series| (series.record.as_str(), series.late.as_str())).unzip()
+}
+
+/// Of rows of the chain of one series, the first one that there is for each key.
+fn first_of_chain<K: Ord>(
+    series: &Series,
+    rows: Vec<(K, String, String, String)>,
+) -> Result<BTreeMap<K, Segment>> {
+    let (records, lates) = words(series);
+    let rank = |record: &str, late: &str| {
+        records.iter().zip(&lates).position(|words| words == (&record, &late))
+    };
+    let mut first: BTreeMap<K, (usize, String)> = BTreeMap::new();
+    for (key, record, late, segment) in rows {
+        let Some(rank) = rank(&record, &late) else { continue };
+        let known = first.entry(key).or_insert_with(|| (usize::MAX, String::new()));
+        if rank < known.0 {
+            *known = (rank, segment);
+        }
+    }
+    let read = first.into_iter().map(|(key, (_, text))| Ok((key, Segment::from_text(&text)?)));
+    read.collect()
+}
+
 /// The sums of one series, stretch by stretch.
 pub(super) fn of_series(
     conn: &mut AnyConnection,
     series: &Series,
     stretches: &[(Level, i64, i64)],
 ) -> Result<Vec<(Day, Segment)>, Failure> {
+    let (records, lates) = words(series);
+    let Choice { strategy, producer, symbol } = &series.choice;
     let mut sums = Vec::new();
     for (level, first, last) in stretches {
-        let rows: Vec<(i64, String)> = record_sums::table
-            .filter(of_series!(*level, series))
+        let rows: Vec<(i64, String, String, String)> = record_sums::table
+            .filter(record_sums::level.eq(level.as_str()))
+            .filter(record_sums::record.eq_any(records.clone()))
+            .filter(record_sums::late.eq_any(lates.clone()))
+            .filter(record_sums::strategy.eq(text(strategy.as_ref(), |name| name.as_str())))
+            .filter(record_sums::producer.eq(text(producer.as_ref(), |name| name.as_str())))
+            .filter(record_sums::symbol.eq(text(symbol.as_ref(), |symbol| symbol.as_str())))
             .filter(record_sums::bucket.between(*first, *last))
-            .order(record_sums::bucket.asc())
-            .select((record_sums::bucket, record_sums::segment))
+            .select((
+                record_sums::bucket,
+                record_sums::record,
+                record_sums::late,
+                record_sums::segment,
+            ))
             .load(conn)?;
-        for (bucket, segment) in rows {
-            sums.push((Day::new(bucket), Segment::from_text(&segment)?));
-        }
+        let stretches = first_of_chain(series, rows)?;
+        sums.extend(stretches.into_iter().map(|(bucket, segment)| (Day::new(bucket), segment)));
     }
     sums.sort_by_key(|(day, _)| *day);
     Ok(sums)
@@ -104,21 +137,26 @@ pub(super) fn of_symbols(
     series: &Series,
     stretches: &[(Level, i64, i64)],
 ) -> Result<Vec<(Symbol, Segment)>, Failure> {
+    let (records, lates) = words(series);
     let mut sums = Vec::new();
     for (level, first, last) in stretches {
-        let rows: Vec<(String, i64, String)> = record_sums::table
+        let rows: Vec<((i64, String), String, String, String)> = record_sums::table
             .filter(record_sums::level.eq(level.as_str()))
-            .filter(record_sums::record.eq(series.record.as_str()))
-            .filter(record_sums::late.eq(series.late.as_str()))
+            .filter(record_sums::record.eq_any(records.clone()))
+            .filter(record_sums::late.eq_any(lates.clone()))
             .filter(record_sums::strategy.eq(ALL))
             .filter(record_sums::producer.eq(ALL))
             .filter(record_sums::symbol.gt(ALL))
             .filter(record_sums::bucket.between(*first, *last))
-            .select((record_sums::symbol, record_sums::bucket, record_sums::segment))
+            .select((
+                (record_sums::bucket, record_sums::symbol),
+                record_sums::record,
+                record_sums::late,
+                record_sums::segment,
+            ))
             .load(conn)?;
-        for (symbol, bucket, segment) in rows {
-            let symbol = stored("record_sums.symbol", &symbol)?;
-            sums.push((bucket, symbol, Segment::from_text(&segment)?));
+        for ((bucket, symbol), segment) in first_of_chain(series, rows)? {
+            sums.push((bucket, stored("record_sums.symbol", &symbol)?, segment));
         }
     }
     sums.sort_by_key(|(bucket, ..)| *bucket);
@@ -131,7 +169,7 @@ pub(super) fn of_level(
     level: Level,
     first: i64,
     last: i64,
-) -> Result<BTreeMap<i64, HashMap<Series, Segment>>, Failure> {
+) -> Result<BTreeMap<i64, CompactSums>, Failure> {
     let rows: Vec<SumRow> = record_sums::table
         .filter(record_sums::level.eq(level.as_str()))
         .filter(record_sums::bucket.between(first, last))
@@ -141,39 +179,52 @@ pub(super) fn of_level(
         let (bucket, series, segment) = read(row)?;
         sums.entry(bucket).or_default().insert(series, segment);
     }
-    Ok(sums)
+    Ok(sums.into_iter().map(|(bucket, sums)| (bucket, CompactSums::stored(sums))).collect())
 }
 
 /// Adds what came next to the sums.
-pub(super) fn add(conn: &mut AnyConnection, added: Sums) -> Result<(), Failure> {
+pub(super) fn add(conn: &mut AnyConnection, added: &Sums) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for ((level, bucket), added) in added {
-        let mut stored = known(conn, level, bucket, &added)?;
-        for (series, added) in added {
-            let mut segment = stored.remove(&series).unwrap_or_default();
-            segment.append(&added);
-            rows.push(row(level, bucket, &series, &segment)?);
+        let stored = known(conn, *level, *bucket, added)?;
+        for (series, segment) in stored.with(added).rows() {
+            if stored.rows().get(series) != Some(segment) {
+                rows.push(row(*level, *bucket, series, segment)?);
+            }
         }
     }
     dialect::put_record_sums(conn, &rows)
 }
 
-/// The sums that are stored already, of one stretch and at least these series.
+/// The sums that are stored already, of one stretch and at least the choices of these series.
 fn known(
     conn: &mut AnyConnection,
     level: Level,
     bucket: i64,
     wanted: &HashMap<Series, Segment>,
-) -> Result<HashMap<Series, Segment>, Failure> {
-    if wanted.len() >= READ_ALL_FROM {
+) -> Result<CompactSums, Failure> {
+    let choices: HashSet<&Choice> = wanted.keys().map(|series| &series.choice).collect();
+    if choices.len() >= READ_ALL_FROM {
         return Ok(of_level(conn, level, bucket, bucket)?.remove(&bucket).unwrap_or_default());
     }
     let mut known = HashMap::new();
-    for series in wanted.keys() {
-        let sums = of_series(conn, series, &[(level, bucket, bucket)])?;
-        known.extend(sums.into_iter().map(|(_, segment)| (series.clone(), segment)));
+    for choice in choices {
+        let Choice { strategy, producer, symbol } = choice;
+        let rows: Vec<SumRow> = record_sums::table
+            .filter(record_sums::level.eq(level.as_str()))
+            .filter(record_sums::record.eq_any(Record::WORDS.iter().copied()))
+            .filter(record_sums::late.eq_any(LateOutcomes::WORDS.iter().copied()))
+            .filter(record_sums::strategy.eq(text(strategy.as_ref(), |name| name.as_str())))
+            .filter(record_sums::producer.eq(text(producer.as_ref(), |name| name.as_str())))
+            .filter(record_sums::symbol.eq(text(symbol.as_ref(), |symbol| symbol.as_str())))
+            .filter(record_sums::bucket.eq(bucket))
+            .load(conn)?;
+        for row in rows {
+            let (_, series, segment) = read(row)?;
+            known.insert(series, segment);
+        }
     }
-    Ok(known)
+    Ok(CompactSums::stored(known))
 }
 
 /// Stores a sum, or deletes it if there is nothing in it.

@@ -168,9 +168,11 @@ fn requests(now: i64) -> Vec<(Viewer, PerformanceRequest)> {
     requests
 }
 
-async fn agree(one: &Bed, other: &Bed, now: i64, seed: u64) {
+/// Every `nth` question gets the same answer from both.
+async fn agree(one: &Bed, other: &Bed, now: i64, (seed, nth): (u64, usize)) {
     let (one, other) = (performance(one, at(now)), performance(other, at(now)));
-    for (viewer, request) in requests(now) {
+    let first = usize::try_from(seed).unwrap() % nth;
+    for (viewer, request) in requests(now).into_iter().skip(first).step_by(nth) {
         let case = format!("seed {seed}, {viewer:?} {request:?}");
         let found = one.statistics(viewer, &request).await.unwrap();
         assert_eq!(found, other.statistics(viewer, &request).await.unwrap(), "{case}");
@@ -201,14 +203,14 @@ async fn figures_are_those_of_a_full_count_whenever_it_is_sealed(bed: Bed) {
     for seed in 1..=SEEDS {
         let first_id = u32::try_from(seed * 100).unwrap();
         now = happen([&bed, &plain], &mut Numbers(seed), now, 24, first_id).await;
-        if seed % 5 == 0 {
+        if seed % 10 == 0 {
             // What was committed late is added with the next step.
             bed.sums.seal(at(0), 1).await.unwrap();
-            agree(&bed, &plain, now, seed).await;
+            agree(&bed, &plain, now, (seed / 10, 5)).await;
         }
     }
     recount_finds_nothing(&bed, now).await;
-    agree(&bed, &plain, now, SEEDS).await;
+    agree(&bed, &plain, now, (SEEDS, 1)).await;
 }
 
 /// Writers, expiry, sealing and rebuilding at once; in the end every sum is what a count gives.
@@ -290,6 +292,6 @@ async fn a_wrong_sum_is_found_and_corrected(bed: DatabaseBed) {
         let again = bed.sums.recount(Recount::Total, false).await.unwrap();
         assert_eq!(again, [], "{wrong}");
         recount_finds_nothing(&bed, now).await;
-        agree(&bed, &plain, now, 7).await;
+        agree(&bed, &plain, now, (7, 12)).await;
     }
 }

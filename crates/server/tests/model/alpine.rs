@@ -477,6 +477,11 @@ impl Alpine {
             "largest_loss_pct": gains().filter(|gain| *gain <= 0).min().unwrap_or(0),
             "simulated_trades": results.iter().filter(|(signal, ..)| signal.is_simulated).count(),
         });
+        if wanted.days.is_none() {
+            let (expired, backdated) = self.missed(reader, wanted);
+            body["expired"] = expired.len().into();
+            body["backdated"] = backdated.len().into();
+        }
         if wanted.late {
             body["late_trades"] =
                 results.iter().filter(|(signal, ..)| signal.has_expired()).count().into();
@@ -497,12 +502,16 @@ impl Alpine {
         (200, json!({"points": points.collect::<Value>(), "total_points": results.len()}))
     }
 
-    /// Every instrument with a result.
+    /// Every instrument of which a result was due.
     pub(crate) fn symbols(&self, by: Credential, wanted: &Wanted) -> Answer {
         let Some(reader) = self.reader(by) else { return (401, Value::Null) };
         let mut counts = std::collections::BTreeMap::new();
         for (signal, ..) in self.results(reader, wanted) {
             *counts.entry(signal.draft.symbol).or_insert(0) += 1;
+        }
+        let (expired, backdated) = self.missed(reader, wanted);
+        for signal in expired.into_iter().chain(backdated) {
+            counts.entry(signal.draft.symbol).or_insert(0);
         }
         let items =
             counts.iter().map(|(symbol, count)| json!({"symbol": symbol, "closed_signals": count}));
@@ -551,11 +560,44 @@ impl Alpine {
             let gain = signal.draft.gain(end.exit?);
             let is_wanted = wanted.symbol.is_none_or(|symbol| symbol == signal.draft.symbol)
                 && wanted.strategy.is_none_or(|strategy| strategy == signal.draft.strategy)
-                && signal.is_within(wanted.days, self.now)
+                && self.is_of_last(wanted.days, end)
                 && signal.is_in(wanted.record.unwrap_or(Record::Live), end);
             is_wanted.then_some((signal, gain, end))
         };
         self.signals.iter().filter_map(result).collect()
+    }
+
+    /// Whether this end was received today or on one of so many days before, in UTC.
+    fn is_of_last(&self, days: Option<u32>, end: End) -> bool {
+        let day = |instant: Timestamp| instant.seconds().div_euclid(24 * 60 * 60);
+        days.is_none_or(|days| day(end.recorded_at) >= day(self.now) - i64::from(days))
+    }
+
+    /// Every signal without a result that counts, though one is due: it expired, or its result came as history.
+    fn missed(&self, reader: Reader, wanted: &Wanted) -> (Vec<Signal>, Vec<Signal>) {
+        let View { below, delay, .. } = reader.view();
+        let record = wanted.record.unwrap_or(Record::Live);
+        let known = self.signals.iter().filter_map(|signal| {
+            let is_theirs = signal.draft.confidence < below;
+            let delay = if is_theirs { delay } else { Reader::Nobody.view().delay };
+            let as_of = self.now.earlier(delay);
+            let is_wanted = wanted.symbol.is_none_or(|symbol| symbol == signal.draft.symbol)
+                && wanted.strategy.is_none_or(|strategy| strategy == signal.draft.strategy);
+            (signal.accepted_at <= as_of && is_wanted).then(|| signal.as_of(as_of))
+        });
+        let (mut expired, mut backdated) = (Vec::new(), Vec::new());
+        for signal in known.filter(|signal| signal.is_of(record)) {
+            let late = signal.late.filter(|_| wanted.late);
+            let Some(end) = signal.end else { continue };
+            let is_counted = |end: End| signal.is_in(record, end);
+            match (signal.has_expired(), late) {
+                (true, None) => expired.push(signal),
+                (true, Some(late)) if !is_counted(late) => backdated.push(signal),
+                (false, _) if !is_counted(end) => backdated.push(signal),
+                _ => {}
+            }
+        }
+        (expired, backdated)
     }
 
     /// How many signals were accepted before this one.
@@ -588,6 +630,16 @@ impl Signal {
     /// Whether it came later than a day after its own time.
     fn is_history(&self) -> bool {
         !self.is_simulated && self.accepted_at > self.draft.signalled_at.later(DAY)
+    }
+
+    /// Whether it is in this part of the record itself.
+    fn is_of(&self, record: Record) -> bool {
+        match record {
+            Record::All => true,
+            Record::Simulated => self.is_simulated,
+            Record::Backfilled => self.is_history(),
+            Record::Live => !self.is_simulated && !self.is_history(),
+        }
     }
 
     /// Whether this end of it is in this part of the record.

@@ -1,5 +1,6 @@
 //! `cargo xtask assure`: programs that others wrote look at the whole API, from its own description.
 
+mod figures;
 mod payments;
 mod programs;
 mod trial;
@@ -17,9 +18,10 @@ use world::World;
 
 /// Tries every operation with Schemathesis, as a user and as an administrator, on SQLite and on PostgreSQL with
 /// Redis; makes a client of the description with openapi-python-client and goes a subscriber's way with it, on both;
-/// lints the description with Spectral and OWASP's rules; checks the metrics with promtool.
+/// lints the description with Spectral and OWASP's rules; checks the metrics with promtool; compares the figures of the
+/// record with those of quantstats.
 ///
-/// Installs the four into target/tools on its first run. What they are told stands in the folder `assure`.
+/// Installs the five into target/tools on its first run. What they are told stands in the folder `assure`.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// How long each of the four trials lasts, in seconds
@@ -34,6 +36,9 @@ pub(crate) struct Arguments {
     /// Only make the client and go its way
     #[arg(long)]
     client_only: bool,
+    /// Only compare the figures of the record with those of quantstats
+    #[arg(long)]
+    figures_only: bool,
 }
 
 /// Whether none finds anything, and the trials reach what they should.
@@ -42,9 +47,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.install_only {
         return Ok(true);
     }
+    let is_told = arguments.client_only || figures::figures(&programs)?;
+    if arguments.figures_only {
+        return Ok(is_told);
+    }
     let redis = Redis::start(Memory::Lost)?;
     let postgres = Postgres::start()?;
-    let is_made = client(&programs, &postgres, &redis)?;
+    let is_made = is_told & client(&programs, &postgres, &redis)?;
     if arguments.client_only {
         return Ok(is_made);
     }

@@ -119,6 +119,13 @@ impl Programs {
         command
     }
 
+    /// The comparison of an answer with a file of signals.
+    pub(super) fn figures(&self, file: &Path, answer: &Path) -> Command {
+        let mut command = Command::new(self.folder.join("venv/bin/python"));
+        command.arg(configuration().join("figures.py")).arg(file).arg(answer);
+        command
+    }
+
     /// Spectral on this file; a warning counts as an error does.
     pub(super) fn spectral(&self, file: &Path) -> Result<Command> {
         let node = self.folder.join("node");

@@ -31,6 +31,10 @@ pub(super) struct Account {
 }
 
 impl Account {
+    pub(super) fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
     /// What the configuration takes from the environment.
     pub(super) fn environment(&self) -> [(&'static str, &str); 4] {
         [
@@ -58,7 +62,8 @@ impl World {
         Self::with("PostgreSQL", &settings)
     }
 
-    fn with(name: &'static str, settings: &[(&str, String)]) -> Result<Self> {
+    /// With these settings.
+    pub(super) fn with(name: &'static str, settings: &[(&str, String)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let instance = Instance::start(folder.path(), settings)?;
         let mut world =

@@ -57,28 +57,8 @@ pub(super) struct Exception {
     pub(super) reason: &'static str,
 }
 
-const ALL: &[Rule] = &[Rule::Scan, Rule::Sort, Rule::Buffers, Rule::Growth, Rule::Answer];
-
 /// An entry that nothing needs fails, as a fault does.
 pub(super) const EXCEPTIONS: &[Exception] = &[
-    Exception {
-        route: "performance_stats",
-        statement: "",
-        rules: ALL,
-        reason: "sums over every outcome; sums that are kept are to take their place",
-    },
-    Exception {
-        route: "equity_curve",
-        statement: "",
-        rules: ALL,
-        reason: "reads every outcome; points that are kept are to take their place",
-    },
-    Exception {
-        route: "symbols",
-        statement: "",
-        rules: ALL,
-        reason: "groups every signal; sums that are kept are to take their place",
-    },
     Exception {
         route: "subscribed_signals",
         statement: "SELECT COUNT(*) FROM (SELECT signals.id",
@@ -221,9 +201,9 @@ mod tests {
             reason: String::new(),
             statement: String::new(),
         };
-        let (left, needed) = judge(BTreeSet::from([fault("symbols"), fault("me")]));
-        let symbols = EXCEPTIONS.iter().position(|it| it.route == "symbols").unwrap();
-        assert_eq!((left, needed), (vec![fault("me")], BTreeSet::from([symbols])));
+        let (left, needed) = judge(BTreeSet::from([fault("list_users"), fault("me")]));
+        let excused = EXCEPTIONS.iter().position(|it| it.route == "list_users").unwrap();
+        assert_eq!((left, needed), (vec![fault("me")], BTreeSet::from([excused])));
     }
 
     #[test]

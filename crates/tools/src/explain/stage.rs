@@ -24,6 +24,8 @@ use crate::{
 const PASSWORD: &str = "a quiet river at dawn";
 /// How often each request is made: a server may plan a statement otherwise from the sixth time on.
 const TIMES: usize = 7;
+/// How long the sums of the record may take: some minutes for a million signals.
+const SUMS_DEADLINE: Duration = Duration::from_mins(20);
 /// A start that takes longer has failed.
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
@@ -51,6 +53,7 @@ impl Stage {
         // Each answer is made anew.
         config.cache.max_body = 1;
         config.signals.expiry_interval = Duration::from_hours(24);
+        config.record.seal_interval = Duration::from_hours(24);
         let url = config.database_url().reveal().to_owned();
         let (filled, sizes) = (url.clone(), Sizes { signals, until: SystemClock.now() });
         tokio::task::spawn_blocking(move || seed::make(&filled, sizes)).await??;
@@ -70,6 +73,12 @@ impl Stage {
         })
         .await
         .context("the application is not ready")??;
+        // The sums of the record, as the service makes them; the clocks agree within seconds.
+        let deadline = tokio::time::Instant::now() + SUMS_DEADLINE;
+        while !cases.sums.run_once().await?.is_done {
+            anyhow::ensure!(tokio::time::Instant::now() < deadline, "the sums are not made");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let mut tokens = Vec::new();
         for (name, tier, role) in [
             ("reader", Tier::Elite, Role::User),
