@@ -85,7 +85,7 @@ impl StatisticsStore for Signals {
         let (database, filter) = (self.database().clone(), filter.clone());
         let horizons = horizons.clone();
         self.database()
-            .read("statistics_read", move |conn| {
+            .read_costly("statistics_read", move |conn| {
                 let (ids, unreadable) = (database.signal_ids(conn)?, database.unreadable());
                 let source = Source { ids: &ids, unreadable: &unreadable };
                 // Before what happened: what ends in between is found there, and not open.
@@ -103,7 +103,7 @@ impl StatisticsStore for Signals {
     async fn symbols(&self, filter: &PerformanceFilter) -> Result<SymbolReading> {
         let (database, filter) = (self.database().clone(), filter.clone());
         self.database()
-            .read("statistics_symbols", move |conn| {
+            .read_costly("statistics_symbols", move |conn| {
                 let (ids, unreadable) = (database.signal_ids(conn)?, database.unreadable());
                 let source = Source { ids: &ids, unreadable: &unreadable };
                 unsealed(conn, |conn, sealed| {
