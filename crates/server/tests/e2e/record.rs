@@ -51,8 +51,11 @@ fn verified(file: &Path, answer: &Path) -> [(bool, String); 2] {
 async fn losers_that_are_never_reported_are_seen_on_every_surface() {
     Alpine::on_every_back_end(async |alpine| {
         publish(&alpine).await;
-        let elite = alpine.token_of(Tier::Elite, Role::User).await;
-        let stats = async || alpine.json("performance/stats", Some(&elite)).await;
+        // A token does not live as long as a horizon.
+        let stats = async || {
+            let elite = alpine.token_of(Tier::Elite, Role::User).await;
+            alpine.json("performance/stats", Some(&elite)).await
+        };
         let told = stats().await;
         assert_eq!(
             (&told["open"], &told["overdue"], &told["due"]),
@@ -97,6 +100,7 @@ async fn losers_that_are_never_reported_are_seen_on_every_surface() {
             }
             while !alpine.app.core.use_cases.sums.run_once().await.unwrap().is_done {}
         }
+        let elite = alpine.token_of(Tier::Elite, Role::User).await;
         let folder = tempfile::tempdir().unwrap();
         let (file, answer) = (folder.path().join("signals"), folder.path().join("stats.json"));
         let told = stats().await;

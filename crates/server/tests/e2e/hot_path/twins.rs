@@ -185,10 +185,13 @@ fn value(parameter: &Value, choice: u64, cursor: Option<&str>) -> Option<String>
         "period" => Some(format!("{}d", pick(40))),
         "cursor" => cursor.map(str::to_owned),
         // Before the beginning, among what is shown from it on, and later.
-        "since" | "until" => {
+        "since" | "until" | "updated_after" => {
             let at = ["2025-12-31T00:00:00Z", "2026-01-01T00:21:00Z", "2026-01-01T00:58:00Z"];
             Some(at[pick(3)].to_owned())
         }
+        "from" | "to" => Some(["2025-12-31", "2026-01-01", "2026-01-02"][pick(3)].to_owned()),
+        "producer" => Some(["argo", "nobody"][pick(2)].to_owned()),
+        "after" => Some(["1", "4503599627370495"][pick(2)].to_owned()),
         other => panic!("say here what stands for the parameter {other}: {parameter}"),
     }
 }
