@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, process::Command};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 /// What the chore itself understands; `--help` lists it.
 #[derive(clap::Args)]
@@ -16,21 +16,24 @@ pub(crate) struct Arguments {
 /// Runs a chore in the caller's folder, on the caller's terminal.
 ///
 /// # Errors
-/// When cargo cannot be started.
+/// When it cannot be built or started.
 pub(crate) fn run(chore: &str, arguments: &Arguments) -> Result<bool> {
-    let status = command().arg(chore).args(&arguments.passed_on).status();
-    Ok(status.context("cannot start cargo")?.success())
+    let status = command()?.arg(chore).args(&arguments.passed_on).status();
+    Ok(status.context("cannot start alpine-tools")?.success())
 }
 
 /// `alpine-tools`, built if it is not, and ready to take its arguments.
-pub(crate) fn command() -> Command {
-    let mut command = crate::workspace::cargo();
-    // Of the whole workspace: for one package alone cargo takes other features of its dependencies, and compiles each anew.
-    let manifest = crate::workspace::root().join("Cargo.toml");
-    command.args(["run", "--quiet", "--bin", "alpine-tools", "--manifest-path"]);
-    command.arg(manifest).arg("--");
-    if let Ok(folder) = std::env::current_dir() {
-        command.current_dir(folder);
-    }
-    command
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn command() -> Result<Command> {
+    // With the whole workspace: for one package alone cargo takes other features of its dependencies, and compiles each anew.
+    let mut build = crate::workspace::cargo();
+    build.args(["build", "--quiet", "--workspace", "--bin", "alpine-tools"]);
+    ensure!(build.status().context("cannot start cargo")?.success(), "alpine-tools is not built");
+    let own = std::env::current_exe().context("where xtask stands")?;
+    let mut command = Command::new(own.with_file_name("alpine-tools"));
+    // As cargo would: the workspace is where it was built.
+    command.env("CARGO_MANIFEST_DIR", crate::workspace::root().join("crates/tools"));
+    Ok(command)
 }

@@ -231,22 +231,11 @@ impl UseCases {
             clock.clone(),
             visibility.clone(),
         );
-        let letters = Letters {
-            store: stores.accounts.clone(),
-            mailer: ports.mailer,
-            clock: clock.clone(),
-            randomness: randomness.clone(),
-            website,
-        };
+        let letters = letters(&stores, ports.mailer, &clock, &randomness, website);
         let administration = administration(&stores, clock.clone());
-        let recovery = Recovery::new(letters.clone(), stores.jobs.clone(), ports.hasher.clone());
-        let recovery = Arc::new(recovery);
-        let erasure = Erasure::new(
-            letters.clone(),
-            stores.deletions.clone(),
-            ports.hasher.clone(),
-            ports.agreed_time.clone(),
-        );
+        let (jobs, hasher) = (stores.jobs.clone(), ports.hasher.clone());
+        let recovery = Arc::new(Recovery::new(letters.clone(), jobs, hasher));
+        let erasure = erasure(&letters, &stores, &ports.hasher, &ports.agreed_time);
         let sign_ups = SignUps::new(letters.clone(), stores.sign_ups.clone());
         let changes = AddressChanges::new(letters.clone(), stores.address_changes.clone());
         let links = Arc::new(SignInLinks::new(letters.clone(), stores.jobs.clone()));
@@ -257,8 +246,13 @@ impl UseCases {
         let audit = AuditReader::new(stores.audit, clock.clone());
         let analytics = Analytics::new(stores.rollups.clone(), clock.clone());
         let usage = Arc::new(Usage::new(stores.rollups, clock.clone()));
-        let catalogue = Catalogue::new(stores.signal_reader, clock.clone(), visibility.clone());
-        let catalogue = Arc::new(catalogue);
+        let reader = stores.signal_reader;
+        let catalogue = Arc::new(Catalogue::new(reader, clock.clone(), visibility.clone()));
+        let delay = visibility.longest_delay();
+        let sums = Arc::new(SumUpkeep::new(stores.sums, ports.agreed_time.clone(), delay));
+        let due = expiry.horizons();
+        let performance =
+            Performance::new(stores.statistics, clock.clone(), visibility, due, record);
         let notifications =
             Notifications::new(stores.notifications, catalogue.clone(), clock.clone());
         let digests = Digests::new(stores.digests, stores.accounts, notifications.clone(), letters);
@@ -270,18 +264,8 @@ impl UseCases {
             producers: Producers::new(stores.producers, clock.clone(), randomness),
             intake: Intake::new(stores.signals.clone(), clock.clone(), expiry.live_within),
             catalogue,
-            sums: Arc::new(SumUpkeep::new(
-                stores.sums,
-                ports.agreed_time.clone(),
-                visibility.longest_delay(),
-            )),
-            performance: Performance::new(
-                stores.statistics,
-                clock.clone(),
-                visibility,
-                expiry.horizons(),
-                record,
-            ),
+            sums,
+            performance,
             expiry: Expiry::new(stores.signals, ports.agreed_time.clone(), expiry),
             retention: Retention::new(stores.retention, ports.agreed_time, &retention),
             jobs: Arc::new(Jobs {
@@ -310,6 +294,26 @@ impl UseCases {
             memory: Arc::new(memory),
         }
     }
+}
+
+fn letters(
+    stores: &Stores,
+    mailer: Arc<dyn Mailer>,
+    clock: &Arc<dyn Clock>,
+    randomness: &Arc<dyn Randomness>,
+    website: Option<String>,
+) -> Letters {
+    let (clock, randomness) = (clock.clone(), randomness.clone());
+    Letters { store: stores.accounts.clone(), mailer, clock, randomness, website }
+}
+
+fn erasure(
+    letters: &Letters,
+    stores: &Stores,
+    hasher: &Arc<dyn PasswordHasher>,
+    time: &Arc<dyn AgreedTime>,
+) -> Erasure {
+    Erasure::new(letters.clone(), stores.deletions.clone(), hasher.clone(), time.clone())
 }
 
 fn account_ports(stores: &Stores, ports: &Ports, denials: &Arc<Denials>) -> AccountPorts {

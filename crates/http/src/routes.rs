@@ -103,15 +103,9 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "notifications/preferences", "notification_preferences", Bearer, Limit::Caller, notifications::preferences::show, notifications::docs::show_preferences),
         row(PUT, "notifications/preferences", "choose_notifications", Bearer, Limit::Caller, notifications::preferences::choose, notifications::docs::choose),
         row(DELETE, "notifications/{id}", "delete_notification", Bearer, Limit::Caller, notifications::handlers::delete, notifications::docs::delete),
-
-        row(GET, "performance/stats", "performance_stats", Optional(Read), Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),
-        row(GET, "performance/equity-curve", "equity_curve", Optional(Read), Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
-        row(GET, "performance/badge.svg", "performance_badge", Optional(Read), Limit::Caller, statistics::shown::handlers::badge, statistics::shown::docs::badge),
-        row(GET, "performance/equity-curve.svg", "equity_curve_picture", Optional(Read), Limit::Caller, statistics::shown::handlers::curve, statistics::shown::docs::curve),
-        row(GET, "performance/closed.atom", "closed_feed", Optional(Read), Limit::Caller, statistics::shown::handlers::feed, statistics::shown::docs::feed),
-        row(GET, "performance/definitions", "performance_definitions", Public, Limit::Caller, statistics::handlers::definitions, statistics::docs::definitions),
-        row(GET, "symbols", "symbols", Optional(Read), Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
-
+    ];
+    table.extend(record());
+    table.extend([
         row(GET, "subscriptions/plan", "own_plan", Bearer, Limit::Caller, billing::handlers::plan, billing::docs::plan),
         row(POST, "subscriptions/upgrade", "upgrade", Bearer, Limit::Caller, billing::handlers::upgrade, billing::docs::upgrade).taking_keys(),
         row(POST, "subscriptions/cancel", "cancel_subscription", Bearer, Limit::Caller, billing::handlers::cancel, billing::docs::cancel).taking_keys(),
@@ -155,7 +149,7 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         // The files of the page are no part of the API.
         Route::new(GET, "docs/{file:.*}", "docs_file", Public, Limit::Address, operations::pages::file).at_root(),
         row(GET, "problems/{kind}", "problem_kind", Public, Limit::Address, operations::handlers::problem_kind, operations::docs::problem_kind).at_root(),
-    ];
+    ]);
     if settings.development_payments {
         table.extend(development_payments());
     }
@@ -163,6 +157,20 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         table.push(metrics());
     }
     table
+}
+
+/// What the signals prove.
+#[rustfmt::skip]
+fn record() -> [Route; 7] {
+    [
+        row(GET, "performance/stats", "performance_stats", Optional(Read), Limit::Caller, statistics::handlers::statistics, statistics::docs::statistics),
+        row(GET, "performance/equity-curve", "equity_curve", Optional(Read), Limit::Caller, statistics::handlers::equity_curve, statistics::docs::equity_curve),
+        row(GET, "performance/badge.svg", "performance_badge", Optional(Read), Limit::Caller, statistics::shown::handlers::badge, statistics::shown::docs::badge),
+        row(GET, "performance/equity-curve.svg", "equity_curve_picture", Optional(Read), Limit::Caller, statistics::shown::handlers::curve, statistics::shown::docs::curve),
+        row(GET, "performance/closed.atom", "closed_feed", Optional(Read), Limit::Caller, statistics::shown::handlers::feed, statistics::shown::docs::feed),
+        row(GET, "performance/definitions", "performance_definitions", Public, Limit::Caller, statistics::handlers::definitions, statistics::docs::definitions),
+        row(GET, "symbols", "symbols", Optional(Read), Limit::Caller, statistics::handlers::symbols, statistics::docs::symbols),
+    ]
 }
 
 /// The page on which somebody plays the payer. It is no part of the API.

@@ -55,7 +55,7 @@ pub(super) fn migrations() -> Result<String> {
 /// Plans of the statements that hot requests send, in small databases.
 pub(super) fn explain() -> Result<String> {
     crate::servers::install_missing()?;
-    let told = run(crate::tools::command().arg("explain"))?;
+    let told = run(crate::tools::command()?.arg("explain"))?;
     Ok(told.replace('\n', "; "))
 }
 

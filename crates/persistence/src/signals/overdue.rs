@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alpine_domain::{Timestamp, statistics::Horizons};
+use alpine_domain::{Timestamp, signal::Strategy, statistics::Horizons};
 use diesel::{
     BoolExpressionMethods as _, BoxableExpression, ExpressionMethods as _,
     NullableExpressionMethods as _, QueryDsl as _,
@@ -31,7 +31,7 @@ pub(crate) fn overdue(
         .filter(signals::is_active)
         .filter(signals::created_at.lt(before(shortest)))
         .into_boxed();
-    let named: Vec<&str> = by_strategy.keys().map(|name| name.as_str()).collect();
+    let named: Vec<&str> = by_strategy.keys().map(Strategy::as_str).collect();
     let strategy = signals::strategy;
     let mut condition: Condition<'_> = Box::new(
         signals::created_at

@@ -169,7 +169,7 @@ async fn what_is_overdue_is_told(bed: Bed) {
     let loss = Some(PnlPercent::from_steps(-10 * PnlPercent::SCALE));
     let (old_one, quick) = (("momentum".to_owned(), loss), ("quick".to_owned(), None));
     assert_eq!(overdue(25, 9).await, []);
-    assert_eq!(overdue(26, 9).await, [quick.clone()]);
+    assert_eq!(overdue(26, 9).await, std::slice::from_ref(&quick));
     assert_eq!(overdue(41, 9).await, [old_one.clone(), quick.clone()]);
     assert_eq!(overdue(41, 1).await, [old_one]);
     bed.signals.record_outcome(outcome(&old, "101", 41)).await.unwrap();

@@ -183,7 +183,7 @@ async fn in_pieces(alpine: &Alpine, token: &str, path: &str, spare: usize) -> Ve
 /// each row once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_broke_off_goes_on_after_its_last_row() {
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
     Alpine::on_every_back_end(async |alpine| {
         let ada = alpine.token_of(Tier::Elite, Role::User).await;
         // A thousand before an instant, of which sixty end after it, and a thousand after it.

@@ -19,7 +19,7 @@ async fn publish(alpine: &Alpine) {
     }
     let stored = alpine.post_as_producer("external-signals/sync/batch", lines.join("\n")).await;
     assert_eq!(stored.expect(200)["stored"], 100);
-    alpine.clock.advance(Duration::from_secs(60));
+    alpine.clock.advance(Duration::from_mins(1));
     for number in 0..40 {
         let outcome = json!({
             "signal_id": format!("S{number}"),

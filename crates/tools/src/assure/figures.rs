@@ -6,7 +6,10 @@ use alpine_domain::{Clock as _, time::SystemClock};
 use anyhow::{Context as _, Result, ensure};
 use reqwest::blocking::Client;
 
-use super::{programs::Programs, succeeds, world::World};
+use super::{
+    programs::{Programs, succeeds},
+    world::World,
+};
 use crate::{
     instance::PRODUCER_KEY,
     seed::{self, Sizes},

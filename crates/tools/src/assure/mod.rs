@@ -6,13 +6,11 @@ mod programs;
 mod trial;
 mod world;
 
-use std::{path::Path, process::Command};
-
 use alpine_testing::servers::{Memory, Postgres, Redis};
 use anyhow::{Context as _, Result};
 
 use payments::Payments;
-use programs::Programs;
+use programs::{Programs, succeeds};
 use trial::Trial;
 use world::World;
 
@@ -124,12 +122,6 @@ fn check_metrics(programs: &Programs, world: &World) -> Result<bool> {
     let mut promtool = programs.promtool();
     promtool.stdin(std::fs::File::open(&file)?);
     succeeds(promtool)
-}
-
-/// Runs a program on this terminal.
-fn succeeds(mut command: Command) -> Result<bool> {
-    let name = Path::new(command.get_program()).display().to_string();
-    Ok(command.status().with_context(|| format!("cannot start {name}"))?.success())
 }
 
 #[cfg(test)]

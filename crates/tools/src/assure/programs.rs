@@ -165,3 +165,9 @@ fn run(command: &mut Command) -> Result<()> {
     }
     Ok(())
 }
+
+/// Runs a program on this terminal.
+pub(super) fn succeeds(mut command: Command) -> Result<bool> {
+    let name = Path::new(command.get_program()).display().to_string();
+    Ok(command.status().with_context(|| format!("cannot start {name}"))?.success())
+}

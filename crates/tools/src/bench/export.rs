@@ -111,7 +111,8 @@ fn measure(
         println!(
             "  {format:<7} {:>7.1} MB/s {:>9.0} rows/s {:>5} bytes a row; {} MiB at most",
             best.speed() / 1e6,
-            arguments.signals as f64 / best.took.as_secs_f64(),
+            f64::from(u32::try_from(arguments.signals).unwrap_or(u32::MAX))
+                / best.took.as_secs_f64(),
             best.bytes / arguments.signals.unsigned_abs(),
             memory / MIB,
         );
@@ -164,7 +165,8 @@ fn read(request: reqwest::blocking::RequestBuilder) -> Result<(u64, u64, Duratio
             return Ok((bytes, lines, started.elapsed()));
         }
         bytes += read as u64;
-        lines += buffer[..read].iter().filter(|byte| **byte == b'\n').count() as u64;
+        // Newlines, some thousand millions a second.
+        lines += buffer[..read].split(|byte| *byte == b'\n').count().saturating_sub(1) as u64;
     }
 }
 

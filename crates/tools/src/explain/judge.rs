@@ -197,9 +197,9 @@ mod tests {
         let of = |route: &str| ASKS.iter().position(|ask| ask.route == route).unwrap();
         let fault = |route| Fault {
             ask: of(route),
-            rule: Rule::Scan,
+            rule: Rule::Sort,
             reason: String::new(),
-            statement: String::new(),
+            statement: "SELECT users.id FROM users".to_owned(),
         };
         let (left, needed) = judge(BTreeSet::from([fault("list_users"), fault("me")]));
         let excused = EXCEPTIONS.iter().position(|it| it.route == "list_users").unwrap();

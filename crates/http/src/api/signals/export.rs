@@ -125,7 +125,10 @@ enum Next {
 }
 
 /// A batch that is read while the one before is written; given up when its file is.
-struct Reading(JoinHandle<Result<Option<(Vec<Signal>, Export)>>>);
+struct Reading(JoinHandle<Result<Option<Batch>>>);
+
+/// Rows, and where the file goes on behind them.
+type Batch = (Vec<Signal>, Export);
 
 impl Reading {
     fn begin(catalogue: &Arc<Catalogue>, mut export: Export) -> Self {
