@@ -70,8 +70,9 @@ pub(super) const ASKS: &[Ask] = &[
     get("verify_signal", Reader, "signals/<signal>/verification", 20),
     get("performance_stats", Anybody, "performance/stats", 100),
     get("performance_stats", Reader, "performance/stats?days=30&symbol=AAPL", 100),
-    get("equity_curve", Anybody, "performance/equity-curve", 600),
-    get("symbols", Anybody, "symbols", 100),
+    // A row of sums for each day of two years, and each may lie on a page of its own.
+    get("equity_curve", Anybody, "performance/equity-curve", 3_000),
+    get("symbols", Anybody, "symbols", 400),
     get("me", Reader, "auth/me", 20),
     get("profile", Reader, "users/profile", 20),
     get("list_notifications", Reader, "notifications", 200),
