@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Recount, SumDifference, SumStore};
-use crate::{AgreedTime, Result, analytics::Day};
+use super::{Recount, Sealed, SumDifference, SumStore};
+use crate::{AgreedTime, Result, Timestamp, analytics::Day};
 
 /// Entries of a kind that one transaction adds.
 const STEP: u32 = 5_000;
@@ -47,7 +47,7 @@ impl SumUpkeep {
         let mut run = UpkeepRun::default();
         for _ in 0..STEPS {
             let Some(now) = self.time.agreed_now() else { break };
-            let step = self.store.seal(now.earlier(self.age), STEP).await?;
+            let step = self.step(now).await?;
             run.entries += step.entries;
             run.recounted_days += step.recounted_days;
             run.is_done = step.is_done;
@@ -56,6 +56,14 @@ impl SumUpkeep {
             }
         }
         Ok(run)
+    }
+
+    /// Adds one step of what is old enough at `now`, for who can say what time it is: an operator who waits for it.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn step(&self, now: Timestamp) -> Result<Sealed> {
+        self.store.seal(now.earlier(self.age), STEP).await
     }
 
     /// Compares every sum with a count of what it stands for, a day at a time, while everything goes on; with `repair`

@@ -51,13 +51,13 @@ async fn record(core: &Core, repair: bool) -> Result<usize> {
     if repair {
         let (mut entries, mut told) = (0, Instant::now());
         loop {
-            let run = sums.run_once().await.map_err(explain)?;
-            entries += run.entries;
-            if run.is_done || run.entries == 0 {
+            let step = sums.step(core.ports.clock.now()).await.map_err(explain)?;
+            entries += step.entries;
+            if step.is_done {
                 break;
             }
             if told.elapsed() > OFTEN {
-                eprintln!("added {entries} events of signals to the record");
+                eprintln!("added {entries} events of signals to the record, up to {}", step.until);
                 told = Instant::now();
             }
         }
