@@ -61,6 +61,16 @@ pub struct Entry {
     pub at: Timestamp,
 }
 
+impl EntrySignal {
+    /// Whether it is one of these signals.
+    pub fn is_of(&self, choice: &Choice) -> bool {
+        let Choice { strategy, producer, symbol } = choice;
+        strategy.as_ref().is_none_or(|name| self.strategy.as_ref() == Some(name))
+            && producer.as_ref().is_none_or(|name| self.producer == *name)
+            && symbol.as_ref().is_none_or(|symbol| self.symbol == *symbol)
+    }
+}
+
 impl Entry {
     /// The order in which entries are added up.
     pub const fn place(&self) -> (Timestamp, bool, RowNumber) {
@@ -73,15 +83,6 @@ impl Entry {
         let newest = self.at.max(self.signal.created_at);
         let in_range = released.below.is_none_or(|below| self.signal.confidence < below);
         newest <= released.as_of && (in_range || newest <= released.others_as_of)
-    }
-
-    /// Whether it is about one of these signals.
-    pub fn is_of(&self, choice: &Choice) -> bool {
-        let Choice { strategy, producer, symbol } = choice;
-        let signal = &self.signal;
-        strategy.as_ref().is_none_or(|name| signal.strategy.as_ref() == Some(name))
-            && producer.as_ref().is_none_or(|name| signal.producer == *name)
-            && symbol.as_ref().is_none_or(|symbol| signal.symbol == *symbol)
     }
 
     /// What it adds to a part of the record, with or without late outcomes; `None` for nothing.

@@ -118,7 +118,9 @@ impl ExportedRecord {
             .entries
             .iter()
             .filter(|entry| !ended.contains(&entry.signal.row))
-            .filter(|entry| entry.is_of(&filter.choice) && filter.record.holds(entry.signal.origin))
+            .filter(|entry| {
+                entry.signal.is_of(&filter.choice) && filter.record.holds(entry.signal.origin)
+            })
             .collect();
         open.sort_by_key(|entry| entry.place());
         let count = usize::try_from(count).unwrap_or(usize::MAX);

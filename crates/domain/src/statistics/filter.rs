@@ -38,7 +38,7 @@ impl PerformanceFilter {
     /// Whether this counts.
     pub fn counts(&self, entry: &Entry) -> bool {
         self.period.holds(entry.at)
-            && entry.is_of(&self.choice)
+            && entry.signal.is_of(&self.choice)
             && entry.is_released(&self.released)
     }
 }

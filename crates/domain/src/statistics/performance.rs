@@ -174,7 +174,8 @@ impl Performance {
         let now = self.clock.now();
         let filter = self.filter(viewer, request, now);
         let reading = self.read(&filter, Level::Month, now).await?;
-        let statistics = self.figures(viewer, &filter, &reading, now);
+        let days = reading.days(&filter);
+        let statistics = self.figures(viewer, &filter, (&reading, &days), now);
         self.told(statistics, viewer, now, (request.late, true)).await
     }
 
@@ -191,10 +192,11 @@ impl Performance {
         let now = self.clock.now();
         let filter = self.filter(viewer, request, now);
         let reading = self.read(&filter, Level::Day, now).await?;
-        let statistics = self.figures(viewer, &filter, &reading, now);
+        let days = reading.days(&filter);
+        let statistics = self.figures(viewer, &filter, (&reading, &days), now);
         let mut curve = Curve::default();
         let mut all = Segment::default();
-        for segment in reading.days(&filter).values() {
+        for segment in days.values() {
             curve.add(&segment.path);
             all.append(segment);
         }
@@ -238,12 +240,12 @@ impl Performance {
         &self,
         viewer: Viewer,
         filter: &PerformanceFilter,
-        reading: &Reading,
+        (reading, days): (&Reading, &BTreeMap<Day, Segment>),
         now: Timestamp,
     ) -> Statistics {
         let mut months: BTreeMap<Day, Segment> = BTreeMap::new();
-        for (day, segment) in reading.days(filter) {
-            months.entry(day.month_begin()).or_default().append(&segment);
+        for (day, segment) in days {
+            months.entry(day.month_begin()).or_default().append(segment);
         }
         let overdue = if filter.period.to.is_none() {
             self.overdue(filter, reading, now)
@@ -280,13 +282,11 @@ impl Performance {
     }
 
     fn is_overdue(&self, filter: &PerformanceFilter, signal: &EntrySignal, now: Timestamp) -> bool {
-        let published =
-            Entry { signal: signal.clone(), what: Happening::Published, at: signal.created_at };
         let Released { as_of, below, others_as_of } = filter.released;
         let is_in_range = below.is_none_or(|below| signal.confidence < below);
         let known = now.min(if is_in_range { as_of } else { others_as_of });
         let due_at = signal.created_at.later(self.horizons.of(signal.strategy.as_ref()));
-        due_at < known && published.is_of(&filter.choice) && filter.record.holds(signal.origin)
+        due_at < known && signal.is_of(&filter.choice) && filter.record.holds(signal.origin)
     }
 
     fn filter(

@@ -129,9 +129,8 @@ impl Source<'_> {
             (None, _) => Happening::Expired,
             (Some(_), Err(_)) => Happening::Unreadable,
         };
-        let is_backdated = closed_at < row.created_at;
-        let needs_stop = is_late || is_backdated || what == Happening::Expired;
-        let at_stop = if needs_stop { row.at_stop()? } else { None };
+        // Of whatever ended: who may not know of the end yet counts the signal as overdue, at its stop.
+        let at_stop = row.at_stop()?;
         Ok(Entry { signal: row.signal(self.ids, at_stop)?, what, at })
     }
 

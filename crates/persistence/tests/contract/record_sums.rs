@@ -9,7 +9,7 @@ use std::{
 };
 
 use alpine_domain::{
-    Clock, Timestamp,
+    AgreedTime, Clock, Timestamp,
     account::{Tier, Viewer},
     producer::Producer,
     signal::{NewOutcome, NewSignal, Record, VisibilityPolicy},
@@ -20,9 +20,12 @@ use alpine_domain::{
     time::ManualClock,
 };
 
-use crate::support::{Bed, DatabaseBed, at, on_both, outcome, signal};
+use crate::support::{Bed, DatabaseBed, at, on_every, outcome, signal};
 
-on_both!(
+on_every!(
+    a_close_that_is_not_told_yet_changes_no_figure;
+    databases:
+    who_says_what_time_it_is_waits_for_no_agreement,
     figures_are_those_of_a_full_count_whenever_it_is_sealed,
     what_runs_at_once_adds_up,
     a_wrong_sum_is_found_and_corrected,
@@ -294,4 +297,47 @@ async fn a_wrong_sum_is_found_and_corrected(bed: DatabaseBed) {
         recount_finds_nothing(&bed, now).await;
         agree(&bed, &plain, now, (7, 12)).await;
     }
+}
+
+/// An overdue signal closes at its stop's better side: who is late is told the same, to the digit, until the delay is
+/// over.
+async fn a_close_that_is_not_told_yet_changes_no_figure(bed: Bed) {
+    let argo = bed.producer().await;
+    let stop_price = Some("95".parse().unwrap());
+    let new = NewSignal { stop_price, ..signal(&argo, "overdue", 0) };
+    bed.store(vec![new.clone()]).await;
+    let now = 60 * HOUR;
+    let request = PerformanceRequest {
+        choice: Choice::default(),
+        span: Span::Between(Period::default()),
+        late: LateOutcomes::Exclude,
+        record: Record::Live,
+    };
+    let told = async || {
+        let told = performance(&bed, at(now)).statistics(Viewer::Anonymous, &request).await;
+        told.unwrap().answer
+    };
+    let before = told().await;
+    assert_eq!((before.coverage.overdue, before.cumulative_lower_pct), (Some(1), -5.0));
+    bed.signals.record_outcome(outcome(&new, "101", now - 60)).await.unwrap();
+    assert_eq!(told().await, before);
+}
+
+/// Clocks of which one never answers.
+struct NeverAgreed;
+
+impl AgreedTime for NeverAgreed {
+    fn agreed_now(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+/// As a command does, which compares no clocks.
+async fn who_says_what_time_it_is_waits_for_no_agreement(bed: DatabaseBed) {
+    let argo = bed.producer().await;
+    bed.store(vec![signal(&argo, "one", 0)]).await;
+    let upkeep = SumUpkeep::new(bed.sums.clone(), Arc::new(NeverAgreed), Duration::ZERO);
+    assert_eq!(upkeep.run_once().await.unwrap().entries, 0);
+    let step = upkeep.step(at(HOUR)).await.unwrap();
+    assert_eq!((step.entries, step.is_done), (1, true));
 }
