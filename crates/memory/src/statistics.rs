@@ -5,7 +5,7 @@ use alpine_domain::{
     analytics::Day,
     signal::{Outcome, Signal, stop_percent},
     statistics::{
-        Entry, EntrySignal, Happening, Horizons, LateOutcomes, Level, PerformanceFilter, Reading,
+        Entry, EntrySignal, Finest, Happening, Horizons, LateOutcomes, PerformanceFilter, Reading,
         Recount, RowNumber, Sealed, StatisticsStore, SumDifference, SumStore, SymbolReading,
     },
 };
@@ -59,8 +59,8 @@ fn all(tables: &Tables) -> Vec<Entry> {
 impl StatisticsStore for Memory {
     async fn read(
         &self,
-        _: &PerformanceFilter,
-        _: Level,
+        filter: &PerformanceFilter,
+        finest: Finest,
         horizons: &Horizons,
         now: Timestamp,
         overdue: u32,
@@ -71,7 +71,11 @@ impl StatisticsStore for Memory {
             signal.outcome.is_none() && signal.content.created_at < now.earlier(horizon)
         };
         let open = tables.signals.iter().filter(is_overdue).take(overdue as usize);
-        Ok(Reading { sums: Vec::new(), tail: all(&tables), overdue: open.map(facts).collect() })
+        let today = Day::of(now);
+        let begin = tables.signals.iter().map(|signal| Day::of(signal.content.created_at)).min();
+        let level = finest.level(filter.period, begin.unwrap_or(today), today);
+        let overdue = open.map(facts).collect();
+        Ok(Reading { level, sums: Vec::new(), tail: all(&tables), overdue })
     }
 
     async fn symbols(&self, _: &PerformanceFilter) -> Result<SymbolReading> {

@@ -48,7 +48,7 @@ where
 }
 
 /// A sum of the record: level, part, late outcomes, strategy, producer, symbol, the number of its stretch, the sums.
-pub(crate) type SumRow = (String, String, String, String, String, String, i64, String);
+pub(crate) type SumRow = (String, String, String, String, String, String, i64, Vec<u8>);
 
 #[derive(Queryable)]
 pub(crate) struct UserRow {

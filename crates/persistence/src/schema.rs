@@ -262,7 +262,7 @@ tables! {
         producer -> Text,
         symbol -> Text,
         bucket -> BigInt,
-        segment -> Text,
+        segment -> Binary,
     }
     record_seal (id) {
         id -> BigInt,

@@ -6,11 +6,13 @@ mod assure;
 mod bench;
 mod explain;
 mod feed;
+mod fixture;
 mod instance;
 mod loader;
 mod migrate;
 mod seed;
 mod soak;
+mod stage;
 mod uncached;
 mod workspace;
 

@@ -20,16 +20,12 @@ impl DaySum {
 /// Results in their order, summed by day. The first and the last day may go on in what stands before and after.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Daily {
-    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     first: Option<DaySum>,
     /// None if there is one day.
-    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     last: Option<DaySum>,
     /// The squares of the days between.
-    #[serde(rename = "s", default)]
     squares: i128,
     /// Of those of them that lost.
-    #[serde(rename = "d", default)]
     downside: i128,
 }
 

@@ -93,10 +93,11 @@ impl ExportedRecord {
         let mut tail = self.entries.clone();
         tail.sort_by_key(Entry::place);
         let overdue = self.overdue(filter, told.overdue);
-        let reading = Reading { tail, ..Reading::default() };
+        let level = Level::Month;
+        let mut reading = Reading { level, sums: Vec::new(), tail, overdue: Vec::new() };
         let mut months: BTreeMap<Day, Segment> = BTreeMap::new();
-        for (day, segment) in reading.days(filter) {
-            months.entry(Day::new(Level::Month.bucket(day))).or_default().append(&segment);
+        for (day, segment) in reading.take_stretches(filter) {
+            months.entry(day).or_default().append(&segment);
         }
         Basis {
             months: &months,

@@ -198,7 +198,7 @@ impl Basis<'_> {
     fn coverage(&self, all: &Segment, missed: Missed) -> Coverage {
         let shown = |count: i64| (!self.hides_open).then_some(whole(count));
         let overdue = shown(self.overdue.count);
-        let closed = whole(all.trades());
+        let closed = whole(all.closed());
         let due = closed + whole(missed.count);
         let backdated = whole(all.backdated.count);
         Coverage {
@@ -219,7 +219,7 @@ impl Basis<'_> {
         let all = self.segment();
         let missed = self.missed(&all);
         let coverage = self.coverage(&all, missed);
-        let (trades, wins) = (whole(all.trades()), whole(all.wins));
+        let (trades, wins) = (whole(all.closed()), whole(all.wins));
         let losing_trades = trades - wins;
         let assumed = missed.loss(self.assumed_loss);
         let (won, lost) = (all.sum_of_wins, all.sum_of_losses);
@@ -266,7 +266,7 @@ impl Basis<'_> {
                 .copied()
                 .reduce(|worst, month| if month.sum_pct < worst.sum_pct { month } else { worst }),
             by_month,
-            by_weekday: all.weekdays.iter().map(by_weekday).collect(),
+            by_weekday: all.weekdays.iter().enumerate().filter_map(by_weekday).collect(),
             is_small_sample: trades < SMALL_SAMPLE,
             simulated_trades: whole(all.simulated),
             late_trades: (self.late == LateOutcomes::Include).then_some(whole(all.late)),
@@ -305,9 +305,9 @@ fn ratios(all: &Segment) -> (Option<f64>, Option<f64>) {
 
 fn by_month(months: &BTreeMap<Day, Segment>) -> Vec<MonthFigures> {
     let figures = |(month, segment): (&Day, &Segment)| {
-        (segment.trades() > 0).then(|| MonthFigures {
+        (segment.closed() > 0).then(|| MonthFigures {
             month: *month,
-            trades: whole(segment.trades()),
+            trades: whole(segment.closed()),
             wins: whole(segment.wins),
             sum_pct: steps_to_percent(segment.path.sum),
         })
@@ -315,11 +315,12 @@ fn by_month(months: &BTreeMap<Day, Segment>) -> Vec<MonthFigures> {
     months.iter().filter_map(figures).collect()
 }
 
-fn by_weekday((weekday, figures): (&usize, &Weekday)) -> WeekdayFigures {
-    WeekdayFigures {
-        weekday: *weekday,
+/// `None` for a weekday without results.
+fn by_weekday((weekday, figures): (usize, &Weekday)) -> Option<WeekdayFigures> {
+    (figures.trades > 0).then(|| WeekdayFigures {
+        weekday,
         trades: whole(figures.trades),
         wins: whole(figures.wins),
         sum_pct: steps_to_percent(figures.sum),
-    }
+    })
 }

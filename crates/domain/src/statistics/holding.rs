@@ -1,7 +1,5 @@
 //! How long positions were held.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 /// Parts into which each doubling of the time is divided.
@@ -12,11 +10,9 @@ const PARTS: u64 = 16;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldingTimes {
     /// In microseconds.
-    #[serde(rename = "s", default)]
     sum: i128,
-    /// How many positions there are of each class.
-    #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
-    classes: BTreeMap<u16, i64>,
+    /// How many positions there are of each class that has any, in order.
+    classes: Vec<(u16, i64)>,
 }
 
 /// The class of a time in seconds: whole seconds below sixteen.
@@ -47,14 +43,17 @@ impl HoldingTimes {
     pub fn single(micros: i64) -> Self {
         let micros = micros.max(0);
         let seconds = micros.unsigned_abs() / 1_000_000;
-        Self { sum: i128::from(micros), classes: BTreeMap::from([(class(seconds), 1)]) }
+        Self { sum: i128::from(micros), classes: vec![(class(seconds), 1)] }
     }
 
     /// Adds others.
     pub fn append(&mut self, next: &Self) {
         self.sum += next.sum;
         for (class, count) in &next.classes {
-            *self.classes.entry(*class).or_default() += count;
+            match self.classes.binary_search_by_key(class, |(class, _)| *class) {
+                Ok(place) => self.classes[place].1 += count,
+                Err(place) => self.classes.insert(place, (*class, *count)),
+            }
         }
     }
 
@@ -65,7 +64,7 @@ impl HoldingTimes {
 
     /// The time that half of the positions were held for at most, in seconds; `None` without positions.
     pub fn median_seconds(&self) -> Option<f64> {
-        let all: i64 = self.classes.values().sum();
+        let all: i64 = self.classes.iter().map(|(_, count)| count).sum();
         let mut passed = 0;
         self.classes.iter().find_map(|(class, count)| {
             passed += count;

@@ -16,10 +16,11 @@ mod points;
 mod segment;
 mod series;
 mod store;
+mod stored;
 mod streak;
 mod upkeep;
 
-pub use buckets::{Level, Period};
+pub use buckets::{Finest, Level, Period};
 pub use compact::CompactSums;
 pub use daily::Daily;
 pub use entry::{Entry, EntrySignal, Happening, RowNumber};

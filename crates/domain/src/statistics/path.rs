@@ -2,11 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Whether a stored text may leave this out.
-pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
 /// Which result: its row, when Alpine received it and when the position ended, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark(pub i64, pub i64, pub i64);
@@ -27,10 +22,8 @@ impl Mark {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extreme {
     /// The sum of the results up to there.
-    #[serde(rename = "v")]
     pub value: i128,
     /// Where it was reached first.
-    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Mark>,
 }
 
@@ -38,59 +31,33 @@ pub struct Extreme {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fall {
     /// How deep, in steps of percent; 0 if there is none.
-    #[serde(rename = "d")]
     pub depth: i128,
     /// The height from which it fell.
-    #[serde(rename = "h")]
     pub height: i128,
     /// The result that led to that height; none is the beginning.
-    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Mark>,
     /// The result that led to the lowest point.
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Mark>,
     /// Whether the curve has been as high again since.
-    #[serde(rename = "r")]
     pub is_recovered: bool,
 }
 
 /// Results in their order, each added to those before.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Path {
     /// The sum of all.
-    #[serde(rename = "s", default)]
     pub sum: i128,
     /// The highest point, 0 at the beginning included.
-    #[serde(rename = "h", default, skip_serializing_if = "is_default")]
     pub high: Extreme,
     /// The lowest one.
-    #[serde(rename = "l", default, skip_serializing_if = "is_default")]
     pub low: Extreme,
     /// The deepest fall; of several equal ones the first.
-    #[serde(rename = "f", default, skip_serializing_if = "is_default")]
     pub fall: Fall,
     /// The last result.
-    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Mark>,
-    /// Each result, as long as there are [`MAX_STEPS`](Self::MAX_STEPS) at most; none when there are more.
-    #[serde(rename = "p")]
-    pub steps: Option<Vec<(Mark, i64)>>,
 }
 
 impl Path {
-    /// Results that are kept one by one at most.
-    pub const MAX_STEPS: usize = 16;
-
-    /// Whether there are no results.
-    pub fn is_empty(&self) -> bool {
-        self.last.is_none()
-    }
-
-    /// No results yet.
-    pub fn empty() -> Self {
-        Self { steps: Some(Vec::new()), ..Self::default() }
-    }
-
     /// One result.
     pub fn single(mark: Mark, steps: i64) -> Self {
         let value = i128::from(steps);
@@ -103,7 +70,6 @@ impl Path {
             low: if value < 0 { extreme } else { none },
             fall: if value < 0 { fall } else { Fall::default() },
             last: Some(mark),
-            steps: Some(vec![(mark, steps)]),
         }
     }
 
@@ -120,13 +86,6 @@ impl Path {
         }
         self.sum += next.sum;
         self.last = next.last.or(self.last);
-        self.steps = match (self.steps.take(), &next.steps) {
-            (Some(mut own), Some(others)) if own.len() + others.len() <= Self::MAX_STEPS => {
-                own.extend(others);
-                Some(own)
-            }
-            _ => None,
-        };
     }
 
     /// The deepest fall of both: this one's, the next one's, or one that begins here and ends there.
@@ -171,7 +130,7 @@ mod tests {
 
     /// What the definitions say, result by result.
     fn plainly(results: &[i64]) -> Path {
-        let mut path = Path::empty();
+        let mut path = Path::default();
         let (mut sum, mut height) = (0_i128, Extreme::default());
         for (row, steps) in (0_i64..).zip(results) {
             let mark = Mark(row, row, row);
@@ -195,16 +154,13 @@ mod tests {
             path.fall.is_recovered |= path.fall.depth > 0 && sum >= path.fall.height;
         }
         path.sum = sum;
-        let marked = |(row, steps): (i64, &i64)| (Mark(row, row, row), *steps);
-        let steps: Vec<_> = (0_i64..).zip(results).map(marked).collect();
-        path.steps = (steps.len() <= Path::MAX_STEPS).then_some(steps);
         path
     }
 
     /// The same in two halves, each in two halves.
     fn folded(results: &[(i64, i64)], cuts: &[usize]) -> Path {
         match results {
-            [] => Path::empty(),
+            [] => Path::default(),
             [(row, steps)] => Path::single(Mark(*row, *row, *row), *steps),
             _ => {
                 let cut = cuts.first().map_or(1, |cut| 1 + cut % (results.len() - 1));

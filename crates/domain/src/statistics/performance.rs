@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::Deserialize;
 
 use super::{
-    Choice, Entry, EntrySignal, EquityPoint, Happening, Horizons, LateOutcomes, Level, Missed,
-    PerformanceFilter, Period, Reading, RowNumber, Segment, Statistics, StatisticsStore,
-    SymbolReading, figures::Basis, points::Curve,
+    Choice, Entry, EntrySignal, EquityPoint, Finest, Happening, Horizons, LateOutcomes, Level,
+    Missed, Path, PerformanceFilter, Period, Reading, RowNumber, Segment, Statistics,
+    StatisticsStore, SymbolReading, figures::Basis, points::Curve,
 };
 use crate::{
     Clock, Result, Timestamp,
@@ -173,8 +173,8 @@ impl Performance {
     ) -> Result<Told<Statistics>> {
         let now = self.clock.now();
         let filter = self.filter(viewer, request, now);
-        let reading = self.read(&filter, Level::Month, now).await?;
-        let days = reading.days(&filter);
+        let mut reading = self.read(&filter, Finest::Level(Level::Month), now).await?;
+        let days = reading.take_stretches(&filter);
         let statistics = self.figures(viewer, &filter, (&reading, &days), now);
         self.told(statistics, viewer, now, (request.late, true)).await
     }
@@ -191,17 +191,18 @@ impl Performance {
     ) -> Result<Told<EquityCurve>> {
         let now = self.clock.now();
         let filter = self.filter(viewer, request, now);
-        let reading = self.read(&filter, Level::Day, now).await?;
-        let days = reading.days(&filter);
+        let points = points.clamp(MIN_POINTS, MAX_POINTS);
+        // Two points of each stretch are enough: its smallest and its largest.
+        let mut reading = self.read(&filter, Finest::Stretches(points / 2), now).await?;
+        let days = reading.take_stretches(&filter);
         let statistics = self.figures(viewer, &filter, (&reading, &days), now);
         let mut curve = Curve::default();
-        let mut all = Segment::default();
+        let mut path = Path::default();
         for segment in days.values() {
-            curve.add(&segment.path);
-            all.append(segment);
+            curve.add(segment);
+            path.append(&segment.path);
         }
-        let points = points.clamp(MIN_POINTS, MAX_POINTS) as usize;
-        let curve = EquityCurve { points: curve.thinned(points, &all.path.fall), statistics };
+        let curve = EquityCurve { points: curve.thinned(points as usize, &path.fall), statistics };
         self.told(curve, viewer, now, (request.late, true)).await
     }
 
@@ -230,7 +231,7 @@ impl Performance {
     async fn read(
         &self,
         filter: &PerformanceFilter,
-        finest: Level,
+        finest: Finest,
         now: Timestamp,
     ) -> Result<Reading> {
         self.store.read(filter, finest, &self.horizons, now, MAX_OVERDUE).await
@@ -347,14 +348,14 @@ const fn is_end(what: &Happening) -> bool {
 /// `None` for an instrument of which no signal was due.
 fn symbol_counts((symbol, all): (Symbol, Segment)) -> Option<SymbolCounts> {
     let count = |count: i64| u64::try_from(count).unwrap_or(0);
-    let (closed, missed) = (count(all.trades()), count(all.expired.plus(all.backdated).count));
+    let (closed, missed) = (count(all.closed()), count(all.expired.plus(all.backdated).count));
     let percent = |part: i64, of: u64| quotient(i128::from(part) * 100, of.into());
     (closed + missed > 0).then(|| SymbolCounts {
         symbol,
         closed_signals: closed,
         simulated_signals: count(all.simulated),
         missed_signals: missed,
-        coverage: percent(all.trades(), closed + missed),
+        coverage: percent(all.closed(), closed + missed),
         win_rate: percent(all.wins, closed),
         win_rate_lower: percent(all.wins, closed + missed),
         cumulative_pct: steps_to_percent(all.path.sum),

@@ -18,7 +18,7 @@ const EVER: i64 = 10_000_000;
 impl Plan {
     /// The plan for a question, when all that happened before `sealed_until` is in the sums. What the reader may
     /// not know of yet is in no sum that is read: who is later than the seal gets whole days before that time.
-    pub fn new(filter: &PerformanceFilter, finest: Level, sealed_until: Timestamp) -> Self {
+    pub fn new(filter: &PerformanceFilter, level: Level, sealed_until: Timestamp) -> Self {
         let Period { from, to } = filter.period;
         let known = filter.released.as_of.min(filter.released.others_as_of);
         let is_late = known < sealed_until;
@@ -29,36 +29,41 @@ impl Plan {
         let end = if is_late { Day::of(known).earlier(1) } else { Day::of(sealed_until) };
         let last = to.map_or(end, |to| to.min(end)).number();
         let first = from.map_or(-EVER, Day::number);
-        // The month of the seal ends there; any other one at its own end.
+        // The stretch of the seal ends there; any other one at its own end.
         let is_open = !is_late && last == end.number();
-        let sums = match finest {
+        let sums = match level {
             _ if first > last => Vec::new(),
             Level::Day => vec![(Level::Day, first, last)],
             Level::Total if from.is_none() && is_open => vec![(Level::Total, 0, 0)],
-            Level::Month | Level::Total => months_and_days(first, last, is_open),
+            Level::FiveDays => stretches_and_days(Level::FiveDays, first, last, is_open),
+            Level::Month | Level::Total => stretches_and_days(Level::Month, first, last, is_open),
         };
         Self { sums, tail_from }
     }
 }
 
-/// Whole months, and the days before and after them.
-fn months_and_days(first: i64, last: i64, is_open: bool) -> Vec<(Level, i64, i64)> {
-    let month_of = |day: i64| Day::new(day).month_begin().number();
-    let next_month = |begin: i64| month_of(begin + 31);
-    let first_month = match first {
+/// Whole stretches of a level, and the days before and after them.
+fn stretches_and_days(
+    level: Level,
+    first: i64,
+    last: i64,
+    is_open: bool,
+) -> Vec<(Level, i64, i64)> {
+    let bucket_of = |day: i64| level.bucket(Day::new(day));
+    let first_whole = match first {
         day if day <= -EVER => day,
-        day if month_of(day) == day => day,
-        day => next_month(month_of(day)),
+        day if bucket_of(day) == day => day,
+        day => level.next(bucket_of(day)),
     };
-    let own = month_of(last);
-    let is_whole = is_open || next_month(own) == last + 1;
-    let last_month = if is_whole { own } else { month_of(own - 1) };
-    if first_month > last_month {
+    let own = bucket_of(last);
+    let is_whole = is_open || level.next(own) == last + 1;
+    let last_whole = if is_whole { own } else { bucket_of(own - 1) };
+    if first_whole > last_whole {
         return vec![(Level::Day, first, last)];
     }
-    let before = (Level::Day, first, first_month - 1);
-    let after = (Level::Day, next_month(last_month), last);
-    let all = [before, (Level::Month, first_month, last_month), after];
+    let before = (Level::Day, first, first_whole - 1);
+    let after = (Level::Day, level.next(last_whole), last);
+    let all = [before, (level, first_whole, last_whole), after];
     all.into_iter().filter(|(_, from, to)| from <= to).collect()
 }
 
@@ -78,9 +83,9 @@ mod tests {
         for (level, from, to) in &plan.sums {
             match level {
                 Level::Day => days.extend(*from..=*to),
-                Level::Month => {
+                Level::FiveDays | Level::Month => {
                     let is_asked =
-                        |day: &i64| (*from..=*to).contains(&Day::new(*day).month_begin().number());
+                        |day: &i64| (*from..=*to).contains(&level.bucket(Day::new(*day)));
                     days.extend((day("2024-01-01")..=sealed).filter(is_asked));
                 }
                 Level::Total => days.extend(day("2024-01-01")..=sealed),

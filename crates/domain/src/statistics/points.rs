@@ -1,6 +1,6 @@
 //! The points of an equity curve, and fewer of them.
 
-use super::{Fall, Mark, Path};
+use super::{Fall, Mark, Segment};
 use crate::{Timestamp, signal::steps_to_percent};
 
 /// One point of an equity curve.
@@ -44,14 +44,15 @@ pub(super) struct Curve {
 
 impl Curve {
     /// Adds a stretch, whose last result is `last`.
-    pub(super) fn add(&mut self, path: &Path) {
-        if let Some(steps) = &path.steps {
-            for (mark, steps) in steps {
-                self.sum += i128::from(*steps);
-                self.points.push(Point { mark: *mark, value: self.sum });
+    pub(super) fn add(&mut self, segment: &Segment) {
+        if let Some(trades) = &segment.trades {
+            for trade in trades {
+                self.sum += i128::from(trade.pnl.steps());
+                self.points.push(Point { mark: trade.mark, value: self.sum });
             }
             return;
         }
+        let path = &segment.path;
         let extremes = [path.high, path.low].into_iter().filter_map(|extreme| {
             Some(Point { mark: extreme.at?, value: self.sum + extreme.value })
         });
@@ -109,13 +110,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{signal::PnlPercent, statistics::Trade};
 
-    fn path(results: &[(i64, i64)]) -> Path {
-        let mut path = Path::empty();
+    fn segment(results: &[(i64, i64)]) -> Segment {
+        let mut segment = Segment::default();
         for (row, steps) in results {
-            path.append(&Path::single(Mark(*row, *row, *row), *steps));
+            segment.append(&Segment::of(&Trade {
+                mark: Mark(*row, *row, *row),
+                pnl: PnlPercent::from_steps(*steps),
+                signalled_at: Timestamp::from_micros(*row),
+                is_simulated: false,
+                is_late: false,
+            }));
         }
-        path
+        segment
     }
 
     proptest! {
@@ -127,10 +135,10 @@ mod tests {
             most in 8_usize..40,
         ) {
             let results: Vec<_> = (1_i64..).zip(steps).collect();
-            let all = path(&results);
+            let all = segment(&results).path;
             let mut curve = Curve::default();
             for stretch in results.chunks(size) {
-                curve.add(&path(stretch));
+                curve.add(&segment(stretch));
             }
             let few = curve.clone().thinned(2, &all.fall);
             prop_assert!(few.len() <= 2);

@@ -1,23 +1,18 @@
 //! What happened to signals in one stretch of time, folded so that stretches can be put together.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Daily, HoldingTimes, Mark, Path, Streak, path::is_default};
-use crate::{Result, analytics::Day, error::Error, signal::PnlPercent, time::Timestamp};
+use super::{Daily, HoldingTimes, Mark, Path, Streak};
+use crate::{analytics::Day, signal::PnlPercent, time::Timestamp};
 
 /// Signals that are due and have no result that counts: they expired, or their result came as history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missed {
     /// How many.
-    #[serde(rename = "n")]
     pub count: i64,
     /// What they would have lost at their stops, in steps of percent; zero or below.
-    #[serde(rename = "s")]
     pub at_stop: i128,
     /// How many of them had no stop that limits a loss.
-    #[serde(rename = "w")]
     pub without_stop: i64,
 }
 
@@ -62,13 +57,10 @@ impl Missed {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Weekday {
     /// How many.
-    #[serde(rename = "n")]
     pub trades: i64,
     /// How many won.
-    #[serde(rename = "w")]
     pub wins: i64,
     /// Their sum, in steps of percent.
-    #[serde(rename = "s")]
     pub sum: i128,
 }
 
@@ -92,65 +84,48 @@ pub struct Trade {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// Signals that were published.
-    #[serde(rename = "p", default, skip_serializing_if = "is_default")]
     pub published: i64,
     /// Signals that ended, however.
-    #[serde(rename = "e", default, skip_serializing_if = "is_default")]
     pub ended: i64,
     /// Signals that expired.
-    #[serde(rename = "x", default, skip_serializing_if = "is_default")]
     pub expired: Missed,
     /// Signals that had expired and got a late outcome.
-    #[serde(rename = "r", default, skip_serializing_if = "is_default")]
     pub recovered: Missed,
     /// Signals whose result came as history: the position had ended before the signal was received.
-    #[serde(rename = "b", default, skip_serializing_if = "is_default")]
     pub backdated: Missed,
     /// Results that are wins.
-    #[serde(rename = "w", default, skip_serializing_if = "is_default")]
     pub wins: i64,
     /// Results of simulations.
-    #[serde(rename = "i", default, skip_serializing_if = "is_default")]
     pub simulated: i64,
     /// Late outcomes.
-    #[serde(rename = "t", default, skip_serializing_if = "is_default")]
     pub late: i64,
     /// The sum of all wins, in steps of percent.
-    #[serde(rename = "g", default, skip_serializing_if = "is_default")]
     pub sum_of_wins: i128,
     /// The sum of all others; zero or below.
-    #[serde(rename = "o", default, skip_serializing_if = "is_default")]
     pub sum_of_losses: i128,
     /// The largest result.
-    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub largest: Option<i64>,
     /// The smallest.
-    #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
     pub smallest: Option<i64>,
     /// The first time of a signal with a result, in microseconds.
-    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub signalled_from: Option<i64>,
     /// The last time of an exit, in microseconds.
-    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub closed_until: Option<i64>,
     /// The curve.
-    #[serde(rename = "c", default = "Path::empty", skip_serializing_if = "Path::is_empty")]
     pub path: Path,
     /// Wins in a row.
-    #[serde(rename = "j", default, skip_serializing_if = "is_default")]
     pub winning: Streak,
     /// Others in a row.
-    #[serde(rename = "k", default, skip_serializing_if = "is_default")]
     pub losing: Streak,
     /// Sums of days.
-    #[serde(rename = "d", default, skip_serializing_if = "is_default")]
     pub daily: Daily,
-    /// By weekday, 0 is Monday; those with results.
-    #[serde(rename = "y", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub weekdays: BTreeMap<usize, Weekday>,
+    /// By weekday, Monday first.
+    pub weekdays: [Weekday; 7],
     /// How long positions were held.
-    #[serde(rename = "h", default, skip_serializing_if = "is_default")]
     pub holding: HoldingTimes,
+    /// Each result, as long as there are [`MAX_TRADES`](Self::MAX_TRADES) at most; `None` when there are more.
+    #[serde(skip)]
+    pub trades: Option<Vec<Trade>>,
 }
 
 impl Default for Segment {
@@ -170,17 +145,21 @@ impl Default for Segment {
             smallest: None,
             signalled_from: None,
             closed_until: None,
-            path: Path::empty(),
+            path: Path::default(),
             winning: Streak::default(),
             losing: Streak::default(),
             daily: Daily::default(),
-            weekdays: BTreeMap::new(),
+            weekdays: Default::default(),
             holding: HoldingTimes::default(),
+            trades: Some(Vec::new()),
         }
     }
 }
 
 impl Segment {
+    /// Results that are kept one by one at most.
+    pub const MAX_TRADES: usize = 16;
+
     /// One result, in the order of receipt.
     pub fn of(trade: &Trade) -> Self {
         let steps = trade.pnl.steps();
@@ -188,6 +167,7 @@ impl Segment {
         let is_win = trade.pnl.is_win();
         let closed_at = trade.mark.closed_at();
         let weekday = Weekday { trades: 1, wins: i64::from(is_win), sum: i128::from(steps) };
+        let none = Weekday::default();
         Self {
             wins: i64::from(is_win),
             simulated: i64::from(trade.is_simulated),
@@ -202,14 +182,17 @@ impl Segment {
             winning: Streak::single(is_win),
             losing: Streak::single(!is_win),
             daily: Daily::single(day.number(), steps),
-            weekdays: BTreeMap::from([(day.weekday(), weekday)]),
+            weekdays: std::array::from_fn(
+                |place| if place == day.weekday() { weekday } else { none },
+            ),
             holding: HoldingTimes::single(closed_at.saturating_sub(trade.signalled_at.micros())),
+            trades: Some(vec![*trade]),
             ..Self::default()
         }
     }
 
     /// Results.
-    pub const fn trades(&self) -> i64 {
+    pub const fn closed(&self) -> i64 {
         self.winning.results
     }
 
@@ -220,7 +203,7 @@ impl Segment {
         self.expired = self.expired.plus(next.expired);
         self.recovered = self.recovered.plus(next.recovered);
         self.backdated = self.backdated.plus(next.backdated);
-        if next.trades() == 0 {
+        if next.closed() == 0 {
             return;
         }
         self.wins += next.wins;
@@ -236,34 +219,24 @@ impl Segment {
         self.winning.append(&next.winning);
         self.losing.append(&next.losing);
         self.daily.append(&next.daily);
-        for (weekday, other) in &next.weekdays {
-            let own = self.weekdays.entry(*weekday).or_default();
+        for (own, other) in self.weekdays.iter_mut().zip(&next.weekdays) {
             own.trades += other.trades;
             own.wins += other.wins;
             own.sum += other.sum;
         }
         self.holding.append(&next.holding);
+        self.trades = match (self.trades.take(), &next.trades) {
+            (Some(mut own), Some(others)) if own.len() + others.len() <= Self::MAX_TRADES => {
+                own.extend(others);
+                Some(own)
+            }
+            _ => None,
+        };
     }
 
     /// Whether nothing happened.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
-    }
-
-    /// The text that is stored: JSON.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] if it cannot be written, which no field here can cause.
-    pub fn to_text(&self) -> Result<String> {
-        serde_json::to_string(self).map_err(Error::internal)
-    }
-
-    /// Reads a stored text.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] for a text that [`to_text`](Self::to_text) did not write.
-    pub fn from_text(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(Error::internal)
     }
 }
 
@@ -314,7 +287,7 @@ mod tests {
             let trades: Vec<_> = (1_i64..).zip(steps).collect();
             let cut = cut.min(trades.len());
             let stored = |part: &[(i64, i64)]| {
-                Segment::from_text(&of(part).to_text().unwrap()).unwrap()
+                Segment::from_bytes(&of(part).to_bytes().unwrap()).unwrap()
             };
             let mut parts = stored(&trades[..cut]);
             parts.append(&stored(&trades[cut..]));

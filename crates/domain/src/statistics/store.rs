@@ -1,10 +1,13 @@
 //! What the statistics are computed from.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
-use super::{Entry, EntrySignal, LateOutcomes, Level, PerformanceFilter, Segment, Series};
+use super::{Entry, EntrySignal, Finest, LateOutcomes, Level, PerformanceFilter, Segment, Series};
 use crate::{
     Result, Timestamp,
     analytics::Day,
@@ -28,9 +31,12 @@ impl Horizons {
 }
 
 /// What answers a question about one series.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// The sums of sealed stretches by the day on which each begins, in order of time; all of one series.
+    /// How long the stretches are in which it is told.
+    pub level: Level,
+    /// The sums of sealed stretches, no longer than that, by the day on which each begins, in order of time; all of one
+    /// series.
     pub sums: Vec<(Day, Segment)>,
     /// What happened since, in its order: to other signals as well, and what is not released yet.
     pub tail: Vec<Entry>,
@@ -39,15 +45,24 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// What counts, by the first day of the stretch in which it happened: of a sum, or the day itself.
-    pub fn days(&self, filter: &PerformanceFilter) -> BTreeMap<Day, Segment> {
-        let mut days: BTreeMap<Day, Segment> = self.sums.iter().cloned().collect();
-        for entry in self.tail.iter().filter(|entry| filter.counts(entry)) {
-            if let Some(segment) = entry.adds(filter.record, filter.late) {
-                days.entry(Day::of(entry.at)).or_default().append(&segment);
+    /// What counts, by the first day of the stretch in which it happened; the sums are taken. Whether something is in a
+    /// sum yet makes no difference.
+    pub fn take_stretches(&mut self, filter: &PerformanceFilter) -> BTreeMap<Day, Segment> {
+        let level = self.level;
+        let stretch = |day| Day::new(level.bucket(day));
+        let mut stretches: BTreeMap<Day, Segment> = BTreeMap::new();
+        for (day, segment) in self.sums.drain(..) {
+            match stretches.entry(stretch(day)) {
+                btree_map::Entry::Vacant(place) => drop(place.insert(segment)),
+                btree_map::Entry::Occupied(mut known) => known.get_mut().append(&segment),
             }
         }
-        days
+        for entry in self.tail.iter().filter(|entry| filter.counts(entry)) {
+            if let Some(segment) = entry.adds(filter.record, filter.late) {
+                stretches.entry(stretch(Day::of(entry.at))).or_default().append(&segment);
+            }
+        }
+        stretches
     }
 }
 
@@ -64,13 +79,13 @@ pub struct SymbolReading {
 /// row for each month or day and what happened since the last seal.
 #[async_trait]
 pub trait StatisticsStore: Send + Sync {
-    /// What answers the question, in stretches no longer than `finest`, with at most `overdue` of the signals
+    /// What answers the question, as finely as `finest` says, with at most `overdue` of the signals
     /// that were accepted longer than their horizon before `now`. Fails with
     /// [`Error::Unavailable`](crate::Error::Unavailable) while far too much happened since the last seal.
     async fn read(
         &self,
         filter: &PerformanceFilter,
-        finest: Level,
+        finest: Finest,
         horizons: &Horizons,
         now: Timestamp,
         overdue: u32,
@@ -108,8 +123,8 @@ pub struct Sealed {
 pub enum Recount {
     /// Those of a day, with what happened on it.
     Day(Day),
-    /// Those of the month that begins on this day, with those of its days.
-    Month(Day),
+    /// Those of the stretch of this level that this day is part of, with those of its days.
+    Stretch(Level, Day),
     /// Those of all time, with those of the months.
     Total,
 }

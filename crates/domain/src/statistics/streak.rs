@@ -6,16 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Streak {
     /// All results.
-    #[serde(rename = "n")]
     pub results: i64,
     /// How many count in a row at the beginning.
-    #[serde(rename = "f")]
     pub first: i64,
     /// How many at the end.
-    #[serde(rename = "e")]
     pub last: i64,
     /// How many at most.
-    #[serde(rename = "l")]
     pub longest: i64,
 }
 

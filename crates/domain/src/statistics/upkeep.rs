@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Recount, Sealed, SumDifference, SumStore};
+use super::{Level, Recount, Sealed, SumDifference, SumStore};
 use crate::{AgreedTime, Result, Timestamp, analytics::Day};
 
 /// Entries of a kind that one transaction adds.
 const STEP: u32 = 5_000;
 /// Steps of one run at most. What is left comes with the next run.
 const STEPS: u32 = 1_000;
+/// Levels whose sums are those of their days.
+const STRETCHES: [Level; 2] = [Level::FiveDays, Level::Month];
 /// How much longer than every reader's delay the sums wait: longer than transactions last, so that next to nothing
 /// is committed into a sealed stretch.
 const MARGIN: Duration = Duration::from_mins(1);
@@ -85,15 +87,17 @@ impl SumUpkeep {
         };
         let mut done: Option<Day> = None;
         while let Some((day, last)) = self.store.next_day(done).await? {
-            if let Some(before) = done.filter(|done| done.month_begin() != day.month_begin()) {
-                note(self.store.recount(Recount::Month(before.month_begin()), repair).await?);
+            for level in STRETCHES {
+                if let Some(before) = done.filter(|it| level.bucket(*it) != level.bucket(day)) {
+                    note(self.store.recount(Recount::Stretch(level, before), repair).await?);
+                }
             }
             note(self.store.recount(Recount::Day(day), repair).await?);
             progress(day, last);
             done = Some(day);
         }
-        if let Some(day) = done {
-            note(self.store.recount(Recount::Month(day.month_begin()), repair).await?);
+        for (level, day) in STRETCHES.into_iter().filter_map(|level| Some((level, done?))) {
+            note(self.store.recount(Recount::Stretch(level, day), repair).await?);
         }
         note(self.store.recount(Recount::Total, repair).await?);
         Ok((count, told))

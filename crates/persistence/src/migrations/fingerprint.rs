@@ -37,7 +37,7 @@ const POSTGRES_COLUMNS: &str = "
 SELECT c.table_name || '.' || c.column_name || ' ' || CASE c.is_nullable WHEN 'YES'
     THEN 'Nullable<' || t.name || '>' ELSE t.name END AS line
 FROM information_schema.columns c
-CROSS JOIN LATERAL (SELECT CASE c.data_type WHEN 'bigint' THEN 'BigInt' WHEN 'text' THEN 'Text'
+CROSS JOIN LATERAL (SELECT CASE c.data_type WHEN 'bigint' THEN 'BigInt' WHEN 'text' THEN 'Text' WHEN 'bytea' THEN 'Binary'
     WHEN 'boolean' THEN 'Bool' WHEN 'double precision' THEN 'Double' ELSE c.data_type END) t (name)
 WHERE c.table_schema = current_schema() AND c.table_name <> '__diesel_schema_migrations'
 ORDER BY c.table_name COLLATE \"C\", c.ordinal_position";
@@ -69,7 +69,7 @@ const SQLITE_COLUMNS: &str = "
 SELECT m.name || '.' || c.name || ' ' || CASE WHEN c.\"notnull\" OR c.pk > 0
     THEN t.name ELSE 'Nullable<' || t.name || '>' END AS line
 FROM sqlite_master m JOIN pragma_table_info(m.name) c
-JOIN (SELECT 'BIGINT' AS type, 'BigInt' AS name UNION ALL SELECT 'INTEGER', 'BigInt'
+JOIN (SELECT 'BIGINT' AS type, 'BigInt' AS name UNION ALL SELECT 'INTEGER', 'BigInt' UNION ALL SELECT 'BLOB', 'Binary'
     UNION ALL SELECT 'TEXT', 'Text' UNION ALL SELECT 'BOOLEAN', 'Bool'
     UNION ALL SELECT 'DOUBLE', 'Double') t ON t.type = c.type
 WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '__diesel_schema_migrations'

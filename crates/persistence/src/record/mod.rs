@@ -10,8 +10,8 @@ use alpine_domain::{
     Error, Result, Timestamp,
     analytics::Day,
     statistics::{
-        Entry, Horizons, LateOutcomes, Level, PerformanceFilter, Plan, Reading, Recount, Sealed,
-        StatisticsStore, SumDifference, SumStore, SymbolReading,
+        Entry, Finest, Horizons, LateOutcomes, Level, PerformanceFilter, Plan, Reading, Recount,
+        Sealed, StatisticsStore, SumDifference, SumStore, SymbolReading,
     },
 };
 use async_trait::async_trait;
@@ -77,7 +77,7 @@ impl StatisticsStore for Signals {
     async fn read(
         &self,
         filter: &PerformanceFilter,
-        finest: Level,
+        finest: Finest,
         horizons: &Horizons,
         now: Timestamp,
         overdue: u32,
@@ -90,12 +90,15 @@ impl StatisticsStore for Signals {
                 let source = Source { ids: &ids, unreadable: &unreadable };
                 // Before what happened: what ends in between is found there, and not open.
                 let overdue = source.overdue(conn, &horizons, now, overdue)?;
-                let (sums, tail) = unsealed(conn, |conn, sealed| {
-                    let plan = Plan::new(&filter, finest, sealed);
+                unsealed(conn, |conn, sealed| {
+                    let today = Day::of(now);
+                    let begin = entries::begin(conn)?.unwrap_or(today);
+                    let level = finest.level(filter.period, begin, today);
+                    let plan = Plan::new(&filter, level, sealed);
                     let sums = sums::of_series(conn, &filter.series(), &plan.sums)?;
-                    Ok((sums, tail(conn, &source, plan.tail_from)?))
-                })?;
-                Ok(Reading { sums, tail, overdue })
+                    let (tail, overdue) = (tail(conn, &source, plan.tail_from)?, overdue.clone());
+                    Ok(Reading { level, sums, tail, overdue })
+                })
             })
             .await
     }

@@ -32,10 +32,10 @@ pub(super) fn recount(
 ) -> Result<Vec<SumDifference>, Failure> {
     let (level, bucket, counted) = match what {
         Recount::Day(day) => (Level::Day, day.number(), of_day(conn, source, sealed, day)?),
-        Recount::Month(begin) => {
-            let last = Day::new(begin.number() + 31).month_begin().number() - 1;
-            let days = sums::of_level(conn, Level::Day, begin.number(), last)?;
-            (Level::Month, begin.number(), together(days))
+        Recount::Stretch(level, day) => {
+            let begin = level.bucket(day);
+            let days = sums::of_level(conn, Level::Day, begin, level.next(begin) - 1)?;
+            (level, begin, together(days))
         }
         Recount::Total => {
             let months = sums::of_level(conn, Level::Month, i64::MIN, i64::MAX)?;

@@ -96,7 +96,12 @@ fn recount_day(
     sealed: Timestamp,
     day: Day,
 ) -> Result<(), Failure> {
-    for what in [Recount::Day(day), Recount::Month(day.month_begin()), Recount::Total] {
+    for what in [
+        Recount::Day(day),
+        Recount::Stretch(Level::FiveDays, day),
+        Recount::Stretch(Level::Month, day),
+        Recount::Total,
+    ] {
         recount::recount(conn, source, sealed, what, true)?;
     }
     Ok(())

@@ -40,7 +40,7 @@ fn row(level: Level, bucket: i64, series: &Series, segment: &Segment) -> Result<
         text(producer.as_ref(), |name| name.as_str()),
         text(symbol.as_ref(), |symbol| symbol.as_str()),
         bucket,
-        segment.to_text()?,
+        segment.to_bytes()?,
     ))
 }
 
@@ -54,7 +54,7 @@ fn read(row: SumRow) -> Result<(i64, Series, Segment)> {
     };
     let (record, late) =
         (stored("record_sums.record", &record)?, stored("record_sums.late", &late)?);
-    Ok((bucket, Series { record, late, choice }, Segment::from_text(&segment)?))
+    Ok((bucket, Series { record, late, choice }, Segment::from_bytes(&segment)?))
 }
 
 /// The condition for one series.
@@ -81,21 +81,21 @@ fn words(series: &Series) -> (Vec<&'static str>, Vec<&'static str>) {
 /// Of rows of the chain of one series, the first one that there is for each key.
 fn first_of_chain<K: Ord>(
     series: &Series,
-    rows: Vec<(K, String, String, String)>,
+    rows: Vec<(K, String, String, Vec<u8>)>,
 ) -> Result<BTreeMap<K, Segment>> {
     let (records, lates) = words(series);
     let rank = |record: &str, late: &str| {
         records.iter().zip(&lates).position(|words| words == (&record, &late))
     };
-    let mut first: BTreeMap<K, (usize, String)> = BTreeMap::new();
+    let mut first: BTreeMap<K, (usize, Vec<u8>)> = BTreeMap::new();
     for (key, record, late, segment) in rows {
         let Some(rank) = rank(&record, &late) else { continue };
-        let known = first.entry(key).or_insert_with(|| (usize::MAX, String::new()));
+        let known = first.entry(key).or_insert_with(|| (usize::MAX, Vec::new()));
         if rank < known.0 {
             *known = (rank, segment);
         }
     }
-    let read = first.into_iter().map(|(key, (_, text))| Ok((key, Segment::from_text(&text)?)));
+    let read = first.into_iter().map(|(key, (_, bytes))| Ok((key, Segment::from_bytes(&bytes)?)));
     read.collect()
 }
 
@@ -109,7 +109,7 @@ pub(super) fn of_series(
     let Choice { strategy, producer, symbol } = &series.choice;
     let mut sums = Vec::new();
     for (level, first, last) in stretches {
-        let rows: Vec<(i64, String, String, String)> = record_sums::table
+        let rows: Vec<(i64, String, String, Vec<u8>)> = record_sums::table
             .filter(record_sums::level.eq(level.as_str()))
             .filter(record_sums::record.eq_any(records.clone()))
             .filter(record_sums::late.eq_any(lates.clone()))
@@ -140,7 +140,7 @@ pub(super) fn of_symbols(
     let (records, lates) = words(series);
     let mut sums = Vec::new();
     for (level, first, last) in stretches {
-        let rows: Vec<((i64, String), String, String, String)> = record_sums::table
+        let rows: Vec<((i64, String), String, String, Vec<u8>)> = record_sums::table
             .filter(record_sums::level.eq(level.as_str()))
             .filter(record_sums::record.eq_any(records.clone()))
             .filter(record_sums::late.eq_any(lates.clone()))

@@ -229,7 +229,7 @@ async fn figures_count_late_outcomes_only_when_asked(bed: Bed) {
     for _sealed in [false, true] {
         assert_eq!(segment(&bed, &without).await, before);
         let sums = segment(&bed, &with).await;
-        assert_eq!((sums.trades(), sums.wins, sums.late), (3, 2, 2));
+        assert_eq!((sums.closed(), sums.wins, sums.late), (3, 2, 2));
         assert_eq!(sums.sum_of_wins, 15 * i128::from(PnlPercent::SCALE));
         assert_eq!(sums.sum_of_losses, -250_000_000);
         assert_eq!((sums.expired.count, sums.recovered.count), (3, 2));
@@ -244,10 +244,10 @@ async fn figures_count_late_outcomes_only_when_asked(bed: Bed) {
             (only(|f| f.choice.strategy = Some("momentum".parse().unwrap())), (2, 2)),
         ] {
             let sums = segment(&bed, &some).await;
-            assert_eq!((sums.trades(), sums.late), trades, "{some:?}");
+            assert_eq!((sums.closed(), sums.late), trades, "{some:?}");
         }
         // In order of receipt, whichever table they stand in.
-        let steps: Vec<i64> = sums.path.steps.unwrap().iter().map(|(_, steps)| *steps).collect();
+        let steps: Vec<i64> = sums.trades.unwrap().iter().map(|trade| trade.pnl.steps()).collect();
         assert_eq!(steps, [-250_000_000, 500_000_000, 1_000_000_000]);
         let symbols = closed_symbols(&bed, &without).await;
         assert_eq!(symbols, [("MSFT".to_owned(), 1)]);
@@ -283,7 +283,7 @@ async fn late_outcomes_are_released_like_others(bed: Bed) {
         (paid(900, 300), 2),
     ] {
         let filter = PerformanceFilter { released, ..filter(LateOutcomes::Include) };
-        assert_eq!(segment(&bed, &filter).await.trades(), expected, "{released:?}");
+        assert_eq!(segment(&bed, &filter).await.closed(), expected, "{released:?}");
     }
     let (with, without) = (LateOutcomes::Include, LateOutcomes::Exclude);
     for (after, least, late, next) in [

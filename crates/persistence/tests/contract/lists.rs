@@ -270,7 +270,7 @@ async fn a_row_that_cannot_be_read_is_left_out_and_counted(bed: DatabaseBed) {
     // What no calendar tells is in no figure either, and takes none away.
     let filter = PerformanceFilter::all(Released::all(at(1_000_000)));
     let sums = crate::statistics::segment(&bed, &filter).await;
-    assert_eq!((sums.trades(), sums.path.steps.map(|steps| steps.len())), (3, Some(3)));
+    assert_eq!((sums.closed(), sums.trades.map(|trades| trades.len())), (3, Some(3)));
     assert_eq!(crate::statistics::closed_symbols(&bed, &filter).await.len(), 1);
 }
 
@@ -373,7 +373,7 @@ async fn statements_that_may_read_much_ask_whether_they_are_awaited() {
         ..PerformanceFilter::all(Released::all(at(100)))
     };
     let horizons = alpine_domain::statistics::Horizons::default();
-    let month = alpine_domain::statistics::Level::Month;
+    let month = alpine_domain::statistics::Finest::Level(alpine_domain::statistics::Level::Month);
     signals.read(&filter, month, &horizons, at(100), 10).await.unwrap();
     signals.symbols(&filter).await.unwrap();
     let texts = statements.lock().unwrap().clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alpine_domain::{
     signal::{NewOutcome, NewSignal, PnlPercent, Record, Released},
     statistics::{
-        Choice, Horizons, LateOutcomes, Level, Missed, PerformanceFilter, Period, Segment,
+        Choice, Finest, Horizons, LateOutcomes, Level, Missed, PerformanceFilter, Period, Segment,
     },
 };
 
@@ -41,9 +41,10 @@ async fn closed(bed: &Bed, id: &str, symbol: &str, price: &str, seconds: i64) {
 /// What counts under a filter, whether it is in sums or not.
 pub(crate) async fn segment(bed: &Bed, filter: &PerformanceFilter) -> Segment {
     let horizons = Horizons::default();
-    let reading = bed.signals.read(filter, Level::Day, &horizons, at(0), 0).await.unwrap();
+    let mut reading =
+        bed.signals.read(filter, Finest::Level(Level::Day), &horizons, at(0), 0).await.unwrap();
     let mut all = Segment::default();
-    for segment in reading.days(filter).values() {
+    for segment in reading.take_stretches(filter).values() {
         all.append(segment);
     }
     all
@@ -54,11 +55,11 @@ pub(crate) async fn closed_symbols(bed: &Bed, filter: &PerformanceFilter) -> Vec
     let reading = bed.signals.symbols(filter).await.unwrap();
     let mut symbols = std::collections::BTreeMap::new();
     for (symbol, segment) in &reading.sums {
-        *symbols.entry(symbol.to_string()).or_insert(0) += segment.trades();
+        *symbols.entry(symbol.to_string()).or_insert(0) += segment.closed();
     }
     for entry in reading.tail.iter().filter(|entry| filter.counts(entry)) {
         if let Some(segment) = entry.adds(filter.record, filter.late) {
-            *symbols.entry(entry.signal.symbol.to_string()).or_insert(0) += segment.trades();
+            *symbols.entry(entry.signal.symbol.to_string()).or_insert(0) += segment.closed();
         }
     }
     symbols.into_iter().filter(|(_, trades)| *trades > 0).collect()
@@ -87,7 +88,7 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
 
     for _sealed in [false, true] {
         let all = segment(&bed, &everything()).await;
-        assert_eq!((all.published, all.ended, all.trades(), all.wins), (6, 6, 4, 2));
+        assert_eq!((all.published, all.ended, all.closed(), all.wins), (6, 6, 4, 2));
         assert_eq!((all.simulated, all.late), (1, 0));
         assert_eq!(all.sum_of_wins, 1 + 50 * i128::from(PnlPercent::SCALE));
         assert_eq!(all.sum_of_losses, -250_000_000);
@@ -102,7 +103,7 @@ async fn sums_are_exact_and_filtered(bed: Bed) {
             (Choice { producer: Some("zeus".parse().unwrap()), ..Choice::default() }, 1),
             (Choice { producer: Some("nobody".parse().unwrap()), ..Choice::default() }, 0),
         ] {
-            assert_eq!(segment(&bed, &only(choice.clone())).await.trades(), trades, "{choice:?}");
+            assert_eq!(segment(&bed, &only(choice.clone())).await.closed(), trades, "{choice:?}");
         }
         seal(&bed).await;
     }
@@ -126,8 +127,8 @@ async fn results_are_added_in_order_of_receipt(bed: Bed) {
     closed(&bed, "a", "AAPL", "102", 10).await;
     closed(&bed, "c", "MSFT", "103", 20).await;
     for _sealed in [false, true] {
-        let path = segment(&bed, &everything()).await.path;
-        let steps: Vec<i64> = path.steps.unwrap().iter().map(|(_, steps)| *steps).collect();
+        let trades = segment(&bed, &everything()).await.trades.unwrap();
+        let steps: Vec<i64> = trades.iter().map(|trade| trade.pnl.steps()).collect();
         assert_eq!(steps, [2, 1, 3].map(|percent| percent * PnlPercent::SCALE));
         seal(&bed).await;
     }
@@ -161,7 +162,8 @@ async fn what_is_overdue_is_told(bed: Bed) {
     let horizons = Horizons { default: Duration::from_secs(30), by_strategy };
     let overdue = async |now, limit| {
         let filter = everything();
-        let reading = bed.signals.read(&filter, Level::Month, &horizons, at(now), limit).await;
+        let reading =
+            bed.signals.read(&filter, Finest::Level(Level::Month), &horizons, at(now), limit).await;
         let told = reading.unwrap().overdue.into_iter();
         told.map(|signal| (signal.strategy.unwrap().to_string(), signal.at_stop))
             .collect::<Vec<_>>()
@@ -210,7 +212,7 @@ async fn only_what_is_released_counts(bed: Bed) {
         let symbols = closed_symbols(&bed, &filter).await;
         let names: Vec<_> = symbols.iter().map(|(symbol, _)| symbol.as_str()).collect();
         assert_eq!(names, expected, "{released:?}");
-        let trades = segment(&bed, &filter).await.trades();
+        let trades = segment(&bed, &filter).await.closed();
         assert_eq!(usize::try_from(trades).unwrap(), expected.len(), "{released:?}");
     }
     for (after, least, with_published, next) in [
@@ -258,7 +260,7 @@ async fn each_result_is_in_one_part_of_the_record(bed: Bed) {
             let filter = PerformanceFilter { record, ..everything() };
             let sums = segment(&bed, &filter).await;
             let sum = percents * i128::from(PnlPercent::SCALE);
-            assert_eq!((sums.trades(), sums.sum_of_wins), (trades, sum), "{record}");
+            assert_eq!((sums.closed(), sums.sum_of_wins), (trades, sum), "{record}");
             assert_eq!((sums.published, sums.ended), (published, published), "{record}");
             assert_eq!(sums.backdated.count, backdated, "{record}");
             let symbols = closed_symbols(&bed, &filter).await;
@@ -278,6 +280,6 @@ async fn days_of_a_period_are_whole() {
         let of = |days: i64| Some(alpine_domain::analytics::Day::new(day.number() + days));
         let period = Period { from: of(from), to: of(to) };
         let filter = PerformanceFilter { period, ..everything() };
-        assert_eq!(segment(&bed, &filter).await.trades(), trades, "{from} {to}");
+        assert_eq!(segment(&bed, &filter).await.closed(), trades, "{from} {to}");
     }
 }

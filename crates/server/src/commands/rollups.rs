@@ -80,7 +80,7 @@ fn line(difference: &SumDifference) -> String {
     let SumDifference { level, bucket, series, stored, counted } = difference;
     let stretch = match level {
         Level::Total => String::new(),
-        Level::Day | Level::Month => {
+        Level::Day | Level::FiveDays | Level::Month => {
             format!(" {}", alpine_domain::analytics::Day::new(*bucket))
         }
     };
@@ -97,10 +97,10 @@ fn line(difference: &SumDifference) -> String {
         series.record,
         series.late,
         stored.published,
-        stored.trades(),
+        stored.closed(),
         stored.path.sum,
         counted.published,
-        counted.trades(),
+        counted.closed(),
         counted.path.sum,
     )
 }

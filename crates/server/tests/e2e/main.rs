@@ -44,6 +44,7 @@ mod operations_page;
 mod original_clients;
 mod producers;
 mod record;
+mod record_killed;
 mod recovery;
 mod retention;
 mod rollback_plan;

@@ -14,7 +14,7 @@ use super::{
     seed::{BUSY_USER, expiry_of, log_pace},
     side::{Instance, Side, UNCACHED},
 };
-use crate::bench::fixture;
+use crate::fixture;
 
 /// Signals that one call expires.
 const EXPIRED: u32 = 20;

@@ -27,7 +27,7 @@ use prometheus::Registry;
 use tokio::task::JoinHandle;
 
 use super::seed::{self, KEY_USER, Origin, Sizes};
-use crate::{bench::fixture, loader::Loader};
+use crate::{fixture, loader::Loader};
 
 /// Where copies of the table's routes stand that ask the database each time.
 pub(super) const UNCACHED: &str = "/api/v1/uncached/";

@@ -16,11 +16,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use super::{
-    fixture::{self, Fixture},
     load::{self, Slice, Target},
     table::{Measured, Rounds, Verdict},
     variant::Variant,
 };
+use crate::fixture::{self, Fixture};
 
 /// `signals/latest` for many users, side by side with a bare handler that sends the same bytes.
 ///

@@ -19,10 +19,8 @@ use anyhow::{Context as _, Result, ensure};
 use prometheus::Registry;
 use tokio::runtime::Runtime;
 
-use super::{
-    fixture,
-    ranks::{ALARM, Coin, deviations, median},
-};
+use super::ranks::{ALARM, Coin, deviations, median};
+use crate::fixture;
 
 /// Between what happens and the request: the writer has settled, as it has for a reader far away.
 const PAUSE: Duration = Duration::from_millis(15);

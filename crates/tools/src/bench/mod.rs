@@ -2,14 +2,15 @@
 
 mod analytics;
 mod export;
-pub(crate) mod fixture;
 mod hot_path;
 mod leak;
 mod load;
 mod ranks;
+mod record;
 mod serve;
 mod sign_in;
 mod table;
+mod times;
 mod variant;
 
 use anyhow::Result;
@@ -32,6 +33,8 @@ enum Bench {
     HotPath(hot_path::Arguments),
     /// Whether the time of an answer tells a late reader of what is hidden
     Leak(leak::Arguments),
+    /// The routes of the record, uncached, at several sizes
+    Record(record::Arguments),
     /// Whether the time of a refused log-in tells why it was refused
     SignInTiming(sign_in::Arguments),
     /// The server of one variant, until its standard input closes
@@ -46,6 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         Bench::Export(arguments) => export::run(arguments),
         Bench::HotPath(arguments) => hot_path::run(arguments),
         Bench::Leak(arguments) => leak::run(arguments),
+        Bench::Record(arguments) => record::run(arguments),
         Bench::SignInTiming(arguments) => sign_in::run(arguments),
         Bench::Serve(arguments) => serve::run(arguments).map(|()| true),
     }

@@ -21,7 +21,8 @@ use bytes::Bytes;
 use prometheus::Registry;
 use redis::aio::ConnectionManager;
 
-use super::{fixture, variant::Variant};
+use super::variant::Variant;
+use crate::fixture;
 
 /// Far beyond the 25 ms of the application: on a busy machine a round trip may take longer, and here every
 /// answer must be 200.

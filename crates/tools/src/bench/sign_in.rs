@@ -16,10 +16,8 @@ use anyhow::{Context as _, Result, ensure};
 use diesel::connection::SimpleConnection as _;
 use prometheus::Registry;
 
-use super::{
-    fixture,
-    ranks::{ALARM, Coin, deviations, median},
-};
+use super::ranks::{ALARM, Coin, deviations, median};
+use crate::fixture;
 
 const PASSWORD: &str = "only for measuring A1!";
 /// As long as [`PASSWORD`].

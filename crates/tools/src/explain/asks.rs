@@ -1,17 +1,6 @@
 //! What is asked: the requests that clients send all day, and those that would cost most if they read too much.
 
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
-    /// Nobody with an account: late by a quarter of an hour.
-    Anybody,
-    /// A subscriber without bounds.
-    Reader,
-    /// A subscriber of the free tier: late, and below a confidence.
-    Free,
-    Admin,
-    Producer,
-}
+use crate::stage::By;
 
 /// What is sent along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

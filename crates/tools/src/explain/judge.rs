@@ -60,18 +60,6 @@ pub(super) struct Exception {
 /// An entry that nothing needs fails, as a fault does.
 pub(super) const EXCEPTIONS: &[Exception] = &[
     Exception {
-        route: "performance_stats",
-        statement: "SELECT signals.id, signals.producer_id, signals.symbol, signals.action",
-        rules: &[Rule::Sort, Rule::Buffers, Rule::Growth],
-        reason: "signals past their horizon, 10,000 at most: expiry ends them each minute, and here it never ran",
-    },
-    Exception {
-        route: "equity_curve",
-        statement: "SELECT signals.id, signals.producer_id, signals.symbol, signals.action",
-        rules: &[Rule::Sort, Rule::Buffers, Rule::Growth],
-        reason: "signals past their horizon, 10,000 at most: expiry ends them each minute, and here it never ran",
-    },
-    Exception {
         route: "subscribed_signals",
         statement: "SELECT COUNT(*) FROM (SELECT signals.id",
         rules: &[Rule::Growth],

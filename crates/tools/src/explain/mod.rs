@@ -1,12 +1,12 @@
 //! `cargo xtask explain`: what the statements of hot requests read, as the databases themselves say.
 
+mod asker;
 mod asks;
 mod cost;
 mod judge;
 mod postgres;
 mod sent;
 mod sqlite;
-mod stage;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
@@ -14,13 +14,16 @@ use alpine_testing::servers::Postgres;
 use anyhow::{Result, bail, ensure};
 
 use self::{
+    asker::Asker,
     asks::ASKS,
     cost::{Cost, of_postgres},
     judge::{Costs, EXCEPTIONS, faults, judge},
     postgres::Plans,
+};
+use crate::{
+    loader::{Index, Loader},
     stage::Stage,
 };
-use crate::loader::{Index, Loader};
 
 /// The plan of each statement that hot requests send, at two sizes and on both back ends.
 ///
@@ -126,8 +129,8 @@ async fn look(
     for (index, route) in &missed {
         println!("✗ {name}: nothing of {route} fails without {index}");
     }
-    smaller.stage.stop().await?;
-    larger.stage.stop().await?;
+    smaller.asker.stage.stop().await?;
+    larger.asker.stage.stop().await?;
     println!(
         "{name}: {} requests, {statements} statements at {few} and {many} signals, {} faults, in {:.0} s",
         ASKS.len(),
@@ -176,9 +179,9 @@ fn print_costs(name: &str, (few, many): &(Costs, Costs)) {
     }
 }
 
-/// A stage, and who says what its statements cost.
+/// An application, and who says what its statements cost.
 struct Watched {
-    stage: Stage,
+    asker: Asker,
     loader: Loader,
     plans: Option<Plans>,
 }
@@ -200,7 +203,7 @@ impl Watched {
         };
         let stage = Stage::make(folder, url, signals).await?;
         let loader = Loader::connect(&stage.url)?;
-        Ok(Self { stage, loader, plans })
+        Ok(Self { asker: Asker::new(stage), loader, plans })
     }
 
     /// Drops an index; says how it is made again.
@@ -229,13 +232,13 @@ impl Watched {
             if let Some(plans) = &mut self.plans {
                 plans.take()?;
             }
-            let (sent, unanswered) = self.stage.ask(ask).await?;
+            let (sent, unanswered) = self.asker.ask(ask).await?;
             let found: Vec<(String, Cost)> = match &mut self.plans {
                 Some(plans) => { plans.take()?.into_iter() }
                     .filter(|(statement, _)| sent.contains_key(statement))
                     .map(|(statement, plan)| (statement, of_postgres(&plan)))
                     .collect(),
-                None => sqlite::costs(&self.stage.url, sent)?,
+                None => sqlite::costs(&self.asker.stage.url, sent)?,
             };
             let is_silent = found.is_empty() && unanswered.is_none();
             ensure!(!is_silent || ask.route == "me", "{} sent no statement", ask.route);

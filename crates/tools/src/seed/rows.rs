@@ -6,8 +6,10 @@ use crate::loader::Loader;
 /// Over how many microseconds everything came.
 const SPAN: i64 = 730 * DAY;
 const DAY: i64 = 86_400_000_000;
-/// After how long a signal expires.
+/// After how long a signal expires: nothing older is open, as if expiry had run.
 const HORIZON: i64 = 30 * DAY;
+/// Of a hundred signals, those older than that. The others are of a business that has grown; five in six are open.
+const OLD: i64 = 88;
 /// Hundredths of what an entry costs, from which exits are made: whole percents of a whole price are exact cents.
 const TARGET: i64 = 4;
 const STOP: i64 = 2;
@@ -90,12 +92,15 @@ fn signals(loader: &Loader, sizes: Sizes, from: i64, to: i64) -> String {
     let symbols: Vec<_> =
         SYMBOLS.iter().map(|(name, below)| format!("WHEN part < {below} THEN '{name}'")).collect();
     let symbols = symbols.join(" ");
-    let step = SPAN / sizes.signals.max(1);
+    let old = sizes.signals * OLD / 100;
+    let (step, recent_step) =
+        ((SPAN - HORIZON) / old.max(1), HORIZON / (sizes.signals - old).max(1));
     let percent = |sign: char, percent: i64| {
         price(&format!("(entry * (100 {sign} {percent} * {DIRECTION}))"))
     };
     format!(
-        "{numbers}, given AS (SELECT n, {until} - ({rows} - n) * {step} AS made, {part} AS part, {tenths} AS tenths, \
+        "{numbers}, given AS (SELECT n, CASE WHEN n <= {old} THEN {until} - {HORIZON} - ({old} - n) * {step} \
+         ELSE {until} - ({rows} - n) * {recent_step} END AS made, {part} AS part, {tenths} AS tenths, \
          {entry} AS entry, {kind} AS kind FROM g), \
          named AS (SELECT n, made, entry, tenths, kind, 'SEED-' || n AS name, CASE {symbols} END AS symbol, \
          CASE WHEN {side} < 40 THEN 'SELL' ELSE 'BUY' END AS action, \
@@ -125,7 +130,7 @@ fn signals(loader: &Loader, sizes: Sizes, from: i64, to: i64) -> String {
         stop = percent('-', STOP),
         hash = loader.sha256(canonical),
         content_hash = loader.sha256(&format!("{canonical} || {unhashed}")),
-        open = format_args!("(n > {} AND n % 2 = 0)", sizes.signals * 4 / 5),
+        open = format_args!("(n > {old} AND n % 6 <> 0)"),
     )
 }
 

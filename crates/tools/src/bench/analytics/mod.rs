@@ -21,8 +21,8 @@ use self::{
     plain::Begins,
     rows::{Sizes, fill},
 };
-use super::fixture;
-use crate::loader::Loader;
+use super::times::{judged, machine, sorted, tenth};
+use crate::{fixture, loader::Loader};
 
 /// What the figures may cost.
 const BOUND: Duration = Duration::from_millis(2);
@@ -138,9 +138,7 @@ async fn measure(
     let times = rounds(&core, arguments.rounds).await?;
     agree(&core).await?;
     print!("{}", table(&times));
-    // What waits for a processor most of the time tells of the machine, and the quickest tenth of Alpine.
-    let is_busy = load().is_none_or(|load| load > processors());
-    let (judged, of) = if is_busy { ("quickest tenth", 1) } else { ("median", 5) };
+    let (judged, of) = judged();
     let late = |way: &Way| way.is_served() && tenth(&sorted(&times[*way as usize]), of) >= BOUND;
     let late: Vec<_> = Way::ALL.into_iter().filter(late).collect();
     for way in &late {
@@ -219,37 +217,6 @@ async fn read<T: Send + 'static>(
     work: impl Fn(&mut AnyConnection) -> DomainResult<T, Failure> + Send + 'static,
 ) -> DomainResult<T> {
     core.database.read("bench", work).await
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a few")]
-fn processors() -> f64 {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as f64
-}
-
-/// How many processes waited or ran in the last minute, where the system tells.
-fn load() -> Option<f64> {
-    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
-}
-
-/// What the figures depend on besides.
-fn machine() -> String {
-    let load = load().map_or_else(|| "an unknown number of".to_owned(), |load| load.to_string());
-    format!(
-        "{} processors, for which {load} processes waited or ran in the last minute; where those are more, the \
-         figures are of the others as well, and the quickest tenth is judged instead of the median",
-        processors()
-    )
-}
-
-fn sorted(times: &[Duration]) -> Vec<Duration> {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times
-}
-
-/// The time that so many tenths do not reach: the median for 5.
-fn tenth(sorted: &[Duration], tenths: usize) -> Duration {
-    sorted.get(sorted.len() * tenths / 10).copied().unwrap_or_default()
 }
 
 /// Medians, and between which times eight of ten lie.

@@ -14,19 +14,19 @@ use serde::{Deserialize, Serialize};
 const SECRET: &str = "b0f1c2d3e4a5968778695a4b3c2d1e0f00112233";
 /// Real signals of a producer, to the letter.
 const SIGNALS: &str = "crates/domain/tests/data/argo-signals.jsonl";
-pub(super) const SIGNALS_STORED: usize = 200;
+pub(crate) const SIGNALS_STORED: usize = 200;
 /// Far above what a benchmark sends: limits are counted, but refuse nobody.
 const NO_LIMIT: i64 = 4_000_000_000;
 
 /// What a server of any variant needs to know.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Fixture {
+pub(crate) struct Fixture {
     /// The access tokens of distinct users of one tier.
-    pub(super) tokens: Vec<String>,
+    pub(crate) tokens: Vec<String>,
 }
 
 /// The folder of one variant, in a folder of the whole run.
-pub(super) fn folder(run: &Path, variant: &str) -> PathBuf {
+pub(crate) fn folder(run: &Path, variant: &str) -> PathBuf {
     run.join(variant)
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn config(folder: &Path, workers: usize) -> Result<Config> {
 }
 
 /// Stores signals and signs users in; says their tokens.
-pub(super) fn prepare(folder: &Path, users: usize) -> Result<Fixture> {
+pub(crate) fn prepare(folder: &Path, users: usize) -> Result<Fixture> {
     std::fs::create_dir_all(folder)?;
     let config = config(folder, 1)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -102,7 +102,7 @@ async fn store_signals(core: &Core) -> Result<()> {
 }
 
 /// The same database for another variant.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;

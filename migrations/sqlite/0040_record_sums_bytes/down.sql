@@ -1,0 +1,14 @@
+DROP TABLE record_sums;
+CREATE TABLE record_sums (
+    level TEXT NOT NULL,
+    record TEXT NOT NULL,
+    late TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    producer TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    bucket BIGINT NOT NULL,
+    segment TEXT NOT NULL,
+    PRIMARY KEY (level, record, late, strategy, producer, symbol, bucket)
+);
+CREATE INDEX idx_record_sum_bucket ON record_sums (level, bucket);
+UPDATE record_seal SET sealed_until = -62104060800000000, position = 0;
