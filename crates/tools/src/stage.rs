@@ -90,7 +90,7 @@ impl Stage {
         // The sums of the record, as the service makes them once every reader may know of what happened.
         let until = SystemClock.now().earlier(Duration::from_mins(16));
         let started = Instant::now();
-        while !core.stores.sums.seal(until, 5_000).await?.is_done {}
+        while !core.stores.sums.seal(until, 50_000).await?.is_done {}
         let took = [filled, started.elapsed()];
         let mut tokens = Vec::new();
         for (name, tier, role) in [

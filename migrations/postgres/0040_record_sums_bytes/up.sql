@@ -1,4 +1,6 @@
 -- segment was JSON; it is postcard now, a third of the size. The sums are made anew from what is stored.
 TRUNCATE record_sums;
 ALTER TABLE record_sums ALTER COLUMN segment TYPE BYTEA USING '';
+DROP INDEX IF EXISTS idx_record_sum_bucket;
+CREATE INDEX idx_record_sum_bucket ON record_sums (level, (bucket + 0));
 UPDATE record_seal SET sealed_until = -62104060800000000, position = 0;

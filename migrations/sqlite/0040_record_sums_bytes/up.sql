@@ -12,5 +12,5 @@ CREATE TABLE record_sums (
     segment BLOB NOT NULL,
     PRIMARY KEY (level, record, late, strategy, producer, symbol, bucket)
 ) WITHOUT ROWID;
-CREATE INDEX idx_record_sum_bucket ON record_sums (level, bucket);
+CREATE INDEX idx_record_sum_bucket ON record_sums (level, (bucket + 0));
 UPDATE record_seal SET sealed_until = -62104060800000000, position = 0;

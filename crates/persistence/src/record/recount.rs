@@ -133,8 +133,8 @@ pub(super) fn next_day(
     }
     let of_sums: Option<i64> = record_sums::table
         .filter(record_sums::level.eq(Level::Day.as_str()))
-        .filter(record_sums::bucket.ge(Day::of(from).number()))
-        .order(record_sums::bucket.asc())
+        .filter(sums::stretch().ge(Day::of(from).number()))
+        .order(sums::stretch().asc())
         .select(record_sums::bucket)
         .first(conn)
         .optional()?;

@@ -8,7 +8,10 @@ use alpine_domain::{
     signal::{Record, Symbol},
     statistics::{Choice, CompactSums, LateOutcomes, Level, Segment, Series},
 };
-use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
+use diesel::{
+    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::sql,
+    expression::SqlLiteral, sql_types::BigInt,
+};
 
 use crate::{
     AnyConnection, Failure, dialect,
@@ -163,6 +166,12 @@ pub(super) fn of_symbols(
     Ok(sums.into_iter().map(|(_, symbol, segment)| (symbol, segment)).collect())
 }
 
+/// The number of a stretch, as `idx_record_sum_bucket` has it: with all that happened in a stretch, whatever it belongs to. An
+/// index on the number itself would serve the questions about one series as well, at the price of reading all the others.
+pub(super) fn stretch() -> SqlLiteral<BigInt> {
+    sql("record_sums.bucket + 0")
+}
+
 /// All sums of some stretches of a level, by stretch.
 pub(super) fn of_level(
     conn: &mut AnyConnection,
@@ -172,7 +181,7 @@ pub(super) fn of_level(
 ) -> Result<BTreeMap<i64, CompactSums>, Failure> {
     let rows: Vec<SumRow> = record_sums::table
         .filter(record_sums::level.eq(level.as_str()))
-        .filter(record_sums::bucket.between(first, last))
+        .filter(stretch().between(first, last))
         .load(conn)?;
     let mut sums: BTreeMap<i64, HashMap<Series, Segment>> = BTreeMap::new();
     for row in rows {

@@ -213,7 +213,7 @@ async fn figures_are_those_of_a_full_count_whenever_it_is_sealed(bed: Bed) {
         }
     }
     recount_finds_nothing(&bed, now).await;
-    agree(&bed, &plain, now, (SEEDS, 2)).await;
+    agree(&bed, &plain, now, (SEEDS, 4)).await;
 }
 
 /// Writers, expiry, sealing, rebuilding and a late reader at once, for fifty seeds; whenever they rest every sum is what a

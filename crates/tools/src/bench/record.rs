@@ -76,7 +76,7 @@ impl BackEnd {
 enum Question {
     /// A choice of signals in stretches, of so many days, with late outcomes or without, of a part of the record.
     Sums(Finest, Option<&'static str>, Option<i64>, LateOutcomes, Record),
-    Symbols,
+    Symbols(Record),
 }
 
 /// A request.
@@ -90,7 +90,7 @@ use self::Question::{Sums, Symbols};
 use LateOutcomes::{Exclude, Include};
 
 #[rustfmt::skip]
-const ASKS: [Ask; 9] = [
+const ASKS: [Ask; 10] = [
     Ask { path: "performance/stats", by: By::Reader, question: Sums(Finest::Level(Level::Month), None, None, Exclude, Record::Live) },
     Ask { path: "performance/stats", by: By::Anybody, question: Sums(Finest::Level(Level::Month), None, None, Exclude, Record::Live) },
     Ask { path: "performance/stats?strategy=strategy_1&days=90", by: By::Reader,
@@ -101,8 +101,9 @@ const ASKS: [Ask; 9] = [
     Ask { path: "performance/equity-curve", by: By::Anybody, question: Sums(Finest::Stretches(250), None, None, Exclude, Record::Live) },
     Ask { path: "performance/equity-curve?days=30", by: By::Reader,
           question: Sums(Finest::Stretches(250), None, Some(30), Exclude, Record::Live) },
-    Ask { path: "symbols", by: By::Reader, question: Symbols },
-    Ask { path: "symbols", by: By::Anybody, question: Symbols },
+    Ask { path: "symbols", by: By::Reader, question: Symbols(Record::Live) },
+    Ask { path: "symbols", by: By::Anybody, question: Symbols(Record::Live) },
+    Ask { path: "symbols?record=all", by: By::Reader, question: Symbols(Record::All) },
 ];
 
 /// Whether every answer was soon there.
@@ -230,7 +231,10 @@ async fn of_store(stage: &Stage, ask: &Ask) -> Result<Duration> {
             let horizons = Horizons { default: HORIZON, ..Horizons::default() };
             store.read(&filter, finest, &horizons, now, 10_000).await?.sums.len()
         }
-        Symbols => store.symbols(&PerformanceFilter::all(released)).await?.sums.len(),
+        Symbols(record) => {
+            let filter = PerformanceFilter { record, ..PerformanceFilter::all(released) };
+            store.symbols(&filter).await?.sums.len()
+        }
     };
     store.next_after(released.as_of, None, Exclude, true).await?;
     let took = started.elapsed();

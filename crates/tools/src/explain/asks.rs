@@ -62,6 +62,7 @@ pub(super) const ASKS: &[Ask] = &[
     // A row of sums for each day of two years, and each may lie on a page of its own.
     get("equity_curve", Anybody, "performance/equity-curve", 3_000),
     get("symbols", Anybody, "symbols", 400),
+    get("symbols", Reader, "symbols?record=all", 400),
     get("me", Reader, "auth/me", 20),
     get("profile", Reader, "users/profile", 20),
     get("list_notifications", Reader, "notifications", 200),
