@@ -20,7 +20,7 @@ mod visibility;
 pub use catalogue::{Catalogue, HistoryRequest, ListRequest, Listing, SignalNews};
 pub use expiry::{Expiry, ExpiryEnd, ExpirySettings};
 pub use export::{Export, ExportRequest};
-pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
+pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Signed, Submitted, sign};
 pub use model::{
     Action, AssetType, ExternalId, NewSignal, Outcome, Signal, SignalStatus, Strategy, Symbol,
 };

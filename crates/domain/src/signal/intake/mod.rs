@@ -3,11 +3,13 @@
 mod batch;
 mod field_parser;
 mod parse;
+mod signing;
 
 use std::{sync::Arc, time::Duration};
 
 pub use self::batch::MAX_BATCH;
 use self::parse::{Receipt, parse_outcome, parse_signal};
+pub use self::signing::{Signed, sign};
 use super::{Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore};
 use crate::{
     Clock, Error, FieldError, Result,

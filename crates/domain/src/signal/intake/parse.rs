@@ -1,6 +1,6 @@
 //! Parses what a producer sends, field by field, and checks it in every respect.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use super::field_parser::FieldParser;
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     json::JsonObject,
     producer::Producer,
     signal::{
-        Action, NewOutcome, NewSignal, Origin, Price, SignalStatus, VerificationHash, hash_matches,
-        number::Digits,
+        Action, HashForm, NewOutcome, NewSignal, Origin, Price, SignalStatus, VerificationHash,
+        canonical_text, hash_matches, hashed::HashedFields, number::Digits,
     },
     time::InvalidTimestamp,
 };
@@ -30,6 +30,28 @@ pub(super) fn parse_signal(
     producer: &Producer,
     received: Receipt,
 ) -> Result<NewSignal> {
+    let mut signal = read(object, producer, received, |fields| {
+        fields.text_with_alias("sha256", "verification_hash")
+    })?;
+    verify(&mut signal)?;
+    Ok(signal)
+}
+
+/// Checks one signal in every respect but its hash, which need not be there.
+pub(super) fn parse_unsigned(
+    object: &JsonObject,
+    producer: &Producer,
+    received: Receipt,
+) -> Result<NewSignal> {
+    read(object, producer, received, |_| Some(VerificationHash::of("")))
+}
+
+fn read(
+    object: &JsonObject,
+    producer: &Producer,
+    received: Receipt,
+    hash: impl FnOnce(&mut FieldParser<'_>) -> Option<VerificationHash>,
+) -> Result<NewSignal> {
     let mut fields = FieldParser::new(object);
     let external_id = fields.required_text("signal_id");
     let symbol = fields.required_text("symbol");
@@ -41,7 +63,7 @@ pub(super) fn parse_signal(
     let strategy = fields.optional_text("strategy");
     let asset_type = fields.optional_text("asset_type");
     let instant = parse_instant(&mut fields, "timestamp", received.now);
-    let hash = fields.text_with_alias("sha256", "verification_hash");
+    let hash = hash(&mut fields);
     let data_source = fields.prose("data_source", 100);
     let reasoning = fields.prose("reasoning", 4_000);
     let regime = fields.prose("regime", 100);
@@ -74,7 +96,7 @@ pub(super) fn parse_signal(
         fields.refusals.into_result()?;
         return Err(Error::internal("a field was neither read nor refused"));
     };
-    let mut signal = NewSignal {
+    Ok(NewSignal {
         producer: producer.id,
         producer_name: producer.name.clone(),
         is_simulated: producer.is_simulated,
@@ -106,23 +128,38 @@ pub(super) fn parse_signal(
         content_hash: hash,
         hash: VerificationHash::of(""),
         created_at: received.now,
-    };
-    verify(&mut signal)?;
-    Ok(signal)
+    })
 }
 
 /// Checks the hash that was sent and keeps, beside it, the hash of the full form.
 fn verify(signal: &mut NewSignal) -> Result<()> {
     let sent = signal.content_hash.clone();
     if !hash_matches(&signal.hashed_fields(), &sent) {
-        return Err(Error::malformed(
-            "sha256",
-            "does not match the content: SHA-256 over the nine keys as Python's json.dumps(…, sort_keys=True) writes them",
-        ));
+        return Err(Error::malformed("sha256", mismatch(&signal.hashed_fields(), &sent)));
     }
     signal.content_hash = signal.computed_content_hash();
     signal.hash = sent;
     Ok(())
+}
+
+/// What tells a producer why a hash is another one: the texts that were hashed here, each with its hash.
+fn mismatch(fields: &HashedFields<'_>, sent: &VerificationHash) -> String {
+    let mut told = format!(
+        "{sent} does not match the content. Compare the text that you hash with those that Alpine hashed, one of \
+         which is enough:"
+    );
+    let mut known: Vec<String> = Vec::new();
+    for form in HashForm::ALL {
+        let text = canonical_text(fields, form);
+        // Where nothing is missing and every number has a point, the forms are one.
+        if !known.contains(&text) {
+            let hash = VerificationHash::of(&text);
+            // Writing to a String cannot fail.
+            let _ = write!(told, "\n{text} -> {hash} ({})", form.meaning());
+            known.push(text);
+        }
+    }
+    told
 }
 
 /// A producer's time: to the letter, and as an instant not more than an hour ahead.
@@ -236,11 +273,7 @@ pub(super) fn parse_outcome(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        json::Member,
-        producer::ProducerId,
-        signal::{HashForm, canonical_text},
-    };
+    use crate::{json::Member, producer::ProducerId};
 
     const EDGE: &str = include_str!("../../../tests/data/edge-signals.jsonl");
     const MALFORMED: &str = include_str!("../../../tests/data/malformed-signals.jsonl");
@@ -389,6 +422,25 @@ mod tests {
             let expected = "must be one of: target_hit stop_hit closed expired".to_owned();
             let errors = refused(parse_outcome(&object(&text), &argo(), now()));
             assert_eq!(errors, [("status", expected)], "{status}");
+        }
+    }
+
+    #[test]
+    fn a_hash_that_does_not_match_is_answered_with_what_was_hashed() {
+        let text = r#"{"signal_id": "S", "symbol": "AAPL", "action": "BUY", "entry_price": 100, "confidence": 95.5,
+            "timestamp": "2025-01-15T10:30:00+00:00", "sha256": "0000000000000000000000000000000000000000000000000000000000000000"}"#;
+        let errors = refused(parse_signal(&object(text), &argo(), received()));
+        let [("sha256", told)] = errors.as_slice() else { panic!("{errors:?}") };
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 4, "{told}");
+        assert!(lines[0].starts_with("0000"), "{told}");
+        for (line, number, null) in
+            [(lines[1], "100.0", true), (lines[2], "100", false), (lines[3], "100", true)]
+        {
+            let (text, rest) = line.split_once(" -> ").unwrap();
+            assert!(text.contains(&format!(r#""entry_price": {number}, "#)), "{line}");
+            assert_eq!(text.contains(r#""stop_price": null"#), null, "{line}");
+            assert!(rest.starts_with(VerificationHash::of(text).as_str()), "{line}");
         }
     }
 
