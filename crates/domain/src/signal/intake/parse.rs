@@ -17,6 +17,31 @@ use crate::{
 /// How far a producer's clock may be ahead of ours.
 const MAX_AHEAD: Duration = Duration::from_hours(1);
 
+/// What a signal may say, by both of the names that some members go by.
+pub const SIGNAL_MEMBERS: [&str; 19] = [
+    "signal_id",
+    "symbol",
+    "action",
+    "entry_price",
+    "target_price",
+    "take_profit",
+    "stop_price",
+    "stop_loss",
+    "confidence",
+    "strategy",
+    "asset_type",
+    "timestamp",
+    "sha256",
+    "verification_hash",
+    "data_source",
+    "reasoning",
+    "regime",
+    "consensus_agreement",
+    "sources_count",
+];
+/// What may be said of its end.
+pub const OUTCOME_MEMBERS: [&str; 4] = ["signal_id", "exit_price", "exit_timestamp", "status"];
+
 /// When a signal is received, and how late it may be to be live.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Receipt {
@@ -361,6 +386,16 @@ mod tests {
         assert_eq!(read(&written(43)), Ok(written(43)));
         for digits in [44, 45] {
             assert_eq!(read(&written(digits)), Err(InvalidTimestamp::Unreadable), "{digits}");
+        }
+    }
+
+    #[test]
+    fn members_that_are_read_are_known() {
+        for case in cases(EDGE) {
+            let body = object(case.body.get());
+            let unknown: Vec<&str> =
+                body.names().filter(|name| !SIGNAL_MEMBERS.contains(name)).collect();
+            assert_eq!(unknown, Vec::<&str>::new());
         }
     }
 

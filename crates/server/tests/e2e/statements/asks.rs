@@ -31,6 +31,10 @@ pub const ASKS: &[Ask] = &[
     ("submit_signal", "producer", "", "<line>", 201),
     ("submit_batch", "producer", "", "<lines>", 200),
     ("report_outcome", "producer", "", r#"{"signal_id": "open", "exit_price": 180.5, "exit_timestamp": "2025-12-31T10:30:00Z", "status": "closed"}"#, 200),
+    ("report_outcomes", "producer", "", r#"{"signal_id": "open", "exit_price": 180.5, "exit_timestamp": "2025-12-31T10:30:00Z", "status": "closed"}"#, 200),
+    ("own_signals", "producer", "?limit=100", "", 200),
+    ("own_signals", "producer", "?limit=100&status=closed&symbol=AAPL&updated_after=2025-01-01T00:00:00Z", "", 200),
+    ("find_own_signal", "producer", "open", "", 200),
     ("sync_health", "anybody", "", "", 200),
 
     ("sign_up", "anybody", "", "row", 202),
