@@ -147,7 +147,7 @@ fn check(file: &Path) -> Result<Copied> {
 #[derive(QueryableByName)]
 struct Answer {
     #[diesel(sql_type = Text)]
-    answer: String,
+    integrity_check: String,
 }
 
 #[derive(QueryableByName)]
@@ -161,11 +161,9 @@ fn read_back(file: &Path) -> Result<Copied> {
     let size = fs::metadata(file).map_err(Error::internal)?.len();
     let mut conn = open_copy(file)?;
     let answers: Vec<Answer> =
-        diesel::sql_query("SELECT integrity_check AS answer FROM pragma_integrity_check(5)")
-            .load(&mut conn)
-            .map_err(Error::internal)?;
-    if let Some(fault) = answers.iter().find(|row| row.answer != "ok") {
-        return Err(Error::internal(format!("the copy is damaged: {}", fault.answer)));
+        diesel::sql_query("PRAGMA integrity_check(5)").load(&mut conn).map_err(Error::internal)?;
+    if let Some(fault) = answers.iter().find(|row| row.integrity_check != "ok") {
+        return Err(Error::internal(format!("the copy is damaged: {}", fault.integrity_check)));
     }
     let count: Count = diesel::sql_query("SELECT COUNT(*) AS count FROM signals")
         .get_result(&mut conn)

@@ -41,7 +41,7 @@ use crate::{
 /// compute in this process: more of them than processors only cost memory (2 MB of pages each).
 const SQLITE_CONNECTIONS: u32 = 8;
 
-/// How long a write that found no room counts, if none is tried after it.
+/// How long a write that found no room counts.
 const ROOM_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A pool of connections and the rules by which they are used. Clones share the pool.

@@ -52,7 +52,7 @@ pub(crate) struct Shared {
     unwritable_at: AtomicU64,
     /// Whether the last write was refused because the database takes none.
     is_write_refused: AtomicBool,
-    /// Microseconds from `start` to the last write that found no room on the disk; 0 for none since one was committed.
+    /// Microseconds from `start` to the last write that found no room on the disk; 0 for none.
     no_room_at: AtomicU64,
     open: AtomicU32,
     busy: AtomicU32,
@@ -263,7 +263,6 @@ impl Pool {
     /// Notes that a write was committed.
     pub(crate) fn note_write(&self) {
         self.shared.is_write_refused.store(false, Ordering::Relaxed);
-        self.shared.no_room_at.store(0, Ordering::Relaxed);
     }
 
     /// Notes that a write found no room on the disk.
@@ -272,7 +271,7 @@ impl Pool {
         self.shared.no_room_at.store(now, Ordering::Relaxed);
     }
 
-    /// Whether a write found no room within `span`, and none was committed since.
+    /// Whether a write found no room within `span`. Smaller ones that were committed since prove nothing.
     pub(crate) fn had_no_room_within(&self, span: Duration) -> bool {
         let at = self.shared.no_room_at.load(Ordering::Relaxed);
         let since = self.shared.micros(Instant::now()).saturating_sub(at);

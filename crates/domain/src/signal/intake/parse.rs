@@ -169,9 +169,8 @@ fn verify(signal: &mut NewSignal) -> Result<()> {
 
 /// What tells a producer why a hash is another one: the texts that were hashed here, each with its hash.
 fn mismatch(fields: &HashedFields<'_>, sent: &VerificationHash) -> String {
-    let mut told = format!(
-        "{sent} does not match the content. Compare the text that you hash with those that Alpine hashed, one of \
-         which is enough:"
+    let mut told = String::from(
+        "does not match the content: compare the text that you hash with those that Alpine hashed, one of which is enough",
     );
     let mut known: Vec<String> = Vec::new();
     for form in HashForm::ALL {
@@ -184,7 +183,7 @@ fn mismatch(fields: &HashedFields<'_>, sent: &VerificationHash) -> String {
             known.push(text);
         }
     }
-    told
+    told + "\n" + sent.as_str() + " was sent"
 }
 
 /// A producer's time: to the letter, and as an instant not more than an hour ahead.
@@ -467,8 +466,8 @@ mod tests {
         let errors = refused(parse_signal(&object(text), &argo(), received()));
         let [("sha256", told)] = errors.as_slice() else { panic!("{errors:?}") };
         let lines: Vec<&str> = told.lines().collect();
-        assert_eq!(lines.len(), 4, "{told}");
-        assert!(lines[0].starts_with("0000"), "{told}");
+        assert_eq!(lines.len(), 5, "{told}");
+        assert!(lines[4].starts_with("0000"), "{told}");
         for (line, number, null) in
             [(lines[1], "100.0", true), (lines[2], "100", false), (lines[3], "100", true)]
         {

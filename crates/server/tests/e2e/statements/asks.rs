@@ -36,6 +36,9 @@ pub const ASKS: &[Ask] = &[
     ("own_signals", "producer", "?limit=100&status=closed&symbol=AAPL&updated_after=2025-01-01T00:00:00Z", "", 200),
     ("find_own_signal", "producer", "open", "", 200),
     ("sync_health", "anybody", "", "", 200),
+    ("home", "anybody", "", "", 200),
+    ("icon", "anybody", "", "", 200),
+    ("robots", "anybody", "", "", 200),
 
     ("sign_up", "anybody", "", "row", 202),
     ("confirm_sign_up", "anybody", "", r#"{"token": "<token of new>", "password": "<password>"}"#, 201),
