@@ -28,11 +28,9 @@ pub(crate) fn told<'a>(
 fn sentence(what: &str, name: &str, known: &[&str]) -> String {
     // In ASCII: it stands in a header as well.
     let shown: String = name.escape_default().take(LONGEST_NAME).collect();
-    let mut text = format!("the {what} {shown} is not known here, and was ignored");
-    if let Some(near) = nearest(name, known) {
-        text += &format!("; did you mean {near}?");
-    }
-    text
+    let meant = nearest(name, known).map(|near| format!("; did you mean {near}?"));
+    let meant = meant.unwrap_or_default();
+    format!("the {what} {shown} is not known here, and was ignored{meant}")
 }
 
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {

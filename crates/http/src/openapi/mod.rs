@@ -108,9 +108,15 @@ fn outline(documented: Vec<(&Endpoint, Doc)>) -> OpenApi {
     let mut contact = Contact::new();
     contact.name = Some("Whoever runs this instance".to_owned());
     info.contact = Some(contact);
-    let tags: BTreeSet<&str> = documented.iter().map(|(_, doc)| doc.tag).collect();
+    let used: BTreeSet<&str> = documented.iter().map(|(_, doc)| doc.tag).collect();
+    // What readers and producers come for stands first.
+    let first = ["signals", "record", "producers", "accounts"];
+    let (mut tags, others): (Vec<&str>, Vec<&str>) =
+        used.iter().partition(|tag| first.contains(*tag));
+    tags.sort_by_key(|tag| first.iter().position(|known| known == tag));
     let tags = tags
         .into_iter()
+        .chain(others)
         .map(|tag| TagBuilder::new().name(tag).description(tag_description(tag)).build());
     OpenApiBuilder::new()
         .info(info)

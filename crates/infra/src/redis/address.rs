@@ -55,9 +55,13 @@ impl RedisUrl {
             return Vec::new();
         }
         let has_password = user.split_once(':').is_some_and(|(_, password)| !password.is_empty());
-        let has_tls = scheme.starts_with("rediss");
-        let lacking = [("a password", has_password), ("TLS (rediss://)", has_tls)];
+        let lacking = [("a password", has_password), ("TLS (rediss://)", self.has_tls())];
         lacking.into_iter().filter(|(_, is_there)| !is_there).map(|(what, _)| what).collect()
+    }
+
+    /// Whether connections are encrypted.
+    pub(super) fn has_tls(&self) -> bool {
+        self.text.reveal().starts_with("rediss")
     }
 
     /// The whole text, with the password.

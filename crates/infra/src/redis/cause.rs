@@ -11,6 +11,10 @@ pub(super) enum Cause {
     Unreachable,
     /// The server does not speak TLS on this port.
     NoTls,
+    /// No answer to TLS on a connection that was made; a server that does not speak it waits for more.
+    SilentTls,
+    /// The server ends connections at once, as one does that wants TLS.
+    HangsUp,
     /// The server's certificate is not one that this machine trusts.
     UntrustedCertificate,
     /// Answers took longer than the deadline of a request.
@@ -67,6 +71,17 @@ impl Cause {
         text.contains("certificate verify failed").then_some(Self::UntrustedCertificate)
     }
 
+    /// The cause of a server that was never used: then it may be the address that is wrong.
+    pub(super) fn at_first(self, error: Option<&RedisError>, has_tls: bool) -> Self {
+        let is_silent = error.is_none_or(RedisError::is_timeout);
+        let is_dropped = error.is_some_and(RedisError::is_connection_dropped);
+        match self {
+            Self::Unreachable if has_tls && is_silent => Self::SilentTls,
+            Self::Unreachable if !has_tls && is_dropped => Self::HangsUp,
+            other => other,
+        }
+    }
+
     fn of_reply(reply: &ServerError) -> Option<Self> {
         Some(match reply.code() {
             "OOM" => Self::OutOfMemory,
@@ -87,7 +102,14 @@ impl Cause {
 
     /// Whether the server answers, although it cannot be used.
     pub(super) fn is_answering(self) -> bool {
-        !matches!(self, Self::Unreachable | Self::NoTls | Self::UntrustedCertificate)
+        !matches!(
+            self,
+            Self::Unreachable
+                | Self::NoTls
+                | Self::SilentTls
+                | Self::HangsUp
+                | Self::UntrustedCertificate
+        )
     }
 
     /// For operators, as the beginning of a sentence.
@@ -95,6 +117,10 @@ impl Cause {
         match self {
             Self::Unreachable => "Redis is not reachable",
             Self::NoTls => "Redis speaks no TLS on this port: redis:// is meant, or another port",
+            Self::SilentTls => {
+                "Redis is not reachable with TLS: does this port speak it? redis:// is without"
+            }
+            Self::HangsUp => "Redis ends every connection: does this port want TLS (rediss://)?",
             Self::UntrustedCertificate => "the certificate of Redis is not trusted by this machine",
             Self::Slow => "Redis is too slow",
             Self::OutOfMemory => "Redis refuses writes: out of memory",

@@ -138,9 +138,12 @@ fn known(conn: &AnyConnection) -> Harness<Vec<(String, String)>> {
 
 fn known_of<DB: Backend>(source: &EmbeddedMigrations) -> Harness<Vec<(String, String)>> {
     let migrations: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
-    let names = migrations.iter().map(|migration| migration.name());
-    let mut names: Vec<_> =
-        names.map(|name| (name.version().to_string(), name.to_string())).collect();
+    let mut names: Vec<_> = { migrations.iter() }
+        .map(|migration| {
+            let name = migration.name();
+            (name.version().to_string(), name.to_string())
+        })
+        .collect();
     names.sort();
     Ok(names)
 }

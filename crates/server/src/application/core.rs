@@ -284,3 +284,19 @@ fn warn_of_excess(migrator: &mut Migrator) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_that_may_make_no_tables_is_told_what_grants_it() {
+        let words = "migration 0001_accounts failed: permission denied for schema public";
+        let told = explain(alpine_domain::Error::internal(words)).to_string();
+        assert!(
+            told.starts_with(words) && told.contains("GRANT CREATE, USAGE ON SCHEMA"),
+            "{told}"
+        );
+        assert_eq!(explain(alpine_domain::Error::internal("other")).to_string(), "other");
+    }
+}

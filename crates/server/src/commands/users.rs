@@ -1,5 +1,7 @@
 //! `alpine user`: accounts looked at and changed on the machine itself, by the same use cases as the API.
 
+use std::fmt::Write as _;
+
 use alpine_domain::account::{
     Account, AccountChanges, ChangeReason, UserDetail, UserFilter, UserQuery,
 };
@@ -19,7 +21,7 @@ pub(super) fn run(config: &Config, action: User) -> Result<()> {
     match action {
         User::List { tier, search, limit, offset } => {
             let filter = UserFilter { tier, search, ..UserFilter::default() };
-            list(config, UserQuery { filter, limit, offset, after: None })
+            list(config, &UserQuery { filter, limit, offset, after: None })
         }
         User::Show { email } => show(config, &email),
         User::ResetPassword { email, password_stdin } => {
@@ -40,13 +42,12 @@ const fn activation(is_active: bool) -> AccountChanges {
     AccountChanges { tier: None, is_active: Some(is_active) }
 }
 
-fn list(config: &Config, query: UserQuery) -> Result<()> {
+fn list(config: &Config, query: &UserQuery) -> Result<()> {
     with_core(config, async |core: Core| {
         let page = core.use_cases.administration.users(query.clone()).await.map_err(explain)?;
-        let mut text: String = page.items.iter().map(line).collect();
+        let lines: String = page.items.iter().map(line).collect();
         let more = if page.total_capped { " and more" } else { "" };
-        text += &format!("{} of {}{more} accounts\n", page.items.len(), page.total);
-        tell(&text)
+        tell(&format!("{lines}{} of {}{more} accounts\n", page.items.len(), page.total))
     })
 }
 
@@ -93,7 +94,11 @@ fn described(detail: &UserDetail) -> String {
         ("API keys", live_api_keys.to_string()),
         ("second factor", or_never(second_factor_since, "off")),
     ];
-    rows.iter().map(|(label, value)| format!("{label:<18} {value}\n")).collect()
+    rows.iter().fold(String::new(), |mut text, (label, value)| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{label:<18} {value}");
+        text
+    })
 }
 
 fn change(
@@ -118,10 +123,10 @@ fn reset_password(config: &Config, email: &str, from_input: bool) -> Result<()> 
         let password = given.clone().unwrap_or_else(|| generate_password(&*core.ports.randomness));
         let account =
             core.use_cases.accounts.replace_password(email, &password).await.map_err(explain)?;
-        let mut text = format!("{} has another password; its sessions have ended\n", account.email);
-        if given.is_none() {
-            text += &format!("password, shown this once: {password}\n");
-        }
-        tell(&text)
+        let shown = match given {
+            Some(_) => String::new(),
+            None => format!("password, shown this once: {password}\n"),
+        };
+        tell(&format!("{} has another password; its sessions have ended\n{shown}", account.email))
     })
 }

@@ -246,7 +246,7 @@ async fn operators_are_told_why_redis_is_not_used() {
     server.command(&["CONFIG", "SET", "requirepass", "right"]).unwrap();
     for (url, why) in [
         (format!("redis://:wrong@127.0.0.1:{port}/0"), "Redis refuses user or password"),
-        (format!("rediss://:right@127.0.0.1:{port}/0"), "Redis speaks no TLS on this port"),
+        (format!("rediss://:right@127.0.0.1:{port}/0"), "Redis is not reachable with TLS"),
         ("redis://127.0.0.1:1/0".to_owned(), "Redis is not reachable"),
     ] {
         let alpine = Process::start(&[

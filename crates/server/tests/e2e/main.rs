@@ -45,6 +45,7 @@ mod notifications;
 mod operations_page;
 mod original_clients;
 mod producers;
+mod readme;
 mod record;
 mod recovery;
 mod retention;

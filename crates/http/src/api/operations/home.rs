@@ -1,5 +1,7 @@
 //! What a browser is shown at the address itself: what this is, whether it works, and where to go from here.
 
+use std::fmt::Write as _;
+
 use actix_web::{
     HttpResponse,
     http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -19,17 +21,13 @@ const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'
 /// `GET /`.
 pub(crate) async fn page(context: Context) -> Result<HttpResponse> {
     let overview = context.state.health.check(&*context.state.services.clock).await;
-    let checks: String = { overview.checks.iter() }
-        .map(|(name, text)| {
-            let class = text.split(':').next().unwrap_or_default();
-            format!(
-                "<dt>{}</dt><dd class=\"{}\">{}</dd>\n",
-                escaped(name),
-                escaped(class),
-                escaped(text)
-            )
-        })
-        .collect();
+    let checks = overview.checks.iter().fold(String::new(), |mut list, (name, text)| {
+        let class = escaped(text.split(':').next().unwrap_or_default());
+        let (name, text) = (escaped(name), escaped(text));
+        // Writing to a String cannot fail.
+        let _ = writeln!(list, "<dt>{name}</dt><dd class=\"{class}\">{text}</dd>");
+        list
+    });
     let now = context.state.services.clock.now().to_string();
     let page = PAGE
         .replace("{status}", overview.status.as_str())

@@ -86,15 +86,14 @@ fn find(path: &str) -> Result<Arc<File>> {
     if let Some(file) = files.get(path) {
         return Ok(Arc::clone(file));
     }
-    let file = match own(path)? {
-        Some(own) => own,
-        None => {
-            let found = utoipa_swagger_ui::serve(path, Arc::clone(&CONFIG))
-                .map_err(|error| Error::internal(error.to_string()))?
-                .filter(|file| !file.gzpipped)
-                .ok_or_else(|| not_found("page"))?;
-            File { content_type: found.content_type, body: fixed(found.bytes.into_owned().into())? }
-        }
+    let file = if let Some(own) = own(path)? {
+        own
+    } else {
+        let found = utoipa_swagger_ui::serve(path, Arc::clone(&CONFIG))
+            .map_err(|error| Error::internal(error.to_string()))?
+            .filter(|file| !file.gzpipped)
+            .ok_or_else(|| not_found("page"))?;
+        File { content_type: found.content_type, body: fixed(found.bytes.into_owned().into())? }
     };
     let file = Arc::new(file);
     files.insert(path.to_owned(), Arc::clone(&file));

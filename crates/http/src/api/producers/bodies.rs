@@ -41,7 +41,8 @@ pub(crate) struct SignalSubmission {
     #[schema(format = DateTime)]
     timestamp: String,
     /// Or `verification_hash`: SHA-256 over the text that Python's `json.dumps(…, sort_keys=True)` makes of the nine keys
-    /// action, confidence, entry_price, signal_id, stop_price, strategy, symbol, target_price and timestamp: `null` where
+    /// `action`, `confidence`, `entry_price`, `signal_id`, `stop_price`, `strategy`, `symbol`, `target_price` and
+    /// `timestamp`: `null` where
     /// one is missing, numbers as floats. `take_profit` is hashed as `target_price`, `stop_loss` as `stop_price`.
     #[schema(min_length = 64, max_length = 64, pattern = "^[0-9A-Fa-f]+$")]
     sha256: String,

@@ -67,7 +67,12 @@ fn segment(text: &str) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 written.push(char::from(byte));
             }
-            _ => written += &format!("%{byte:02X}"),
+            _ => {
+                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                written.push('%');
+                written.push(char::from(DIGITS[usize::from(byte >> 4)]));
+                written.push(char::from(DIGITS[usize::from(byte & 15)]));
+            }
         }
     }
     // A part that is nothing but dots would lead elsewhere.

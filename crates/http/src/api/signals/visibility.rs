@@ -43,13 +43,9 @@ impl VisibilityView {
     /// The answer with the header: `tier=free, delay_seconds=900, below=85, rows=10`.
     pub(crate) fn told(self, mut answer: HttpResponse) -> HttpResponse {
         let Self { tier, delay_seconds, below, rows } = self;
-        let mut text = format!("tier={tier}, delay_seconds={delay_seconds}");
-        if let Some(below) = below {
-            text += &format!(", below={below}");
-        }
-        if let Some(rows) = rows {
-            text += &format!(", rows={rows}");
-        }
+        let below = below.map_or_else(String::new, |below| format!(", below={below}"));
+        let rows = rows.map_or_else(String::new, |rows| format!(", rows={rows}"));
+        let text = format!("tier={tier}, delay_seconds={delay_seconds}{below}{rows}");
         if let Ok(value) = HeaderValue::try_from(text) {
             answer.headers_mut().insert(HEADER, value);
         }

@@ -1,6 +1,11 @@
 //! `docs/signing.md` is true: each recipe gives the hash that Alpine takes, and the commands are run as they stand there.
 
 /// What stands on the page.
+#[expect(
+    clippy::format_push_string,
+    clippy::struct_field_names,
+    reason = "a recipe is short, and names things as the body does"
+)]
 mod recipe {
     include!("recipe.rs");
 
