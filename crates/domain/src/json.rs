@@ -85,6 +85,34 @@ impl JsonObject {
         })
     }
 
+    /// The names of all members, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The object as text, in the order of the names, every value to the letter; `name` is this text in it, and the
+    /// members in `without` are left out.
+    pub(crate) fn with_text(&self, name: &str, text: &str, without: &[&str]) -> String {
+        let mut written = String::from("{");
+        let mut push = |name: &str, value: &str| {
+            if written.len() > 1 {
+                written.push_str(", ");
+            }
+            // A text can always be written as JSON.
+            written.push_str(&serde_json::Value::from(name).to_string());
+            written.push_str(": ");
+            written.push_str(value);
+        };
+        for (known, value) in &self.0 {
+            if known != name && !without.contains(&known.as_str()) {
+                push(known, value.get());
+            }
+        }
+        push(name, &serde_json::Value::from(text).to_string());
+        written.push('}');
+        written
+    }
+
     /// `true` or `false`, if the member is one of them.
     pub fn flag(&self, name: &str) -> Option<bool> {
         serde_json::from_str(self.0.get(name)?.get()).ok()

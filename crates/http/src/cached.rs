@@ -167,7 +167,9 @@ impl Context {
 
     /// Answers with an entry of the cache: 304 to who has it, gzip to who accepts it.
     pub fn serve(&self, entry: &CachedBody) -> HttpResponse {
-        let gzip = entry.gzip.as_ref().filter(|_| self.info.accepts_gzip);
+        // What is told besides is written into the body.
+        let is_plain = !self.info.warnings.borrow().is_empty();
+        let gzip = entry.gzip.as_ref().filter(|_| self.info.accepts_gzip && !is_plain);
         let etag: Cow<'_, str> =
             gzip.map_or_else(|| (&entry.etag).into(), |_| gzip_etag(&entry.etag).into());
         let is_known =

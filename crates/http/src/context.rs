@@ -23,6 +23,7 @@ use crate::{
         pairs,
         parameter::Parameters,
         query::Query,
+        unknown,
     },
     json::{self, to_json},
     limit,
@@ -112,6 +113,11 @@ impl Context {
         body::read(payload, limit, settings.http.body_timeout).await
     }
 
+    /// The same where the use case says which members it knows.
+    pub(crate) fn note_unknown_to<'a>(&self, known: &[&str], names: impl Iterator<Item = &'a str>) {
+        self.info.warnings.borrow_mut().extend(unknown::told("member", names, known));
+    }
+
     /// What the client calls this request, if it does.
     ///
     /// # Errors
@@ -133,7 +139,16 @@ impl Context {
     /// As [`body`](Self::body), 400 for broken JSON, 422 for JSON that is no object.
     pub async fn json(&mut self) -> Result<Fields> {
         let (_, bytes) = self.body(&[MediaType::Json]).await?;
-        Fields::from_json(&bytes)
+        let fields = Fields::from_json(&bytes)?;
+        self.note_unknown(fields.names());
+        Ok(fields)
+    }
+
+    /// Notes those members of a body that the route does not know.
+    pub(crate) fn note_unknown<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        let Some(known) = self.mounted.known_members() else { return };
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        self.info.warnings.borrow_mut().extend(unknown::told("member", names, &known));
     }
 
     /// The members of a JSON object in the body, if there is a body; none otherwise.

@@ -17,6 +17,8 @@ use crate::{
 pub struct Doc {
     pub(crate) tag: &'static str,
     pub(crate) summary: &'static str,
+    /// What the summary leaves open, in a sentence or two.
+    pub(crate) explanation: &'static str,
     pub(crate) parameters: Vec<Description>,
     pub(crate) body: Vec<(&'static str, RefOr<Schema>)>,
     pub(crate) is_body_optional: bool,
@@ -51,6 +53,7 @@ impl Doc {
         Self {
             tag,
             summary,
+            explanation: "",
             parameters: Vec::new(),
             body: Vec::new(),
             is_body_optional: false,
@@ -62,6 +65,13 @@ impl Doc {
             extras: Vec::new(),
             schemas: Vec::new(),
         }
+    }
+
+    /// What the summary leaves open, in a sentence or two.
+    #[must_use]
+    pub fn explained(mut self, explanation: &'static str) -> Self {
+        self.explanation = explanation;
+        self
     }
 
     /// What its query may hold: the very parameters that its handler reads.
@@ -155,6 +165,20 @@ impl Doc {
     pub fn problems(mut self, kinds: &'static [&'static Kind]) -> Self {
         self.problems = kinds;
         self
+    }
+
+    /// The names of the members that a body may have.
+    pub(crate) fn body_members(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for (_, schema) in &self.body {
+            let RefOr::Ref(reference) = schema else { continue };
+            let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
+            let found = self.schemas.iter().find(|(known, _)| known == name);
+            if let Some((_, RefOr::T(Schema::Object(object)))) = found {
+                names.extend(object.properties.keys().cloned());
+            }
+        }
+        names
     }
 
     /// A reference to a type, which is then listed with all that it refers to itself.

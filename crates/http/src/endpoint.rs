@@ -152,6 +152,10 @@ pub(crate) struct MountedEndpoint {
     pub(crate) usage: Arc<RouteUsage>,
     /// The policy that the endpoint names besides, or what is wrong with that.
     pub(crate) extra_limit: Option<Result<CountedPolicy, String>>,
+    /// The names of its parameters, once somebody sent any.
+    parameters: OnceCell<Option<Vec<&'static str>>>,
+    /// The names of what a body in JSON may hold, once somebody sent one.
+    members: OnceCell<Option<Vec<String>>>,
     /// The body, where it depends on nothing but the settings. Made for the first request of a worker.
     pub(crate) fixed: OnceCell<CachedBody>,
 }
@@ -167,6 +171,22 @@ impl MountedEndpoint {
         let extra_limit = endpoint.extra_limit.map(|name| {
             limits.policy(name).map(CountedPolicy::new).ok_or_else(|| missing_row(name))
         });
-        Self { endpoint, path, metrics, usage, extra_limit, fixed: OnceCell::new() }
+        let (parameters, members, fixed) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { endpoint, path, metrics, usage, extra_limit, parameters, members, fixed }
+    }
+
+    /// The names of the parameters that its query may have; `None` where nothing is said of it.
+    pub(crate) fn known_parameters(&self) -> Option<&[&'static str]> {
+        let named = || {
+            let doc = self.endpoint.doc?();
+            Some(doc.parameters.iter().map(|parameter| parameter.name).collect())
+        };
+        self.parameters.get_or_init(named).as_deref()
+    }
+
+    /// The names of the members that a body in JSON may have; `None` where nothing is said of it.
+    pub(crate) fn known_members(&self) -> Option<&[String]> {
+        let named = || Some(self.endpoint.doc?().body_members());
+        self.members.get_or_init(named).as_deref()
     }
 }

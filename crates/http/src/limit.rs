@@ -287,7 +287,9 @@ fn settle(
     decision: Decision,
 ) -> Result<()> {
     let refusal = (!decision.allowed).then(|| {
-        let wait = decision.retry_after.unwrap_or(Duration::from_secs(1));
+        // Whatever clocks did meanwhile: a window is over when it is over.
+        let longest = decision.window.max(Duration::from_secs(1));
+        let wait = decision.retry_after.unwrap_or(Duration::from_secs(1)).min(longest);
         Problem::rate_limited(rate.name, wait)
     });
     info.rate_status.replace(Some(RateStatus { counter, decision }));

@@ -1,6 +1,7 @@
-//! Counters and durations of requests. Labels come from the route table, so there is a fixed number.
+//! Counters and durations of requests. Labels come from the route table, so there is a bounded number; what has not
+//! happened is not there.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use prometheus::{
     Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry,
@@ -8,13 +9,16 @@ use prometheus::{
     register_int_counter_with_registry, register_int_gauge_with_registry,
 };
 
-/// Upper bounds of the duration's buckets, in seconds.
-const BUCKETS: &[f64] =
-    &[0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// Upper bounds of the duration's buckets, in seconds: what the cache answers, what the database does, what a client
+/// notices, and what is a fault.
+const BUCKETS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// Of requests.
 const LABELS: &[&str] = &["route", "method", "status"];
+/// Of durations, of whatever status: how often which came is counted beside.
+const DURATION_LABELS: &[&str] = &["route", "method"];
 
 /// The metrics of the HTTP surface.
 pub(crate) struct Metrics {
@@ -36,10 +40,13 @@ impl Drop for OpenExport {
     }
 }
 
-/// The metrics of one route, resolved once: a request looks nothing up.
+/// The metrics of one route, each resolved when it is first needed: later requests look nothing up.
 pub(crate) struct RouteMetrics {
-    requests: [IntCounter; CLASSES.len()],
-    durations: [Histogram; CLASSES.len()],
+    all: (IntCounterVec, HistogramVec),
+    route: String,
+    method: String,
+    requests: [OnceLock<IntCounter>; CLASSES.len()],
+    duration: OnceLock<Histogram>,
 }
 
 impl Metrics {
@@ -53,7 +60,7 @@ impl Metrics {
         let durations = register_histogram_vec_with_registry!(
             "api_request_duration_seconds",
             "Time from the request's head to the answer's head.",
-            LABELS,
+            DURATION_LABELS,
             BUCKETS.to_vec(),
             registry
         )?;
@@ -89,15 +96,21 @@ fn resolve(
     method: &str,
 ) -> RouteMetrics {
     RouteMetrics {
-        requests: CLASSES.map(|class| requests.with_label_values(&[route, method, class])),
-        durations: CLASSES.map(|class| durations.with_label_values(&[route, method, class])),
+        all: (requests.clone(), durations.clone()),
+        route: route.to_owned(),
+        method: method.to_owned(),
+        requests: Default::default(),
+        duration: OnceLock::new(),
     }
 }
 
 impl RouteMetrics {
     pub(crate) fn observe(&self, status: u16, elapsed: Duration) {
         let class = usize::from(status / 100).clamp(1, CLASSES.len()) - 1;
-        self.requests[class].inc();
-        self.durations[class].observe(elapsed.as_secs_f64());
+        let (route, method) = (self.route.as_str(), self.method.as_str());
+        let requests = || self.all.0.with_label_values(&[route, method, CLASSES[class]]);
+        self.requests[class].get_or_init(requests).inc();
+        let duration = || self.all.1.with_label_values(&[route, method]);
+        self.duration.get_or_init(duration).observe(elapsed.as_secs_f64());
     }
 }

@@ -205,7 +205,8 @@ impl Problem {
 
     /// 429, with when to try again.
     pub fn rate_limited(policy: &str, retry_after: Duration) -> Self {
-        let detail = format!("the limit of policy \"{policy}\" is used up; see Retry-After");
+        let wait = in_words(retry_after);
+        let detail = format!("the limit of policy \"{policy}\" is used up: try again in {wait}");
         Self::new(&RATE_LIMITED, detail).retry_after(retry_after)
     }
 
@@ -314,6 +315,17 @@ pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
+/// A wait as people say it, rounded up.
+fn in_words(wait: Duration) -> String {
+    let seconds = whole_seconds(wait);
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds.div_ceil(60), "minute"),
+        _ => (seconds.div_ceil(3_600), "hour"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
 fn named(kind: &'static Kind, errors: Vec<FieldError>) -> Problem {
     let detail = match errors.as_slice() {
         [] => Cow::Borrowed(kind.remedy),
@@ -373,6 +385,20 @@ impl From<Error> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_words() {
+        for (millis, words) in [
+            (0, "1 second"),
+            (1_001, "2 seconds"),
+            (119_000, "119 seconds"),
+            (119_001, "2 minutes"),
+            (3_599_000, "60 minutes"),
+            (7_200_000, "2 hours"),
+        ] {
+            assert_eq!(in_words(Duration::from_millis(millis)), words, "{millis}");
+        }
+    }
 
     #[derive(Debug)]
     struct Closed(std::fmt::Error);

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    fmt,
     rc::Rc,
     time::Instant,
 };
@@ -10,9 +11,15 @@ use actix_web::{
     HttpMessage as _, HttpRequest,
     http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue},
 };
-use alpine_domain::{Clock, Timestamp, ports::secrets::Randomness};
+use alpine_domain::{
+    Clock, Timestamp, account::UserId, ports::secrets::Randomness, producer::ProducerName,
+};
 
-use crate::{endpoint::MountedEndpoint, extract::accept, policies::RateStatus};
+use crate::{
+    endpoint::MountedEndpoint,
+    extract::{accept, address::ClientAddress},
+    policies::RateStatus,
+};
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -35,6 +42,12 @@ pub struct RequestInfo {
     pub(crate) route: OnceCell<Rc<MountedEndpoint>>,
     /// The class of the caller, once it is known.
     pub(crate) caller_kind: Cell<&'static str>,
+    /// Who calls, once it is known.
+    pub(crate) caller_id: OnceCell<CallerId>,
+    /// From where.
+    pub(crate) address: Cell<Option<ClientAddress>>,
+    /// What the client asked for and nobody looked at.
+    pub(crate) warnings: RefCell<Vec<String>>,
     /// What the rate limiter said last.
     pub(crate) rate_status: RefCell<Option<RateStatus>>,
     /// The body's coding was chosen by the handler, and its validator names these very bytes.
@@ -68,6 +81,9 @@ impl RequestInfo {
                 .is_some_and(|value| accept::accepts_gzip(value.as_bytes())),
             route: OnceCell::new(),
             caller_kind: Cell::new("none"),
+            caller_id: OnceCell::new(),
+            address: Cell::new(None),
+            warnings: RefCell::new(Vec::new()),
             rate_status: RefCell::new(None),
             is_coding_final: Cell::new(false),
         }
@@ -90,6 +106,22 @@ impl RequestInfo {
     /// The trace that the request belongs to: 32 hex digits (W3C Trace Context).
     pub fn trace_id(&self) -> &str {
         std::str::from_utf8(&self.trace_id).unwrap_or_default()
+    }
+}
+
+/// Who calls, as logs name them: the audit log has the same ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CallerId {
+    User(UserId),
+    Producer(ProducerName),
+}
+
+impl fmt::Display for CallerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Producer(name) => name.fmt(f),
+        }
     }
 }
 

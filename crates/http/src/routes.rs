@@ -117,10 +117,6 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
 
         row(GET, "payments/plans", "plans", Public, Limit::Caller, plans::plans, plans::plans_doc),
 
-        row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Caller, producers::handlers::submit, producers::docs::submit).taking_keys(),
-        row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Caller, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches().taking_keys(),
-        row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome).taking_keys(),
-        row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
 
         row(GET, "admin/stats", "admin_stats", Admin, Limit::Caller, admin::analytics::analytics, admin::analytics::stats_doc),
         row(GET, "admin/analytics", "analytics", Admin, Limit::Caller, admin::analytics::analytics, admin::analytics::analytics_doc),
@@ -146,10 +142,14 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         row(GET, "health/readiness", "readiness", Public, Limit::None, operations::handlers::readiness, operations::docs::readiness).at_root(),
         row(GET, "openapi.json", "openapi", Public, Limit::Address, operations::pages::openapi, operations::docs::openapi).at_root(),
         row(GET, "docs", "docs", Public, Limit::Address, operations::pages::page, operations::docs::page).at_root(),
-        // The files of the page are no part of the API.
+        // What browsers are shown is no part of the API, and neither are the files of the page.
+        Route::new(GET, "", "home", Public, Limit::Address, operations::home::page).at_root(),
+        Route::new(GET, "favicon.ico", "icon", Public, Limit::Address, operations::home::icon).at_root(),
+        Route::new(GET, "robots.txt", "robots", Public, Limit::Address, operations::home::robots).at_root(),
         Route::new(GET, "docs/{file:.*}", "docs_file", Public, Limit::Address, operations::pages::file).at_root(),
         row(GET, "problems/{kind}", "problem_kind", Public, Limit::Address, operations::handlers::problem_kind, operations::docs::problem_kind).at_root(),
     ]);
+    table.extend(producing());
     if settings.development_payments {
         table.extend(development_payments());
     }
@@ -157,6 +157,20 @@ pub fn table(settings: &HttpSettings) -> Vec<Route> {
         table.push(metrics());
     }
     table
+}
+
+/// What producers push in, and see of it.
+#[rustfmt::skip]
+fn producing() -> [Route; 7] {
+    [
+        row(POST, "external-signals/sync/signal", "submit_signal", Producer, Limit::Caller, producers::handlers::submit, producers::docs::submit).taking_keys(),
+        row(POST, "external-signals/sync/batch", "submit_batch", Producer, Limit::Caller, producers::handlers::submit_batch, producers::docs::submit_batch).taking_batches().taking_keys(),
+        row(POST, "external-signals/sync/outcome", "report_outcome", Producer, Limit::Caller, producers::handlers::report_outcome, producers::docs::report_outcome).taking_keys(),
+        row(POST, "external-signals/sync/outcomes", "report_outcomes", Producer, Limit::Caller, producers::handlers::report_outcomes, producers::docs::report_outcomes).taking_batches().taking_keys(),
+        row(GET, "external-signals/signals", "own_signals", Producer, Limit::Caller, producers::handlers::list, producers::docs::list),
+        row(GET, "external-signals/signals/{signal_id}", "find_own_signal", Producer, Limit::Caller, producers::handlers::find, producers::docs::find),
+        row(GET, "external-signals/sync/health", "sync_health", Public, Limit::Address, producers::handlers::health, producers::docs::health),
+    ]
 }
 
 /// What the signals prove.

@@ -7,8 +7,8 @@ use alpine_domain::{
     page::{Cursor, Slice},
     producer::ProducerId,
     signal::{
-        Ended, EndedQuery, ExternalId, Origin, Outcome, Record, Signal, SignalId, SignalQuery,
-        SignalReader, SignalState, SignalStatus,
+        Ended, EndedQuery, ExternalId, Origin, Outcome, OwnFilter, Record, Signal, SignalId,
+        SignalQuery, SignalReader, SignalState, SignalStatus,
     },
 };
 use async_trait::async_trait;
@@ -54,6 +54,14 @@ fn ended_at(signal: &Signal, ended: &EndedQuery) -> Option<(Timestamp, bool)> {
     (at > ended.since).then_some((at, is_older))
 }
 
+/// What a producer published, newest first.
+fn own(tables: &Tables, producer: ProducerId, filter: &OwnFilter) -> Vec<Signal> {
+    let is_meant = |signal: &&Signal| signal.content.producer == producer && filter.admits(signal);
+    let mut list: Vec<Signal> = tables.signals.iter().filter(is_meant).cloned().collect();
+    list.sort_by_key(|signal| Reverse(place(signal)));
+    list
+}
+
 /// The whole list, newest first.
 fn whole(tables: &Tables, query: &SignalQuery) -> Vec<Signal> {
     let status = match query.state {
@@ -83,6 +91,28 @@ impl SignalReader for Memory {
             }
             None => whole.skip(slice.offset as usize).take(limit).collect(),
         })
+    }
+
+    async fn own(
+        &self,
+        producer: ProducerId,
+        filter: &OwnFilter,
+        slice: Slice,
+    ) -> Result<Vec<Signal>> {
+        let all = own(&self.read(), producer, filter).into_iter();
+        let limit = slice.limit as usize;
+        Ok(match slice.after {
+            Some(after) => {
+                let after = (after.created_at, after.id);
+                all.filter(|signal| place(signal) < after).take(limit).collect()
+            }
+            None => all.skip(slice.offset as usize).take(limit).collect(),
+        })
+    }
+
+    async fn count_own(&self, producer: ProducerId, filter: &OwnFilter, cap: u32) -> Result<u32> {
+        let count = own(&self.read(), producer, filter).len();
+        Ok(u32::try_from(count).unwrap_or(u32::MAX).min(cap))
     }
 
     async fn ended(&self, query: &SignalQuery, ended: EndedQuery) -> Result<Ended> {

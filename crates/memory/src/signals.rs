@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alpine_domain::{
-    Error, Result, Timestamp,
+    Error, FieldError, Result, Timestamp,
     analytics::{Day, RollupKey},
     event::Event,
     producer::ProducerId,
@@ -92,6 +92,18 @@ impl SignalStore for Memory {
 
     async fn record_outcome(&self, outcome: NewOutcome) -> Result<OutcomeRecorded> {
         self.write(|unit| record(unit, &outcome))
+    }
+
+    async fn record_outcomes(
+        &self,
+        outcomes: Vec<NewOutcome>,
+    ) -> Result<Vec<std::result::Result<OutcomeRecorded, Vec<FieldError>>>> {
+        let one = |outcome| match self.write(|unit| record(unit, outcome)) {
+            Ok(recorded) => Ok(Ok(recorded)),
+            Err(Error::Invalid(errors)) => Ok(Err(errors)),
+            Err(other) => Err(other),
+        };
+        outcomes.iter().map(one).collect()
     }
 
     async fn expire(

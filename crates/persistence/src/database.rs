@@ -25,8 +25,9 @@ use crate::{
     cancel::{Canceller, Ticket},
     connection::Target,
     dialect,
-    failure::{is_closed, is_read_only, is_transient, refuses_writes},
+    failure::{has_no_room, is_closed, is_read_only, is_transient, refuses_writes},
     metrics,
+    migrations::lacking_tables,
     notifications::rows as notification_rows,
     permits::{Class, Permits},
     pool::{Manager, Pool, Slot},
@@ -40,12 +41,16 @@ use crate::{
 /// compute in this process: more of them than processors only cost memory (2 MB of pages each).
 const SQLITE_CONNECTIONS: u32 = 8;
 
+/// How long a write that found no room counts.
+const ROOM_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A pool of connections and the rules by which they are used. Clones share the pool.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
 struct Inner {
     pool: Pool,
+    target: Target,
     permits: Permits,
     canceller: Arc<Canceller>,
     signal_ids: OnceLock<Arc<SignalIds>>,
@@ -152,11 +157,12 @@ impl Database {
             settings.pool_max = settings.pool_max.min(SQLITE_CONNECTIONS);
         }
         let canceller = Arc::new(Canceller::new(target.clone(), settings.busy_timeout));
-        let pool = Pool::new(target, &settings);
+        let pool = Pool::new(target.clone(), &settings);
         let durations = metrics::register(registry, &pool)?;
         let unreadable = Arc::new(UnreadableRows::register(registry)?);
         Ok(Self(Arc::new(Inner {
             pool,
+            target,
             permits: Permits::new(&settings, is_sqlite),
             canceller,
             signal_ids: OnceLock::new(),
@@ -255,6 +261,16 @@ impl Database {
     /// Whether the database answers, and then whether it takes writes.
     pub(crate) async fn accepts_writes(&self) -> Result<bool> {
         self.hop(Class::Read, "probe", Inner::accepts_writes, |_, value| value).await
+    }
+
+    /// Whether a write found no room on the database's disk a moment ago, or the next one may find none.
+    pub(crate) fn has_no_room(&self) -> bool {
+        self.0.pool.had_no_room_within(ROOM_PATIENCE) || self.0.target.is_nearly_full()
+    }
+
+    /// The names of tables' migrations that this version needs and the database lacks.
+    pub(crate) async fn lacking_tables(&self) -> Result<Vec<String>> {
+        self.read("probe", |conn| Ok(lacking_tables(conn)?)).await
     }
 
     /// Whether the database has a clock that is not this machine's.
@@ -422,6 +438,9 @@ impl Inner {
             && let Some(error) = failure.database()
         {
             let is_refused = is_read_only(error);
+            if has_no_room(error) {
+                self.pool.note_no_room();
+            }
             if is_refused {
                 self.pool.note_refused_write();
             }

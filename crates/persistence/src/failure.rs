@@ -26,13 +26,12 @@ const CLOSED: &[&str] = &[
     "no connection to the server",
     "SSL connection has been closed",
 ];
+/// A write found no room, or a disk that does not take it.
+const NO_ROOM: &[&str] = &["disk is full", "disk I/O error", "No space left on device"];
 const AWAY: &[&str] = &[
     "database is locked",
     "table is locked",
-    "disk is full",
-    "disk I/O error",
     "unable to open database",
-    "No space left on device",
     "statement timeout",
     "lock timeout",
     "too many clients",
@@ -80,8 +79,13 @@ pub(crate) fn refuses_writes() -> Failure {
     DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, text).into()
 }
 
+/// The disk of the database has no room, or does not take what is written.
+pub(crate) fn has_no_room(error: &DieselError) -> bool {
+    says(error, NO_ROOM)
+}
+
 fn is_away(error: &DieselError) -> bool {
-    is_closed(error) || is_transient(error) || says(error, AWAY)
+    is_closed(error) || is_transient(error) || has_no_room(error) || says(error, AWAY)
 }
 
 /// The database refused what it was given: no other connection, and no repetition, would change that.

@@ -35,7 +35,7 @@
 //! | [`Database`] | the pool, transactions, retries, metrics; [`DatabaseSettings`] has every number |
 //! | [`stores()`] | the ports' adapters ([`Accounts`], [`Signals`], …), one file for each capability |
 //! | [`migrations`] | [`Migrator`], the schema's fingerprint, the drift check |
-//! | [`backup()`] | a consistent copy of a SQLite database |
+//! | [`backup()`], [`restore()`] | a consistent copy of a SQLite database, and going back to one |
 //!
 //! Invariants: signals and outcomes are immutable by trigger; every change that another instance must
 //! know of is in the event log, in the same transaction; log rows become visible in ascending order; a
@@ -73,6 +73,7 @@ mod rollups;
 mod rows;
 mod schema;
 mod second_factors;
+mod serving;
 mod settings;
 mod sign_ups;
 mod signal_ids;
@@ -88,13 +89,13 @@ pub use address_changes::AddressChanges;
 pub use administration::Administration;
 pub use api_keys::ApiKeys;
 pub use audit::AuditLog;
-pub use backup::backup;
+pub use backup::{Copied, backup, restore};
 pub use billing::Billing;
 pub use channels::Channels;
 pub use clock::ServerClock;
 #[cfg(fuzzing)]
 pub use connection::fuzzing;
-pub use connection::{AnyConnection, shown_url};
+pub use connection::{AnyConnection, is_exposed, shown_url};
 pub use database::{Database, Unit};
 pub use digests::UserDigests;
 pub use events::Events;
@@ -109,10 +110,22 @@ pub use record::RecordSums;
 pub use retention::OldRows;
 pub use rollups::Rollups;
 pub use second_factors::SecondFactors;
+pub use serving::ServingLock;
 pub use settings::DatabaseSettings;
 pub use sign_ups::SignUps;
 
 pub use signals::Signals;
+
+/// The file of a SQLite database that is not there yet; `None` where one is, and on PostgreSQL.
+///
+/// # Errors
+/// [`Error::Invalid`](alpine_domain::Error::Invalid) naming `database.url`.
+pub fn missing_file(
+    settings: &DatabaseSettings,
+) -> alpine_domain::Result<Option<std::path::PathBuf>> {
+    let target = connection::Target::parse(settings)?;
+    Ok(target.missing_file().map(std::path::Path::to_owned))
+}
 
 /// Every store over this database.
 pub fn stores(database: &Database) -> Stores {

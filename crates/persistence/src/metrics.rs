@@ -12,9 +12,7 @@ use crate::pool::Pool;
 
 /// Registers the metrics of one pool; says where durations go.
 pub(crate) fn register(registry: &Registry, pool: &Pool) -> Result<HistogramVec> {
-    let buckets = vec![
-        0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-    ];
+    let buckets = vec![0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
     let durations = register_histogram_vec_with_registry!(
         "db_query_duration_seconds",
         "How long units of work took, waiting for a connection included, by operation.",

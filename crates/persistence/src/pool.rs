@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     unwritable_at: AtomicU64,
     /// Whether the last write was refused because the database takes none.
     is_write_refused: AtomicBool,
+    /// Microseconds from `start` to the last write that found no room on the disk; 0 for none.
+    no_room_at: AtomicU64,
     open: AtomicU32,
     busy: AtomicU32,
 }
@@ -214,6 +216,7 @@ impl Pool {
             writable_at: AtomicU64::new(0),
             unwritable_at: AtomicU64::new(0),
             is_write_refused: AtomicBool::new(false),
+            no_room_at: AtomicU64::new(0),
             open: AtomicU32::new(0),
             busy: AtomicU32::new(0),
         });
@@ -260,6 +263,19 @@ impl Pool {
     /// Notes that a write was committed.
     pub(crate) fn note_write(&self) {
         self.shared.is_write_refused.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that a write found no room on the disk.
+    pub(crate) fn note_no_room(&self) {
+        let now = self.shared.micros(Instant::now());
+        self.shared.no_room_at.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether a write found no room within `span`. Smaller ones that were committed since prove nothing.
+    pub(crate) fn had_no_room_within(&self, span: Duration) -> bool {
+        let at = self.shared.no_room_at.load(Ordering::Relaxed);
+        let since = self.shared.micros(Instant::now()).saturating_sub(at);
+        at > 0 && Duration::from_micros(since) < span
     }
 
     /// Whether the last write was refused because the database takes none.

@@ -5,6 +5,9 @@ use async_trait::async_trait;
 
 use crate::Database;
 
+/// Missing migrations that are named.
+const NAMED: usize = 3;
+
 /// The check named `database`, without which the service cannot do its job.
 #[derive(Clone)]
 pub struct DatabaseProbe(Database);
@@ -28,14 +31,34 @@ impl Probe for DatabaseProbe {
 
     async fn probe(&self) -> Report {
         let (condition, detail) = match self.0.accepts_writes().await {
-            Ok(true) => (Condition::Up, None),
-            // Readers are served on, so the instance stays ready.
-            Ok(false) => (Condition::Degraded, Some("the database takes no writes")),
             Err(error) => {
                 tracing::debug!(?error, "probe failed");
-                (Condition::Down, Some("the database does not answer"))
+                (Condition::Down, Some("the database does not answer".to_owned()))
             }
+            Ok(_) if self.0.has_no_room() => {
+                (Condition::Down, Some("the disk of the database has no room".to_owned()))
+            }
+            Ok(takes_writes) => match self.0.lacking_tables().await {
+                Ok(lacking) if lacking.is_empty() && takes_writes => (Condition::Up, None),
+                // Readers are served on, so the instance stays ready.
+                Ok(lacking) if lacking.is_empty() => {
+                    (Condition::Degraded, Some("the database takes no writes".to_owned()))
+                }
+                Ok(lacking) => (Condition::Down, Some(schema_is_gone(&lacking))),
+                Err(error) => {
+                    tracing::debug!(?error, "probe failed");
+                    (Condition::Down, Some("the schema of the database cannot be read".to_owned()))
+                }
+            },
         };
-        Report { condition, detail: detail.map(str::to_owned) }
+        Report { condition, detail }
     }
+}
+
+/// For operators: `0036_record_sums` and others.
+fn schema_is_gone(lacking: &[String]) -> String {
+    let more = lacking.len().saturating_sub(NAMED);
+    let names = lacking[..lacking.len() - more].join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("the schema lacks {names}{more}: `alpine migrate run` applies them")
 }

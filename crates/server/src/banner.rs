@@ -1,27 +1,23 @@
 //! What a newcomer wants to know when the server is up.
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::{fmt::Write as _, net::SocketAddr, time::Duration};
+
+use alpine_domain::ports::health::Probe as _;
+use alpine_infra::redis::RedisProbe;
 
 use crate::{
     application::Core,
     config::{Config, Profile, Sources},
 };
 
-/// Address, documentation, where the data is, and one command to copy.
+/// Address, documentation, where the data is, what cache and limits really use, and one command to copy.
 pub(crate) fn text(
     config: &Config,
     sources: &Sources,
-    address: SocketAddr,
-    metrics: Option<SocketAddr>,
+    (address, metrics): (SocketAddr, Option<SocketAddr>),
+    fast: String,
 ) -> String {
     let base = format!("http://{}", reachable(address));
-    let database = if config.uses_postgres() {
-        "PostgreSQL".to_owned()
-    } else {
-        let url = config.database_url();
-        format!("SQLite, {}", url.reveal().trim_start_matches("sqlite:"))
-    };
-    let fast = if config.redis.url.is_some() { "Redis" } else { "in memory" };
     let mail = match &config.mail.smtp {
         Some(_) => "SMTP".to_owned(),
         None => format!("files in {}", config.outbox().display()),
@@ -33,8 +29,8 @@ pub(crate) fn text(
     let mut lines = vec![
         ("serving", format!("{base}/api/v1")),
         ("docs", format!("{base}/docs")),
-        ("database", database),
-        ("cache, limits", fast.to_owned()),
+        ("database", config.database_in_words()),
+        ("cache, limits", fast),
         ("mail", mail),
         ("settings", format!("{profile} profile; {} config show", invocation(sources))),
     ];
@@ -50,14 +46,39 @@ pub(crate) fn text(
     text + "\n"
 }
 
+/// How long a Redis that is there takes to be in use.
+const REDIS_PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// What cache and limits really use.
+pub(crate) async fn fast(core: &Core) -> String {
+    let Some(redis) = core.redis.clone() else { return "in memory".to_owned() };
+    if redis.wait_until_in_use(REDIS_PATIENCE).await {
+        return format!("Redis, {}", redis.settings().address());
+    }
+    let address = redis.settings().address();
+    let detail = RedisProbe::new(Some(redis)).probe().await.detail;
+    let why = detail.as_deref().map(|detail| detail.split(';').next().unwrap_or(detail));
+    format!(
+        "in memory for now, until {address} can be used: {}",
+        why.unwrap_or("it does not answer")
+    )
+}
+
 /// As long as there is no administrator: the command that makes the first one. Asks the database, so
-/// it comes after the banner.
-pub(crate) async fn invite_first_admin(core: &Core, sources: &Sources) {
+/// it comes after the banner. Where lines of the log are read by programs, it is one of them.
+pub(crate) async fn invite_first_admin(core: &Core, config: &Config, sources: &Sources) {
     match core.stores.accounts.count_admins().await {
-        Ok(0) => println!(
-            "  first admin    {} admin create --email you@example.com --full-name \"Your Name\"\n",
-            invocation(sources)
-        ),
+        Ok(0) => {
+            let command = format!(
+                "{} admin create --email you@example.com --full-name \"Your Name\"",
+                invocation(sources)
+            );
+            if config.logs_json() {
+                tracing::info!(command, "there is no administrator yet");
+            } else {
+                println!("  first admin    {command}\n");
+            }
+        }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "cannot tell whether there is an administrator"),
     }
@@ -100,7 +121,8 @@ mod tests {
     fn the_banner_names_what_a_newcomer_needs() {
         let sources = Sources::default();
         let config = load(&sources).unwrap().config;
-        let text = text(&config, &sources, "0.0.0.0:8123".parse().unwrap(), None);
+        let address = "0.0.0.0:8123".parse().unwrap();
+        let text = text(&config, &sources, (address, None), "in memory".to_owned());
         for part in [
             "http://127.0.0.1:8123/docs",
             "curl -s http://127.0.0.1:8123/api/v1/signals/latest",

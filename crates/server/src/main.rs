@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use alpine_server::cli::{Cli, with_suggestions};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    match alpine_server::commands::run(alpine_server::cli::Cli::parse()) {
+    let cli = Cli::try_parse().unwrap_or_else(|error| with_suggestions(error).exit());
+    match alpine_server::commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has read enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -5,7 +5,6 @@ mod age;
 mod assure;
 mod bench;
 mod explain;
-mod feed;
 mod fixture;
 mod instance;
 mod loader;
@@ -37,7 +36,7 @@ enum Chore {
     /// Move the database's schema forward or back
     Migrate(migrate::Arguments),
     /// Replay a file of signals or outcomes through the API of a running server
-    Feed(feed::Arguments),
+    Feed(alpine_server::cli::FeedArgs),
     /// Fill an empty database with signals of two years
     Seed(seed::Arguments),
     /// Measure what a request costs
@@ -58,7 +57,7 @@ enum Chore {
 fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Migrate(arguments) => migrate::run(&arguments),
-        Chore::Feed(arguments) => feed::run(&arguments),
+        Chore::Feed(arguments) => alpine_server::commands::feed(&arguments).map(|()| true),
         Chore::Seed(arguments) => seed::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Age(arguments) => age::run(&arguments),

@@ -1,6 +1,9 @@
 //! Making administrators, from the machine itself.
 
-use super::{Account, Accounts, AddressProof, Email, NewPassword, Promotion, Role, Tier};
+use super::{
+    Account, Accounts, AddressProof, Email, NewPassword, PasswordChange, Promotion, Role, Tier,
+    registration::PASSWORD_IS_EMAIL,
+};
 use crate::{Error, Result, error::Refusals, ports::secrets::HashPriority};
 
 impl Accounts {
@@ -16,6 +19,25 @@ impl Accounts {
         full_name: &str,
     ) -> Result<Account> {
         self.create(email, password, full_name, Tier::Elite, Role::Admin).await
+    }
+
+    /// Gives an account another password, which ends every session, on behalf of an operator who knows its owner. API
+    /// keys and a second factor stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no account with this address; [`Error::Invalid`] naming `password`.
+    pub async fn replace_password(&self, email: &str, password: &str) -> Result<Account> {
+        let (account, proved_by) = self.find(email).await?.ok_or(Error::NotFound("account"))?;
+        let refused = |reason: String| Error::invalid("password", reason);
+        let password =
+            NewPassword::parse(password).map_err(|reason| refused(reason.to_string()))?;
+        if password.is(&account.email) {
+            return Err(refused(PASSWORD_IS_EMAIL.to_owned()));
+        }
+        let password_hash = self.ports.hasher.hash(password.reveal(), HashPriority::Known).await?;
+        let (user, now) = (account.id, self.ports.clock.now());
+        let change = PasswordChange { user, proved_by, password_hash, now };
+        self.ports.store.change_password(change).await
     }
 
     /// Makes an existing account an administrator's. Nothing that its holder could do before is left:

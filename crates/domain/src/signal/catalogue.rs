@@ -93,6 +93,11 @@ impl Catalogue {
         Self { store, clock, policy }
     }
 
+    /// What a reader may see, and when.
+    pub const fn view(&self, viewer: Viewer) -> View {
+        self.policy.view(viewer)
+    }
+
     /// Open signals, newest first. The cursor and offset of the request are not looked at.
     pub async fn latest(&self, viewer: Viewer, request: &ListRequest) -> Result<Listing> {
         let (view, now) = (self.policy.view(viewer), self.clock.now());
@@ -207,18 +212,8 @@ impl Catalogue {
 
     async fn page(&self, query: &SignalQuery, slice: Slice) -> Result<Page<Signal>> {
         let one_more = Slice { limit: slice.limit.saturating_add(1), ..slice };
-        let mut items = self.store.list(query, one_more).await?;
-        let has_more = items.len() > slice.limit as usize;
-        items.truncate(slice.limit as usize);
-        let (total, total_capped) = capped(self.store.count(query, TOTAL_CAP + 1).await?);
-        Ok(Page {
-            next: has_more.then(|| items.last().map(cursor_of)).flatten(),
-            items,
-            total,
-            total_capped,
-            limit: slice.limit,
-            offset: slice.offset,
-        })
+        let items = self.store.list(query, one_more).await?;
+        Ok(page_of(items, slice, self.store.count(query, TOTAL_CAP + 1).await?))
     }
 
     /// A page of a list that ends after `rows` rows for this reader: cursors cannot reach past them.
@@ -275,6 +270,21 @@ pub(super) fn everything(view: &View, now: Timestamp) -> SignalQuery {
 
 pub(super) fn cursor_of(signal: &Signal) -> Cursor {
     Cursor { created_at: signal.content.created_at, id: signal.id }
+}
+
+/// The page of a slice, of one signal more than it may have if there is one.
+pub(super) fn page_of(mut items: Vec<Signal>, slice: Slice, count: u32) -> Page<Signal> {
+    let has_more = items.len() > slice.limit as usize;
+    items.truncate(slice.limit as usize);
+    let (total, total_capped) = capped(count);
+    Page {
+        next: has_more.then(|| items.last().map(cursor_of)).flatten(),
+        items,
+        total,
+        total_capped,
+        limit: slice.limit,
+        offset: slice.offset,
+    }
 }
 
 /// How many rows are told, and whether there are more.

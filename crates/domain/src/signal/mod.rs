@@ -9,6 +9,7 @@ mod model;
 mod number;
 mod origin;
 mod outcome;
+mod own;
 mod python;
 mod record_check;
 mod record_text;
@@ -20,7 +21,10 @@ mod visibility;
 pub use catalogue::{Catalogue, HistoryRequest, ListRequest, Listing, SignalNews};
 pub use expiry::{Expiry, ExpiryEnd, ExpirySettings};
 pub use export::{Export, ExportRequest};
-pub use intake::{Intake, LineOutcome, LineResult, MAX_BATCH, Submitted};
+pub use intake::{
+    Intake, LineOutcome, LineResult, MAX_BATCH, OUTCOME_MEMBERS, OutcomeLine, OutcomeLineResult,
+    SIGNAL_MEMBERS, Signed, Submitted, sign,
+};
 pub use model::{
     Action, AssetType, ExternalId, NewSignal, Outcome, Signal, SignalStatus, Strategy, Symbol,
 };
@@ -32,8 +36,8 @@ pub use record_check::{Difference, ExportedRow};
 pub use record_text::{OutcomeStatement, RecordText, SignalStatement};
 pub use signal_id::SignalId;
 pub use store::{
-    Accepted, Ended, EndedQuery, OutcomeRecorded, SignalQuery, SignalReader, SignalState,
-    SignalStore,
+    Accepted, Ended, EndedQuery, OutcomeRecorded, OwnFilter, SignalQuery, SignalReader,
+    SignalState, SignalStore,
 };
 pub use verification::{HashForm, VerificationHash, canonical_text, hash_matches};
 pub use visibility::{Released, View, VisibilityPolicy};

@@ -10,7 +10,7 @@ use super::{
     Symbol,
 };
 use crate::{
-    Result, Timestamp,
+    FieldError, Result, Timestamp,
     page::{Cursor, Slice},
     producer::ProducerId,
 };
@@ -124,6 +124,37 @@ pub struct Ended {
     pub next: Option<Cursor>,
 }
 
+/// Which of its own signals a producer asks for; `None` leaves a condition out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnFilter {
+    /// Only those that stand like this.
+    pub status: Option<SignalStatus>,
+    /// Only this instrument.
+    pub symbol: Option<Symbol>,
+    /// Only those that were received, ended, or got a late outcome after this instant.
+    pub updated_after: Option<Timestamp>,
+}
+
+impl OwnFilter {
+    /// Whether nothing is asked but whose they are.
+    pub const fn is_empty(&self) -> bool {
+        self.status.is_none() && self.symbol.is_none() && self.updated_after.is_none()
+    }
+
+    /// Whether the signal is meant.
+    pub fn admits(&self, signal: &Signal) -> bool {
+        let Self { status, symbol, updated_after } = self;
+        let is_newer = |since: Timestamp| {
+            let outcomes = [&signal.outcome, &signal.late_outcome];
+            signal.content.created_at > since
+                || outcomes.into_iter().flatten().any(|outcome| outcome.recorded_at > since)
+        };
+        status.is_none_or(|status| signal.status() == status)
+            && symbol.as_ref().is_none_or(|symbol| signal.content.symbol == *symbol)
+            && updated_after.is_none_or(is_newer)
+    }
+}
+
 /// Takes signals in and closes them, durably and immutably.
 #[async_trait]
 pub trait SignalStore: Send + Sync {
@@ -138,6 +169,15 @@ pub trait SignalStore: Send + Sync {
     /// # Errors
     /// What settling refuses.
     async fn record_outcome(&self, outcome: NewOutcome) -> Result<OutcomeRecorded>;
+
+    /// The same of several, in their order: each is settled by itself, and `Err` is what settling refuses of it.
+    ///
+    /// # Errors
+    /// What keeps all of them from being kept. Then those before may be kept, and are found so when they come again.
+    async fn record_outcomes(
+        &self,
+        outcomes: Vec<NewOutcome>,
+    ) -> Result<Vec<std::result::Result<OutcomeRecorded, Vec<FieldError>>>>;
 
     /// Closes as `Expired` at most `limit` signals that were accepted before `now` minus the horizon
     /// of their strategy, or minus `default_horizon`; says which. Safe to call on several instances.
@@ -183,6 +223,17 @@ pub trait SignalReader: Send + Sync {
         producer: ProducerId,
         external_id: &ExternalId,
     ) -> Result<Option<Signal>>;
+
+    /// One slice of what a producer published, the newest first, with whatever outcomes there are.
+    async fn own(
+        &self,
+        producer: ProducerId,
+        filter: &OwnFilter,
+        slice: Slice,
+    ) -> Result<Vec<Signal>>;
+
+    /// How many signals that list has, counted up to `cap`.
+    async fn count_own(&self, producer: ProducerId, filter: &OwnFilter, cap: u32) -> Result<u32>;
 
     /// When the newest signal of the query's result was accepted and when the next one will come into
     /// sight: the first acceptance, or outcome, after `query.as_of`, if there is one; a late outcome too,

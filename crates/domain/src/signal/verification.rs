@@ -60,6 +60,15 @@ impl HashForm {
     /// Every form, the usual one first.
     pub const ALL: [Self; 3] = [Self::Full, Self::Old, Self::Plain];
 
+    /// For producers.
+    pub(crate) const fn meaning(self) -> &'static str {
+        match self {
+            Self::Full => "all nine keys, null where one is missing, numbers as floats",
+            Self::Old => "missing keys left out, integers as they are",
+            Self::Plain => "all nine keys, null where one is missing, integers as they are",
+        }
+    }
+
     const fn keeps_missing(self) -> bool {
         matches!(self, Self::Full | Self::Plain)
     }

@@ -174,6 +174,7 @@ fn each_line_of_a_batch_is_answered_in_its_place() {
         line,
         external_id: id.map(str::to_owned),
         outcome,
+        unknown: Vec::new(),
     };
     let expected = [
         line(1, Some("new"), LineOutcome::Stored(new)),

@@ -14,7 +14,7 @@ use crate::{
     extract::address::ClientAddress,
     limit,
     problem::{self, Challenge, Problem, Result},
-    request_info::RequestInfo,
+    request_info::{CallerId, RequestInfo},
     state::AppState,
 };
 
@@ -22,6 +22,14 @@ const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The scheme and the space after it.
 const BEARER: &[u8] = b"Bearer ";
+
+/// What every key begins with, and no access token.
+const KEYS: &str = "alp_";
+
+/// Whether a text looks as access tokens do (RFC 7515, section 7.1).
+fn is_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.split('.').count() == 3
+}
 
 /// The longest credential that is looked at, in bytes.
 const MAX_CREDENTIAL: usize = 4_096;
@@ -105,6 +113,10 @@ fn challenge(access: Access) -> Problem {
 }
 
 async fn by_token(state: &AppState, token: &str) -> Result<Caller> {
+    if token.starts_with(KEYS) {
+        let detail = "this is a key and no access token: send it in X-API-Key";
+        return Err(Problem::unauthenticated(Challenge::BearerInvalid, detail));
+    }
     ensure_fresh(state).await?;
     let found = state.services.use_cases.authenticator.bearer(token).await;
     found.map_err(|error| refused(error, Challenge::BearerInvalid))
@@ -124,6 +136,10 @@ async fn by_key(
         && !authenticator.remembers(key)
     {
         return Err(exhausted);
+    }
+    if is_token(key) {
+        let detail = "this is an access token and no key: send Authorization: Bearer with it";
+        return Err(Problem::unauthenticated(challenge, detail));
     }
     ensure_fresh(state).await?;
     authenticator.key(key).await.map_err(|error| refused(error, challenge))
@@ -176,6 +192,15 @@ fn api_key(request: &HttpRequest) -> Result<Option<&str>> {
         .ok_or_else(|| {
             Problem::unauthenticated(Challenge::ProducerKey, "X-API-Key is not readable")
         })
+}
+
+/// Who calls, for logs; `None` where nobody is known.
+pub(crate) fn id(caller: &Caller) -> Option<CallerId> {
+    match caller {
+        Caller::Anonymous => None,
+        Caller::User { id, .. } | Caller::ApiKey { owner: id, .. } => Some(CallerId::User(*id)),
+        Caller::Producer(producer) => Some(CallerId::Producer(producer.name.clone())),
+    }
 }
 
 /// The class of a caller, for logs.

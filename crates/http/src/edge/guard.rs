@@ -6,7 +6,7 @@ use std::{any::Any, panic::AssertUnwindSafe, rc::Rc};
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method, web};
 use futures_util::FutureExt as _;
 
-use super::{authenticate, origin, outermost::log_failure, repeats};
+use super::{authenticate, origin, outermost::log_failure, repeats, warnings};
 use crate::{
     context::{Context, IDEMPOTENCY_KEY},
     endpoint::{Access, MountedEndpoint},
@@ -48,6 +48,7 @@ pub(crate) async fn serve(
     .catch_unwind()
     .await
     .unwrap_or_else(|panic| Err(of_panic(&*panic, &info)));
+    let outcome = outcome.map(|response| warnings::told(response, &info));
     let mut response = outcome.unwrap_or_else(|problem| {
         log_failure(&problem, &info);
         problem.respond(request.path(), info.request_id())
@@ -71,6 +72,8 @@ async fn pass(
     }
     body::check_announced(&request, mounted.endpoint.body_limit(&state.settings))?;
     let address = ClientAddress::of(&request, &state.settings.http.trusted_proxies);
+    info.address.set(Some(address));
+    warnings::note_query(&info, &mounted, &request);
     let found = authenticate::identify(&state, &info, &request, access, address).await;
     let caller = match found {
         Ok(caller) => caller,
@@ -80,6 +83,10 @@ async fn pass(
         }
     };
     info.caller_kind.set(authenticate::kind(&caller));
+    if let Some(id) = authenticate::id(&caller) {
+        // A request has one caller, so the cell is empty here.
+        let _ = info.caller_id.set(id);
+    }
     if let Some(missing) = authenticate::missing(&caller, access) {
         Box::pin(limit::count_missing(&state, &info, address)).await?;
         return Err(missing);

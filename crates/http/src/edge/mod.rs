@@ -8,3 +8,4 @@ mod origin;
 pub(crate) mod outermost;
 mod pieces;
 pub(crate) mod repeats;
+mod warnings;

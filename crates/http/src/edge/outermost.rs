@@ -3,6 +3,7 @@
 use std::{
     future::{Ready, ready},
     rc::Rc,
+    time::Duration,
 };
 
 use actix_http::encoding::Encoder;
@@ -161,11 +162,18 @@ fn observe(response: &ServiceResponse, info: &RequestInfo, state: &AppState) {
         route,
         path = bounded(request.path()),
         status,
-        duration_ms = elapsed.as_secs_f64() * 1_000.0,
+        duration_ms = milliseconds(elapsed),
         request_id = info.request_id(),
         trace_id = info.trace_id(),
         caller = info.caller_kind.get(),
+        caller_id = info.caller_id.get().map(tracing::field::display),
+        address = info.address.get().map(|address| tracing::field::display(address.prefix())),
     );
+}
+
+/// To three decimals.
+fn milliseconds(elapsed: Duration) -> f64 {
+    f64::from(u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX)) / 1_000.0
 }
 
 /// The path without its query: visible ASCII only, since the URI's parser admits nothing else.
@@ -209,9 +217,19 @@ pub(crate) fn log_failure(problem: &Problem, info: &RequestInfo) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use actix_web::http::Method;
 
-    use super::{bounded_method, is_text};
+    use super::{bounded_method, is_text, milliseconds};
+
+    #[test]
+    fn durations_have_three_decimals() {
+        let told = |nanos| milliseconds(Duration::from_nanos(nanos)).to_string();
+        assert_eq!(told(5_623_987), "5.623");
+        assert_eq!(told(999), "0");
+        assert_eq!(told(12_000_000), "12");
+    }
 
     /// What anybody may send makes no label of its own.
     #[test]

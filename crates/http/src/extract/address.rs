@@ -48,12 +48,36 @@ impl ClientAddress {
         self.0
     }
 
+    /// What logs have of it: the network, which leads to no single customer.
+    pub(crate) fn prefix(self) -> AddressPrefix {
+        AddressPrefix(self.0)
+    }
+
     /// Those who are counted together.
     pub(crate) const fn group(self) -> AddressGroup {
         match self.0 {
             IpAddr::V4(address) => AddressGroup::V4(address.octets()),
             // The upper half of the address.
             IpAddr::V6(address) => AddressGroup::V6((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+/// The first 24 bits of an IPv4 address, the first 48 of an IPv6 address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AddressPrefix(IpAddr);
+
+impl fmt::Display for AddressPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => {
+                let [a, b, c, _] = address.octets();
+                write!(f, "{a}.{b}.{c}.0/24")
+            }
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                write!(f, "{a:x}:{b:x}:{c:x}::/48")
+            }
         }
     }
 }
@@ -103,6 +127,13 @@ mod tests {
     fn seen(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let address = ClientAddress::behind(peer.parse().unwrap(), forwarded, &nets(trusted)).ip();
         address.to_string()
+    }
+
+    #[test]
+    fn logs_have_the_network_alone() {
+        let prefix = |ip: &str| ClientAddress(ip.parse().unwrap()).prefix().to_string();
+        assert_eq!(prefix("203.0.113.77"), "203.0.113.0/24");
+        assert_eq!(prefix("2001:db8:1:2::77"), "2001:db8:1::/48");
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl Fields {
         Ok(Self { members, refusals: Refusals::default() })
     }
 
+    /// The names of all members that were sent.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.names()
+    }
+
     /// A text that must be there; empty when it is refused.
     pub fn text(&mut self, name: &'static str) -> String {
         if self.members.member(name).is_none() {

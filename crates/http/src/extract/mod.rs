@@ -7,3 +7,4 @@ pub mod fields;
 pub mod pairs;
 pub mod parameter;
 pub mod query;
+pub(crate) mod unknown;

@@ -2,6 +2,7 @@
 //! not in the description, and the other way round.
 
 mod complete;
+pub(crate) mod tiers;
 
 use std::collections::BTreeSet;
 
@@ -32,22 +33,27 @@ use crate::{
 use complete::{OF_LIMITS, bound, header_components, headers, share_problems, this_server};
 
 const DESCRIPTION: &str = "Trading signals: producers push them in, subscribers read what their tier \
-may see.\n\nEvery path under `/api/v1` is also reachable under `/api`. Every error is a problem \
+may see.\n\nA subscriber signs up or in (`auth/signup`, `auth/login`) and sends the `access_token` as a Bearer token. A producer \
+sends its key in `X-API-Key` and signs each signal: SHA-256 over nine keys, which `alpine sign` computes and a refusal \
+shows. `id` is Alpine's number of a signal, `signal_id` the producer's own.\n\nEvery path under `/api/v1` is also reachable under `/api`. Every error is a problem \
 document (RFC 9457); its `type` can be followed and says what to do. Times are RFC 3339 in UTC; \
 numbers come back with the producer's own digits. 400 is broken syntax, 422 a value that breaks a \
-rule, with every field named at once. Answers carry `X-Request-ID` and, where limits apply, \
+rule, with every field named at once. Parameters and members that are not known change nothing and come back in \
+`warnings` (and `X-Warnings`). Lists of signals say why they are empty or cut, in `visibility` or `X-Visibility`. Answers carry `X-Request-ID` and, where limits apply, \
 `RateLimit-Policy` and `RateLimit`.";
 
 /// What an application serves, for the description of it.
 pub(crate) struct Described(pub(crate) Vec<Endpoint>);
 
 impl Described {
-    /// The description in JSON.
+    /// The description in JSON; `besides` is added to what is said of the whole, in Markdown.
     ///
     /// # Errors
     /// [`Error::Internal`] when it cannot be written.
-    pub(crate) fn to_json(&self) -> alpine_domain::Result<Bytes> {
-        json::to_json(&document(&self.0)?)
+    pub(crate) fn to_json(&self, besides: &str) -> alpine_domain::Result<Bytes> {
+        let mut document = document(&self.0)?;
+        document["info"]["description"] = format!("{DESCRIPTION}\n\n{besides}").into();
+        json::to_json(&document)
     }
 }
 
@@ -102,9 +108,15 @@ fn outline(documented: Vec<(&Endpoint, Doc)>) -> OpenApi {
     let mut contact = Contact::new();
     contact.name = Some("Whoever runs this instance".to_owned());
     info.contact = Some(contact);
-    let tags: BTreeSet<&str> = documented.iter().map(|(_, doc)| doc.tag).collect();
+    let used: BTreeSet<&str> = documented.iter().map(|(_, doc)| doc.tag).collect();
+    // What readers and producers come for stands first.
+    let first = ["signals", "record", "producers", "accounts"];
+    let (mut tags, others): (Vec<&str>, Vec<&str>) =
+        used.iter().partition(|tag| first.contains(*tag));
+    tags.sort_by_key(|tag| first.iter().position(|known| known == tag));
     let tags = tags
         .into_iter()
+        .chain(others)
         .map(|tag| TagBuilder::new().name(tag).description(tag_description(tag)).build());
     OpenApiBuilder::new()
         .info(info)
@@ -130,7 +142,7 @@ fn operation(endpoint: &Endpoint, doc: &Doc) -> utoipa::openapi::path::Operation
         .operation_id(Some(endpoint.name))
         .tag(doc.tag)
         .summary(Some(doc.summary))
-        .description(Some(description(endpoint)))
+        .description(Some(format!("{}{}", explained(doc), description(endpoint))))
         .parameter_ref(Ref::new("#/components/parameters/RequestId"))
         .parameter_ref(Ref::new("#/components/parameters/TraceParent"));
     for name in path_parameters(endpoint.path) {
@@ -244,6 +256,11 @@ fn tag_description(tag: &str) -> Option<&'static str> {
         "signals" => "Signals as subscribers may see them.",
         _ => return None,
     })
+}
+
+/// What an endpoint is for, where a summary says too little; with the space behind it.
+fn explained(doc: &Doc) -> String {
+    if doc.explanation.is_empty() { String::new() } else { format!("{} ", doc.explanation) }
 }
 
 /// Who may call an endpoint, and how often.

@@ -244,7 +244,7 @@ async fn health_tells_what_is_away_and_asks_once_a_second() {
     assert_eq!(answer.status, 200);
     let document = answer.json();
     assert_eq!(document["status"], "healthy");
-    assert_eq!(document["checks"]["database"]["status"], "healthy");
+    assert_eq!(document["details"]["database"]["status"], "healthy");
     for key in ["service", "version", "uptime_seconds"] {
         assert!(!document[key].is_null(), "{key}");
     }

@@ -29,7 +29,10 @@ use alpine_domain::{
         },
     },
     producer::ProducerId,
-    signal::{Ended, EndedQuery, ExternalId, Record, Signal, SignalId, SignalQuery, SignalReader},
+    signal::{
+        Ended, EndedQuery, ExternalId, OwnFilter, Record, Signal, SignalId, SignalQuery,
+        SignalReader,
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -331,6 +334,17 @@ impl SignalReader for Fading {
     }
     async fn find_external(&self, producer: ProducerId, id: &ExternalId) -> Result<Option<Signal>> {
         self.reader.find_external(producer, id).await
+    }
+    async fn own(
+        &self,
+        producer: ProducerId,
+        filter: &OwnFilter,
+        slice: Slice,
+    ) -> Result<Vec<Signal>> {
+        self.reader.own(producer, filter, slice).await
+    }
+    async fn count_own(&self, producer: ProducerId, filter: &OwnFilter, cap: u32) -> Result<u32> {
+        self.reader.count_own(producer, filter, cap).await
     }
     async fn next_change_after(&self, query: &SignalQuery) -> Result<Option<Timestamp>> {
         self.reader.next_change_after(query).await

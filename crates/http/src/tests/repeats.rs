@@ -57,6 +57,7 @@ fn every_post_takes_keys_or_needs_none() {
         "external-signals/sync/signal",
         "external-signals/sync/batch",
         "external-signals/sync/outcome",
+        "external-signals/sync/outcomes",
         "roles/assign",
     ];
     assert_eq!(with, expected);

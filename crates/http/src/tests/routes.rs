@@ -237,7 +237,9 @@ async fn other_methods_are_refused_with_what_is_allowed() {
 #[actix_web::test]
 async fn unknown_routes_are_problems() {
     let world = world();
-    for path in ["/", "/api", "/api/v1/nothing", "/api/v1/signals/latest/", "/api/v2/symbols"] {
+    for path in
+        ["/index.html", "/api", "/api/v1/nothing", "/api/v1/signals/latest/", "/api/v2/symbols"]
+    {
         let answer = world.get(path).await;
         assert_problem(&answer, StatusCode::NOT_FOUND, "not-found");
         assert_eq!(answer.json()["instance"], path);

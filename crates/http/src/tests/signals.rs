@@ -227,8 +227,9 @@ async fn a_signal_is_stored_once_and_named() {
     let list = "/api/v1/signals/latest";
     assert_eq!(world.get_as(&elite, list).await.body, "[]");
     let answer = world.send(push(body)).await;
-    let location = answer.header("location").to_owned();
-    let id = location.strip_prefix("/api/v1/signals/").unwrap();
+    assert_eq!(answer.header("location"), "/api/v1/external-signals/signals/SIG-1");
+    let id = answer.json()["alpine_signal_id"].to_string();
+    let id = id.as_str();
     assert_eq!(answer.status, 201);
     // Ids are random.
     insta::assert_snapshot!("stored", String::from_utf8_lossy(&answer.body).replace(id, "1"));

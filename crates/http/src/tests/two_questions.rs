@@ -18,7 +18,7 @@ use alpine_domain::{
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::harness::{Answer, World, bearer, get, post, signal, wait, world};
+use super::harness::{Answer, PRODUCER_KEY, World, bearer, get, post, signal, wait, world};
 use crate::{
     HttpSettings,
     doc::Extra,
@@ -86,6 +86,15 @@ const ROWS: &[Row] = &[
     ("export_signals", "updated_after", &[("", "text/csv GJIHFEDCB"), ("2025-01-14T18:00:00Z", "text/csv GJIHE"), ("2025-01-12T18:00:00Z", "text/csv GJIHFED"), ("2024-01-01T00:00:00Z", "text/csv GJIHFEDCBA")]),
     ("export_signals", "record", &[("", "text/csv GJIHFEDCB"), ("live", "text/csv GJIHFEDCB"), ("simulated", "text/csv ")]),
     ("export_signals", "after", &[("", "text/csv GJIHFEDCB"), ("@F", "text/csv EDCB"), ("@G", "text/csv JIHFEDCB"), ("1", "422")]),
+
+    ("own_signals", "limit", &[("", "GJIHFEDCBA"), ("1", "G"), ("2", "GJ")]),
+    ("own_signals", "offset", &[("", "GJIHFEDCBA"), ("1", "JIHFEDCBA"), ("8", "BA")]),
+    ("own_signals", "cursor", &[("", "GJIHFEDCBA"), ("@@F", "EDCBA"), ("@@C", "BA")]),
+    ("own_signals", "status", &[("", "GJIHFEDCBA"), ("open", "GFCB"), ("closed", "JIHDA"), ("expired", "E")]),
+    ("own_signals", "symbol", &[("", "GJIHFEDCBA"), ("AAPL", "GFEDB"), ("MSFT", "JIHCA")]),
+    ("own_signals", "updated_after", &[("", "GJIHFEDCBA"), ("2025-01-14T18:00:00Z", "GJIHE"), ("2025-01-12T18:00:00Z", "GJIHFED"), ("2024-01-01T00:00:00Z", "GJIHFEDCBA")]),
+
+    ("find_own_signal", "{signal_id}", &[("SIG-70", "F"), ("SIG-65", "A"), ("SIG-1", "404")]),
 
     ("find_signal", "{id}", &[("@F", "F"), ("@A", "A"), ("1", "404")]),
 
@@ -187,8 +196,10 @@ enum Who {
     Ada,
     Bob,
     Admin,
+    /// The producer of the records.
+    Argo,
 }
-use Who::{Ada, Admin, Bob, Free, Nobody, Pro, Starter};
+use Who::{Ada, Admin, Argo, Bob, Free, Nobody, Pro, Starter};
 
 /// A route, the part of its path that is a parameter, and what each caller is told.
 type CallerRow = (&'static str, &'static str, &'static [(Who, &'static str)]);
@@ -229,6 +240,8 @@ const CALLERS: &[CallerRow] = &[
     ("security_events", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "api_key_created producer_created api_key_created")]),
     ("admin_stats", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "7 users, 9 signals this month")]),
     ("analytics", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "7 users, 9 signals this month")]),
+    ("own_signals", "", &[(Nobody, "401"), (Ada, "401"), (Argo, "GJIHFEDCBA")]),
+    ("find_own_signal", "SIG-70", &[(Nobody, "401"), (Admin, "401"), (Argo, "F")]),
     ("list_producers", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "argo")]),
     ("list_users", "", &[(Nobody, "401"), (Ada, "403"), (Admin, "k543210")]),
     ("find_user", "019469d5-b200-7303-8303-030303030303", &[(Nobody, "401"), (Ada, "403"), (Admin, "user3@example.com")]),
@@ -392,6 +405,7 @@ impl Scene {
         let request = get(path);
         let request = match self.token(who) {
             Some(token) => request.insert_header(bearer(token)),
+            None if who == Argo => request.insert_header(("X-API-Key", PRODUCER_KEY)),
             None => request,
         };
         self.world.send(request).await
@@ -501,7 +515,7 @@ impl Scene {
                     told.filter_map(|one| message(one).split(' ').nth(6).map(str::to_owned));
                 tiers.collect::<Vec<_>>().join(" ")
             }
-            "find_signal" | "verify_signal" => name(json).to_string(),
+            "find_signal" | "find_own_signal" | "verify_signal" => name(json).to_string(),
             "list_producers" => {
                 json["items"].as_array().unwrap().iter().map(|one| text(&one["name"])).collect()
             }
@@ -578,6 +592,12 @@ fn path(endpoint: &Endpoint, parameter: &str, value: &str) -> String {
     }
 }
 
+/// The parameter of its path that a value stands for.
+fn in_path(endpoint: &Endpoint, value: &str) -> String {
+    let parameter = parameters(endpoint).into_iter().find(|name| is_in_path(name));
+    parameter.filter(|_| !value.is_empty()).unwrap_or_default()
+}
+
 fn endpoint(name: &str) -> Endpoint {
     let found = reads().into_iter().find(|endpoint| endpoint.name == name);
     found.unwrap_or_else(|| panic!("{name}: there is no such GET route"))
@@ -609,6 +629,7 @@ async fn another_value_gets_another_answer_from_the_cache_too() {
     let scene = scene().await;
     for (route, parameter, cases) in ROWS {
         let endpoint = endpoint(route);
+        let who = if endpoint.access == Access::Producer { Argo } else { Admin };
         let is_cached = endpoint.doc.is_some_and(|doc| doc().extras.contains(&Extra::Validator));
         let answers: BTreeSet<_> = cases.iter().map(|(_, expected)| expected).collect();
         assert!(answers.len() > 1, "{route} {parameter}: all values get the same answer");
@@ -617,7 +638,7 @@ async fn another_value_gets_another_answer_from_the_cache_too() {
         for round in ["MISS", "HIT"] {
             for (value, expected) in *cases {
                 let path = path(&endpoint, parameter, &scene.value(value));
-                let answer = scene.ask(Admin, &path).await;
+                let answer = scene.ask(who, &path).await;
                 assert_eq!(scene.told(route, &answer), *expected, "{round} of {path}");
                 if is_cached {
                     assert_eq!(answer.header("x-cache"), round, "{path}");
@@ -631,7 +652,7 @@ async fn another_value_gets_another_answer_from_the_cache_too() {
         for ((value, _), body) in cases.iter().zip(loaded).filter(|(_, body)| !body.is_empty()) {
             scene.forget();
             let path = path(&endpoint, parameter, &scene.value(value));
-            assert_eq!(scene.ask(Admin, &path).await.body, *body, "{path} with an empty cache");
+            assert_eq!(scene.ask(who, &path).await.body, *body, "{path} with an empty cache");
         }
     }
 }
@@ -641,8 +662,7 @@ async fn another_caller_gets_their_own_answer_from_the_cache_too() {
     let scene = scene().await;
     for (route, value, cases) in CALLERS {
         let endpoint = endpoint(route);
-        let parameter = if value.is_empty() { "" } else { "{id}" };
-        let path = path(&endpoint, parameter, &scene.value(value));
+        let path = path(&endpoint, &in_path(&endpoint, value), &scene.value(value));
         let answers: BTreeSet<_> = cases.iter().map(|(_, expected)| expected).collect();
         assert!(answers.len() > 1, "{path}: all callers get the same answer");
         scene.forget();
@@ -666,8 +686,7 @@ async fn another_route_gets_its_own_answer_from_the_cache_too() {
     for _round in ["loaded", "cached"] {
         for (route, value, cases) in CALLERS {
             let endpoint = endpoint(route);
-            let parameter = if value.is_empty() { "" } else { "{id}" };
-            let path = path(&endpoint, parameter, &scene.value(value));
+            let path = path(&endpoint, &in_path(&endpoint, value), &scene.value(value));
             scene.uncount();
             for (who, expected) in *cases {
                 let answer = scene.ask(*who, &path).await;

@@ -93,6 +93,20 @@ impl Mailer for SmtpMailer {
 }
 
 impl SmtpMailer {
+    /// Whether the server answers and lets this instance in. No mail is sent.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] with the codes of its answer.
+    pub async fn check(&self) -> Result<()> {
+        let refused = |text: String| Error::unavailable("the mail server", text);
+        match timeout(self.limit, self.transport.get()?.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(refused("it does not answer".to_owned())),
+            Ok(Err(error)) => Err(refused(told(&error))),
+            Err(late) => Err(refused(late.to_string())),
+        }
+    }
+
     /// 5xx is for good (RFC 5321, section 4.2.1) where it is about this mail, and so is what cannot be written as a
     /// mail at all. Where the server takes nobody's mail, because the password was changed for example, and for
     /// everything else the mail is tried again.

@@ -45,6 +45,25 @@ impl RedisUrl {
         Ok(Self { text: Secret::new(text), address: RedisAddress::parse(text)? })
     }
 
+    /// What an address lacks that leads beyond this machine: a password, TLS, both or nothing.
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let text = self.text.reveal();
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let (user, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        if scheme.contains("unix") || hosts.split(',').all(is_this_machine) {
+            return Vec::new();
+        }
+        let has_password = user.split_once(':').is_some_and(|(_, password)| !password.is_empty());
+        let lacking = [("a password", has_password), ("TLS (rediss://)", self.has_tls())];
+        lacking.into_iter().filter(|(_, is_there)| !is_there).map(|(what, _)| what).collect()
+    }
+
+    /// Whether connections are encrypted.
+    pub(super) fn has_tls(&self) -> bool {
+        self.text.reveal().starts_with("rediss")
+    }
+
     /// The whole text, with the password.
     pub const fn secret(&self) -> &Secret {
         &self.text
@@ -57,6 +76,15 @@ impl FromStr for RedisUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text).map_err(|error| format!("{}; {}", error.problem, error.remedy))
     }
+}
+
+/// Whether a host, with its port or without, is this machine.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(address) => address.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    matches!(name, "" | "localhost" | "::1") || name.starts_with("127.")
 }
 
 /// Without user, password and parameters, for logs.

@@ -159,8 +159,13 @@ impl Shared {
 
     /// Notes that the probe of an open circuit failed. Logs it now and then.
     pub(super) fn still_open(&self, cause: Cause) {
-        self.last_probe.send_replace(ProbeResult::Failed(cause));
-        if self.reminder.is_due() {
+        let before = self.last_probe.send_replace(ProbeResult::Failed(cause));
+        // One that does not answer may still be starting; what it answers, it will answer again.
+        let is_new = cause != Cause::Unreachable && before != ProbeResult::Failed(cause);
+        if is_new {
+            self.reminder.restart();
+        }
+        if is_new || self.reminder.is_due() {
             tracing::warn!(
                 address = self.settings.address(),
                 cause = cause.text(),

@@ -8,6 +8,7 @@ use std::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
+    address::RedisUrl,
     cause::Cause,
     circuit::{ProbeResult, Shared, State},
     memory::Memory,
@@ -149,10 +150,19 @@ impl Shared {
                 tracing::debug!(%error, "a probe of Redis failed");
                 let cause = Cause::of(&error).unwrap_or(Cause::UnexpectedReply);
                 self.note(cause);
-                Err(cause)
+                Err(self.at_first(cause, Some(&error)))
             }
-            Err(_) => Err(Cause::Unreachable),
+            Err(_) => Err(self.at_first(Cause::Unreachable, None)),
         }
+    }
+
+    /// What a failed probe means, as long as the address may be wrong.
+    fn at_first(&self, cause: Cause, error: Option<&redis::RedisError>) -> Cause {
+        if self.was_used.load(Ordering::Relaxed) {
+            return cause;
+        }
+        let has_tls = self.settings.url.as_ref().is_some_and(RedisUrl::has_tls);
+        cause.at_first(error, has_tls)
     }
 
     /// Runs the recovery hooks on a Redis that can be written and may have lost everything.

@@ -37,6 +37,10 @@ const LEAST_SECRET: usize = 32;
 const LONGEST: usize = 4_096;
 
 const REFUSED: Error = Error::Unauthenticated("the access token is not valid");
+/// One of ours, and too old.
+const EXPIRED: Error = Error::Unauthenticated(
+    "the access token has expired: get another one for the refresh token (auth/refresh), or sign in again",
+);
 
 /// The key that signs: at least 32 bytes. `Debug` hides it.
 #[derive(Clone)]
@@ -276,11 +280,11 @@ impl AccessTokens for SignedTokens {
                 return Ok(claims);
             }
             cache.remove(token);
-            return Err(REFUSED);
+            return Err(EXPIRED);
         }
         let claims = Arc::new(self.read(token).ok_or(REFUSED)?);
         if !is_in_time(&claims, now) {
-            return Err(REFUSED);
+            return Err(EXPIRED);
         }
         // Only good ones are kept, so nobody can fill the memory with guesses.
         if let Some(cache) = &self.remembered {

@@ -7,6 +7,7 @@ mod postgres_url;
 mod url;
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use alpine_domain::Error;
 use diesel::{
     Connection as _, ConnectionError, PgConnection, QueryableByName, RunQueryDsl as _,
     SqliteConnection,
@@ -27,7 +29,7 @@ use diesel::{
 
 pub use any::AnyConnection;
 pub(crate) use any::MultiBackend;
-pub use postgres_url::shown_url;
+pub use postgres_url::{is_exposed, shown_url};
 use url::PostgresTarget;
 pub(crate) use url::{Target, create_private};
 
@@ -96,6 +98,13 @@ pub(crate) fn open(target: &Target, busy_timeout: Duration) -> Result<Opened, Co
             Ok(Opened { conn, is_read_only: false, interrupt })
         }
     }
+}
+
+/// Opens a copy of a SQLite database to look at it. It is not set up as a database is: how Alpine keeps its journal would
+/// be noted in the file itself.
+pub(crate) fn open_copy(file: &Path) -> alpine_domain::Result<SqliteConnection> {
+    let path = file.to_str().ok_or_else(|| Error::invalid("file", "must be UTF-8"))?;
+    SqliteConnection::establish(path).map_err(Error::internal)
 }
 
 /// What libpq says of hosts that are there and take no writes. Its own texts are not translated: the

@@ -87,6 +87,20 @@ impl PostgresUrl {
         })
     }
 
+    /// Whether what is sent may be read on the way: the server is not on this machine, and TLS is not demanded.
+    fn is_exposed(&self) -> bool {
+        let is_here = |host: &Host| {
+            let name = String::from_utf8_lossy(&host.name);
+            matches!(&*name, "" | "localhost" | "::1")
+                || name.starts_with(['/', '@'])
+                || name.starts_with("127.")
+        };
+        let mode = self.parameters.iter().find(|(name, _)| name == "sslmode").map(|(_, mode)| mode);
+        let is_demanded =
+            mode.is_some_and(|mode| matches!(&**mode, b"require" | b"verify-ca" | b"verify-full"));
+        !is_demanded && !self.hosts.iter().all(is_here)
+    }
+
     /// Whether the parameter is set.
     pub(super) fn has(&self, name: &str) -> bool {
         self.parameters.iter().any(|(known, _)| known == name)
@@ -189,8 +203,16 @@ pub fn shown_url(url: &str) -> String {
     PostgresUrl::parse(url).map_or_else(|_| "(hidden)".to_owned(), |url| url.to_string())
 }
 
+/// Whether a URL leads to a PostgreSQL beyond this machine without demanding TLS.
+pub fn is_exposed(url: &str) -> bool {
+    PostgresUrl::is_meant(url) && PostgresUrl::parse(url).is_ok_and(|url| url.is_exposed())
+}
+
+/// What follows the scheme. Python names the driver in it (`postgresql+asyncpg://`), which says nothing here.
 fn without_scheme(url: &str) -> Option<&str> {
-    url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"))
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = scheme.split_once('+').map_or(scheme, |(scheme, _driver)| scheme);
+    matches!(scheme, "postgres" | "postgresql").then_some(rest)
 }
 
 fn parameter(pair: &str) -> Result<(String, Vec<u8>)> {

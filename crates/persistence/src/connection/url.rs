@@ -15,6 +15,9 @@ use crate::DatabaseSettings;
 
 const FORMS: &str = "must be sqlite:PATH, sqlite://PATH, postgres://… or postgresql://…";
 
+/// Free bytes that a disk must have: one large transaction.
+const LEAST_ROOM: u64 = 4 << 20;
+
 /// Where the data is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -72,28 +75,56 @@ impl Target {
         Ok(Self::Sqlite(path.into()))
     }
 
+    /// The file of a database that lacks it: there is none yet.
+    pub(crate) fn missing_file(&self) -> Option<&Path> {
+        match self {
+            // What was made and never migrated is no database either.
+            Self::Sqlite(path) => {
+                let is_there = std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
+                (!is_there).then_some(path)
+            }
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// Whether the next write may find no room on the disk of a SQLite file.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        #[cfg(unix)]
+        if let Self::Sqlite(path) = self
+            && let Ok(disk) = rustix::fs::statvfs(path)
+        {
+            return disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_ROOM;
+        }
+        false
+    }
+
     /// Makes a SQLite file and its folder, if they are missing. Nobody but this user may read the
     /// file, nor what SQLite puts beside it, which gets the rights of the file.
     pub(crate) fn prepare(&self) -> Result<()> {
         let Self::Sqlite(path) = self else {
             return Ok(());
         };
-        let refused = |what: &Path, error: std::io::Error| {
-            let what = what.display();
-            Error::invalid(
-                "database.url",
-                format!("{what} cannot be made or kept private: {error}"),
-            )
-        };
-        if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
-            create_folder(folder).map_err(|error| refused(folder, error))?;
-        }
+        self.prepare_folder()?;
         match create_private(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => make_private(path),
             result => result,
         }
-        .map_err(|error| refused(path, error))
+        .map_err(|error| refused(path, &error))
     }
+
+    /// Makes the folder of a SQLite file, if it is missing.
+    pub(crate) fn prepare_folder(&self) -> Result<()> {
+        let Self::Sqlite(path) = self else { return Ok(()) };
+        match path.parent().filter(|folder| *folder != Path::new("")) {
+            Some(folder) => create_folder(folder).map_err(|error| refused(folder, &error)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn refused(what: &Path, error: &io::Error) -> Error {
+    let what = what.display();
+    Error::invalid("database.url", format!("{what} cannot be made or kept private: {error}"))
 }
 
 fn create_folder(folder: &Path) -> io::Result<()> {
@@ -192,6 +223,7 @@ mod tests {
             "sqlite:file:a.db",
             "sqlite:a.db?mode=ro",
             "postgre://h/db",
+            "mysql+asyncpg://h/db",
         ] {
             let error = parse(url).err().expect(url).to_string();
             assert!(error.contains("database.url"), "{url}: {error}");
@@ -227,6 +259,35 @@ mod tests {
             panic!("not a PostgreSQL URL");
         };
         assert_eq!(own.writable, None, "what the URL says stands");
+    }
+
+    #[test]
+    fn urls_of_python_name_a_driver_that_says_nothing_here() {
+        let plain = parse("postgresql://u:p@h/db").unwrap();
+        for driver in ["asyncpg", "psycopg2", "psycopg"] {
+            assert!(
+                parse(&format!("postgresql+{driver}://u:p@h/db")).unwrap() == plain,
+                "{driver}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_server_beyond_this_machine_should_demand_tls() {
+        for (url, is_exposed) in [
+            ("postgres://u@localhost/db", false),
+            ("postgres://u@127.0.0.1,[::1]/db", false),
+            ("postgres:///db", false),
+            ("postgres://%2Frun%2Fpostgresql/db", false),
+            ("sqlite:a.db", false),
+            ("postgres://u@db.example.com/db", true),
+            ("postgres://u@localhost,db.example.com/db", true),
+            ("postgres://u@db.example.com/db?sslmode=prefer", true),
+            ("postgres://u@db.example.com/db?sslmode=require", false),
+            ("postgres://u@db.example.com/db?sslmode=verify-full", false),
+        ] {
+            assert_eq!(super::super::is_exposed(url), is_exposed, "{url}");
+        }
     }
 
     #[test]

@@ -5,47 +5,42 @@ mod fingerprint;
 mod lock;
 mod rights;
 mod roles;
+mod state;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use alpine_domain::{Error, Result};
 use diesel::{
-    Connection as _, QueryResult, QueryableByName, RunQueryDsl as _,
+    Connection as _, QueryableByName, RunQueryDsl as _,
     backend::Backend,
     connection::SimpleConnection as _,
     migration::{Migration, MigrationSource as _},
-    pg::Pg,
-    sql_types::{BigInt, Text},
-    sqlite::Sqlite,
+    sql_types::BigInt,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 pub use fingerprint::SchemaFingerprint;
 pub use rights::RoleRights;
+pub(crate) use state::lacking_tables;
+pub use state::{MigrationStatus, is_of_tables};
 
 use crate::{
     AnyConnection, DatabaseSettings,
-    connection::{Target, open, shown_url},
-    schema::MIGRATIONS_TABLE,
+    connection::{Target, open, open_copy, shown_url},
 };
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
+/// What to do about a schema of a newer release.
+const START_THE_NEWER: &str = "a newer release of Alpine made them: start that one, or go back to a copy from before with \
+     `alpine restore FILE`";
+
 /// What went wrong while migrating, in Diesel's own words.
 type Harness<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-/// One migration and whether the database has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MigrationStatus {
-    /// Its name, `0001_accounts` for example.
-    pub name: String,
-    /// Whether it was applied.
-    pub is_applied: bool,
-}
 
 /// Applies and reverts the embedded migrations, on a connection of its own. Blocks its thread: call
 /// it before the runtime serves, or from its blocking pool.
@@ -82,11 +77,16 @@ impl Migrator {
     ///
     /// # Errors
     /// [`Error::Internal`] with the database's words; [`Error::Unavailable`] when another instance
-    /// migrates for longer than the bound. On PostgreSQL the migrations before the failed one stay.
+    /// migrates for longer than the bound; [`Error::Invalid`] naming `database.url` when another program's tables
+    /// are there. On PostgreSQL the migrations before the failed one stay.
     pub fn run(&mut self) -> Result<Vec<String>> {
+        let status = self.status()?;
         // A role that only serves may look, and has nothing to apply.
-        if self.status()?.iter().all(|migration| migration.is_applied) {
+        if status.iter().all(|migration| migration.is_applied) {
             return Ok(Vec::new());
+        }
+        if status.iter().all(|migration| !migration.is_applied) {
+            self.check_that_nobody_else_is_there()?;
         }
         self.locked(|conn| match conn {
             AnyConnection::Postgres(conn) => {
@@ -117,17 +117,50 @@ impl Migrator {
         self.run()
     }
 
-    /// Every migration that this version knows, oldest first. Reads only.
+    /// Every migration that this version knows, oldest first, and then those that the database has besides. Reads only.
     ///
     /// # Errors
     /// [`Error::Internal`] with the database's words.
     pub fn status(&mut self) -> Result<Vec<MigrationStatus>> {
-        let applied = applied(&mut self.conn).map_err(Error::internal)?;
-        match &self.conn {
-            AnyConnection::Postgres(_) => status_of::<Pg>(&POSTGRES, &applied),
-            AnyConnection::Sqlite(_) => status_of::<Sqlite>(&SQLITE, &applied),
+        state::status(&mut self.conn).map_err(Error::internal)
+    }
+
+    /// Makes sure that no newer release has changed tables. Indexes that this version does not know harm nobody.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming `database.url`, with what to do.
+    pub fn check_not_newer(&mut self) -> Result<()> {
+        let newer: Vec<String> = { self.status()?.into_iter() }
+            .filter(|migration| !migration.is_known && is_of_tables(&migration.name))
+            .map(|migration| migration.name)
+            .collect();
+        if newer.is_empty() {
+            return Ok(());
         }
-        .map_err(Error::internal)
+        let names = newer.join(", ");
+        let text =
+            format!("has migrations that this version does not know ({names}): {START_THE_NEWER}");
+        Err(Error::invalid("database.url", text))
+    }
+
+    /// What reverting the last `count` migrations would revert, newest first. Reads only.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] with the database's words.
+    pub fn last(&mut self, count: usize) -> Result<Vec<String>> {
+        let applied = self.status()?.into_iter().filter(|migration| migration.is_applied);
+        let mut names: Vec<String> = applied.map(|migration| migration.name).collect();
+        // Those that are not known come last, whatever their numbers.
+        names.sort_unstable();
+        Ok(names.into_iter().rev().take(count).collect())
+    }
+
+    /// Nothing of Alpine's has been applied: then there must be no table that has the name of one of Alpine's.
+    fn check_that_nobody_else_is_there(&mut self) -> Result<()> {
+        match state::others_tables(&mut self.conn).map_err(Error::internal)? {
+            None => Ok(()),
+            Some(text) => Err(Error::invalid("database.url", text)),
+        }
     }
 
     /// Gives a role of PostgreSQL what the service needs, and takes everything else from it: it reads
@@ -226,6 +259,12 @@ impl Migrator {
         }
     }
 
+    /// A migrator that looks at a copy.
+    pub(crate) fn of_copy(file: &std::path::Path) -> Result<Self> {
+        let conn = AnyConnection::Sqlite(open_copy(file)?);
+        Ok(Self { conn, wait: Duration::ZERO })
+    }
+
     /// A migrator on a private SQLite database in memory.
     pub(crate) fn in_memory() -> Result<Self> {
         let conn = diesel::SqliteConnection::establish(":memory:").map_err(Error::internal)?;
@@ -271,43 +310,4 @@ where
         names.push(name);
     }
     Ok(names)
-}
-
-/// The versions that are applied; none before the first migration. Diesel's own look-up would make its
-/// table, which a role that only serves may not.
-fn applied(conn: &mut AnyConnection) -> QueryResult<HashSet<String>> {
-    #[derive(QueryableByName)]
-    struct Version {
-        #[diesel(sql_type = Text)]
-        version: String,
-    }
-    const TABLE: &str = MIGRATIONS_TABLE;
-    let exists = match conn {
-        AnyConnection::Postgres(_) => {
-            format!("SELECT '' AS version WHERE to_regclass('{TABLE}') IS NOT NULL")
-        }
-        AnyConnection::Sqlite(_) => {
-            format!(
-                "SELECT '' AS version FROM sqlite_master WHERE type = 'table' AND name = '{TABLE}'"
-            )
-        }
-    };
-    if diesel::sql_query(exists).load::<Version>(conn)?.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let versions = diesel::sql_query(format!("SELECT version FROM {TABLE}"));
-    Ok(versions.load::<Version>(conn)?.into_iter().map(|row| row.version).collect())
-}
-
-fn status_of<DB: Backend>(
-    source: &EmbeddedMigrations,
-    applied: &HashSet<String>,
-) -> Harness<Vec<MigrationStatus>> {
-    let mut known: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
-    known.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
-    let status = known.iter().map(|migration| MigrationStatus {
-        name: migration.name().to_string(),
-        is_applied: applied.contains(&migration.name().version().to_string()),
-    });
-    Ok(status.collect())
 }

@@ -6,6 +6,7 @@ pub(crate) mod fragments;
 mod intake;
 mod late;
 mod overdue;
+mod own;
 mod query;
 mod shapes;
 
@@ -18,12 +19,12 @@ use std::{
 };
 
 use alpine_domain::{
-    Result, Timestamp,
+    Error, FieldError, Result, Timestamp,
     page::Slice,
     producer::ProducerId,
     signal::{
-        Accepted, Ended, EndedQuery, ExternalId, NewOutcome, NewSignal, OutcomeRecorded, Record,
-        Signal, SignalId, SignalQuery, SignalReader, SignalStore, Strategy,
+        Accepted, Ended, EndedQuery, ExternalId, NewOutcome, NewSignal, OutcomeRecorded, OwnFilter,
+        Record, Signal, SignalId, SignalQuery, SignalReader, SignalStore, Strategy,
     },
 };
 use async_trait::async_trait;
@@ -33,11 +34,14 @@ use diesel::{
 
 pub(crate) use self::overdue::overdue;
 use crate::{
-    Database,
+    Database, Failure,
     permits::Class,
     rows::{OutcomeRow, SignalRow},
     schema::{outcomes, signals},
 };
+
+/// Outcomes that one transaction keeps: other writers have their turn between two.
+const OUTCOMES_AT_ONCE: usize = 500;
 
 /// The signals of one database.
 #[derive(Clone)]
@@ -93,6 +97,30 @@ impl SignalStore for Signals {
             .await
     }
 
+    async fn record_outcomes(
+        &self,
+        outcomes: Vec<NewOutcome>,
+    ) -> Result<Vec<Result<OutcomeRecorded, Vec<FieldError>>>> {
+        let mut answers = Vec::with_capacity(outcomes.len());
+        for chunk in outcomes.chunks(OUTCOMES_AT_ONCE) {
+            let (database, chunk) = (self.0.clone(), chunk.to_vec());
+            let recorded = self.0.write("signal_record_outcomes", move |unit| {
+                let ids = database.signal_ids(unit.conn)?;
+                let one = |outcome| {
+                    match intake::record_outcome(unit, &ids, &database.unreadable(), outcome) {
+                        Ok(recorded) => Ok(Ok(recorded)),
+                        // It is settled before anything is written of it.
+                        Err(Failure::Domain(Error::Invalid(errors))) => Ok(Err(errors)),
+                        Err(other) => Err(other),
+                    }
+                };
+                chunk.iter().map(one).collect::<Result<Vec<_>, Failure>>()
+            });
+            answers.extend(recorded.await?);
+        }
+        Ok(answers)
+    }
+
     async fn expire(
         &self,
         now: Timestamp,
@@ -108,6 +136,11 @@ impl SignalStore for Signals {
             })
             .await
     }
+}
+
+/// Without a condition besides, nothing is passed over.
+const fn class_of_own(filter: &OwnFilter) -> Class {
+    if filter.is_empty() { Class::Read } else { Class::CostlyRead }
 }
 
 /// Of a query that reads all of its kind, or only the newest.
@@ -206,6 +239,30 @@ impl SignalReader for Signals {
                 let ids = database.signal_ids(conn)?;
                 let unreadable = database.unreadable();
                 intake::find_external(conn, &ids, &unreadable, producer.get(), &external_id)
+            })
+            .await
+    }
+
+    async fn own(
+        &self,
+        producer: ProducerId,
+        filter: &OwnFilter,
+        slice: Slice,
+    ) -> Result<Vec<Signal>> {
+        let (database, filter) = (self.0.clone(), filter.clone());
+        self.0
+            .read_as(class_of_own(&filter), "signal_list_own", move |conn| {
+                let ids = database.signal_ids(conn)?;
+                own::list(conn, &ids, (producer, &filter), slice, &database.unreadable())
+            })
+            .await
+    }
+
+    async fn count_own(&self, producer: ProducerId, filter: &OwnFilter, cap: u32) -> Result<u32> {
+        let filter = filter.clone();
+        self.0
+            .read_as(class_of_own(&filter), "signal_count_own", move |conn| {
+                own::count(conn, producer, &filter, cap)
             })
             .await
     }

@@ -136,6 +136,24 @@ impl Core {
         self.identify_redis(config).await
     }
 
+    /// Makes sure, for a command beside servers, that the schema is what this version needs. Changes nothing.
+    ///
+    /// # Errors
+    /// When the schema is older or newer, or the role of the connection lacks rights.
+    pub async fn require_schema(&self, config: &Config) -> anyhow::Result<()> {
+        let settings = settings::database(config);
+        tokio::task::spawn_blocking(move || {
+            let mut migrator = Migrator::connect(&settings).map_err(explain)?;
+            check_rights(&mut migrator)?;
+            bring_up(&mut migrator, false)
+        })
+        .await??;
+        if let Some(clock) = &self.disciplined {
+            clock.compare(|| ()).await;
+        }
+        Ok(())
+    }
+
     /// Tells the Redis handle of which database it keeps copies. It is not used before that.
     async fn identify_redis(&self, config: &Config) -> anyhow::Result<()> {
         let Some(redis) = &self.redis else { return Ok(()) };
@@ -205,12 +223,23 @@ fn signed_tokens(config: &Config) -> anyhow::Result<SignedTokens> {
 /// The domain keeps the reason of an internal error from clients; the operator needs it.
 pub(crate) fn explain(error: alpine_domain::Error) -> anyhow::Error {
     match error {
-        alpine_domain::Error::Internal(source) => anyhow::anyhow!("{source}"),
+        alpine_domain::Error::Internal(source) => taught(&source.to_string()),
         alpine_domain::Error::Unavailable { what, source: Some(source), .. } => {
             anyhow::anyhow!("{what} is unavailable: {source}")
         }
         other => other.into(),
     }
+}
+
+/// The database's own words, and what to do about those that say too little.
+fn taught(words: &str) -> anyhow::Error {
+    let remedy = if words.contains("permission denied for schema") {
+        "; tables are made by the role that owns the database, or by one that was given the right: as its owner, \
+         `GRANT CREATE, USAGE ON SCHEMA public TO the_role` (README.md, Deployment, has both roles)"
+    } else {
+        ""
+    };
+    anyhow::anyhow!("{words}{remedy}")
 }
 
 /// # Errors
@@ -225,6 +254,7 @@ fn check_rights(migrator: &mut Migrator) -> anyhow::Result<()> {
 
 /// Applies what is pending, or makes sure that nothing is.
 fn bring_up(migrator: &mut Migrator, migrate: bool) -> anyhow::Result<()> {
+    migrator.check_not_newer().map_err(explain)?;
     if migrate {
         let applied = migrator.run().map_err(explain)?;
         if !applied.is_empty() {
@@ -253,4 +283,20 @@ fn warn_of_excess(migrator: &mut Migrator) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_that_may_make_no_tables_is_told_what_grants_it() {
+        let words = "migration 0001_accounts failed: permission denied for schema public";
+        let told = explain(alpine_domain::Error::internal(words)).to_string();
+        assert!(
+            told.starts_with(words) && told.contains("GRANT CREATE, USAGE ON SCHEMA"),
+            "{told}"
+        );
+        assert_eq!(explain(alpine_domain::Error::internal("other")).to_string(), "other");
+    }
 }

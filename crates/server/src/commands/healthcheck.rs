@@ -16,9 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of the answer that are read at most.
 const ANSWER: u64 = 16 * 1024;
 
-pub(super) fn run(config: &Config) -> Result<()> {
-    let address = here(config.http.bind);
-    let answer = ask(address).with_context(|| format!("no answer from {address} (`http.bind`)"))?;
+/// Asks at the address of `http.bind`, on `port` if one is given.
+pub(super) fn run(config: &Config, port: Option<u16>) -> Result<()> {
+    let mut address = here(config.http.bind);
+    let mut named = "`http.bind`";
+    if let Some(port) = port {
+        address.set_port(port);
+        named = "`--port`";
+    }
+    let answer = ask(address).with_context(|| format!("no answer from {address} ({named})"))?;
     let mut lines = answer.lines();
     let status = lines.next().unwrap_or_default();
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);

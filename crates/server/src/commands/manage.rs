@@ -1,4 +1,4 @@
-//! Administrators, users, producers, sessions, second factors and jobs, managed on the machine itself.
+//! Administrators, producers, sessions, second factors and jobs, managed on the machine itself.
 
 use std::{
     io::BufRead as _,
@@ -7,7 +7,7 @@ use std::{
 
 use alpine_domain::{
     Error, Timestamp,
-    account::{AccountChanges, AddressProof, NewPassword},
+    account::{AddressProof, NewPassword},
     audit::{Action, Entry, Origin, Party, within},
     jobs::{Job, JobId, JobState, NewJob, StoredJob},
     ports::secrets::Randomness,
@@ -18,7 +18,7 @@ use prometheus::Registry;
 
 use crate::{
     application::{Core, Ports, explain},
-    cli::{Admin, Jobs, Producer, Sessions, TwoFactor, User},
+    cli::{Admin, Jobs, Producer, Sessions, TwoFactor},
     config::Config,
 };
 
@@ -58,26 +58,6 @@ fn hint(error: Error, concerns: impl Fn(&Error) -> bool, option: &str) -> anyhow
     }
 }
 
-pub(super) fn user(config: &Config, action: User) -> Result<()> {
-    let state = |is_active| AccountChanges { tier: None, is_active: Some(is_active) };
-    let (email, changes, reason) = match action {
-        User::SetTier { email, tier, reason } => {
-            (email, AccountChanges { tier: Some(tier), is_active: None }, reason)
-        }
-        User::Disable { email, reason } => (email, state(false), reason),
-        User::Enable { email, reason } => (email, state(true), reason),
-    };
-    with_core(config, async |core: Core| {
-        let administration = &core.use_cases.administration;
-        let id = administration.named(&email).await.map_err(explain)?.id;
-        let reason = Some(reason.clone());
-        let account = administration.change(id, changes, reason).await.map_err(explain)?;
-        let state = if account.is_active { "enabled" } else { "disabled" };
-        println!("{} is {state} and has the tier {}", account.email, account.tier);
-        Ok(())
-    })
-}
-
 pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {
     with_core(config, async |core: Core| {
         let producers = &core.use_cases.producers;
@@ -89,8 +69,12 @@ pub(super) fn producer(config: &Config, action: Producer) -> Result<()> {
                 println!("key, shown this once: {}", key.reveal());
             }
             Producer::List => {
-                for (producer, old_until) in producers.overview().await.map_err(explain)? {
-                    println!("{}", producer_line(&producer, old_until));
+                let all = producers.overview().await.map_err(explain)?;
+                for (producer, old_until) in &all {
+                    println!("{}", producer_line(producer, *old_until));
+                }
+                if all.is_empty() {
+                    println!("none yet; `alpine producer create NAME` makes one");
                 }
             }
             Producer::Rotate { name, overlap_hours } => {
@@ -212,17 +196,14 @@ async fn check_jobs(config: &Config, core: &Core) -> Result<()> {
 pub(super) fn with_core(config: &Config, work: impl AsyncFnOnce(Core) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        if config.database.url.trim().is_empty() {
-            crate::config::make_private_folder(&config.data_dir)?;
-        }
         let core = Core::wire(config, &Ports::default(), &Registry::new())?;
-        core.prepare_schema(config).await?;
+        core.require_schema(config).await?;
         let origin = Origin { actor: Party::Operator, ..Origin::default() };
         within(origin, work(core)).await
     })
 }
 
-fn read_password() -> Result<String> {
+pub(super) fn read_password() -> Result<String> {
     let mut line = String::new();
     // A little above what is allowed, so that a longer one is refused rather than cut.
     let most = u64::try_from(NewPassword::MAX_TYPED_BYTES + 2)?;
@@ -233,7 +214,7 @@ fn read_password() -> Result<String> {
 }
 
 /// 128 random bits.
-fn generate_password(randomness: &dyn Randomness) -> String {
+pub(super) fn generate_password(randomness: &dyn Randomness) -> String {
     let mut bytes = [0; 16];
     randomness.fill(&mut bytes);
     hex::encode(bytes)

@@ -4,11 +4,9 @@ use std::io::Write as _;
 
 use anyhow::Result;
 
-use crate::config;
-
-/// Says on standard error which variables look like settings and are none.
-pub(super) fn warn(layers: &config::Layers) {
-    for warning in &layers.warnings {
+/// Says on standard error what is to be thought of.
+pub(super) fn warn(warnings: &[String]) {
+    for warning in warnings {
         eprintln!("warning: {warning}");
     }
 }

@@ -1,11 +1,12 @@
 //! `alpine serve`: from settings to a banner, and from signals to an orderly end.
 
+use alpine_persistence::ServingLock;
 use anyhow::{Context as _, Result};
 use prometheus::Registry;
 
 use super::output::tell;
 use crate::{
-    application::{Application, BackgroundTask, Ports, StopHandle},
+    application::{Application, BackgroundTask, Ports, StopHandle, database_settings, explain},
     banner,
     config::{self, Config, Sources},
     demo, logging,
@@ -25,7 +26,7 @@ pub(super) fn run(sources: &Sources, is_demo: bool) -> Result<()> {
     );
     let logging = logging::start(&config)?;
     // In the log, whose lines may be JSON and nothing else.
-    for warning in warnings {
+    for warning in warnings.into_iter().chain(config::exposed(&config)) {
         tracing::warn!("{warning}");
     }
     if !config.is_development() && config.mail.smtp.is_none() {
@@ -51,6 +52,11 @@ async fn serve(
     is_demo: bool,
     logging: &logging::Logging,
 ) -> Result<()> {
+    // Until the process ends. Two that serve from one file would not tell each other what changed.
+    let _only_one = ServingLock::take(&database_settings(config)).map_err(explain)?;
+    if is_demo {
+        demo::past(config).await.context("making up a past for the demonstration")?;
+    }
     let registry = Registry::new();
     logging.register(&registry)?;
     let mut application =
@@ -59,11 +65,20 @@ async fn serve(
 
     let core = application.core().clone();
     let address = application.address();
-    tracing::info!(%address, profile = ?config.profile, "serving");
-    let banner = banner::text(config, sources, address, application.metrics_address());
-    if let Err(error) = tell(&banner) {
-        // It serves all the same.
-        tracing::warn!(%error, "nobody reads the banner");
+    tracing::info!(
+        %address,
+        profile = ?config.profile,
+        database = config.database_in_words(),
+        "serving"
+    );
+    // Where programs read the log, nothing else is written beside it.
+    if !config.logs_json() {
+        let addresses = (address, application.metrics_address());
+        let banner = banner::text(config, sources, addresses, banner::fast(&core).await);
+        if let Err(error) = tell(&banner) {
+            // It serves all the same.
+            tracing::warn!(%error, "nobody reads the banner");
+        }
     }
     let (ours, sources) = (config.clone(), sources.clone());
     application.spawn(BackgroundTask::LogSummaries, logging.summaries());
@@ -71,7 +86,7 @@ async fn serve(
         if is_demo {
             demo::run(core, &ours, address).await;
         } else {
-            banner::invite_first_admin(&core, &sources).await;
+            banner::invite_first_admin(&core, &ours, &sources).await;
         }
     });
     application.run().await

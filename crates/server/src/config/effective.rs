@@ -6,6 +6,7 @@ use std::{
 };
 
 use alpine_domain::account::Secret;
+use alpine_persistence::shown_url;
 use url::Url;
 
 use super::{BillingProvider, Config, LogFormat, MetricsBind, Profile};
@@ -35,6 +36,16 @@ impl Config {
             return Secret::new(format!("sqlite:{}", embedded.display()));
         }
         Secret::new(given)
+    }
+
+    /// The database in words, without secrets.
+    pub fn database_in_words(&self) -> String {
+        let url = self.database_url();
+        if self.uses_postgres() {
+            return format!("PostgreSQL, {}", shown_url(url.reveal()));
+        }
+        let path = url.reveal().trim_start_matches("sqlite:");
+        format!("SQLite, {}", path.strip_prefix("//").unwrap_or(path))
     }
 
     /// Whether the database is PostgreSQL.
@@ -122,6 +133,8 @@ impl Config {
     }
 }
 
+/// Python's URLs name the driver as well: `postgresql+asyncpg://`.
 pub(super) fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    matches!(scheme.split('+').next(), Some("postgres" | "postgresql"))
 }

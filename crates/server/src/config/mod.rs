@@ -21,7 +21,7 @@ pub use model::{
     MetricsBind, Producers, Profile, Secrets, Shutdown, Telegram,
 };
 pub use secrets::keep_generated_secrets;
-pub(crate) use secrets::make_private_folder;
+pub(crate) use secrets::{find_generated_secrets, make_private_folder};
 
 /// Everything that is wrong with the settings, told at once.
 #[derive(Debug, thiserror::Error)]
@@ -85,11 +85,30 @@ pub struct Loaded {
 /// # Errors
 /// Every problem at once, each naming its key and the remedy.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    load_for(sources, Purpose::Serving)
+}
+
+/// As [`load`], for what works beside servers and signs nothing: a secret that only signs may be missing.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_for_commands(sources: &Sources) -> Result<Loaded, ConfigError> {
+    load_for(sources, Purpose::Commands)
+}
+
+/// What settings are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Serving,
+    Commands,
+}
+
+fn load_for(sources: &Sources, purpose: Purpose) -> Result<Loaded, ConfigError> {
     let mut layers = read_layers(sources);
     let mut problems = std::mem::take(&mut layers.problems);
     let config = deserialize(&layers, &mut problems);
     if let Some(config) = &config {
-        problems.extend(rules::problems(config));
+        problems.extend(rules::problems(config, purpose == Purpose::Serving));
     }
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded { config, layers }),
@@ -112,6 +131,27 @@ pub fn read_layers(sources: &Sources) -> Layers {
         layers.set((*key).to_owned(), value.clone(), origin);
     }
     layers
+}
+
+/// What is sent where others may read it, or taken from whoever asks: a sentence for each.
+pub(crate) fn exposed(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(url) = &config.redis.url
+        && let lacking @ [_, ..] = url.lacks().as_slice()
+    {
+        warnings.push(format!(
+            "`redis.url` leads beyond this machine without {}",
+            lacking.join(" and without ")
+        ));
+    }
+    if alpine_persistence::is_exposed(config.database_url().reveal()) {
+        warnings.push(
+            "`database.url` leads beyond this machine and does not demand TLS: add sslmode=verify-full and \
+             sslrootcert=…"
+                .to_owned(),
+        );
+    }
+    warnings
 }
 
 /// A path as text, for messages.

@@ -14,11 +14,11 @@ use super::{
 /// The remedy for every missing or weak secret.
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
 
-/// One sentence for each broken rule.
-pub(super) fn problems(config: &Config) -> Vec<String> {
+/// One sentence for each broken rule. What does not serve signs nothing, and needs no secret for that.
+pub(super) fn problems(config: &Config, serves: bool) -> Vec<String> {
     let mut rules = Rules(Vec::new());
     rules.profile(config);
-    rules.secrets(config);
+    rules.secrets(config, serves);
     rules.instances(config);
     rules.addresses(config);
     rules.mail(config);
@@ -52,10 +52,10 @@ impl Rules {
         self.demand(loopback, "metrics.bind", remedy);
     }
 
-    fn secrets(&mut self, config: &Config) {
+    fn secrets(&mut self, config: &Config, serves: bool) {
         let must_be_strong = !config.is_development() || config.uses_postgres();
         match &config.secrets.jwt {
-            None if must_be_strong => self.0.push(format!(
+            None if must_be_strong && serves => self.0.push(format!(
                 "`secrets.jwt` is missing: set JWT_SECRET (or ALPINE__SECRETS__JWT), the same on every \
                  instance; {MAKE_ONE}. Only the development profile on SQLite generates it"
             )),

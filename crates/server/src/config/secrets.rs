@@ -34,6 +34,33 @@ pub fn keep_generated_secrets(config: &mut Config, layers: &mut Layers) -> anyho
     Ok(())
 }
 
+/// Fills in, for a command that signs nothing, the secrets that are kept in `data_dir/secrets`. Makes nothing; where
+/// there is none to sign with, one is made that ends with the process.
+///
+/// # Errors
+/// When a file cannot be read, or its content was tampered with.
+pub(crate) fn find_generated_secrets(config: &mut Config) -> anyhow::Result<()> {
+    let kept_in = |name: &str| -> anyhow::Result<Option<Secret>> {
+        let path = config.data_dir.join("secrets").join(name);
+        let text = read_own(&path).with_context(|| display(&path))?;
+        text.map(|text| kept(&text).with_context(|| display(&path))).transpose()
+    };
+    if config.is_development() && config.secrets.second_factor.is_none() && !config.uses_postgres()
+    {
+        config.secrets.second_factor = kept_in("second_factor")?;
+    }
+    if config.secrets.jwt.is_none() {
+        config.secrets.jwt = Some(random_secret()?);
+    }
+    Ok(())
+}
+
+fn random_secret() -> anyhow::Result<Secret> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(Secret::new(hex::encode(bytes)))
+}
+
 /// The secret `secrets.NAME`, kept in a file of that name; `lost`: what it means when there is another one.
 fn generated(
     data_dir: &Path,
@@ -73,9 +100,7 @@ fn read_or_generate(path: &Path) -> anyhow::Result<Secret> {
     if let Some(text) = read_own(path)? {
         return kept(&text);
     }
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
-    let text = hex::encode(bytes);
+    let secret = random_secret()?;
 
     // Written beside its place and linked there: a second process that starts at the same time finds
     // the whole secret or none, and the first one stays.
@@ -86,12 +111,12 @@ fn read_or_generate(path: &Path) -> anyhow::Result<Secret> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&draft).context("cannot be written")?;
     let written = file
-        .write_all(text.as_bytes())
+        .write_all(secret.reveal().as_bytes())
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match written {
-        Ok(()) => removed.map(|()| Secret::new(text)).map_err(Into::into),
+        Ok(()) => removed.map(|()| secret).map_err(Into::into),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             kept(&read_own(path)?.context("was removed at the same time")?)
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use alpine_domain::signal::hashed::HashedValue::{Number, Text};
 use alpine_domain::{
     Timestamp,
-    signal::{HashForm, VerificationHash, canonical_text, hashed::HashedFields},
+    signal::{Action, HashForm, Signal, VerificationHash, canonical_text, hashed::HashedFields},
 };
 
 /// Instruments and where their walk starts, in cents.
@@ -91,6 +91,34 @@ impl Market {
         messages
     }
 
+    /// Goes on where these signals stand, the newest first: their prices are the market's, and what is open is closed
+    /// in time.
+    pub(super) fn resume(&mut self, newest: &[Signal]) {
+        let mut priced = [false; INSTRUMENTS.len()];
+        for signal in newest {
+            let content = &signal.content;
+            let symbol = content.symbol.as_str();
+            let Some(instrument) = INSTRUMENTS.iter().position(|(name, ..)| *name == symbol) else {
+                continue;
+            };
+            if !std::mem::replace(&mut priced[instrument], true) {
+                self.prices[instrument] = cents(content.entry_price.as_str());
+            }
+            let (Some(target), Some(stop)) = (&content.target_price, &content.stop_price) else {
+                continue;
+            };
+            if signal.outcome.is_none() && self.open.len() < MOST_OPEN {
+                self.open.push_front(Position {
+                    signal_id: content.external_id.as_str().to_owned(),
+                    instrument,
+                    is_buy: content.action == Action::Buy,
+                    target: cents(target.as_str()),
+                    stop: cents(stop.as_str()),
+                });
+            }
+        }
+    }
+
     fn signal(&mut self, now: Timestamp) -> Message {
         let instrument = usize::try_from(self.roll(7)).unwrap_or_default();
         let (symbol, asset_type, _) = INSTRUMENTS[instrument];
@@ -155,6 +183,13 @@ fn outcome(position: &Position, price: i64, now: Timestamp) -> Message {
     ))
 }
 
+/// A decimal number that this market wrote, in cents.
+fn cents(decimal: &str) -> i64 {
+    let (whole, part) = decimal.split_once('.').unwrap_or((decimal, "0"));
+    let part: i64 = format!("{part:0<2}").get(..2).and_then(|part| part.parse().ok()).unwrap_or(0);
+    whole.parse::<i64>().unwrap_or(0) * 100 + part
+}
+
 /// Cents as a decimal number.
 fn decimal(cents: i64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
@@ -187,6 +222,13 @@ mod tests {
         assert_eq!(closed.len() + market.open.len(), opened);
         assert!(market.open.len() <= MOST_OPEN);
         assert!(market.prices.iter().all(|price| *price > 0));
+    }
+
+    #[test]
+    fn cents_are_read_as_they_are_written() {
+        for number in [1, 10, 99, 100, 123_456] {
+            assert_eq!(cents(&decimal(number)), number);
+        }
     }
 
     #[test]

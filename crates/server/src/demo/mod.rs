@@ -6,25 +6,33 @@ mod market;
 use std::{fmt::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use alpine_domain::{
-    Error,
+    Clock as _, Error,
     account::{Role, Secret, Tier, digest},
     error::ConflictKind,
+    page::Slice,
     ports::secrets::HashPriority,
     producer::Producer,
+    signal::SignalQuery,
+    time::{ManualClock, SystemClock},
 };
+use prometheus::Registry;
 
 use crate::{
-    application::{Core, explain},
+    application::{Core, Ports, TimeSource, explain},
     config::Config,
 };
 use market::{Market, Message};
 
 /// The producer's name.
 const PRODUCER: &str = "simulator";
-/// Steps of the market that are taken at once at the start, so that there is something to see.
-const HEAD_START: u32 = 25;
 /// The pause between two steps.
 const PACE: Duration = Duration::from_secs(3);
+/// How far the past of a new demonstration goes back, and the pause between its steps: what is shown late, and over days,
+/// is there at once.
+const PAST: Duration = Duration::from_hours(6 * 24);
+const PAST_PACE: Duration = Duration::from_mins(30);
+/// Signals that are looked at to go on where an earlier run ended.
+const RESUMED: u32 = 100;
 /// The name of each account, its tier and role; the address is `demo-NAME@example.com`.
 const ACCOUNTS: [(&str, Tier, Role); 5] = [
     ("free", Tier::Free, Role::User),
@@ -68,17 +76,48 @@ async fn prepare(core: &Core, config: &Config) -> anyhow::Result<Vec<(String, St
     Ok(credentials)
 }
 
-async fn trade(core: &Core, config: &Config) -> alpine_domain::Result<()> {
+/// Gives a new demonstration some days of past, by the same use cases and another clock. One that has any signals is left
+/// as it is.
+pub(crate) async fn past(config: &Config) -> anyhow::Result<()> {
+    let begin = SystemClock.now().earlier(PAST);
+    let clock = Arc::new(ManualClock::starting_at(begin));
+    let ports = Ports { time: TimeSource::Manual(clock.clone()), ..Ports::default() };
+    let core = Core::wire(config, &ports, &Registry::new())?;
+    core.prepare_schema(config).await?;
+    let query = SignalQuery::all(SystemClock.now());
+    if core.stores.signal_reader.count(&query, 1).await.map_err(explain)? > 0 {
+        return Ok(());
+    }
+    let (producer, mut market) = begin_trading(&core, config).await.map_err(explain)?;
+    while clock.now() < SystemClock.now().earlier(PAST_PACE) {
+        for message in market.step(clock.now()) {
+            send(&core, &producer, &message).await.map_err(explain)?;
+        }
+        clock.advance(PAST_PACE);
+    }
+    Ok(())
+}
+
+/// The producer, and a market that goes on where the last signals stand.
+async fn begin_trading(core: &Core, config: &Config) -> alpine_domain::Result<(Producer, Market)> {
     let key = Secret::new(derived(config, PRODUCER));
     let producer = core.use_cases.producers.ensure(PRODUCER, &key, true).await?;
     let mut seed = [0; 8];
     core.ports.randomness.fill(&mut seed);
-    let run = core.ports.clock.now().seconds().to_string();
-    let mut market = Market::new(u64::from_le_bytes(seed), run);
-    for step in 0_u64.. {
-        if step >= u64::from(HEAD_START) {
-            tokio::time::sleep(PACE).await;
-        }
+    let now = core.ports.clock.now();
+    let mut market = Market::new(u64::from_le_bytes(seed), now.seconds().to_string());
+    let last =
+        core.stores.signal_reader.list(&SignalQuery::all(now), Slice::first(RESUMED)).await?;
+    let own: Vec<_> =
+        { last.into_iter() }.filter(|it| it.content.producer == producer.id).collect();
+    market.resume(&own);
+    Ok((producer, market))
+}
+
+async fn trade(core: &Core, config: &Config) -> alpine_domain::Result<()> {
+    let (producer, mut market) = begin_trading(core, config).await?;
+    loop {
+        tokio::time::sleep(PACE).await;
         for message in market.step(core.ports.clock.now()) {
             match send(core, &producer, &message).await {
                 // A signal that was lost while the database was away has no outcome to report.
@@ -91,7 +130,6 @@ async fn trade(core: &Core, config: &Config) -> alpine_domain::Result<()> {
             }
         }
     }
-    Ok(())
 }
 
 async fn send(core: &Core, producer: &Producer, message: &Message) -> alpine_domain::Result<()> {

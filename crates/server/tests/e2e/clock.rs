@@ -255,7 +255,7 @@ fn once_held(hold: Duration, since: Instant) -> Wait {
 /// How the check of the clocks stands on `/health`, which is 200 in any case.
 async fn health(app: &TestApp) -> Value {
     let health = app.client().get("/health").await.expect(200);
-    health["checks"]["clock"].clone()
+    health["details"]["clock"].clone()
 }
 
 /// A metric, to the nearest whole number.

@@ -176,7 +176,7 @@ async fn a_read_only_postgres_serves_reads_and_is_written_again() {
     Wait::promised(Duration::from_secs(2), refused, promise)
         .until("health says so", degraded)
         .await;
-    let check = health().await["checks"]["database"].clone();
+    let check = health().await["details"]["database"].clone();
     assert_eq!(
         (&check["status"], &check["detail"]),
         (&"degraded".into(), &"the database takes no writes".into())

@@ -30,7 +30,7 @@ fn fill(server: &Redis) {
 async fn redis_once(wait: Wait, client: &Client, status: &str) -> Value {
     let says = async || {
         let health = client.get("/health").await.expect(200);
-        let redis = health["checks"]["redis"].clone();
+        let redis = health["details"]["redis"].clone();
         (redis["status"] == status).then_some(redis)
     };
     wait.until_some(status, says).await

@@ -215,8 +215,8 @@ async fn health_check_reports_database_redis_status() {
             let health = alpine.json("/health", None).await;
             (
                 &health["status"],
-                &health["checks"]["database"]["status"],
-                &health["checks"]["redis"]["status"],
+                &health["details"]["database"]["status"],
+                &health["details"]["redis"]["status"],
             ) == (&json!("healthy"), &json!("healthy"), &json!(redis))
         };
         Wait::unpromised("a start does not wait for Redis to have answered several times")

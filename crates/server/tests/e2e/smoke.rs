@@ -9,7 +9,7 @@ async fn health_and_the_banners_curl_answer() {
         let app = TestApp::spawn(&backend).await;
         let client = app.client();
         let health = client.get("/health").await.expect(200);
-        assert_eq!(health["checks"]["database"]["status"], "healthy", "{backend:?}: {health}");
+        assert_eq!(health["details"]["database"]["status"], "healthy", "{backend:?}: {health}");
         let latest = client.get("/api/v1/signals/latest").await.expect(200);
         assert_eq!(latest, json!([]));
         for path in ["/health/liveness", "/health/readiness", "/metrics", "/docs/", "/openapi.json"]

@@ -16,43 +16,101 @@ pub struct Process {
     pub metrics: SocketAddr,
     child: Child,
     folder: tempfile::TempDir,
+    settings: Vec<(String, String)>,
 }
 
 impl Process {
     /// Starts it with these settings besides, by environment name, and waits until it serves.
     pub fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_by("exec \"$0\" \"$@\"", settings)
+    }
+
+    /// The same by a shell's command, in which `"$0" "$@"` is the program.
+    pub fn start_by(command: &str, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-        let output = std::fs::File::create(folder.path().join("output")).expect("a file");
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let (child, address, metrics) = Self::spawn(folder.path(), command, &settings);
+        Self { address, metrics, child, folder, settings }
+    }
+
+    /// Starts it once more where it was killed.
+    pub fn start_again(&mut self) {
+        let command = "exec \"$0\" \"$@\"";
+        let (child, address, metrics) = Self::spawn(self.folder.path(), command, &self.settings);
+        (self.child, self.address, self.metrics) = (child, address, metrics);
+    }
+
+    fn spawn(
+        folder: &std::path::Path,
+        command: &str,
+        settings: &[(String, String)],
+    ) -> (Child, SocketAddr, SocketAddr) {
+        let log = std::fs::File::create(folder.join("log")).expect("a log");
+        let output = std::fs::File::create(folder.join("output")).expect("a file");
         let metrics = Self::free_port();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_alpine"))
-            .arg("serve")
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", command, env!("CARGO_BIN_EXE_alpine"), "serve"])
             .env_clear()
             .env("ALPINE__HTTP__BIND", "127.0.0.1:0")
-            .env("ALPINE__DATA_DIR", folder.path())
+            .env("ALPINE__DATA_DIR", folder)
             .env("ALPINE__METRICS__BIND", metrics.to_string())
             .env("ALPINE__LOGGING__FORMAT", "json")
             .env("JWT_SECRET", super::SECRET)
             // Signals of tests have written times, whatever time it is.
             .env("ALPINE__SIGNALS__LIVE_WITHIN", "3650d")
-            .envs(settings.iter().copied())
-            .current_dir(folder.path())
+            .envs(settings.iter().map(|(name, value)| (name, value)))
+            .current_dir(folder)
             .stdout(output)
             .stderr(log)
             .spawn()
             .expect("the program");
+        let log = folder.join("log");
         let serving = || {
             assert_eq!(child.try_wait().expect("a child"), None, "it has ended");
-            Self::read(&folder.path().join("log"))
-                .into_iter()
-                .find(|line| line["message"] == "serving")
+            Self::address_in(&log)
         };
-        let serving = Wait::unpromised("a process starts as fast as the machine lets it")
+        let address = Wait::unpromised("a process starts as fast as the machine lets it")
             .until_some_blocking("the program serves", serving);
-        let address = serving["address"].as_str().expect("text").parse().expect("an address");
-        Self { address, metrics, child, folder }
+        (child, address, metrics)
     }
 
+    /// Where it serves, once its log says so, in either of its forms.
+    fn address_in(log: &PathBuf) -> Option<SocketAddr> {
+        let lines = Self::read(log);
+        let serving = lines.iter().find(|line| line["message"] == "serving");
+        if let Some(line) = serving {
+            return line["address"].as_str()?.parse().ok();
+        }
+        let text = std::fs::read_to_string(log).ok()?;
+        let words = text.lines().find(|line| line.contains("serving address="))?;
+        words.split("address=").nth(1)?.split(' ').next()?.parse().ok()
+    }
+
+    /// The program with other arguments on the same database, by the same settings and without a secret.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_alpine"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("ALPINE__DATA_DIR", self.folder.path())
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// Where it keeps its data.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Ends it as a power cut would, and keeps its folder.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("a child");
+    }
     /// What it has logged so far.
     pub fn log(&self) -> Vec<serde_json::Value> {
         Self::read(&self.folder.path().join("log"))

@@ -70,6 +70,7 @@ pub(super) const ASKS: &[Ask] = &[
     get("list_sessions", Reader, "users/sessions", 60),
     get("list_users", Admin, "admin/users", 60),
     get("analytics", Admin, "admin/analytics", 100),
+    get("own_signals", By::Producer, "external-signals/signals", 300),
     post("submit_signal", "external-signals/sync/signal", Body::Signal, 300),
     post("report_outcome", "external-signals/sync/outcome", Body::Outcome, 300),
 ];

@@ -2,12 +2,17 @@
 
 mod batch;
 mod field_parser;
+mod outcomes;
 mod parse;
+mod signing;
 
 use std::{sync::Arc, time::Duration};
 
 pub use self::batch::MAX_BATCH;
+pub use self::outcomes::{OutcomeLine, OutcomeLineResult};
+pub use self::parse::{OUTCOME_MEMBERS, SIGNAL_MEMBERS};
 use self::parse::{Receipt, parse_outcome, parse_signal};
+pub use self::signing::{Signed, sign};
 use super::{Accepted, ExternalId, NewSignal, OutcomeRecorded, Signal, SignalId, SignalStore};
 use crate::{
     Clock, Error, FieldError, Result,
@@ -26,6 +31,8 @@ pub struct Submitted {
     pub id: SignalId,
     /// The producer's id for it.
     pub external_id: ExternalId,
+    /// Members of its body that mean nothing here.
+    pub unknown: Vec<String>,
 }
 
 /// What became of one line of a batch.
@@ -37,6 +44,8 @@ pub struct LineResult {
     pub external_id: Option<String>,
     /// What became of it.
     pub outcome: LineOutcome,
+    /// Its members that mean nothing here.
+    pub unknown: Vec<String>,
 }
 
 /// What became of a line.
@@ -75,11 +84,13 @@ impl Intake {
     /// [`Error::Malformed`] for broken JSON or a hash that does not fit the content,
     /// [`Error::Invalid`] for values that break rules, [`Error::Conflict`] for an id that is taken.
     pub async fn submit(&self, producer: &Producer, body: &[u8]) -> Result<Submitted> {
-        let signal = parse_signal(&JsonObject::parse(body)?, producer, self.receipt())?;
+        let object = JsonObject::parse(body)?;
+        let signal = parse_signal(&object, producer, self.receipt())?;
         let external_id = signal.external_id.clone();
+        let unknown = unknown(&object, &SIGNAL_MEMBERS);
         let accepted = self.store.accept(vec![signal]).await?;
         match accepted.first() {
-            Some(Accepted::Stored(id)) => Ok(Submitted { id: *id, external_id }),
+            Some(Accepted::Stored(id)) => Ok(Submitted { id: *id, external_id, unknown }),
             Some(Accepted::Duplicate(id)) => Err(taken(
                 ConflictKind::DuplicateSignal,
                 format!("signal {external_id} is stored already"),
@@ -114,13 +125,10 @@ impl Intake {
             if position % LINES_PER_TURN == LINES_PER_TURN - 1 {
                 yield_now().await;
             }
-            let object = if text.len() > max_line {
-                let reason = format!("is longer than {max_line} bytes, the most for one signal");
-                Err(Error::invalid("body", reason))
-            } else {
-                JsonObject::parse(text)
-            };
+            let object = object_of(text, max_line);
             let external_id = object.as_ref().ok().and_then(claimed_id);
+            let unknown =
+                object.as_ref().map_or_else(|_| Vec::new(), |it| unknown(it, &SIGNAL_MEMBERS));
             let outcome = match object.and_then(|object| parse_signal(&object, producer, received))
             {
                 Ok(signal) => {
@@ -132,7 +140,7 @@ impl Intake {
                 }
                 Err(other) => return Err(other),
             };
-            results.push(LineResult { line, external_id, outcome });
+            results.push(LineResult { line, external_id, outcome, unknown });
         }
         self.store_lines(good, &mut results).await?;
         Ok(results)
@@ -214,6 +222,20 @@ async fn yield_now() {
         std::task::Poll::Pending
     })
     .await;
+}
+
+/// The object of a line of at most `longest` bytes.
+fn object_of(text: &[u8], longest: usize) -> Result<JsonObject> {
+    if text.len() > longest {
+        let reason = format!("is longer than {longest} bytes, the most for one line");
+        return Err(Error::invalid("body", reason));
+    }
+    JsonObject::parse(text)
+}
+
+/// Those of the members that are not `known`.
+fn unknown(object: &JsonObject, known: &[&str]) -> Vec<String> {
+    object.names().filter(|name| !known.contains(name)).map(str::to_owned).collect()
 }
 
 fn claimed_id(object: &JsonObject) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Parses what a producer sends, field by field, and checks it in every respect.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use super::field_parser::FieldParser;
 use crate::{
@@ -8,14 +8,39 @@ use crate::{
     json::JsonObject,
     producer::Producer,
     signal::{
-        Action, NewOutcome, NewSignal, Origin, Price, SignalStatus, VerificationHash, hash_matches,
-        number::Digits,
+        Action, HashForm, NewOutcome, NewSignal, Origin, Price, SignalStatus, VerificationHash,
+        canonical_text, hash_matches, hashed::HashedFields, number::Digits,
     },
     time::InvalidTimestamp,
 };
 
 /// How far a producer's clock may be ahead of ours.
 const MAX_AHEAD: Duration = Duration::from_hours(1);
+
+/// What a signal may say, by both of the names that some members go by.
+pub const SIGNAL_MEMBERS: [&str; 19] = [
+    "signal_id",
+    "symbol",
+    "action",
+    "entry_price",
+    "target_price",
+    "take_profit",
+    "stop_price",
+    "stop_loss",
+    "confidence",
+    "strategy",
+    "asset_type",
+    "timestamp",
+    "sha256",
+    "verification_hash",
+    "data_source",
+    "reasoning",
+    "regime",
+    "consensus_agreement",
+    "sources_count",
+];
+/// What may be said of its end.
+pub const OUTCOME_MEMBERS: [&str; 4] = ["signal_id", "exit_price", "exit_timestamp", "status"];
 
 /// When a signal is received, and how late it may be to be live.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +55,28 @@ pub(super) fn parse_signal(
     producer: &Producer,
     received: Receipt,
 ) -> Result<NewSignal> {
+    let mut signal = read(object, producer, received, |fields| {
+        fields.text_with_alias("sha256", "verification_hash")
+    })?;
+    verify(&mut signal)?;
+    Ok(signal)
+}
+
+/// Checks one signal in every respect but its hash, which need not be there.
+pub(super) fn parse_unsigned(
+    object: &JsonObject,
+    producer: &Producer,
+    received: Receipt,
+) -> Result<NewSignal> {
+    read(object, producer, received, |_| Some(VerificationHash::of("")))
+}
+
+fn read(
+    object: &JsonObject,
+    producer: &Producer,
+    received: Receipt,
+    hash: impl FnOnce(&mut FieldParser<'_>) -> Option<VerificationHash>,
+) -> Result<NewSignal> {
     let mut fields = FieldParser::new(object);
     let external_id = fields.required_text("signal_id");
     let symbol = fields.required_text("symbol");
@@ -41,7 +88,7 @@ pub(super) fn parse_signal(
     let strategy = fields.optional_text("strategy");
     let asset_type = fields.optional_text("asset_type");
     let instant = parse_instant(&mut fields, "timestamp", received.now);
-    let hash = fields.text_with_alias("sha256", "verification_hash");
+    let hash = hash(&mut fields);
     let data_source = fields.prose("data_source", 100);
     let reasoning = fields.prose("reasoning", 4_000);
     let regime = fields.prose("regime", 100);
@@ -74,7 +121,7 @@ pub(super) fn parse_signal(
         fields.refusals.into_result()?;
         return Err(Error::internal("a field was neither read nor refused"));
     };
-    let mut signal = NewSignal {
+    Ok(NewSignal {
         producer: producer.id,
         producer_name: producer.name.clone(),
         is_simulated: producer.is_simulated,
@@ -106,23 +153,37 @@ pub(super) fn parse_signal(
         content_hash: hash,
         hash: VerificationHash::of(""),
         created_at: received.now,
-    };
-    verify(&mut signal)?;
-    Ok(signal)
+    })
 }
 
 /// Checks the hash that was sent and keeps, beside it, the hash of the full form.
 fn verify(signal: &mut NewSignal) -> Result<()> {
     let sent = signal.content_hash.clone();
     if !hash_matches(&signal.hashed_fields(), &sent) {
-        return Err(Error::malformed(
-            "sha256",
-            "does not match the content: SHA-256 over the nine keys as Python's json.dumps(…, sort_keys=True) writes them",
-        ));
+        return Err(Error::malformed("sha256", mismatch(&signal.hashed_fields(), &sent)));
     }
     signal.content_hash = signal.computed_content_hash();
     signal.hash = sent;
     Ok(())
+}
+
+/// What tells a producer why a hash is another one: the texts that were hashed here, each with its hash.
+fn mismatch(fields: &HashedFields<'_>, sent: &VerificationHash) -> String {
+    let mut told = String::from(
+        "does not match the content: compare the text that you hash with those that Alpine hashed, one of which is enough",
+    );
+    let mut known: Vec<String> = Vec::new();
+    for form in HashForm::ALL {
+        let text = canonical_text(fields, form);
+        // Where nothing is missing and every number has a point, the forms are one.
+        if !known.contains(&text) {
+            let hash = VerificationHash::of(&text);
+            // Writing to a String cannot fail.
+            let _ = write!(told, "\n{text} -> {hash} ({})", form.meaning());
+            known.push(text);
+        }
+    }
+    told + "\n" + sent.as_str() + " was sent"
 }
 
 /// A producer's time: to the letter, and as an instant not more than an hour ahead.
@@ -236,11 +297,7 @@ pub(super) fn parse_outcome(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        json::Member,
-        producer::ProducerId,
-        signal::{HashForm, canonical_text},
-    };
+    use crate::{json::Member, producer::ProducerId};
 
     const EDGE: &str = include_str!("../../../tests/data/edge-signals.jsonl");
     const MALFORMED: &str = include_str!("../../../tests/data/malformed-signals.jsonl");
@@ -332,6 +389,16 @@ mod tests {
     }
 
     #[test]
+    fn members_that_are_read_are_known() {
+        for case in cases(EDGE) {
+            let body = object(case.body.get());
+            let unknown: Vec<&str> =
+                body.names().filter(|name| !SIGNAL_MEMBERS.contains(name)).collect();
+            assert_eq!(unknown, Vec::<&str>::new());
+        }
+    }
+
+    #[test]
     fn every_real_signal_is_read() {
         let read = |line: &str| parse_signal(&object(line), &argo(), received()).is_ok();
         assert_eq!(ARGO.lines().filter(|line| read(line)).count(), 1_624);
@@ -389,6 +456,25 @@ mod tests {
             let expected = "must be one of: target_hit stop_hit closed expired".to_owned();
             let errors = refused(parse_outcome(&object(&text), &argo(), now()));
             assert_eq!(errors, [("status", expected)], "{status}");
+        }
+    }
+
+    #[test]
+    fn a_hash_that_does_not_match_is_answered_with_what_was_hashed() {
+        let text = r#"{"signal_id": "S", "symbol": "AAPL", "action": "BUY", "entry_price": 100, "confidence": 95.5,
+            "timestamp": "2025-01-15T10:30:00+00:00", "sha256": "0000000000000000000000000000000000000000000000000000000000000000"}"#;
+        let errors = refused(parse_signal(&object(text), &argo(), received()));
+        let [("sha256", told)] = errors.as_slice() else { panic!("{errors:?}") };
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 5, "{told}");
+        assert!(lines[4].starts_with("0000"), "{told}");
+        for (line, number, null) in
+            [(lines[1], "100.0", true), (lines[2], "100", false), (lines[3], "100", true)]
+        {
+            let (text, rest) = line.split_once(" -> ").unwrap();
+            assert!(text.contains(&format!(r#""entry_price": {number}, "#)), "{line}");
+            assert_eq!(text.contains(r#""stop_price": null"#), null, "{line}");
+            assert!(rest.starts_with(VerificationHash::of(text).as_str()), "{line}");
         }
     }
 

@@ -70,6 +70,10 @@ pub(crate) async fn sign_in(mut context: Context) -> Result<HttpResponse> {
         _ => (Fields::from_json(&body)?, "email"),
     };
     let (email, password) = (fields.text(name), fields.text("password"));
+    if media_type == MediaType::Json {
+        // A form is OAuth's, which has members of its own.
+        context.note_unknown(fields.names());
+    }
     fields.finish()?;
     let priority = context.count_guess(&email).await?;
     let (accounts, address) =

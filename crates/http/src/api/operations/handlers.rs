@@ -16,13 +16,14 @@ use crate::{
 /// `GET /health`.
 pub(crate) async fn health(context: Context) -> Result<HttpResponse> {
     let health = &context.state.health;
-    let overview = health.check().await;
+    let overview = health.check(&*context.state.services.clock).await;
     let view = HealthView {
         status: overview.status,
         service: "alpine",
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: health.uptime().as_secs(),
         checks: &overview.checks,
+        details: &overview.details,
     };
     let mut answer = context.answer(overview.status.http(), &view)?;
     if overview.status == Status::Unhealthy {
@@ -48,7 +49,8 @@ pub(crate) async fn readiness(context: Context) -> Result<HttpResponse> {
     if context.state.is_draining() {
         return unready("the service is shutting down and");
     }
-    if context.state.health.check().await.status == Status::Unhealthy {
+    if context.state.health.check(&*context.state.services.clock).await.status == Status::Unhealthy
+    {
         return unready("something essential");
     }
     context.ok(&StatusView { status: "ready" })

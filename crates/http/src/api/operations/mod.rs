@@ -2,5 +2,6 @@
 
 pub(crate) mod docs;
 pub(crate) mod handlers;
+pub(crate) mod home;
 pub(crate) mod pages;
 mod views;

@@ -15,7 +15,7 @@ use utoipa_swagger_ui::Config;
 use crate::{
     context::{Context, not_found},
     json::fixed,
-    openapi::Described,
+    openapi::{Described, tiers},
     problem::Result,
 };
 
@@ -43,7 +43,9 @@ pub(crate) async fn openapi(context: Context) -> Result<HttpResponse> {
         .request
         .app_data::<Described>()
         .ok_or_else(|| Error::internal("the application does not know its table"))?;
-    context.serve_fixed(|| described.to_json())
+    let catalogue = &context.state.services.use_cases.catalogue;
+    let limits = &context.state.settings.limits;
+    context.serve_fixed(|| described.to_json(&tiers::table(catalogue, limits)))
 }
 
 /// `GET /docs`: the page's files lie below it.
@@ -63,19 +65,37 @@ pub(crate) async fn file(context: Context) -> Result<HttpResponse> {
     Ok(answer)
 }
 
+/// The files of the page that are Alpine's own, in front of those of Swagger UI.
+const OWN: &[(&str, &str, &str)] = &[
+    ("", "text/html; charset=utf-8", include_str!("docs.html")),
+    ("index.html", "text/html; charset=utf-8", include_str!("docs.html")),
+    ("alpine.css", "text/css; charset=utf-8", include_str!("docs.css")),
+    ("alpine.js", "text/javascript; charset=utf-8", include_str!("docs.js")),
+];
+
+fn own(path: &str) -> Result<Option<File>> {
+    let Some((_, kind, text)) = OWN.iter().find(|(name, ..)| *name == path) else {
+        return Ok(None);
+    };
+    let body = fixed(text.as_bytes().into())?;
+    Ok(Some(File { content_type: (*kind).to_owned(), body }))
+}
+
 fn find(path: &str) -> Result<Arc<File>> {
     let mut files = FILES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(file) = files.get(path) {
         return Ok(Arc::clone(file));
     }
-    let found = utoipa_swagger_ui::serve(path, Arc::clone(&CONFIG))
-        .map_err(|error| Error::internal(error.to_string()))?
-        .filter(|file| !file.gzpipped)
-        .ok_or_else(|| not_found("page"))?;
-    let file = Arc::new(File {
-        content_type: found.content_type,
-        body: fixed(found.bytes.into_owned().into())?,
-    });
+    let file = if let Some(own) = own(path)? {
+        own
+    } else {
+        let found = utoipa_swagger_ui::serve(path, Arc::clone(&CONFIG))
+            .map_err(|error| Error::internal(error.to_string()))?
+            .filter(|file| !file.gzpipped)
+            .ok_or_else(|| not_found("page"))?;
+        File { content_type: found.content_type, body: fixed(found.bytes.into_owned().into())? }
+    };
+    let file = Arc::new(file);
     files.insert(path.to_owned(), Arc::clone(&file));
     Ok(file)
 }

@@ -15,8 +15,11 @@ pub(crate) struct HealthView<'a> {
     pub service: &'a str,
     pub version: &'a str,
     pub uptime_seconds: u64,
-    /// Of each part: `database`, `redis` and others.
-    pub checks: &'a BTreeMap<&'static str, Check>,
+    /// Of each part (`database`, `redis` and others) in one text: `healthy`, `not_configured`, or `degraded: ` or
+    /// `unhealthy: ` and why.
+    pub checks: &'a BTreeMap<&'static str, String>,
+    /// The same in members, and since when it is so.
+    pub details: &'a BTreeMap<&'static str, Check>,
 }
 
 /// A word on how a process is doing.

@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 /// A signal, as its producer says it.
 #[derive(ToSchema)]
 #[schema(example = json!({
-    "signal_id": "SIG-1", "symbol": "AAPL", "action": "BUY", "entry_price": 175.5,
-    "target_price": 184.25, "stop_price": 171.0, "confidence": 95.5,
+    "signal_id": "DOCS-1", "symbol": "AAPL", "action": "BUY", "entry_price": 175.5,
+    "target_price": 184.25, "stop_price": 171.0, "confidence": 80.0,
     "strategy": "weighted_consensus_v6", "timestamp": "2025-01-15T10:30:00+00:00",
-    "sha256": "e00f3fd1c65e398c778cf06396d571857f7f7af11c5e610cbdc114ec35d867d9"
+    "sha256": "144035b704c25aa1bdebeb9b191db59738d39e25a4e014e1d2bfc9a0f3eeec18"
 }))]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct SignalSubmission {
@@ -40,8 +40,10 @@ pub(crate) struct SignalSubmission {
     data_source: Option<String>,
     #[schema(format = DateTime)]
     timestamp: String,
-    /// Or `verification_hash`: SHA-256 over the nine keys as Python's `json.dumps(…, sort_keys=True)`
-    /// writes them.
+    /// Or `verification_hash`: SHA-256 over the text that Python's `json.dumps(…, sort_keys=True)` makes of the nine keys
+    /// `action`, `confidence`, `entry_price`, `signal_id`, `stop_price`, `strategy`, `symbol`, `target_price` and
+    /// `timestamp`: `null` where
+    /// one is missing, numbers as floats. `take_profit` is hashed as `target_price`, `stop_loss` as `stop_price`.
     #[schema(min_length = 64, max_length = 64, pattern = "^[0-9A-Fa-f]+$")]
     sha256: String,
     #[schema(max_length = 4000)]
@@ -55,6 +57,9 @@ pub(crate) struct SignalSubmission {
 
 /// How a signal ended.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "signal_id": "DOCS-1", "exit_price": 184.25, "exit_timestamp": "2025-01-16T15:00:00+00:00", "status": "target_hit"
+}))]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct OutcomeReport {
     /// The producer's own id.

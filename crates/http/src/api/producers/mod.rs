@@ -3,4 +3,5 @@
 mod bodies;
 pub(crate) mod docs;
 pub(crate) mod handlers;
+mod parameters;
 pub(crate) mod views;

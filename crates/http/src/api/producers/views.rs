@@ -2,12 +2,16 @@
 
 use alpine_domain::{
     FieldError, Timestamp,
-    signal::{ExitPrice, LineOutcome, LineResult, PnlPercent, Signal, SignalId, SignalStatus},
+    page::Page,
+    signal::{
+        Catalogue, ExitPrice, LineOutcome, LineResult, OutcomeLine, OutcomeLineResult, PnlPercent,
+        Signal, SignalId, SignalStatus,
+    },
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::signals::views::{LateOutcomeView, StatusWord};
+use crate::api::signals::views::{LateOutcomeView, SignalView, SignalViews, StatusWord, is_false};
 
 /// A signal that was stored.
 #[derive(Serialize, ToSchema)]
@@ -170,6 +174,114 @@ impl<'a> BatchView<'a> {
     }
 }
 
+/// What became of a batch of outcomes.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = OutcomeBatchResult)]
+pub(crate) struct OutcomeBatchView<'a> {
+    pub closed: usize,
+    /// Of signals that had expired, and stay so.
+    pub late: usize,
+    pub duplicates: usize,
+    pub conflicts: usize,
+    pub refused: usize,
+    /// How many of the refused lines stand in no result.
+    pub refused_untold: usize,
+    /// One for each line, in order; of refused lines as many as have 1,000 errors together.
+    pub results: Vec<OutcomeLineView<'a>>,
+}
+
+/// What became of a line of a batch of outcomes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OutcomeLineResult)]
+pub(crate) struct OutcomeLineView<'a> {
+    /// The line's number in the body, from 1.
+    pub line: usize,
+    /// `closed`, `late`, `duplicate`, `conflict` or `refused`.
+    pub status: &'static str,
+    /// The producer's own id, where the line has a readable one.
+    #[schema(required = true)]
+    pub external_signal_id: Option<&'a str>,
+    /// The signal.
+    #[schema(required = true)]
+    pub alpine_signal_id: Option<i64>,
+    /// Profit or loss in percent of the entry, of the outcome that is kept.
+    #[schema(value_type = Option<f64>, required = true)]
+    pub pnl_pct: Option<PnlPercent>,
+    /// Every refused field.
+    pub errors: Vec<LineErrorView<'a>>,
+}
+
+impl<'a> OutcomeBatchView<'a> {
+    pub(crate) fn new(results: &'a [OutcomeLineResult]) -> Self {
+        let mut batch = Self::default();
+        let mut told = 0;
+        for result in results {
+            let (count, status, signal, errors): (_, _, _, &[FieldError]) = match &result.outcome {
+                OutcomeLine::Closed(signal) => (&mut batch.closed, "closed", Some(signal), &[]),
+                OutcomeLine::Late(signal) => (&mut batch.late, "late", Some(signal), &[]),
+                OutcomeLine::Duplicate(signal) => {
+                    (&mut batch.duplicates, "duplicate", Some(signal), &[])
+                }
+                OutcomeLine::Conflict(signal) => {
+                    (&mut batch.conflicts, "conflict", Some(signal), &[])
+                }
+                OutcomeLine::Refused(errors) => (&mut batch.refused, "refused", None, errors),
+            };
+            *count += 1;
+            told += errors.len();
+            if told > MAX_TOLD_ERRORS && !errors.is_empty() {
+                batch.refused_untold += 1;
+                continue;
+            }
+            let kept =
+                signal.and_then(|signal| signal.late_outcome.as_ref().or(signal.outcome.as_ref()));
+            batch.results.push(OutcomeLineView {
+                line: result.line,
+                status,
+                external_signal_id: result.external_id.as_deref(),
+                alpine_signal_id: signal.map(|signal| signal.id.get()),
+                pnl_pct: kept.and_then(|outcome| outcome.pnl),
+                errors: errors.iter().map(LineErrorView::from).collect(),
+            });
+        }
+        batch
+    }
+}
+
+/// One page of a producer's own signals.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnSignals)]
+pub(crate) struct OwnPage<'a> {
+    #[schema(value_type = Vec<SignalView<'a>>)]
+    pub items: SignalViews<'a>,
+    /// Exact up to 10,000.
+    pub total: u32,
+    /// There, and true, only if counting stopped at 10,000.
+    #[serde(skip_serializing_if = "is_false")]
+    #[schema(required = false)]
+    pub total_capped: bool,
+    pub limit: u32,
+    pub offset: u32,
+    pub has_more: bool,
+    /// For `cursor`; null on the last page.
+    #[schema(required = true)]
+    pub next_cursor: Option<String>,
+}
+
+impl<'a> OwnPage<'a> {
+    pub(crate) fn new(page: &'a Page<Signal>, catalogue: &'a Catalogue) -> Self {
+        Self {
+            items: SignalViews(&page.items, catalogue),
+            total: page.total,
+            total_capped: page.total_capped,
+            limit: page.limit,
+            offset: page.offset,
+            has_more: page.has_more(),
+            next_cursor: page.next.map(|cursor| cursor.to_string()),
+        }
+    }
+}
+
 /// Whether producers may push.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SyncHealth {
@@ -186,7 +298,8 @@ mod tests {
 
     #[test]
     fn good_lines_are_told_however_many_errors_were() {
-        let line = |line, outcome| LineResult { line, external_id: None, outcome };
+        let line =
+            |line, outcome| LineResult { line, external_id: None, outcome, unknown: Vec::new() };
         let bad = || LineOutcome::Refused(vec![FieldError::new("body", "is bad"); MAX_TOLD_ERRORS]);
         let results = [
             line(1, bad()),

@@ -12,6 +12,10 @@ fn doc(summary: &'static str, answer: &'static str) -> Doc {
 
 pub(crate) fn latest() -> Doc {
     doc("The newest open signals", "What the caller's tier may see.")
+        .explained(
+            "A bare array. `X-Visibility` says why it is empty or cut: who has no account, or a free one, sees signals \
+             late and below a confidence.",
+        )
         .parameters(&parameters::latest())
         .gives_list::<views::SignalView<'_>>()
         .with(Extra::Validator)
@@ -19,6 +23,7 @@ pub(crate) fn latest() -> Doc {
 
 pub(crate) fn subscribed() -> Doc {
     doc("Open signals, page by page", "One page, newest first.")
+        .explained("`visibility` says why the list is empty or cut; `cursor` leads through it without gaps.")
         .parameters(&parameters::subscribed())
         .gives::<views::SignalPage<'_>>()
         .with(Extra::Validator)
@@ -34,13 +39,16 @@ pub(crate) fn live() -> Doc {
 
 pub(crate) fn history() -> Doc {
     doc("Signals of the last days", "Newest first.")
+        .explained("Open and ended ones, with how they ended.")
         .parameters(&parameters::history())
         .gives_list::<views::HistoryView<'_>>()
         .with(Extra::Validator)
 }
 
 pub(crate) fn find() -> Doc {
-    doc("One signal", "The signal.").gives::<views::SignalView<'_>>()
+    doc("One signal", "The signal.")
+        .explained("404 also where the caller's tier may not see it, or not yet.")
+        .gives::<views::SignalView<'_>>()
 }
 
 pub(crate) fn verification() -> Doc {

@@ -11,6 +11,7 @@ use alpine_domain::{
 use super::{
     parameters,
     views::{HistoryView, LiveView, SignalPage, SignalView, SignalViews},
+    visibility::VisibilityView,
 };
 use crate::{
     cached::{loaded_signals, next_link},
@@ -26,7 +27,7 @@ fn policy(context: &Context) -> CachePolicy {
 pub(crate) async fn latest(context: Context) -> Result<HttpResponse> {
     let ((limit, premium_only, symbol), key) = context.parameters(&parameters::latest())?;
     let request = ListRequest { premium_only, symbol, ..ListRequest::newest(limit) };
-    context
+    let answer = context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
             let listing = services.use_cases.catalogue.latest(viewer, &request).await?;
             loaded_signals(
@@ -35,7 +36,12 @@ pub(crate) async fn latest(context: Context) -> Result<HttpResponse> {
                 listing.expires_at,
             )
         })
-        .await
+        .await?;
+    Ok(visibility(&context).told(answer))
+}
+
+fn visibility(context: &Context) -> VisibilityView {
+    VisibilityView::of(context.viewer(), &context.state.services.use_cases.catalogue)
 }
 
 /// `GET signals/subscribed`: a page, with a link to the next one.
@@ -48,7 +54,7 @@ pub(crate) async fn subscribed(context: Context) -> Result<HttpResponse> {
             let request = list_request(&values);
             let (page, expires_at) =
                 services.use_cases.catalogue.subscribed(viewer, &request).await?;
-            let view = SignalPage::new(&page, &services.use_cases.catalogue, viewer.name());
+            let view = SignalPage::new(&page, &services.use_cases.catalogue, viewer);
             let mut loaded = loaded_signals(&view, page.items.len(), expires_at)?;
             let link = |cursor| next_link(&path, &parameters::subscribed(), &values, cursor);
             loaded.headers.extend(page.next.map(link));
@@ -75,6 +81,7 @@ pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
                 signals: SignalViews(&listing.signals, catalogue),
                 user_tier: viewer.name(),
                 min_confidence: catalogue.min_confidence(viewer),
+                visibility: VisibilityView::of(viewer, catalogue),
                 count: listing.signals.len(),
             };
             loaded_signals(&view, listing.signals.len(), listing.expires_at)
@@ -86,13 +93,14 @@ pub(crate) async fn live(context: Context) -> Result<HttpResponse> {
 pub(crate) async fn history(context: Context) -> Result<HttpResponse> {
     let ((limit, days, symbol, status, record), key) = context.parameters(&parameters::history())?;
     let request = HistoryRequest { limit, days, symbol, status, record };
-    context
+    let answer = context
         .cached_for_group(policy(&context), key, request, |services, viewer, request| async move {
             let listing = services.use_cases.catalogue.history(viewer, &request).await?;
             let rows: Vec<_> = listing.signals.iter().map(HistoryView::new).collect();
             loaded_signals(&rows, rows.len(), listing.expires_at)
         })
-        .await
+        .await?;
+    Ok(visibility(&context).told(answer))
 }
 
 /// `GET signals/{id}`.

@@ -9,3 +9,4 @@ pub(crate) mod handlers;
 mod parameters;
 pub(crate) mod verification;
 pub(crate) mod views;
+pub(crate) mod visibility;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use alpine_domain::{
     Timestamp,
+    account::Viewer,
     page::Page,
     signal::{
         Action, Catalogue, Confidence, ExitPrice, Origin, Outcome, PnlPercent, Price, Signal,
@@ -12,6 +13,8 @@ use alpine_domain::{
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 use utoipa::ToSchema;
+
+use super::visibility::VisibilityView;
 
 /// A signal as readers see it. Numbers carry the producer's own digits.
 #[derive(Serialize, ToSchema)]
@@ -114,7 +117,7 @@ impl<'a> LateOutcomeView<'a> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_false(value: &bool) -> bool {
+pub(crate) const fn is_false(value: &bool) -> bool {
     !*value
 }
 
@@ -219,14 +222,12 @@ pub(crate) struct SignalPage<'a> {
     pub next_cursor: Option<String>,
     /// The group whose rules applied: a tier, or `admin`.
     pub user_tier: &'static str,
+    /// Why the list is empty, or cut.
+    pub visibility: VisibilityView,
 }
 
 impl<'a> SignalPage<'a> {
-    pub(crate) fn new(
-        page: &'a Page<Signal>,
-        catalogue: &'a Catalogue,
-        user_tier: &'static str,
-    ) -> Self {
+    pub(crate) fn new(page: &'a Page<Signal>, catalogue: &'a Catalogue, viewer: Viewer) -> Self {
         Self {
             items: SignalViews(&page.items, catalogue),
             total: page.total,
@@ -235,7 +236,8 @@ impl<'a> SignalPage<'a> {
             offset: page.offset,
             has_more: page.has_more(),
             next_cursor: page.next.map(|cursor| cursor.to_string()),
-            user_tier,
+            user_tier: viewer.name(),
+            visibility: VisibilityView::of(viewer, catalogue),
         }
     }
 }
@@ -250,6 +252,8 @@ pub(crate) struct LiveView<'a> {
     /// The lowest confidence that the tier is shown, in percent.
     pub min_confidence: f64,
     pub count: usize,
+    /// Why the list is empty, or cut.
+    pub visibility: VisibilityView,
 }
 
 /// A signal of the past.

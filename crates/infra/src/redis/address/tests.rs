@@ -234,3 +234,20 @@ mod any {
         }
     }
 }
+
+#[test]
+fn what_leads_beyond_this_machine_wants_a_password_and_tls() {
+    for (url, lacking) in [
+        ("redis://127.0.0.1:6379/0", &[][..]),
+        ("redis://localhost", &[]),
+        ("redis://[::1]:6379", &[]),
+        ("unix:///run/redis.sock", &[]),
+        ("redis://cache.example.com/0", &["a password", "TLS (rediss://)"]),
+        ("redis://user:secret@cache.example.com/0", &["TLS (rediss://)"]),
+        ("rediss://cache.example.com/0", &["a password"]),
+        ("rediss+cluster://:secret@n1,n2", &[]),
+        ("redis+sentinel://:secret@localhost,s2/master", &["TLS (rediss://)"]),
+    ] {
+        assert_eq!(RedisUrl::parse(url).unwrap().lacks(), lacking, "{url}");
+    }
+}

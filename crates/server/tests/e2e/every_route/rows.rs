@@ -247,6 +247,9 @@ pub const ROWS: &[Row] = &[
     row("submit_signal", Who::Producer).with(signal),
     row("submit_batch", Who::Producer).with(signal).of_lines(),
     row("report_outcome", Who::Producer).with(|| json!({"signal_id": "SIG-0", "exit_price": 1.5, "exit_timestamp": "2025-01-16T10:30:00Z", "status": "closed"})),
+    row("report_outcomes", Who::Producer).with(|| json!({"signal_id": "SIG-0", "exit_price": 1.5, "exit_timestamp": "2025-01-16T10:30:00Z", "status": "closed"})).of_lines(),
+    row("own_signals", Who::Producer),
+    row("find_own_signal", Who::Producer).of(Id::Nobody),
     row("sync_health", Who::Anybody),
 
     row("health", Who::Anybody),

@@ -32,10 +32,13 @@ const IN_PAGES: [(&str, usize); 1] = [("export_signals", 250)];
 
 /// What is remembered for a moment and may be looked up at one size and not at the other: what an account may do, whose
 /// change a job makes known at its own time, and whether the database answers.
-const REMEMBERED: [&str; 3] = [
+const REMEMBERED: [&str; 6] = [
     "SELECT users.tier, users.role, users.is_active, (users.generation",
     "SELECT 1",
     "SHOW transaction_read_only",
+    "SELECT c.relname::text AS word FROM pg_class",
+    "SELECT name AS word FROM sqlite_master",
+    "SELECT version AS word FROM __diesel_schema_migrations",
 ];
 
 /// The routes of the table, those of operators' port and of the development provider included.

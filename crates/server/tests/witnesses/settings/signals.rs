@@ -353,7 +353,7 @@ fn operation() -> Vec<Row> {
                 });
                 sleep(Duration::from_millis(50)).await;
                 let health = at.app.client().get("/health").await.json();
-                let status = health["checks"]["database"]["status"].to_string();
+                let status = health["details"]["database"]["status"].to_string();
                 held.await.unwrap().unwrap();
                 if status.contains("unhealthy") { "given up" } else { "waited for" }.to_owned()
             })

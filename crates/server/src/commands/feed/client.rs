@@ -57,10 +57,9 @@ impl Client {
         summary: &mut Summary,
     ) -> Result<()> {
         let body = lines.iter().map(|line| line.body.as_str()).collect::<Vec<_>>().join("\n");
+        let route = lines.first().context("a batch holds lines")?.batch_route();
         let response = self.patiently(progress, || {
-            self.post("external-signals/sync/batch")
-                .header(CONTENT_TYPE, "application/x-ndjson")
-                .body(body.clone())
+            self.post(route).header(CONTENT_TYPE, "application/x-ndjson").body(body.clone())
         })?;
         let status = response.status();
         let answer: Value = response.json().unwrap_or(Value::Null);

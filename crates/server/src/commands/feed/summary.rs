@@ -54,11 +54,11 @@ impl Summary {
     /// Notes the answer to a line of a batch.
     pub(super) fn judge_batch_line(&mut self, line: &Line, result: &BatchLine) {
         match result.status.as_str() {
-            "stored" => self.stored += 1,
+            "stored" | "closed" | "late" => self.stored += 1,
             "duplicate" => self.duplicates += 1,
             "conflict" => {
                 self.conflicts += 1;
-                self.reason(line, "another signal is stored under this id");
+                self.reason(line, "something else is stored under this id");
             }
             _ => {
                 self.unexpected += 1;

@@ -1,4 +1,4 @@
-//! `cargo xtask feed`: replays a file through the API, as a producer would send it.
+//! `alpine feed`: sends a file through the API, as a producer would.
 
 mod answers;
 mod client;
@@ -6,8 +6,9 @@ mod lines;
 mod summary;
 
 use std::{
+    io::Read as _,
     num::NonZeroU32,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -18,38 +19,11 @@ use client::Client;
 use lines::Line;
 use summary::Summary;
 
-/// Replays a file of signals or outcomes through the API of a running server.
-///
-/// Each line is recognised by its content: a signal, an outcome (`exit_price`), an edge case
-/// (`{form, body}`), or a body to be refused (`{field, why, body}`), whose refusal must name that field.
-/// Lines travel to the letter, numbers are never rewritten. Feeding a file twice changes nothing.
-/// 429 and 503 are retried after `Retry-After`. Fails when something is refused that should not be.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// The file, one JSON object a line
-    file: PathBuf,
-    /// Where the server is
-    #[arg(long, default_value = "http://127.0.0.1:8000")]
-    url: String,
-    /// The producer's key, from `alpine producer create`
-    #[arg(long, env = "ARGO_API_KEY", hide_env_values = true)]
-    key: String,
-    /// Lines a second, one request each; without it, signals are sent in batches, as fast as they are
-    /// taken
-    #[arg(long, value_name = "N", value_parser = per_second)]
-    rate: Option<NonZeroU32>,
-    /// Signals in one batch
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    batch: u32,
-}
+use super::output::tell;
+use crate::cli::FeedArgs;
 
-fn per_second(text: &str) -> Result<NonZeroU32, String> {
-    let number = text.strip_suffix("/s").unwrap_or(text);
-    number.parse().map_err(|_| "must be lines a second: 50 or 50/s".to_owned())
-}
-
-/// Whether everything went as the file demands.
-pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+/// Sends the file. Fails unless everything went as it demands.
+pub(super) fn run(arguments: &FeedArgs) -> Result<()> {
     let lines = read(&arguments.file)?;
     let client = Client::new(&arguments.url, &arguments.key)?;
     let progress = ProgressBar::new(u64::try_from(lines.len())?);
@@ -65,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         let run_length = rest
             .iter()
             .take(usize::try_from(arguments.batch)?)
-            .take_while(|line| line.goes_in_batch())
+            .take_while(|line| line.goes_in_batch() && line.kind == first.kind)
             .count();
         let taken = if pace.is_none() && run_length > 1 {
             let (batch, _) = rest.split_at(run_length);
@@ -83,13 +57,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         rest = &rest[taken..];
     }
     progress.finish_and_clear();
-    print!("{}", summary.report(lines.len(), started.elapsed()));
-    Ok(summary.is_as_expected())
+    tell(&summary.report(lines.len(), started.elapsed()))?;
+    anyhow::ensure!(summary.is_as_expected(), "not everything went as the file demands");
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<Line>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.with_context(|| format!("cannot read {}", path.display()))?;
     text.lines()
         .enumerate()
         .filter(|(_, text)| !text.trim().is_empty())
@@ -121,14 +101,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rates_may_name_their_unit() {
-        assert_eq!(per_second("50/s"), Ok(NonZeroU32::new(50).unwrap()));
-        assert_eq!(per_second("7"), Ok(NonZeroU32::new(7).unwrap()));
-        assert!(per_second("0").is_err());
-        assert!(per_second("fast").is_err());
-    }
 
     #[test]
     fn the_pace_never_bursts() {

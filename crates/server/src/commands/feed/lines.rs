@@ -65,9 +65,17 @@ impl Line {
         Ok(Self { number, kind, body: body.trim().to_owned() })
     }
 
-    /// Only well-formed signals travel in batches; of the others each answer's status matters.
+    /// Whether it travels in batches, with others of its kind; of a malformed one the answer's status matters.
     pub(super) fn goes_in_batch(&self) -> bool {
-        self.kind == Kind::Signal
+        matches!(self.kind, Kind::Signal | Kind::Outcome)
+    }
+
+    /// The route that takes many.
+    pub(super) fn batch_route(&self) -> &'static str {
+        match self.kind {
+            Kind::Outcome => "external-signals/sync/outcomes",
+            Kind::Signal | Kind::Malformed { .. } => "external-signals/sync/batch",
+        }
     }
 
     /// The route that takes it.

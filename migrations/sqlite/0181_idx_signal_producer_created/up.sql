@@ -1,0 +1,2 @@
+-- Each producer's own signals, newest first.
+CREATE INDEX IF NOT EXISTS idx_signal_producer_created ON signals (producer_id, created_at DESC, id DESC);
