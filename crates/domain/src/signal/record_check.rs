@@ -317,6 +317,19 @@ mod tests {
             let found = named(&removed);
             assert!(found.contains(&"late_outcome_hash"), "{column}: {found:?}");
         }
+        // A result that its prices do not give is told, whoever hashed it.
+        let cases: [(&str, &str, &[&str]); 6] = [
+            ("late_status", "closed", &["late_outcome_hash"]),
+            ("late_exit_price", "190", &["late_outcome_hash", "late_pnl_pct"]),
+            ("late_pnl_pct", "5", &["late_outcome_hash", "late_pnl_pct"]),
+            ("late_closed_at", "2025-01-20T15:00:00.1Z", &["late_outcome_hash"]),
+            ("late_exit_timestamp", "2025-01-20T15:00:00Z", &["late_outcome_hash"]),
+            ("late_received_at", "2025-01-20T16:00:00Z", &["late_outcome_hash"]),
+        ];
+        for (column, letters, expected) in cases {
+            let changed: Vec<_> = late.iter().copied().chain([(column, letters)]).collect();
+            assert_eq!(named(&changed), expected, "{column}={letters}");
+        }
         let hash_alone = [("late_outcome_hash", LATE_HASH)];
         assert_eq!(named(&hash_alone), ["late_outcome_hash"]);
     }

@@ -8,7 +8,7 @@ use alpine_domain::{
     notification::{DigestEvery, Digests},
 };
 
-use crate::support::{Offer, World, now};
+use crate::support::{Offer, Report, World, now};
 
 const DAY: Duration = Duration::from_hours(24);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -80,6 +80,42 @@ fn a_late_reader_misses_nothing() {
     assert_eq!(mails_after(&world, 5 * MINUTE), []);
     assert_eq!(mails_after(&world, DAY)[0].0, "1 new notification");
     assert_eq!(mails_after(&world, DAY), []);
+    // How it ended is hidden as long.
+    world.clock.advance(DAY - 5 * MINUTE);
+    let exited_at = world.clock.now();
+    world.report(&argo, &Report { exited_at, ..Report::of("SIG-1", "101.0") }).unwrap();
+    assert_eq!(mails_after(&world, 5 * MINUTE), []);
+    let mails = mails_after(&world, DAY);
+    assert_eq!(mails[0].0, "1 new notification");
+    assert!(mails[0].1.contains("Signal closed: BUY AAPL"), "{}", mails[0].1);
+    assert_eq!(mails_after(&world, DAY), []);
+}
+
+/// What concerns the account is hidden from nobody.
+#[test]
+fn a_late_reader_is_told_of_the_own_account_at_once() {
+    let world = World::new();
+    let ada = subscriber(&world, DigestEvery::Day);
+    world.clock.advance(DAY - 2 * MINUTE);
+    for tier in [Tier::Pro, Tier::Free] {
+        let (id, at) = (ada.account.id, world.clock.now());
+        now(world.stores.accounts.set_tier_and_role(id, tier, ada.account.role, at)).unwrap();
+    }
+    assert_eq!(mails_after(&world, 2 * MINUTE)[0].0, "2 new notifications");
+    assert_eq!(mails_after(&world, DAY), []);
+}
+
+/// A mail that goes out late holds what it was due for; the rest comes with the next one, once.
+#[test]
+fn what_is_told_after_a_mail_was_due_is_in_the_next_one() {
+    let world = World::new();
+    let ada = subscriber(&world, DigestEvery::Day);
+    tell(&world, &ada, 1);
+    world.clock.advance(DAY);
+    assert_eq!(now(world.cases.digests.add_due()).unwrap(), 1);
+    tell(&world, &ada, 2);
+    assert_eq!(mails_after(&world, MINUTE)[0].0, "1 new notification");
+    assert_eq!(mails_after(&world, DAY)[0].0, "2 new notifications");
 }
 
 #[test]

@@ -144,6 +144,70 @@ fn the_figures_are_those_of_the_trades() {
     assert_eq!((fall.depth_pct, fall.is_recovered), (-50.0, false));
 }
 
+/// The expiry may lie in another period than the late outcome, so a bound on either side leaves it due.
+#[test]
+fn a_late_outcome_takes_no_expiry_out_of_a_period() {
+    let world = record();
+    let day = |days: u32| Some(Day::of(START.later(days * DAY)));
+    for (from, to, expired) in
+        [(None, None, 0), (day(0), None, 1), (None, day(40), 1), (day(0), day(40), 1)]
+    {
+        let span = Span::Between(Period { from, to });
+        let request = PerformanceRequest { span, late: LateOutcomes::Include, ..all() };
+        let found = statistics(&world, ADMIN, &request).answer;
+        let case = format!("{span:?}");
+        assert_eq!((found.total_trades, found.coverage.expired), (5, expired), "{case}");
+        assert_eq!(found.coverage.due, 5 + expired, "{case}");
+        let assumed = if expired == 0 { 0.0 } else { -10.0 };
+        assert_eq!(found.cumulative_lower_pct, -25.0 + assumed, "{case}");
+    }
+}
+
+/// What a period that has ended says does not change with what is open today.
+#[test]
+fn signals_are_overdue_today_and_in_no_period_with_an_end() {
+    let world = World::new();
+    let argo = world.producer("argo", false);
+    world.submit(&argo, &Offer::named("open")).unwrap();
+    world.at(40 * DAY);
+    let day = |days: u32| Some(Day::of(START.later(days * DAY)));
+    let between = |from, to| Span::Between(Period { from, to });
+    for (span, overdue) in [
+        (between(None, None), 1),
+        (between(day(39), None), 1),
+        (Span::Last(0), 1),
+        (between(None, day(39)), 0),
+        (between(day(0), day(40)), 0),
+    ] {
+        let request = PerformanceRequest { span, ..all() };
+        let Coverage { overdue: found, due, open, .. } =
+            statistics(&world, ADMIN, &request).answer.coverage;
+        assert_eq!((found, due), (Some(overdue), overdue), "{span:?}");
+        // What was published before the period is not known, and may be open.
+        let has_begin = !matches!(span, Span::Between(Period { from: None, .. }));
+        assert_eq!(open, (!has_begin).then_some(1), "{span:?}");
+    }
+}
+
+/// That no result came is told as late as a result.
+#[test]
+fn a_late_reader_hears_late_that_a_signal_is_overdue() {
+    let world = World::new();
+    let argo = world.producer("argo", false);
+    world.submit(&argo, &Offer::named("open")).unwrap();
+    let delay = Duration::from_mins(15);
+    for (after, for_all, for_late) in
+        [(Duration::ZERO, 0, 0), (MICROSECOND, 1, 0), (delay, 1, 0), (delay + MICROSECOND, 1, 1)]
+    {
+        world.at(30 * DAY + after);
+        for (viewer, expected) in [(ADMIN, for_all), (Viewer::Anonymous, for_late)] {
+            let coverage = statistics(&world, viewer, &all()).answer.coverage;
+            let found = (coverage.overdue, coverage.due);
+            assert_eq!(found, (Some(expected), expected), "{viewer:?} {after:?}");
+        }
+    }
+}
+
 /// Forty winners reported, sixty losers never: whoever looks sees what is missing.
 #[test]
 fn losers_that_are_never_reported_are_seen() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::Method;
 use alpine_domain::{
     Clock as _,
     account::{Role, Tier},
@@ -9,7 +10,7 @@ use alpine_domain::{
 };
 use serde_json::json;
 
-use super::harness::world;
+use super::harness::{USER_KEY, bearer, get, request, world};
 
 /// Each action is counted another number of times, so that no figure can stand for another one.
 #[actix_web::test]
@@ -62,5 +63,33 @@ async fn figures_end_after_ten_seconds() {
         assert_eq!(world.get_as(&admin, &format!("/api/v1/admin/{path}")).await.status, 200);
         let ends = world.cache.ends.lock().unwrap().pop().unwrap();
         assert_eq!(ends, Some(world.clock.now().later(Duration::from_secs(10))), "{path}");
+    }
+}
+
+/// What is only confirmed, asked about, or read by who pays for nothing, is not delivered.
+#[actix_web::test]
+async fn signals_are_delivered_where_they_are_sent_to_a_subscriber() {
+    const PATH: &str = "/api/v1/signals/latest";
+    let world = world();
+    world.signals(3);
+    let user = world.token(Tier::Starter, Role::User);
+    let admin = world.token(Tier::Elite, Role::Admin);
+    let first = world.get_as(&user, PATH).await;
+    let known = ("if-none-match", first.header("etag").to_owned());
+    let mut expected = 3;
+    for (what, request, status, delivered) in [
+        ("the same again", get(PATH).insert_header(bearer(&user)), 200, 3),
+        ("what is known", get(PATH).insert_header(bearer(&user)).insert_header(known), 304, 0),
+        ("its head", request(&Method::HEAD, PATH).insert_header(bearer(&user)), 200, 0),
+        ("by a key", get(PATH).insert_header(("x-api-key", USER_KEY)), 200, 3),
+        ("by an administrator", get(PATH).insert_header(bearer(&admin)), 200, 0),
+        ("by nobody", get(PATH), 200, 0),
+    ] {
+        assert_eq!(world.send(request).await.status, status, "{what}");
+        expected += delivered;
+        let use_cases = &world.state.services.use_cases;
+        use_cases.usage.flush().await.unwrap();
+        let figures = use_cases.analytics.figures().await.unwrap();
+        assert_eq!(figures.delivered.today, expected, "{what}");
     }
 }

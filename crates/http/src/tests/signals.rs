@@ -1,15 +1,17 @@
 //! Shapes of signals, files, and bodies from the cache.
 
-use std::{io::Read as _, sync::atomic::Ordering};
+use std::{io::Read as _, sync::atomic::Ordering, time::Duration};
 
 use actix_web::http::StatusCode;
 use alpine_domain::{
+    Clock as _,
     account::{Role, Tier},
     ports::cache::Scope,
-    signal::SignalId,
+    producer::ProducerId,
+    signal::{Accepted, NewOutcome, NewSignal, OutcomeRecorded, SignalId, VerificationHash},
 };
 
-use super::harness::{PRODUCER_KEY, World, assert_problem, bearer, get, post, world};
+use super::harness::{PRODUCER_KEY, World, assert_problem, bearer, get, post, signal, world};
 
 fn with_signals(count: usize) -> (World, Vec<SignalId>) {
     let world = world();
@@ -30,6 +32,64 @@ async fn a_signal_keeps_the_producers_digits() {
         let answer = world.get_as(&token, missing).await;
         assert_problem(&answer, StatusCode::NOT_FOUND, "not-found");
     }
+}
+
+/// The texts that anybody can hash again give the hashes that the file holds, also of what was reported too late.
+#[actix_web::test]
+async fn each_text_of_a_verification_gives_its_hash_in_the_file() {
+    let world = world();
+    let at = world.clock.now();
+    // The position had ended before the signal came.
+    let exited_at = at.earlier(Duration::from_hours(1));
+    let new = NewSignal { signalled_at: at.earlier(Duration::from_hours(2)), ..signal(1, at) };
+    let accepted = world.stores.signals.accept(vec![new]).await.unwrap();
+    let [Accepted::Stored(id)] = accepted[..] else { panic!("{accepted:?}") };
+    world.clock.advance(Duration::from_hours(40 * 24));
+    let (now, horizon) = (world.clock.now(), Duration::from_hours(30 * 24));
+    assert_eq!(world.stores.signals.expire(now, horizon, &[], 10).await.unwrap(), [id]);
+    let reported = NewOutcome {
+        producer: ProducerId::new(1),
+        external_id: "SIG-1".parse().unwrap(),
+        exit_price: "180".parse().unwrap(),
+        exit_timestamp: exited_at.to_string(),
+        exited_at,
+        status: None,
+        recorded_at: now,
+    };
+    let recorded = world.stores.signals.record_outcome(reported).await.unwrap();
+    assert!(matches!(recorded, OutcomeRecorded::Late(_)), "{recorded:?}");
+
+    let token = world.token(Tier::Elite, Role::User);
+    let path = format!("/api/v1/signals/{id}/verification");
+    let shown = world.get_as(&token, &path).await.json();
+    let file = "/api/v1/signals/export?format=ndjson&since=2025-01-01T00:00:00Z";
+    let row = world.get_as(&token, file).await.json();
+    for (record, column, late) in [
+        (&shown["record"], "record_hash", None),
+        (&shown["outcome"]["record"], "outcome_hash", Some(false)),
+        (&shown["late_outcome"]["record"], "late_outcome_hash", Some(true)),
+    ] {
+        let text = record["text"].as_str().unwrap();
+        let hash = VerificationHash::of(text);
+        assert_eq!((&record["hash"], &row[column]), (&hash.as_str().into(), &hash.as_str().into()));
+        let members: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(members.get("late").and_then(serde_json::Value::as_bool), late, "{column}");
+    }
+    // Beside the texts stands what the file says, too.
+    let (ended, late) = (&shown["outcome"], &shown["late_outcome"]);
+    for (told, in_file) in [
+        (&ended["closed_at"], &row["closed_at"]),
+        (&ended["received_at"], &row["outcome_received_at"]),
+        (&ended["origin"], &row["outcome_origin"]),
+        (&late["closed_at"], &row["late_outcome"]["exit_time"]),
+        (&late["received_at"], &row["late_outcome"]["received_at"]),
+        (&late["exit_timestamp"], &row["late_exit_timestamp"]),
+    ] {
+        assert!(told.is_string(), "{shown}");
+        assert_eq!(told, in_file);
+    }
+    assert_eq!((&ended["origin"], &late["origin"]), (&"live".into(), &"backfilled".into()));
+    assert_eq!(late["received_at"], now.to_string());
 }
 
 #[actix_web::test]

@@ -10,6 +10,7 @@
 mod authenticity;
 mod blacklist;
 mod cache;
+mod channels;
 mod events;
 mod invariants;
 mod mail;

@@ -189,8 +189,20 @@ async fn who_is_not_deleted_is_not_erased(bed: Bed) {
 async fn who_was_enabled_again_is_not_erased(bed: Bed) {
     let ada = bed.user("ada@example.com").await;
     key(&bed, &ada, "k").await;
+    let token = MailToken {
+        user: ada.id,
+        email: ada.email.clone(),
+        purpose: MailPurpose::Reset,
+        token_hash: "mailed before".to_owned(),
+        created_at: at(0),
+        expires_at: at(1_000),
+    };
+    assert!(bed.accounts.put_mail_token(token).await.unwrap());
     bed.deletions.delete(deletion(&ada, 5)).await.unwrap();
     bed.enable(ada.id).await;
+    // Who deleted it took back whatever was mailed.
+    let found = bed.accounts.mail_token_account(MailPurpose::Reset, "mailed before", at(6)).await;
+    assert_eq!(found.unwrap(), None);
     assert!(bed.deletions.erase(ada.id, "unknown".to_owned(), 10, at(200)).await.unwrap());
     let account = bed.accounts.account(ada.id).await.unwrap().unwrap();
     assert_eq!(account.full_name, ada.full_name);

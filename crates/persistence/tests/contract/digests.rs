@@ -77,10 +77,13 @@ async fn what_is_due_is_a_job_once_and_moves_on(bed: Bed) {
     assert_eq!(jobs(&bed, 4 * DAY + 5).await, [(ada, DAY, 4 * DAY + 5)]);
     assert_eq!(add(5 * DAY - 1).await, 0);
     assert_eq!(add(5 * DAY).await, 1);
+    // It begins where the one before ended, so that nothing is mailed twice or left out.
+    assert_eq!(jobs(&bed, 5 * DAY).await, [(ada, 4 * DAY + 5, 5 * DAY)]);
     // Another choice counts from its own time on.
     set(&bed, ada, Some(DigestEvery::Week), 5 * DAY + 9).await;
     assert_eq!(add(12 * DAY + 8).await, 0);
     assert_eq!(add(12 * DAY + 9).await, 1);
+    assert_eq!(jobs(&bed, 12 * DAY + 9).await, [(ada, 5 * DAY + 9, 12 * DAY + 9)]);
     set(&bed, ada, None, 13 * DAY).await;
     assert_eq!(add(99 * DAY).await, 0);
 }

@@ -18,6 +18,7 @@ on_every!(
     of_many_at_once_one_sets_the_password,
     nothing_is_stored_for_another_address_or_a_disabled_account,
     a_token_ends_with_what_it_was_made_for,
+    whatever_sets_another_password_ends_every_mailed_way_in,
     a_token_verifies_the_address_once,
     a_token_is_good_for_its_purpose_alone,
     a_welcome_is_added_with_its_account,
@@ -195,6 +196,39 @@ async fn a_token_ends_with_what_it_was_made_for(bed: Bed) {
     assert!(!is_good(&bed, "v", 1).await);
     assert!(!bed.accounts.reset_password(use_of("v", "mine", 1)).await.unwrap());
     assert_eq!(hash_of(&bed, &ada).await, "newer");
+}
+
+/// Who gets hold of an old mail gets in by none of what it holds.
+async fn whatever_sets_another_password_ends_every_mailed_way_in(bed: Bed) {
+    for how in ["by mail", "by the old password", "by an operator"] {
+        let ada = bed.user(&format!("{}@example.com", how.replace(' ', "-"))).await;
+        let (sets, link) = (format!("reset {how}"), format!("link {how}"));
+        let sign_in = MailToken { purpose: MailPurpose::SignIn, ..reset(&ada, &link, 0) };
+        for token in [reset(&ada, &sets, 0), sign_in] {
+            assert!(bed.accounts.put_mail_token(token).await.unwrap());
+        }
+        match how {
+            "by mail" => {
+                assert!(bed.accounts.reset_password(use_of(&sets, "new", 1)).await.unwrap());
+            }
+            "by the old password" => {
+                let (user, proved_by, now) = (ada.id, "hash".to_owned(), at(1));
+                let password_hash = "new".to_owned();
+                let change = PasswordChange { user, proved_by, password_hash, now };
+                bed.accounts.change_password(change).await.unwrap();
+            }
+            _ => {
+                let (email, proof, now) = (ada.email.clone(), AddressProof::Operator, at(1));
+                let password_hash = "new".to_owned();
+                let promotion = Promotion { email, password_hash, proof, now };
+                bed.accounts.promote(promotion).await.unwrap();
+            }
+        }
+        assert!(!is_good(&bed, &sets, 2).await, "{how}");
+        let let_in = bed.accounts.take_sign_in_token(&link, at(2)).await.unwrap();
+        assert_eq!(let_in, None, "{how}");
+        assert_eq!(hash_of(&bed, &ada).await, "new", "{how}");
+    }
 }
 
 async fn a_token_verifies_the_address_once(bed: Bed) {

@@ -326,6 +326,13 @@ async fn a_wrong_sum_is_found_and_corrected(bed: DatabaseBed) {
              FROM record_sums WHERE symbol = 'MSFT'",
             1,
         ),
+        // Where a series says the same as its base, nothing is right; an empty row would hide the base.
+        (
+            "INSERT INTO record_sums SELECT level, 'all', 'include', strategy, producer, symbol, bucket, \
+             segment FROM record_sums WHERE record = 'live' AND late = 'exclude' \
+             ON CONFLICT DO NOTHING",
+            1,
+        ),
     ] {
         bed.execute(wrong).await.unwrap();
         let (found, _) = upkeep.recount(false, |_, _| {}).await.unwrap();
@@ -335,7 +342,8 @@ async fn a_wrong_sum_is_found_and_corrected(bed: DatabaseBed) {
         let again = bed.sums.recount(Recount::Total, false).await.unwrap();
         assert_eq!(again, [], "{wrong}");
         recount_finds_nothing(&bed, now).await;
-        agree(&bed, &plain, now, (7, 12)).await;
+        // A step that shares no factor with the numbers of periods, parts and choices: questions of every sort.
+        agree(&bed, &plain, now, (7, 11)).await;
     }
 }
 

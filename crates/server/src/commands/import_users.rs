@@ -109,7 +109,9 @@ impl<'a> Import<'a> {
             }
         };
         let line = record.position().map_or(0, csv::Position::line);
-        match account(&record, columns, self.core) {
+        let (ports, mut random) = (&self.core.ports, [0; 10]);
+        ports.randomness.fill(&mut random);
+        match account(&record, columns, (ports.clock.now(), random)) {
             Ok(account) => self.batch.push(account),
             Err(reason) => self.refuse(line, &reason),
         }
@@ -173,22 +175,20 @@ impl<'a> Import<'a> {
 fn account(
     record: &StringRecord,
     columns: &Columns,
-    core: &Core,
+    (now, random): (Timestamp, [u8; 10]),
 ) -> Result<ImportedAccount, String> {
     let text = |name| columns.get(record, name);
     let email: Email = text("email").parse().map_err(|reason| format!("email: {reason}"))?;
     let hash = text("hashed_password");
     check_foreign_hash(hash).map_err(|reason| format!("hashed_password: {reason}"))?;
     let created_at = match text("created_at") {
-        "" => core.ports.clock.now(),
-        text => instant(text, core.ports.clock.now()).map_err(|it| format!("created_at: {it}"))?,
+        "" => now,
+        text => instant(text, now).map_err(|it| format!("created_at: {it}"))?,
     };
     let customer = text("stripe_customer_id");
     if customer.len() > 255 {
         return Err("stripe_customer_id: must have at most 255 characters".to_owned());
     }
-    let mut random = [0; 10];
-    core.ports.randomness.fill(&mut random);
     Ok(ImportedAccount {
         id: UserId::generate(created_at, random),
         full_name: name(text("full_name"), &email)?,
@@ -228,4 +228,48 @@ fn instant(text: &str, now: Timestamp) -> Result<Timestamp, &'static str> {
         .or_else(|_| Timestamp::parse_rfc3339(&format!("{text}Z")))
         .map_err(|_| "must be an instant like 2025-01-15T10:30:00Z or 2025-01-15 10:30:00")?;
     if parsed > now { Err("must not lie in the future") } else { Ok(parsed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$argon2id$v=19$m=65536,t=2,p=2$c29tZXNhbHRzb21lc2FsdA$\
+                        iT4g8RxZ8mNXIyT4sFZGm6Xv8wEq3wqK8y9bC3W8mXY";
+
+    fn read(columns: &[&str], cells: &[&str]) -> ImportedAccount {
+        let header = ["email", "hashed_password"].iter().chain(columns);
+        let header: StringRecord = header.copied().collect();
+        let record: StringRecord = ["ada@example.com", HASH].iter().chain(cells).copied().collect();
+        let now = Timestamp::from_seconds(1_767_225_600);
+        account(&record, &Columns::of(&header).unwrap(), (now, [7; 10])).unwrap()
+    }
+
+    /// Nobody is taken for more than the file says: least of all an address for its owner's.
+    #[test]
+    fn what_a_file_leaves_out_is_the_least() {
+        const OTHERS: [&str; 6] =
+            ["full_name", "tier", "is_active", "is_verified", "created_at", "stripe_customer_id"];
+        let now = Timestamp::from_seconds(1_767_225_600);
+        for account in [read(&[], &[]), read(&OTHERS, &[""; 6]), read(&OTHERS, &[])] {
+            assert_eq!(account.full_name.as_str(), "ada");
+            assert_eq!((account.tier, account.created_at), (Tier::Free, now));
+            assert_eq!((account.is_active, account.is_verified), (true, false));
+            assert_eq!(account.stripe_customer_id, None);
+        }
+        let given = ["Ada", "ELITE", "f", "yes", "2024-05-01 10:30:00", "cus_1"];
+        let account = read(&OTHERS, &given);
+        assert_eq!(account.full_name.as_str(), "Ada");
+        let created_at = Timestamp::parse_rfc3339("2024-05-01T10:30:00Z").unwrap();
+        assert_eq!((account.tier, account.created_at), (Tier::Elite, created_at));
+        assert_eq!((account.is_active, account.is_verified), (false, true));
+        assert_eq!(account.stripe_customer_id.as_deref(), Some("cus_1"));
+        // Each word stands for itself, in any case.
+        for (word, expected) in
+            [("True", true), ("1", true), ("T", true), ("No", false), ("0", false)]
+        {
+            let account = read(&["is_active", "is_verified"], &[word, word]);
+            assert_eq!((account.is_active, account.is_verified), (expected, expected), "{word}");
+        }
+    }
 }
