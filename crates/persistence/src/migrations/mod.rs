@@ -5,6 +5,7 @@ mod fingerprint;
 mod lock;
 mod rights;
 mod roles;
+mod source;
 mod state;
 
 use std::{
@@ -20,10 +21,11 @@ use diesel::{
     migration::{Migration, MigrationSource as _},
     sql_types::BigInt,
 };
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness};
 
 pub use fingerprint::SchemaFingerprint;
 pub use rights::RoleRights;
+use source::{Harness, POSTGRES, SQLITE};
 pub(crate) use state::lacking_tables;
 pub use state::{MigrationStatus, is_of_tables};
 
@@ -32,15 +34,9 @@ use crate::{
     connection::{Target, open, open_copy, shown_url},
 };
 
-const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
-const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
-
 /// What to do about a schema of a newer release.
 const START_THE_NEWER: &str = "a newer release of Alpine made them: start that one, or go back to a copy from before with \
      `alpine restore FILE`";
-
-/// What went wrong while migrating, in Diesel's own words.
-type Harness<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Applies and reverts the embedded migrations, on a connection of its own. Blocks its thread: call
 /// it before the runtime serves, or from its blocking pool.

@@ -12,7 +12,7 @@ use diesel::{
 };
 use diesel_migrations::EmbeddedMigrations;
 
-use super::{Harness, POSTGRES, SQLITE};
+use super::source::{Harness, POSTGRES, SQLITE};
 use crate::{
     AnyConnection,
     schema::{MIGRATIONS_TABLE, TABLES},
