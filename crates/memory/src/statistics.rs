@@ -72,10 +72,11 @@ impl StatisticsStore for Memory {
         };
         let open = tables.signals.iter().filter(is_overdue).take(overdue as usize);
         let today = Day::of(now);
-        let begin = tables.signals.iter().map(|signal| Day::of(signal.content.created_at)).min();
-        let level = finest.level(filter.period, begin.unwrap_or(today), today);
+        let tail = all(&tables);
+        let begin = filter.begin(&tail).unwrap_or(today);
+        let level = finest.level(filter.period, begin, today);
         let overdue = open.map(facts).collect();
-        Ok(Reading { level, sums: Vec::new(), tail: all(&tables), overdue })
+        Ok(Reading { level, sums: Vec::new(), tail, overdue })
     }
 
     async fn symbols(&self, _: &PerformanceFilter) -> Result<SymbolReading> {

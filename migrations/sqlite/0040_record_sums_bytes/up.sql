@@ -9,7 +9,7 @@ CREATE TABLE record_sums (
     producer TEXT NOT NULL,
     symbol TEXT NOT NULL,
     bucket BIGINT NOT NULL,
-    segment BLOB NOT NULL,
+    segment BLOB NOT NULL CHECK (typeof(segment) = 'blob'),
     PRIMARY KEY (level, record, late, strategy, producer, symbol, bucket)
 ) WITHOUT ROWID;
 CREATE INDEX idx_record_sum_bucket ON record_sums (level, (bucket + 0));

@@ -1,7 +1,10 @@
 //! What counts in an answer.
 
 use super::{Choice, Entry, LateOutcomes, Period, Series};
-use crate::signal::{Record, Released};
+use crate::{
+    analytics::Day,
+    signal::{Record, Released},
+};
 
 /// What counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +36,14 @@ impl PerformanceFilter {
     /// The series that answers.
     pub fn series(&self) -> Series {
         Series { record: self.record, late: self.late, choice: self.choice.clone() }
+    }
+
+    /// The first day on which one of these entries, in their order, adds something to the series, whoever may know of it.
+    pub fn begin(&self, entries: &[Entry]) -> Option<Day> {
+        let adds = |entry: &&Entry| {
+            entry.signal.is_of(&self.choice) && entry.adds(self.record, self.late).is_some()
+        };
+        entries.iter().find(adds).map(|entry| Day::of(entry.at))
     }
 
     /// Whether this counts.

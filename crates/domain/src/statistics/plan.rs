@@ -16,13 +16,24 @@ pub struct Plan {
 const EVER: i64 = 10_000_000;
 
 impl Plan {
+    /// From when on what happened is read one by one.
+    pub fn tail_from(filter: &PerformanceFilter, sealed_until: Timestamp) -> Timestamp {
+        let known = Self::known(filter);
+        if known < sealed_until { Day::of(known).begin() } else { sealed_until }
+    }
+
+    /// Up to when the reader may know of everything.
+    fn known(filter: &PerformanceFilter) -> Timestamp {
+        filter.released.as_of.min(filter.released.others_as_of)
+    }
+
     /// The plan for a question, when all that happened before `sealed_until` is in the sums. What the reader may
     /// not know of yet is in no sum that is read: who is later than the seal gets whole days before that time.
     pub fn new(filter: &PerformanceFilter, level: Level, sealed_until: Timestamp) -> Self {
         let Period { from, to } = filter.period;
-        let known = filter.released.as_of.min(filter.released.others_as_of);
+        let known = Self::known(filter);
         let is_late = known < sealed_until;
-        let tail_from = if is_late { Day::of(known).begin() } else { sealed_until };
+        let tail_from = Self::tail_from(filter, sealed_until);
         if sealed_until == Timestamp::MIN {
             return Self { sums: Vec::new(), tail_from };
         }

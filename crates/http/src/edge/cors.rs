@@ -30,7 +30,7 @@ const MAX_AGE: usize = 600;
 const METHODS: [Method; 6] =
     [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-const EXPOSED_HEADERS: [HeaderName; 13] = [
+const EXPOSED_HEADERS: [HeaderName; 15] = [
     header::ETAG,
     header::LINK,
     header::LOCATION,
@@ -39,6 +39,8 @@ const EXPOSED_HEADERS: [HeaderName; 13] = [
     super::repeats::REPLAYED,
     HeaderName::from_static("x-cache"),
     HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-visibility"),
+    HeaderName::from_static("x-warnings"),
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
     HeaderName::from_static("x-ratelimit-limit"),

@@ -14,7 +14,10 @@ use crate::{
     request_info::RequestInfo,
 };
 
-/// The same as the member `warnings`, for answers that have no members.
+/// Bytes of the header at most: some proxies refuse an answer whose headers are longer than four thousand.
+const LONGEST_HEADER: usize = 1_024;
+
+/// The same as the member `warnings`, the first ones of many, for answers that have no members.
 const HEADER: HeaderName = HeaderName::from_static("x-warnings");
 
 /// Notes the parameters of a query that the route does not know.
@@ -37,7 +40,11 @@ pub(crate) fn told(mut response: HttpResponse, info: &RequestInfo) -> HttpRespon
         return response;
     }
     let Ok(list) = json::to_json(&*warnings) else { return response };
-    if let Ok(value) = HeaderValue::from_bytes(&list) {
+    let short = (1..=warnings.len()).rev().find_map(|first| {
+        let list = json::to_json(&warnings.get(..first)?).ok()?;
+        (list.len() <= LONGEST_HEADER).then_some(list)
+    });
+    if let Some(Ok(value)) = short.map(|list| HeaderValue::from_bytes(&list)) {
         response.headers_mut().insert(HEADER, value);
     }
     let is_json = { response.headers().get(CONTENT_TYPE) }

@@ -1,10 +1,11 @@
 //! Names that a client sent and that mean nothing here.
 
 /// Warnings of one request at most, and characters of a name.
-const MOST: usize = 16;
+pub(crate) const MOST: usize = 8;
 const LONGEST_NAME: usize = 64;
 
-/// A sentence for each name that is not `known`: each once, and no more than a bounded number.
+/// A sentence for each name that is not `known`: each once, and no more than a bounded number; however many there are, each
+/// is compared with no more than these.
 pub(crate) fn told<'a>(
     what: &str,
     names: impl Iterator<Item = &'a str>,
@@ -15,12 +16,14 @@ pub(crate) fn told<'a>(
         if !known.contains(&name) && !seen.contains(&name) {
             seen.push(name);
         }
+        if seen.len() > MOST {
+            break;
+        }
     }
-    let more = seen.len().saturating_sub(MOST);
     let mut told: Vec<String> =
         seen.iter().take(MOST).map(|name| sentence(what, name, known)).collect();
-    if more > 0 {
-        told.push(format!("and {more} more of the kind"));
+    if seen.len() > MOST {
+        told.push(format!("and more than these {MOST}"));
     }
     told
 }
@@ -64,7 +67,7 @@ mod tests {
         let many: Vec<String> = (0..20).map(|number| format!("parameter{number}")).collect();
         let told = told("member", many.iter().map(String::as_str), &known);
         assert_eq!(told.len(), MOST + 1);
-        assert_eq!(told[MOST], "and 4 more of the kind");
+        assert_eq!(told[MOST], "and more than these 8");
         assert!(one(&"x".repeat(10_000))[0].len() < 200);
     }
 }

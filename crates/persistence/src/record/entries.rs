@@ -2,13 +2,12 @@
 
 use alpine_domain::{
     Result, Timestamp,
-    analytics::Day,
     signal::{Action, PnlPercent, stop_percent},
     statistics::{Entry, EntrySignal, Happening, Horizons, RowNumber},
 };
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
-    OptionalExtension as _, QueryDsl as _, Queryable, RunQueryDsl as _,
+    QueryDsl as _, Queryable, RunQueryDsl as _,
 };
 
 use crate::{
@@ -253,16 +252,6 @@ impl Source<'_> {
         };
         Ok(rows.into_iter().filter_map(signal).collect())
     }
-}
-
-/// The day on which the first signal was received.
-pub(super) fn begin(conn: &mut AnyConnection) -> Result<Option<Day>, Failure> {
-    let first: Option<i64> = signals::table
-        .order(signals::created_at.asc())
-        .select(signals::created_at)
-        .first(conn)
-        .optional()?;
-    Ok(first.map(|micros| Day::of(Timestamp::from_micros(micros))))
 }
 
 /// What one kind contributes.

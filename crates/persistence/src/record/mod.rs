@@ -91,12 +91,13 @@ impl StatisticsStore for Signals {
                 // Before what happened: what ends in between is found there, and not open.
                 let overdue = source.overdue(conn, &horizons, now, overdue)?;
                 unsealed(conn, |conn, sealed| {
-                    let today = Day::of(now);
-                    let begin = entries::begin(conn)?.unwrap_or(today);
-                    let level = finest.level(filter.period, begin, today);
-                    let plan = Plan::new(&filter, level, sealed);
-                    let sums = sums::of_series(conn, &filter.series(), &plan.sums)?;
-                    let (tail, overdue) = (tail(conn, &source, plan.tail_from)?, overdue.clone());
+                    let (series, today) = (filter.series(), Day::of(now));
+                    let tail = tail(conn, &source, Plan::tail_from(&filter, sealed))?;
+                    let begin = sums::begin(conn, &series)?.or_else(|| filter.begin(&tail));
+                    let level = finest.level(filter.period, begin.unwrap_or(today), today);
+                    let sums = Plan::new(&filter, level, sealed).sums;
+                    let sums = sums::of_series(conn, &series, &sums)?;
+                    let overdue = overdue.clone();
                     Ok(Reading { level, sums, tail, overdue })
                 })
             })

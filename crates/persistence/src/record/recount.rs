@@ -30,19 +30,24 @@ pub(super) fn recount(
     what: Recount,
     repair: bool,
 ) -> Result<Vec<SumDifference>, Failure> {
+    // No count gives that, so it is corrected.
+    let unreadable = Segment { published: -1, ..Segment::default() };
+    let of_level = |conn: &mut AnyConnection, level, stretches| {
+        sums::of_level(conn, level, stretches, Some(&unreadable))
+    };
     let (level, bucket, counted) = match what {
         Recount::Day(day) => (Level::Day, day.number(), of_day(conn, source, sealed, day)?),
         Recount::Stretch(level, day) => {
             let begin = level.bucket(day);
-            let days = sums::of_level(conn, Level::Day, begin, level.next(begin) - 1)?;
+            let days = of_level(conn, Level::Day, (begin, level.next(begin) - 1))?;
             (level, begin, together(days))
         }
         Recount::Total => {
-            let months = sums::of_level(conn, Level::Month, i64::MIN, i64::MAX)?;
+            let months = of_level(conn, Level::Month, (i64::MIN, i64::MAX))?;
             (Level::Total, 0, together(months))
         }
     };
-    let stored = sums::of_level(conn, level, bucket, bucket)?.remove(&bucket).unwrap_or_default();
+    let stored = of_level(conn, level, (bucket, bucket))?.remove(&bucket).unwrap_or_default();
     let counted = CompactSums::of(&counted);
     let differences = differences(level, bucket, stored.rows(), counted.rows());
     if repair {

@@ -9,8 +9,8 @@ use alpine_domain::{
     statistics::{Choice, CompactSums, LateOutcomes, Level, Segment, Series},
 };
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _, dsl::sql,
-    expression::SqlLiteral, sql_types::BigInt,
+    BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _,
+    RunQueryDsl as _, dsl::sql, expression::SqlLiteral, sql_types::BigInt,
 };
 
 use crate::{
@@ -47,7 +47,8 @@ fn row(level: Level, bucket: i64, series: &Series, segment: &Segment) -> Result<
     ))
 }
 
-fn read(row: SumRow) -> Result<(i64, Series, Segment)> {
+/// What a row tells; a segment that cannot be read counts as `unreadable`, if there is one.
+fn read(row: SumRow, unreadable: Option<&Segment>) -> Result<(i64, Series, Segment)> {
     let (_, record, late, strategy, producer, symbol, bucket, segment) = row;
     let named = |text: String| (text != ALL).then_some(text);
     let choice = Choice {
@@ -57,7 +58,11 @@ fn read(row: SumRow) -> Result<(i64, Series, Segment)> {
     };
     let (record, late) =
         (stored("record_sums.record", &record)?, stored("record_sums.late", &late)?);
-    Ok((bucket, Series { record, late, choice }, Segment::from_bytes(&segment)?))
+    let segment = match (Segment::from_bytes(&segment), unreadable) {
+        (Err(_), Some(unreadable)) => unreadable.clone(),
+        (read, _) => read?,
+    };
+    Ok((bucket, Series { record, late, choice }, segment))
 }
 
 /// The condition for one series.
@@ -134,6 +139,21 @@ pub(super) fn of_series(
     Ok(sums)
 }
 
+/// The first day on which something was added to a series.
+pub(super) fn begin(conn: &mut AnyConnection, series: &Series) -> Result<Option<Day>, Failure> {
+    let mut first: Option<i64> = None;
+    for series in series.chain() {
+        let found: Option<i64> = record_sums::table
+            .filter(of_series!(Level::Day, &series))
+            .order(record_sums::bucket.asc())
+            .select(record_sums::bucket)
+            .first(conn)
+            .optional()?;
+        first = [first, found].into_iter().flatten().min();
+    }
+    Ok(first.map(Day::new))
+}
+
 /// The sums of every instrument, those of earlier stretches first.
 pub(super) fn of_symbols(
     conn: &mut AnyConnection,
@@ -172,12 +192,12 @@ pub(super) fn stretch() -> SqlLiteral<BigInt> {
     sql("record_sums.bucket + 0")
 }
 
-/// All sums of some stretches of a level, by stretch.
+/// All sums of some stretches of a level, by stretch; one that cannot be read counts as `unreadable`, or fails.
 pub(super) fn of_level(
     conn: &mut AnyConnection,
     level: Level,
-    first: i64,
-    last: i64,
+    (first, last): (i64, i64),
+    unreadable: Option<&Segment>,
 ) -> Result<BTreeMap<i64, CompactSums>, Failure> {
     let rows: Vec<SumRow> = record_sums::table
         .filter(record_sums::level.eq(level.as_str()))
@@ -185,7 +205,7 @@ pub(super) fn of_level(
         .load(conn)?;
     let mut sums: BTreeMap<i64, HashMap<Series, Segment>> = BTreeMap::new();
     for row in rows {
-        let (bucket, series, segment) = read(row)?;
+        let (bucket, series, segment) = read(row, unreadable)?;
         sums.entry(bucket).or_default().insert(series, segment);
     }
     Ok(sums.into_iter().map(|(bucket, sums)| (bucket, CompactSums::stored(sums))).collect())
@@ -214,7 +234,9 @@ fn known(
 ) -> Result<CompactSums, Failure> {
     let choices: HashSet<&Choice> = wanted.keys().map(|series| &series.choice).collect();
     if choices.len() >= READ_ALL_FROM {
-        return Ok(of_level(conn, level, bucket, bucket)?.remove(&bucket).unwrap_or_default());
+        return Ok(of_level(conn, level, (bucket, bucket), None)?
+            .remove(&bucket)
+            .unwrap_or_default());
     }
     let mut known = HashMap::new();
     for choice in choices {
@@ -229,7 +251,7 @@ fn known(
             .filter(record_sums::bucket.eq(bucket))
             .load(conn)?;
         for row in rows {
-            let (_, series, segment) = read(row)?;
+            let (_, series, segment) = read(row, None)?;
             known.insert(series, segment);
         }
     }

@@ -23,7 +23,8 @@ use alpine_domain::{
 use crate::support::{Bed, DatabaseBed, at, on_every, outcome, signal};
 
 on_every!(
-    a_close_that_is_not_told_yet_changes_no_figure;
+    a_close_that_is_not_told_yet_changes_no_figure,
+    a_young_strategy_is_told_by_day_however_old_the_others_are;
     databases:
     who_says_what_time_it_is_waits_for_no_agreement,
     figures_are_those_of_a_full_count_whenever_it_is_sealed,
@@ -319,6 +320,8 @@ async fn a_wrong_sum_is_found_and_corrected(bed: DatabaseBed) {
              WHERE total.level = 'total' AND total.symbol = 'AAPL' LIMIT 1) WHERE level = 'day'",
             1,
         ),
+        // Of no release of ours.
+        ("UPDATE record_sums SET segment = substr(segment, 1, 1)", 10),
         ("DELETE FROM record_sums WHERE level = 'month' AND symbol = 'AAPL'", 1),
         ("DELETE FROM record_sums", 10),
         (
@@ -369,6 +372,43 @@ async fn a_close_that_is_not_told_yet_changes_no_figure(bed: Bed) {
     assert_eq!((before.coverage.overdue, before.cumulative_lower_pct), (Some(1), -5.0));
     bed.signals.record_outcome(outcome(&new, "101", now - 60)).await.unwrap();
     assert_eq!(told().await, before);
+}
+
+/// A curve tells a choice as finely as its own age allows.
+async fn a_young_strategy_is_told_by_day_however_old_the_others_are(bed: Bed) {
+    const DAY: i64 = 24 * HOUR;
+    let argo = bed.producer().await;
+    let old = signal(&argo, "old", 0);
+    bed.store(vec![old.clone()]).await;
+    bed.signals.record_outcome(outcome(&old, "101", HOUR)).await.unwrap();
+    // Six on each of three days, which lie within five days of a month.
+    for number in 0..18 {
+        let now = 1_501 * DAY + number / 6 * DAY + number * 60;
+        let strategy = Some("young".parse().unwrap());
+        let new = NewSignal { strategy, ..signal(&argo, &format!("young{number}"), now) };
+        bed.store(vec![new.clone()]).await;
+        bed.signals.record_outcome(outcome(&new, "101", now + 60)).await.unwrap();
+    }
+    let now = at(1_510 * DAY);
+    let points = async |strategy: Option<&str>| {
+        let request = PerformanceRequest {
+            choice: Choice {
+                strategy: strategy.map(|name| name.parse().unwrap()),
+                ..Choice::default()
+            },
+            span: Span::Between(Period::default()),
+            late: LateOutcomes::Exclude,
+            record: Record::All,
+        };
+        let curve = performance(&bed, now).equity_curve(Viewer::Admin, &request, 500).await;
+        curve.unwrap().answer.points.len()
+    };
+    for _sealed in [false, true] {
+        assert_eq!(points(Some("young")).await, 18);
+        // Of all, told by month, those eighteen are the highest and last one; they only rise.
+        assert!(points(None).await < 8);
+        while !bed.sums.seal(now, 1_000).await.unwrap().is_done {}
+    }
 }
 
 /// Clocks of which one never answers.

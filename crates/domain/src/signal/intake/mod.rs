@@ -233,9 +233,13 @@ fn object_of(text: &[u8], longest: usize) -> Result<JsonObject> {
     JsonObject::parse(text)
 }
 
-/// Those of the members that are not `known`.
+/// Names of unknown members that are kept of one signal: more are told of nowhere.
+const MOST_UNKNOWN: usize = 16;
+
+/// Those of the members that are not `known`, the first of many.
 fn unknown(object: &JsonObject, known: &[&str]) -> Vec<String> {
-    object.names().filter(|name| !known.contains(name)).map(str::to_owned).collect()
+    let unknown = object.names().filter(|name| !known.contains(name));
+    unknown.take(MOST_UNKNOWN).map(str::to_owned).collect()
 }
 
 fn claimed_id(object: &JsonObject) -> Option<String> {
