@@ -54,11 +54,11 @@ fn every_post_takes_keys_or_needs_none() {
         "subscriptions/upgrade",
         "subscriptions/cancel",
         "subscriptions/resume",
+        "roles/assign",
         "external-signals/sync/signal",
         "external-signals/sync/batch",
         "external-signals/sync/outcome",
         "external-signals/sync/outcomes",
-        "roles/assign",
     ];
     assert_eq!(with, expected);
     assert!(table.iter().all(|it| it.endpoint.method == Method::POST || !it.endpoint.takes_key));

@@ -74,7 +74,8 @@ impl Cause {
     /// The cause of a server that was never used: then it may be the address that is wrong.
     pub(super) fn at_first(self, error: Option<&RedisError>, has_tls: bool) -> Self {
         let is_silent = error.is_none_or(RedisError::is_timeout);
-        let is_dropped = error.is_some_and(RedisError::is_connection_dropped);
+        let is_dropped = error
+            .is_some_and(|error| error.is_connection_dropped() && !error.is_connection_refusal());
         match self {
             Self::Unreachable if has_tls && is_silent => Self::SilentTls,
             Self::Unreachable if !has_tls && is_dropped => Self::HangsUp,
