@@ -2,7 +2,10 @@
 
 use std::{process::Command, time::Duration};
 
-use alpine_testing::{Memory, Wait, own_redis};
+use alpine_testing::{
+    Memory, TestDatabase, Wait, own_redis,
+    servers::programs::{self, PostgresPrograms},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -270,19 +273,58 @@ async fn operators_are_told_why_redis_is_not_used() {
     }
 }
 
+/// How a copy is taken while it serves, and how one goes back to it.
+enum Copies<'a> {
+    /// By `alpine backup` and `alpine restore`.
+    Sqlite,
+    /// By PostgreSQL's own programs, as `docs/operations.md` says.
+    Postgres(PostgresPrograms, &'a TestDatabase),
+}
+
+/// Runs a command that has to succeed; what it says.
+fn good(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    let text = String::from_utf8(text).unwrap();
+    assert!(output.status.success(), "{command:?}: {text}");
+    text
+}
+
+impl Copies<'_> {
+    fn take(&self, alpine: &Process) {
+        match self {
+            Self::Sqlite => drop(good(&mut alpine.command(&["backup", "copy.db"]))),
+            Self::Postgres(programs, database) => drop(good(
+                Command::new(&programs.pg_dump)
+                    .args(["--format=custom", "--file=copy.dump", database.url()])
+                    .current_dir(alpine.folder()),
+            )),
+        }
+    }
+
+    fn go_back(&self, alpine: &Process) {
+        match self {
+            Self::Sqlite => {
+                let text = good(&mut alpine.command(&["restore", "copy.db"]));
+                assert!(text.contains("restored 200 signals"), "{text}");
+            }
+            Self::Postgres(programs, database) => drop(good(
+                Command::new(&programs.pg_restore)
+                    .args(["--clean", "--if-exists", "--dbname", database.url(), "copy.dump"])
+                    .current_dir(alpine.folder()),
+            )),
+        }
+    }
+}
+
 /// Copies are taken while it serves; after a kill and going back to one, every answer is what it was, to the byte.
-#[tokio::test(flavor = "multi_thread")]
-async fn after_a_kill_a_copy_gives_the_same_answers() {
-    let settings = [("ALPINE__RATE_LIMITS__ENABLED", "false")];
+async fn a_copy_gives_the_same_answers(copies: Copies<'_>) {
+    let mut settings = vec![("ALPINE__RATE_LIMITS__ENABLED", "false")];
+    if let Copies::Postgres(_, database) = &copies {
+        settings.push(("DATABASE_URL", database.url()));
+    }
     let mut alpine = Process::start(&settings);
-    let good = |alpine: &Process, arguments: &[&str]| {
-        let output = alpine.command(arguments).output().unwrap();
-        let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-        let text = String::from_utf8(text).unwrap();
-        assert!(output.status.success(), "{arguments:?}: {text}");
-        text
-    };
-    let made = good(&alpine, &["producer", "create", "bot"]);
+    let made = good(&mut alpine.command(&["producer", "create", "bot"]));
     let key = made.split("once: ").nth(1).unwrap().lines().next().unwrap().to_owned();
     let push = async |alpine: &Process, from: usize, to: usize| {
         let client = Client::new(&format!("http://{}", alpine.address)).with_key(&key);
@@ -303,15 +345,22 @@ async fn after_a_kill_a_copy_gives_the_same_answers() {
     };
     push(&alpine, 0, 200).await;
     let before = answers(&alpine).await;
-    good(&alpine, &["backup", "copy.db"]);
+    copies.take(&alpine);
     push(&alpine, 200, 300).await;
     assert_ne!(answers(&alpine).await, before);
     alpine.kill();
-    let text = good(&alpine, &["restore", "copy.db"]);
-    assert!(text.contains("restored 200 signals"), "{text}");
+    copies.go_back(&alpine);
     alpine.start_again();
     assert_eq!(answers(&alpine).await, before);
     push(&alpine, 200, 300).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_kill_a_copy_gives_the_same_answers() {
+    a_copy_gives_the_same_answers(Copies::Sqlite).await;
+    let Some(database) = TestDatabase::create() else { return };
+    let programs = programs::postgres().unwrap();
+    a_copy_gives_the_same_answers(Copies::Postgres(programs, &database)).await;
 }
 
 /// A disk without room: what is written is refused as unavailable, and readiness says so.

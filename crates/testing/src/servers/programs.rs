@@ -18,6 +18,10 @@ pub struct PostgresPrograms {
     pub psql: PathBuf,
     /// Copies a running server's data.
     pub pg_basebackup: PathBuf,
+    /// Writes one database to a file.
+    pub pg_dump: PathBuf,
+    /// Makes a database what such a file says.
+    pub pg_restore: PathBuf,
 }
 
 /// Finds both servers.
@@ -41,6 +45,8 @@ pub fn postgres() -> Result<PostgresPrograms> {
         postgres: find("postgres")?,
         psql: find("psql")?,
         pg_basebackup: find("pg_basebackup")?,
+        pg_dump: find("pg_dump")?,
+        pg_restore: find("pg_restore")?,
     })
 }
 
