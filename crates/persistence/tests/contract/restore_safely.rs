@@ -1,0 +1,99 @@
+//! Going back to a copy, where a journal was left behind, another program looks on, or the file is none of Alpine's.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use alpine_persistence::{DatabaseSettings, Migrator, backup, restore};
+use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
+
+use crate::support::{DatabaseBed, signal};
+
+fn settings(file: &Path) -> DatabaseSettings {
+    DatabaseSettings::new(format!("sqlite:{}", file.display()))
+}
+
+fn signals(file: &Path) -> i64 {
+    Migrator::connect(&settings(file)).unwrap().count_rows().unwrap()["signals"]
+}
+
+fn told(result: alpine_domain::Result<impl std::fmt::Debug>) -> String {
+    result.expect_err("it is refused").to_string()
+}
+
+fn with(file: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", file.display()))
+}
+
+/// A database with three signals, a copy of that, and then a fourth one that the journal alone has.
+async fn bed_and_copy(folder: &Path) -> (DatabaseBed, PathBuf) {
+    let bed = DatabaseBed::sqlite();
+    let argo = bed.producer().await;
+    bed.store((0..3).map(|number| signal(&argo, &format!("S{number}"), 0)).collect()).await;
+    let copy = folder.join("copy.db");
+    backup(&bed.settings, &copy).unwrap();
+    bed.store(vec![signal(&argo, "later", 1)]).await;
+    (bed, copy)
+}
+
+fn place_of(bed: &DatabaseBed) -> PathBuf {
+    bed.settings.url.strip_prefix("sqlite:").unwrap().into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_without_a_database_is_not_replayed_over_a_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, copy) = bed_and_copy(folder.path()).await;
+    let journal = fs::read(with(&place_of(&bed), "-wal")).unwrap();
+    for (name, is_empty) in [("gone.db", false), ("empty.db", true)] {
+        let place = folder.path().join(name);
+        fs::write(with(&place, "-wal"), &journal).unwrap();
+        if is_empty {
+            fs::write(&place, "").unwrap();
+        }
+        let (restored, aside) = restore(&settings(&place), &copy).unwrap();
+        assert_eq!((restored.signals, signals(&place)), (3, 3), "{name}");
+        assert!(aside.unwrap().exists(), "{name}");
+        let kept = fs::read(with(&place, ".before-restore-1-wal")).unwrap();
+        assert!(kept == journal, "{name}: the journal is kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_told_is_what_was_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, _) = bed_and_copy(folder.path()).await;
+    // A file that a server still has open: its journal has signals that it lacks.
+    let (file, place) = (place_of(&bed), folder.path().join("new").join("alpine.db"));
+    assert!(fs::metadata(with(&file, "-wal")).unwrap().len() > 0);
+    let (restored, aside) = restore(&settings(&place), &file).unwrap();
+    assert_eq!((restored.signals, aside), (4, None));
+    assert_eq!(restored.size, fs::metadata(&place).unwrap().len());
+    assert_eq!(signals(&place), 4);
+    let beside = fs::read_dir(place.parent().unwrap()).unwrap().count();
+    assert!(beside <= 4, "nothing half made stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_another_program_has_open_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, copy) = bed_and_copy(folder.path()).await;
+    drop(bed);
+    let place = folder.path().join("alpine.db");
+    fs::copy(&copy, &place).unwrap();
+    Migrator::connect(&settings(&place)).unwrap().run().unwrap();
+    // A server of another release: it takes no lock of ours, and does nothing just now.
+    let mut other = SqliteConnection::establish(place.to_str().unwrap()).unwrap();
+    other.batch_execute("SELECT COUNT(*) FROM signals").unwrap();
+    for work in ["SELECT 1", "BEGIN IMMEDIATE"] {
+        other.batch_execute(work).unwrap();
+        let text = told(restore(&settings(&place), &copy));
+        assert!(text.contains("another program has it open"), "{work}: {text}");
+        assert!(!with(&place, ".before-restore-1").exists(), "{work}");
+        assert!(!with(&place, ".restoring").exists(), "{work}");
+    }
+    drop(other);
+    let (restored, aside) = restore(&settings(&place), &copy).unwrap();
+    assert_eq!((restored.signals, signals(&aside.unwrap())), (3, 3));
+}
