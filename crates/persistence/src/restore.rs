@@ -17,7 +17,7 @@ use crate::{
     Copied, DatabaseSettings, Migrator,
     backup::{read_back, write_copy},
     connection::{Target, create_private, open_copy},
-    files::{JOURNALS, with_suffix},
+    files::{JOURNALS, adopt, owner_of, with_suffix},
     serving::ServingLock,
 };
 
@@ -47,7 +47,7 @@ pub fn restore(settings: &DatabaseSettings, file: &Path) -> Result<(Copied, Opti
     let _nobody_serves = ServingLock::take(settings)?;
     let place = followed(place)?;
     let fresh = with_suffix(&place, ".restoring");
-    let swapped = write_fresh(file, &fresh, &read).and_then(|written| {
+    let swapped = write_fresh(file, &fresh, &place, &read).and_then(|written| {
         let _nobody_else = alone(&place)?;
         swap(&place, &fresh, &written).map(|aside| (written, aside))
     });
@@ -102,7 +102,7 @@ fn followed(place: &Path) -> Result<PathBuf> {
 }
 
 /// Writes what SQLite reads in a file, with what its journal alone has, and makes sure that it is the same.
-fn write_fresh(file: &Path, fresh: &Path, read: &Copied) -> Result<Copied> {
+fn write_fresh(file: &Path, fresh: &Path, place: &Path, read: &Copied) -> Result<Copied> {
     let cannot = |error| unusable(format!("cannot be written: {error}"));
     for suffix in [""].iter().chain(&JOURNALS) {
         match fs::remove_file(with_suffix(fresh, suffix)) {
@@ -113,6 +113,12 @@ fn write_fresh(file: &Path, fresh: &Path, read: &Copied) -> Result<Copied> {
     create_private(fresh).map_err(cannot)?;
     let written = write_copy(&mut open_copy(file)?, fresh)?;
     same(&written, read)?;
+    let owner = owner_of(place).map_err(cannot)?;
+    adopt(fresh, &owner).map_err(|error| {
+        unusable(format!(
+            "cannot be given to its owner: {error}; run this as that user, or as root"
+        ))
+    })?;
     Ok(written)
 }
 

@@ -97,3 +97,35 @@ async fn a_database_that_another_program_has_open_stays() {
     let (restored, aside) = restore(&settings(&place), &copy).unwrap();
     assert_eq!((restored.signals, signals(&aside.unwrap())), (3, 3));
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_restored_has_the_owner_of_what_was_there() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+    let folder = tempfile::tempdir().unwrap();
+    let (bed, copy) = bed_and_copy(folder.path()).await;
+    drop(bed);
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let place = data.join("alpine.db");
+    fs::copy(&copy, &place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o640)).unwrap();
+    // As with sudo; who is not root cannot give files away, and has nothing to give back.
+    for file in [&data, &place] {
+        let _ = chown(file, Some(4711), Some(4712));
+    }
+    let look = |file: &Path| {
+        let found = fs::metadata(file).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o777)
+    };
+    let (owner, group, mode) = look(&place);
+    restore(&settings(&place), &copy).unwrap();
+    assert_eq!(look(&place), (owner, group, mode));
+    let lock = look(&with(&place, "-serving"));
+    assert_eq!((lock.0, lock.1), (owner, group));
+    // Where there was none, those of the folder.
+    let new = data.join("new.db");
+    restore(&settings(&new), &copy).unwrap();
+    assert_eq!(look(&new), (owner, group, 0o600));
+    assert_eq!(look(&with(&new, "-serving")).0, owner);
+}
