@@ -78,8 +78,15 @@ fn check(file: &Path) -> Result<Copied> {
         Error::Internal(source) => refused(source.to_string()),
         other => other,
     })?;
+    let mut migrator = Migrator::of_copy(file)?;
+    // Another program may have tables of the same names.
+    if !migrator.status()?.first().is_some_and(|first| first.is_known && first.is_applied) {
+        return Err(refused(
+            "holds no database of Alpine: it lacks the first migration".to_owned(),
+        ));
+    }
     // What is told of a newer release names the setting, and it is the file that is meant.
-    Migrator::of_copy(file)?.check_not_newer().map_err(|error| match error {
+    migrator.check_not_newer().map_err(|error| match error {
         Error::Invalid(errors) => {
             refused(errors.into_iter().map(|error| error.message).collect::<String>())
         }

@@ -129,3 +129,21 @@ async fn what_is_restored_has_the_owner_of_what_was_there() {
     assert_eq!(look(&new), (owner, group, 0o600));
     assert_eq!(look(&with(&new, "-serving")).0, owner);
 }
+
+#[test]
+fn a_table_of_the_same_name_makes_no_database_of_alpine() {
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = folder.path().join("foreign.db");
+    let place = folder.path().join("alpine.db");
+    let mut conn = SqliteConnection::establish(foreign.to_str().unwrap()).unwrap();
+    for sql in [
+        "CREATE TABLE signals (id INTEGER)",
+        "CREATE TABLE __diesel_schema_migrations (version TEXT PRIMARY KEY, run_on TEXT)",
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('20240101000000')",
+    ] {
+        conn.batch_execute(sql).unwrap();
+        let text = told(restore(&settings(&place), &foreign));
+        assert!(text.contains("holds no database of Alpine"), "{sql}: {text}");
+        assert!(!place.exists(), "{sql}");
+    }
+}
