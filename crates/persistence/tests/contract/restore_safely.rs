@@ -147,3 +147,20 @@ fn a_table_of_the_same_name_makes_no_database_of_alpine() {
         assert!(!place.exists(), "{sql}");
     }
 }
+
+/// An instance that starts while another one makes the first tables waits for it, and does not take them for another
+/// program's.
+#[test]
+fn whose_tables_are_there_is_asked_once_nobody_else_migrates() {
+    let Some((settings, _place)) = crate::support::empty_postgres() else { return };
+    let mut other = diesel::PgConnection::establish(&settings.url).unwrap();
+    other
+        .batch_execute("SELECT pg_advisory_lock(x'616c7069'::bigint << 32 | x'6e650002'::bigint)")
+        .unwrap();
+    other.batch_execute("CREATE TABLE signals (id INTEGER)").unwrap();
+    let waiting = std::thread::spawn(move || Migrator::connect(&settings)?.run());
+    std::thread::sleep(std::time::Duration::from_millis(1_000));
+    other.batch_execute("DROP TABLE signals; SELECT pg_advisory_unlock_all()").unwrap();
+    let applied = waiting.join().unwrap().unwrap();
+    assert!(!applied.is_empty());
+}
