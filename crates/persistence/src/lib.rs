@@ -122,12 +122,12 @@ pub use signals::Signals;
 /// The file of a SQLite database that is not there yet; `None` where one is, and on PostgreSQL.
 ///
 /// # Errors
-/// [`Error::Invalid`](alpine_domain::Error::Invalid) naming `database.url`.
+/// [`Error::Invalid`](alpine_domain::Error::Invalid) naming `database.url`, when it cannot be told too.
 pub fn missing_file(
     settings: &DatabaseSettings,
 ) -> alpine_domain::Result<Option<std::path::PathBuf>> {
     let target = connection::Target::parse(settings)?;
-    Ok(target.missing_file().map(std::path::Path::to_owned))
+    Ok(target.missing_file()?.map(std::path::Path::to_owned))
 }
 
 /// Every store over this database.

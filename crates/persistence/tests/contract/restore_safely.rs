@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alpine_persistence::{DatabaseSettings, Migrator, backup, restore};
+use alpine_persistence::{DatabaseSettings, Migrator, backup, missing_file, restore};
 use diesel::{Connection as _, SqliteConnection, connection::SimpleConnection as _};
 
 use crate::support::{DatabaseBed, signal};
@@ -146,6 +146,21 @@ fn a_table_of_the_same_name_makes_no_database_of_alpine() {
         assert!(text.contains("holds no database of Alpine"), "{sql}: {text}");
         assert!(!place.exists(), "{sql}");
     }
+}
+
+#[test]
+fn only_what_is_not_there_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("alpine.db");
+    assert_eq!(missing_file(&settings(&file)).unwrap(), Some(file.clone()));
+    fs::write(&file, "").unwrap();
+    assert_eq!(missing_file(&settings(&file)).unwrap(), Some(file.clone()));
+    fs::write(&file, "SQLite format 3").unwrap();
+    assert_eq!(missing_file(&settings(&file)).unwrap(), None);
+    // It cannot be looked at: that is no proof that there is none.
+    let below = file.join("alpine.db");
+    let text = told(missing_file(&settings(&below)));
+    assert!(text.contains("database.url") && text.contains("Not a directory"), "{text}");
 }
 
 /// An instance that starts while another one makes the first tables waits for it, and does not take them for another
