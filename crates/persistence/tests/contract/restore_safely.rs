@@ -163,6 +163,24 @@ fn only_what_is_not_there_is_missing() {
     assert!(text.contains("database.url") && text.contains("Not a directory"), "{text}");
 }
 
+/// What a read says of the disk is no proof that writes find no room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_writes_tell_that_a_disk_has_no_room() {
+    use alpine_domain::ports::health::{Condition, Probe as _};
+    use alpine_persistence::{DatabaseProbe, Failure};
+    use diesel::result::{DatabaseErrorKind, Error as DieselError};
+    fn failing<T>() -> Result<T, Failure> {
+        let text = Box::new("disk I/O error".to_owned());
+        Err(DieselError::DatabaseError(DatabaseErrorKind::Unknown, text).into())
+    }
+    let bed = DatabaseBed::sqlite();
+    let probe = DatabaseProbe::new(bed.database.clone());
+    bed.database.read("test", |_| failing::<()>()).await.unwrap_err();
+    assert_eq!(probe.probe().await.condition, Condition::Up);
+    bed.database.write("test", |_| failing::<()>()).await.unwrap_err();
+    assert_eq!(probe.probe().await.condition, Condition::Down);
+}
+
 /// An instance that starts while another one makes the first tables waits for it, and does not take them for another
 /// program's.
 #[test]
