@@ -46,7 +46,7 @@ pub(crate) fn adopt(file: &Path, owner: &Owner) -> io::Result<()> {
 
 /// Gives a file to this owner. Does nothing to a file that is his already.
 #[cfg(unix)]
-pub(crate) fn give(file: &Path, owner: &Owner) -> io::Result<()> {
+fn give(file: &Path, owner: &Owner) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt as _, chown};
     let now = fs::metadata(file)?;
     let (user, group) = (owner.whose.uid(), owner.whose.gid());
@@ -63,6 +63,6 @@ pub(crate) fn give(file: &Path, owner: &Owner) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn give(_file: &Path, _owner: &Owner) -> io::Result<()> {
+fn give(_file: &Path, _owner: &Owner) -> io::Result<()> {
     Ok(())
 }

@@ -47,6 +47,15 @@ pub fn restore(settings: &DatabaseSettings, file: &Path) -> Result<(Copied, Opti
     let _nobody_serves = ServingLock::take(settings)?;
     let place = followed(place)?;
     let fresh = with_suffix(&place, ".restoring");
+    if let (Ok(file), Ok(fresh)) = (fs::canonicalize(file), fs::canonicalize(&fresh))
+        && file == fresh
+    {
+        // What an earlier attempt left behind. It would be deleted.
+        return Err(Error::invalid(
+            "file",
+            "has the name of what is written first; give it another",
+        ));
+    }
     let swapped = write_fresh(file, &fresh, &place, &read).and_then(|written| {
         let _nobody_else = alone(&place)?;
         swap(&place, &fresh, &written).map(|aside| (written, aside))

@@ -7,7 +7,7 @@ use alpine_domain::{Error, Result};
 use crate::{
     DatabaseSettings,
     connection::Target,
-    files::{give, owner_of, with_suffix},
+    files::{adopt, owner_of, with_suffix},
 };
 
 /// Held by the process that serves from a SQLite file; it ends with the process, however that ends. What an instance
@@ -34,8 +34,8 @@ impl ServingLock {
             .open(&name)
             .map_err(|error| refused(format!("{} cannot be made: {error}", name.display())))?;
         // Made by root, it would be in the way of the user who serves.
-        if let Err(error) = owner_of(path).and_then(|owner| give(&name, &owner)) {
-            tracing::debug!(%error, "the lock file keeps its owner");
+        if let Err(error) = owner_of(path).and_then(|owner| adopt(&name, &owner)) {
+            tracing::debug!(%error, "the lock file keeps its owner and its rights");
         }
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
