@@ -264,8 +264,13 @@ impl Database {
     }
 
     /// Whether a write found no room on the database's disk a moment ago, or the next one may find none.
-    pub(crate) fn has_no_room(&self) -> bool {
-        self.0.pool.had_no_room_within(ROOM_PATIENCE) || self.0.target.is_nearly_full()
+    pub(crate) async fn has_no_room(&self) -> bool {
+        if self.0.pool.had_no_room_within(ROOM_PATIENCE) {
+            return true;
+        }
+        // A disk of the network may take its time.
+        let inner = Arc::clone(&self.0);
+        task::spawn_blocking(move || inner.target.is_nearly_full()).await.unwrap_or(false)
     }
 
     /// The names of tables' migrations that this version needs and the database lacks.
@@ -397,7 +402,7 @@ impl Inner {
                 }
                 // A server that takes no writes has done nothing, whenever it says so.
                 Err(Attempt::NotBegun(failure) | Attempt::ReadOnly(failure)) => {
-                    let result = self.inspect(&mut slot, Err(failure));
+                    let result = self.inspect_write(&mut slot, Err(failure));
                     if slot.is_condemned() && !has_begun_anew {
                         has_begun_anew = true;
                         continue;
@@ -407,7 +412,7 @@ impl Inner {
                 Err(Attempt::Failed(failure)) => failure,
             };
             let is_transient = failure.database().is_some_and(is_transient);
-            let result = self.inspect(&mut slot, Err(failure));
+            let result = self.inspect_write(&mut slot, Err(failure));
             drop(slot);
             if !is_transient || retries >= self.settings.write_retries {
                 return result;
@@ -431,6 +436,16 @@ impl Inner {
         self.pool.checkout(deadline).map_err(|error| Error::unavailable("the database", error))
     }
 
+    /// Notes that there was no room as well. What a read says of the disk proves nothing of that.
+    fn inspect_write<T>(&self, slot: &mut Slot, result: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(failure) = &result
+            && failure.database().is_some_and(has_no_room)
+        {
+            self.pool.note_no_room();
+        }
+        self.inspect(slot, result)
+    }
+
     /// Condemns the connection, and all that are older, if the result proves that it is dead, or that
     /// it leads to a server that takes no writes any more.
     fn inspect<T>(&self, slot: &mut Slot, result: Result<T, Failure>) -> Result<T, Failure> {
@@ -438,9 +453,6 @@ impl Inner {
             && let Some(error) = failure.database()
         {
             let is_refused = is_read_only(error);
-            if has_no_room(error) {
-                self.pool.note_no_room();
-            }
             if is_refused {
                 self.pool.note_refused_write();
             }

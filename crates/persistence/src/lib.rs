@@ -57,6 +57,7 @@ mod dialect;
 mod digests;
 mod events;
 mod failure;
+mod files;
 mod idempotency;
 mod identity;
 mod jobs;
@@ -68,6 +69,7 @@ mod pool;
 mod probe;
 mod producers;
 mod record;
+mod restore;
 mod retention;
 mod rollups;
 mod rows;
@@ -89,7 +91,7 @@ pub use address_changes::AddressChanges;
 pub use administration::Administration;
 pub use api_keys::ApiKeys;
 pub use audit::AuditLog;
-pub use backup::{Copied, backup, restore};
+pub use backup::{Copied, backup};
 pub use billing::Billing;
 pub use channels::Channels;
 pub use clock::ServerClock;
@@ -107,6 +109,7 @@ pub use notifications::UserNotifications;
 pub use probe::DatabaseProbe;
 pub use producers::Producers;
 pub use record::RecordSums;
+pub use restore::restore;
 pub use retention::OldRows;
 pub use rollups::Rollups;
 pub use second_factors::SecondFactors;
@@ -119,12 +122,12 @@ pub use signals::Signals;
 /// The file of a SQLite database that is not there yet; `None` where one is, and on PostgreSQL.
 ///
 /// # Errors
-/// [`Error::Invalid`](alpine_domain::Error::Invalid) naming `database.url`.
+/// [`Error::Invalid`](alpine_domain::Error::Invalid) naming `database.url`, when it cannot be told too.
 pub fn missing_file(
     settings: &DatabaseSettings,
 ) -> alpine_domain::Result<Option<std::path::PathBuf>> {
     let target = connection::Target::parse(settings)?;
-    Ok(target.missing_file().map(std::path::Path::to_owned))
+    Ok(target.missing_file()?.map(std::path::Path::to_owned))
 }
 
 /// Every store over this database.

@@ -35,7 +35,7 @@ impl Probe for DatabaseProbe {
                 tracing::debug!(?error, "probe failed");
                 (Condition::Down, Some("the database does not answer".to_owned()))
             }
-            Ok(_) if self.0.has_no_room() => {
+            Ok(_) if self.0.has_no_room().await => {
                 (Condition::Down, Some("the disk of the database has no room".to_owned()))
             }
             Ok(takes_writes) => match self.0.lacking_tables().await {

@@ -1,13 +1,14 @@
 //! That one process serves from a SQLite file at a time.
 
-use std::{
-    fs::{File, TryLockError},
-    path::PathBuf,
-};
+use std::fs::{File, TryLockError};
 
 use alpine_domain::{Error, Result};
 
-use crate::{DatabaseSettings, connection::Target};
+use crate::{
+    DatabaseSettings,
+    connection::Target,
+    files::{adopt, owner_of, with_suffix},
+};
 
 /// Held by the process that serves from a SQLite file; it ends with the process, however that ends. What an instance
 /// keeps in memory is told to no other one that serves from the same file, so there must be none.
@@ -24,9 +25,7 @@ impl ServingLock {
         let target = Target::parse(settings)?;
         let Target::Sqlite(path) = &target else { return Ok(None) };
         target.prepare_folder()?;
-        let mut name = path.as_os_str().to_owned();
-        name.push("-serving");
-        let name = PathBuf::from(name);
+        let name = with_suffix(path, "-serving");
         let refused = |text: String| Error::invalid("database.url", text);
         let file = File::options()
             .write(true)
@@ -34,6 +33,10 @@ impl ServingLock {
             .truncate(false)
             .open(&name)
             .map_err(|error| refused(format!("{} cannot be made: {error}", name.display())))?;
+        // Made by root, it would be in the way of the user who serves.
+        if let Err(error) = owner_of(path).and_then(|owner| adopt(&name, &owner)) {
+            tracing::debug!(%error, "the lock file keeps its owner and its rights");
+        }
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
             Err(TryLockError::WouldBlock) => Err(refused(format!(

@@ -85,7 +85,7 @@ pub(crate) async fn invite_first_admin(core: &Core, config: &Config, sources: &S
 }
 
 /// How this binary was called, so that a printed command works as it stands.
-fn invocation(sources: &Sources) -> String {
+pub(crate) fn invocation(sources: &Sources) -> String {
     // Cargo says so to what it runs.
     let mut command = match (std::env::var_os("CARGO").is_some(), cfg!(debug_assertions)) {
         (true, false) => "cargo run --release --".to_owned(),

@@ -76,14 +76,19 @@ impl Target {
     }
 
     /// The file of a database that lacks it: there is none yet.
-    pub(crate) fn missing_file(&self) -> Option<&Path> {
-        match self {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it cannot be told: the file may be there, and only be kept from this user.
+    pub(crate) fn missing_file(&self) -> Result<Option<&Path>> {
+        let Self::Sqlite(path) = self else { return Ok(None) };
+        match std::fs::metadata(path) {
             // What was made and never migrated is no database either.
-            Self::Sqlite(path) => {
-                let is_there = std::fs::metadata(path).is_ok_and(|found| found.len() > 0);
-                (!is_there).then_some(path)
+            Ok(found) => Ok((found.len() == 0).then_some(path)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(path)),
+            Err(error) => {
+                let path = path.display();
+                Err(Error::invalid("database.url", format!("{path} cannot be looked at: {error}")))
             }
-            Self::Postgres(_) => None,
         }
     }
 

@@ -76,20 +76,20 @@ impl Migrator {
     /// migrates for longer than the bound; [`Error::Invalid`] naming `database.url` when another program's tables
     /// are there. On PostgreSQL the migrations before the failed one stay.
     pub fn run(&mut self) -> Result<Vec<String>> {
-        let status = self.status()?;
         // A role that only serves may look, and has nothing to apply.
-        if status.iter().all(|migration| migration.is_applied) {
+        if self.status()?.iter().all(|migration| migration.is_applied) {
             return Ok(Vec::new());
         }
-        if status.iter().all(|migration| !migration.is_applied) {
-            self.check_that_nobody_else_is_there()?;
-        }
-        self.locked(|conn| match conn {
-            AnyConnection::Postgres(conn) => {
-                lock::drop_invalid_indexes(conn)?;
-                apply_pending(conn, POSTGRES)
+        self.locked(|conn| {
+            // Only now: an instance that makes the first tables meanwhile is no other program.
+            check_that_nobody_else_is_there(conn)?;
+            match conn {
+                AnyConnection::Postgres(conn) => {
+                    lock::drop_invalid_indexes(conn)?;
+                    apply_pending(conn, POSTGRES)
+                }
+                AnyConnection::Sqlite(conn) => apply_pending(conn, SQLITE),
             }
-            AnyConnection::Sqlite(conn) => apply_pending(conn, SQLITE),
         })
     }
 
@@ -149,14 +149,6 @@ impl Migrator {
         // Those that are not known come last, whatever their numbers.
         names.sort_unstable();
         Ok(names.into_iter().rev().take(count).collect())
-    }
-
-    /// Nothing of Alpine's has been applied: then there must be no table that has the name of one of Alpine's.
-    fn check_that_nobody_else_is_there(&mut self) -> Result<()> {
-        match state::others_tables(&mut self.conn).map_err(Error::internal)? {
-            None => Ok(()),
-            Some(text) => Err(Error::invalid("database.url", text)),
-        }
     }
 
     /// Gives a role of PostgreSQL what the service needs, and takes everything else from it: it reads
@@ -234,7 +226,10 @@ impl Migrator {
             // processes, and the inner transactions become savepoints.
             AnyConnection::Sqlite(_) => self.in_transaction(work),
         };
-        result.map_err(Error::internal)
+        result.map_err(|error| match error.downcast::<Error>() {
+            Ok(told) => *told,
+            Err(error) => Error::internal(error),
+        })
     }
 
     fn in_transaction(
@@ -265,6 +260,17 @@ impl Migrator {
     pub(crate) fn in_memory() -> Result<Self> {
         let conn = diesel::SqliteConnection::establish(":memory:").map_err(Error::internal)?;
         Ok(Self { conn: AnyConnection::Sqlite(conn), wait: Duration::ZERO })
+    }
+}
+
+/// Where nothing of Alpine's has been applied, there must be no table that has the name of one of Alpine's.
+fn check_that_nobody_else_is_there(conn: &mut AnyConnection) -> Harness<()> {
+    if state::status(conn)?.iter().any(|migration| migration.is_applied) {
+        return Ok(());
+    }
+    match state::others_tables(conn)? {
+        None => Ok(()),
+        Some(text) => Err(Error::invalid("database.url", text).into()),
     }
 }
 

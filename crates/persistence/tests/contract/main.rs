@@ -42,6 +42,7 @@ mod pool;
 mod producers;
 mod record_sums;
 mod restore;
+mod restore_safely;
 mod retention;
 mod roles;
 mod rollups;

@@ -48,12 +48,15 @@ impl ServeArgs {
             let folder = layers.settings.get("data_dir").and_then(|it| it.value.as_str());
             let file = std::path::Path::new(folder.unwrap_or_default()).join("demo.db");
             for (key, value) in [
-                ("database.url", format!("sqlite:{}", file.display())),
+                ("database.url", format!("sqlite:{}", file.display()).into()),
+                // It makes its database itself.
+                ("database.migrate_on_start", true.into()),
                 // What the banner prints is good for as long as somebody watches.
-                ("accounts.access_ttl", "7d".to_owned()),
-                ("redis.url", String::new()),
+                ("accounts.access_ttl", "7d".into()),
+                ("redis.url", "".into()),
             ] {
-                sources.arguments.push((key, toml::Value::String(value), "--demo"));
+                let value: toml::Value = value;
+                sources.arguments.push((key, value, "--demo"));
             }
         }
         if let Some(port) = self.port {

@@ -84,7 +84,7 @@ async fn serve(
     application.spawn(BackgroundTask::LogSummaries, logging.summaries());
     application.spawn(BackgroundTask::FirstSteps, async move {
         if is_demo {
-            demo::run(core, &ours, address).await;
+            demo::run(core, &ours, address, &banner::invocation(&sources)).await;
         } else {
             banner::invite_first_admin(&core, &ours, &sources).await;
         }

@@ -42,8 +42,8 @@ const ACCOUNTS: [(&str, Tier, Role); 5] = [
     ("admin", Tier::Elite, Role::Admin),
 ];
 
-/// Makes the accounts, prints how to sign in, and lets the simulator trade until it is dropped.
-pub(crate) async fn run(core: Arc<Core>, config: &Config, address: SocketAddr) {
+/// Makes the accounts, prints how to sign in and how commands of `program` reach its database, and lets the simulator trade until it is dropped.
+pub(crate) async fn run(core: Arc<Core>, config: &Config, address: SocketAddr, program: &str) {
     let credentials = match prepare(&core, config).await {
         Ok(credentials) => credentials,
         Err(error) => {
@@ -53,6 +53,10 @@ pub(crate) async fn run(core: Arc<Core>, config: &Config, address: SocketAddr) {
     };
     println!("{}", instructions(&credentials));
     print_watch_command(&core, &credentials, address).await;
+    println!(
+        "  commands       DATABASE_URL={} {program} user list\n",
+        quoted(&config.database.url)
+    );
     if let Err(error) = trade(&core, config).await {
         tracing::error!(%error, "the simulator stopped");
     }
@@ -164,6 +168,15 @@ fn instructions(credentials: &[(String, String)]) -> String {
     text
 }
 
+/// A word as a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"./_-:".contains(&byte);
+    if word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// One command that shows something move: with a token of the tier that sees everything at once.
 async fn print_watch_command(core: &Core, credentials: &[(String, String)], address: SocketAddr) {
     let elite = credentials.iter().find(|(email, _)| email.contains("elite"));
@@ -174,5 +187,16 @@ async fn print_watch_command(core: &Core, credentials: &[(String, String)], addr
             signed_in.access_token.reveal()
         ),
         Err(error) => tracing::warn!(%error, "the demonstration's elite account cannot sign in"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_word_stays_one_in_a_shell() {
+        assert_eq!(quoted("sqlite:./data/demo.db"), "sqlite:./data/demo.db");
+        assert_eq!(quoted("sqlite:My data/it's.db"), r"'sqlite:My data/it'\''s.db'");
     }
 }

@@ -54,8 +54,9 @@ async fn every_line_of_the_demonstration_shows_something() {
     let demo = Demo::start(&[
         ("DATABASE_URL", "sqlite:data/real.db"),
         ("REDIS_URL", "redis://127.0.0.1:1"),
+        ("ALPINE__DATABASE__MIGRATE_ON_START", "false"),
     ]);
-    let watch = async || demo.printed().contains("  watch ").then_some(());
+    let watch = async || demo.printed().contains("  commands ").then_some(());
     Wait::unpromised("a demonstration makes its past as fast as the machine lets it")
         .until_some("it serves", watch)
         .await;
@@ -71,6 +72,11 @@ async fn every_line_of_the_demonstration_shows_something() {
         let signals = shown.as_array().unwrap();
         assert!(signals.len() > 2 && signals.iter().all(|it| it["simulated"] == true), "{shown}");
     }
+    let line = printed.lines().find_map(|line| line.strip_prefix("  commands ")).unwrap();
+    let mut command = Command::new("sh");
+    let listed = command.args(["-c", line]).current_dir(demo.folder.path()).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains("demo-elite@example.com"), "{line}: {listed}");
     let address = printed.split("serving        ").nth(1).unwrap().lines().next().unwrap();
     let client = Client::new(address.trim_end_matches("/api/v1"));
     let stats = client.get("performance/stats?record=simulated").await.expect(200);

@@ -289,9 +289,9 @@ fn what_is_meant_is_done() {
     let all = migrator.status().unwrap();
     let indexes = all.iter().filter(|it| it.name.as_str() > "0100").count();
     good(&format!("migrate revert --count {indexes}"));
-    let text = good("migrate revert --data-loss 0036_record_sums");
-    assert!(text.starts_with("revert 0036_record_sums\n"), "{text}");
-    assert!(good("migrate run").contains("apply 0036_record_sums"));
+    let text = good("migrate revert --data-loss 0040_record_sums_bytes");
+    assert!(text.starts_with("revert 0040_record_sums_bytes\n"), "{text}");
+    assert!(good("migrate run").contains("apply 0040_record_sums_bytes"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -319,7 +319,7 @@ async fn a_file_has_one_server_and_keeps_its_tables_while_it_serves() {
     let all = all.unwrap().status().unwrap();
     let indexes = all.iter().filter(|migration| migration.name.as_str() > "0100").count();
     let count = (indexes + 1).to_string();
-    let lost = ["migrate", "revert", "--count", &count, "--data-loss", "0036_record_sums"];
+    let lost = ["migrate", "revert", "--count", &count, "--data-loss", "0040_record_sums_bytes"];
     let (is_good, text) = told(&lost);
     assert!(!is_good && text.contains("stop the server first"), "{text}");
     let health = reqwest::get(format!("http://{}/health", alpine.address)).await.unwrap();
