@@ -81,16 +81,16 @@ macro_rules! of_series {
     }};
 }
 
+/// A key, the words of the series, and its segment.
+type OfKey<K> = (K, String, String, Vec<u8>);
+
 /// The words of a series and of those that tell the same where they are all there is.
 fn words(series: &Series) -> (Vec<&'static str>, Vec<&'static str>) {
     series.chain().map(|series| (series.record.as_str(), series.late.as_str())).unzip()
 }
 
 /// Of rows of the chain of one series, the first one that there is for each key.
-fn first_of_chain<K: Ord>(
-    series: &Series,
-    rows: Vec<(K, String, String, Vec<u8>)>,
-) -> Result<BTreeMap<K, Segment>> {
+fn first_of_chain<K: Ord>(series: &Series, rows: Vec<OfKey<K>>) -> Result<BTreeMap<K, Segment>> {
     let (records, lates) = words(series);
     let rank = |record: &str, late: &str| {
         records.iter().zip(&lates).position(|words| words == (&record, &late))
@@ -117,7 +117,7 @@ pub(super) fn of_series(
     let Choice { strategy, producer, symbol } = &series.choice;
     let mut sums = Vec::new();
     for (level, first, last) in stretches {
-        let rows: Vec<(i64, String, String, Vec<u8>)> = record_sums::table
+        let rows: Vec<OfKey<i64>> = record_sums::table
             .filter(record_sums::level.eq(level.as_str()))
             .filter(record_sums::record.eq_any(records.clone()))
             .filter(record_sums::late.eq_any(lates.clone()))
@@ -163,7 +163,7 @@ pub(super) fn of_symbols(
     let (records, lates) = words(series);
     let mut sums = Vec::new();
     for (level, first, last) in stretches {
-        let rows: Vec<((i64, String), String, String, Vec<u8>)> = record_sums::table
+        let rows: Vec<OfKey<(i64, String)>> = record_sums::table
             .filter(record_sums::level.eq(level.as_str()))
             .filter(record_sums::record.eq_any(records.clone()))
             .filter(record_sums::late.eq_any(lates.clone()))

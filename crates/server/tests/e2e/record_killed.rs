@@ -18,6 +18,12 @@ const CLOSED: usize = 150;
 /// How much longer each run lives than the one before.
 const LONGER: Duration = Duration::from_millis(60);
 
+const FIGURES: [&str; 3] = [
+    "performance/stats",
+    "performance/equity-curve?days=3650",
+    "performance/stats?late=include&days=3650",
+];
+
 async fn publish(alpine: &Alpine) {
     let mut lines = Vec::new();
     for number in 0..SIGNALS {
@@ -67,11 +73,6 @@ async fn a_rebuild_that_is_killed_at_any_instant_leaves_right_sums() {
                 let elite = alpine.token_of(Tier::Elite, Role::User).await;
                 alpine.json(path, Some(&elite)).await
             };
-            const FIGURES: [&str; 3] = [
-                "performance/stats",
-                "performance/equity-curve?days=3650",
-                "performance/stats?late=include&days=3650",
-            ];
             let mut before = Vec::new();
             for path in FIGURES {
                 before.push(ask(path).await);
