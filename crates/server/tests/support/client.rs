@@ -98,6 +98,11 @@ impl Client {
         Self { http, base: base.to_owned(), bearer: None, key: None }
     }
 
+    /// Where it sends its requests: the scheme, the host and the port.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The same client of another instance.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {

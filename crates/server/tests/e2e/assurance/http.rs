@@ -186,8 +186,11 @@ async fn http_201_says_where_what_was_made_stands() {
         let id = stored.expect(201)["alpine_signal_id"].to_string();
         let id = id.trim_matches('"');
         let place = stored.header("location");
-        assert!(place.ends_with(&format!("/signals/{id}")), "{place}");
-        assert_eq!(elite.get(place).await.expect(200)["id"], id);
+        // The producer may read it there; others where signals are read.
+        assert_eq!(place, "/api/v1/external-signals/signals/one");
+        let producer = alpine.app.client().with_key(&alpine.producer_key);
+        assert_eq!(producer.get(place).await.expect(200)["id"], id);
+        assert_eq!(elite.get(&format!("signals/{id}")).await.expect(200)["id"], id);
         for (path, body) in [
             ("users/api-keys", json!({"name": "bot"})),
             ("auth/signup", json!({"email": "eve@example.com", "password": Client::PASSWORD, "full_name": "Eve"})),
