@@ -16,7 +16,7 @@ use crate::{
 const SIGNALS: usize = 400;
 const CLOSED: usize = 150;
 /// How much longer each run lives than the one before.
-const LONGER: Duration = Duration::from_millis(60);
+const LONGER: Duration = Duration::from_millis(15);
 
 const FIGURES: [&str; 3] = [
     "performance/stats",

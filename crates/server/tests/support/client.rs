@@ -13,6 +13,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body as it came.
     pub text: String,
+    /// Of which instance it is.
+    base: String,
 }
 
 impl Answer {
@@ -47,7 +49,8 @@ impl Answer {
         let request = self.header("x-request-id");
         let text =
             if request.is_empty() { self.text.clone() } else { self.text.replace(request, "") };
-        (self.status.as_u16(), headers, text)
+        // A page may show its reader the address of the instance.
+        (self.status.as_u16(), headers, text.replace(&self.base, ""))
     }
 
     /// The fields that a problem document names.
@@ -98,11 +101,6 @@ impl Client {
         Self { http, base: base.to_owned(), bearer: None, key: None }
     }
 
-    /// Where it sends its requests: the scheme, the host and the port.
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
     /// The same client of another instance.
     #[must_use]
     pub fn at(&self, base: &str) -> Self {
@@ -138,7 +136,7 @@ impl Client {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
-        Answer { status, headers, text }
+        Answer { status, headers, text, base: self.base.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -223,7 +223,7 @@ async fn summarises_the_log() -> bool {
 
 async fn invites() -> bool {
     let alpine = Process::start(&[]);
-    within(PATIENCE, async || alpine.output().contains("admin create --email")).await
+    within(PATIENCE, async || alpine.log_text().contains("admin create --email")).await
 }
 
 /// Whatever an instance begins stands in the list, and the list has nothing else.

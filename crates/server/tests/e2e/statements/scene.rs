@@ -122,7 +122,9 @@ impl Scene {
             // Each answer is made anew, and no connection is looked at before it is used.
             .set("ALPINE__CACHE__MAX_BODY", "1B")
             .set("ALPINE__DATABASE__CHECK_AFTER_IDLE", "1h")
-            .set("ALPINE__EVENTS__POLL_INTERVAL", "10ms");
+            .set("ALPINE__EVENTS__POLL_INTERVAL", "10ms")
+            // Sums are made between two walks or in none.
+            .set("ALPINE__RECORD__SEAL_INTERVAL", "24h");
         let app = TestApp::spawn_with(backend, options).await;
         let mut it = Self { app, stripe, clients: BTreeMap::new(), named: BTreeMap::new() };
         it.clients.insert("anybody", it.app.client());
