@@ -9,7 +9,7 @@ use std::{
 };
 
 use alpine_domain::{
-    Error, Result, Timestamp,
+    Error, FieldError, Result, Timestamp,
     json::{JsonObject, Member},
     producer::{Producer, ProducerId},
     signal::{
@@ -55,6 +55,13 @@ impl SignalStore for Kept {
 
     async fn record_outcome(&self, _: NewOutcome) -> Result<OutcomeRecorded> {
         Ok(OutcomeRecorded::UnknownSignal)
+    }
+
+    async fn record_outcomes(
+        &self,
+        outcomes: Vec<NewOutcome>,
+    ) -> Result<Vec<std::result::Result<OutcomeRecorded, Vec<FieldError>>>> {
+        Ok(outcomes.iter().map(|_| Ok(OutcomeRecorded::UnknownSignal)).collect())
     }
 
     async fn expire(
