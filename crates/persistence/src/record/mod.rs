@@ -93,8 +93,12 @@ impl StatisticsStore for Signals {
                 unsealed(conn, |conn, sealed| {
                     let (series, today) = (filter.series(), Day::of(now));
                     let tail = tail(conn, &source, Plan::tail_from(&filter, sealed))?;
-                    let begin = sums::begin(conn, &series)?.or_else(|| filter.begin(&tail));
-                    let level = finest.level(filter.period, begin.unwrap_or(today), today);
+                    let begin = match finest {
+                        Finest::Level(_) => None,
+                        Finest::Stretches(_) => sums::begin(conn, &series)?,
+                    };
+                    let begin = begin.or_else(|| filter.begin(&tail)).unwrap_or(today);
+                    let level = finest.level(filter.period, begin, today);
                     let sums = Plan::new(&filter, level, sealed).sums;
                     let sums = sums::of_series(conn, &series, &sums)?;
                     let overdue = overdue.clone();

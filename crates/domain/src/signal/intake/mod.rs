@@ -35,17 +35,25 @@ pub struct Submitted {
     pub unknown: Vec<String>,
 }
 
-/// What became of one line of a batch.
+/// What became of one line of a batch: of signals, or of outcomes.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LineResult {
+pub struct LineResult<T = LineOutcome> {
     /// The line's number, from 1; of an array, the element's.
     pub line: usize,
     /// The producer's id, where the line has a readable one.
     pub external_id: Option<String>,
     /// What became of it.
-    pub outcome: LineOutcome,
+    pub outcome: T,
     /// Its members that mean nothing here.
     pub unknown: Vec<String>,
+}
+
+impl LineResult<()> {
+    /// The line, of which this became.
+    fn ended<T>(self, outcome: T) -> LineResult<T> {
+        let Self { line, external_id, outcome: (), unknown } = self;
+        LineResult { line, external_id, outcome, unknown }
+    }
 }
 
 /// What became of a line.
@@ -117,30 +125,19 @@ impl Intake {
         body: &[u8],
         max_line: usize,
     ) -> Result<Vec<LineResult>> {
-        let lines = batch::split(body)?;
         let received = self.receipt();
-        let mut results = Vec::with_capacity(lines.len());
+        let parse = |object: &JsonObject| parse_signal(object, producer, received);
+        let mut results = Vec::new();
         let mut good = Vec::new();
-        for (position, (line, text)) in lines.into_iter().enumerate() {
-            if position % LINES_PER_TURN == LINES_PER_TURN - 1 {
-                yield_now().await;
-            }
-            let object = object_of(text, max_line);
-            let external_id = object.as_ref().ok().and_then(claimed_id);
-            let unknown =
-                object.as_ref().map_or_else(|_| Vec::new(), |it| unknown(it, &SIGNAL_MEMBERS));
-            let outcome = match object.and_then(|object| parse_signal(&object, producer, received))
-            {
+        for (line, read) in read_lines(body, max_line, &SIGNAL_MEMBERS, parse).await? {
+            let refused = match read {
                 Ok(signal) => {
                     good.push((results.len(), signal));
-                    LineOutcome::Refused(Vec::new())
+                    Vec::new()
                 }
-                Err(Error::Invalid(errors) | Error::Malformed(errors)) => {
-                    LineOutcome::Refused(errors)
-                }
-                Err(other) => return Err(other),
+                Err(errors) => errors,
             };
-            results.push(LineResult { line, external_id, outcome, unknown });
+            results.push(line.ended(LineOutcome::Refused(refused)));
         }
         self.store_lines(good, &mut results).await?;
         Ok(results)
@@ -231,6 +228,35 @@ fn object_of(text: &[u8], longest: usize) -> Result<JsonObject> {
         return Err(Error::invalid("body", reason));
     }
     JsonObject::parse(text)
+}
+
+/// The lines of a batch, each with what it holds or with what is refused of it.
+///
+/// # Errors
+/// [`Error::Malformed`] when `body` is no batch, [`Error::Invalid`] when it has too many lines.
+async fn read_lines<T>(
+    body: &[u8],
+    max_line: usize,
+    known: &[&str],
+    parse: impl Fn(&JsonObject) -> Result<T>,
+) -> Result<Vec<(LineResult<()>, std::result::Result<T, Vec<FieldError>>)>> {
+    let lines = batch::split(body)?;
+    let mut read = Vec::with_capacity(lines.len());
+    for (position, (line, text)) in lines.into_iter().enumerate() {
+        if position % LINES_PER_TURN == LINES_PER_TURN - 1 {
+            yield_now().await;
+        }
+        let object = object_of(text, max_line);
+        let external_id = object.as_ref().ok().and_then(claimed_id);
+        let unknown = object.as_ref().map_or_else(|_| Vec::new(), |it| unknown(it, known));
+        let holds = match object.and_then(|object| parse(&object)) {
+            Ok(holds) => Ok(holds),
+            Err(Error::Invalid(errors) | Error::Malformed(errors)) => Err(errors),
+            Err(other) => return Err(other),
+        };
+        read.push((LineResult { line, external_id, outcome: (), unknown }, holds));
+    }
+    Ok(read)
 }
 
 /// Names of unknown members that are kept of one signal: more are told of nowhere.

@@ -1,28 +1,19 @@
 //! How many signals ended, told at once.
 
 use super::{
-    Intake, LINES_PER_TURN, batch, claimed_id, object_of,
+    Intake, LineResult,
     parse::{OUTCOME_MEMBERS, parse_outcome},
-    unknown, yield_now,
+    read_lines,
 };
 use crate::{
     Error, FieldError, Result,
+    json::JsonObject,
     producer::Producer,
     signal::{OutcomeRecorded, Signal},
 };
 
-/// What became of one line.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutcomeLineResult {
-    /// The line's number, from 1; of an array, the element's.
-    pub line: usize,
-    /// The producer's id, where the line has a readable one.
-    pub external_id: Option<String>,
-    /// What became of it.
-    pub outcome: OutcomeLine,
-    /// Its members that mean nothing here.
-    pub unknown: Vec<String>,
-}
+/// What became of one line of a batch of outcomes.
+pub type OutcomeLineResult = LineResult<OutcomeLine>;
 
 /// What became of a line.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,28 +43,19 @@ impl Intake {
         body: &[u8],
         max_line: usize,
     ) -> Result<Vec<OutcomeLineResult>> {
-        let (lines, now) = (batch::split(body)?, self.clock.now());
-        let mut results = Vec::with_capacity(lines.len());
-        let (mut places, mut good) = (Vec::new(), Vec::new());
-        for (position, (line, text)) in lines.into_iter().enumerate() {
-            if position % LINES_PER_TURN == LINES_PER_TURN - 1 {
-                yield_now().await;
-            }
-            let object = object_of(text, max_line);
-            let external_id = object.as_ref().ok().and_then(claimed_id);
-            let unknown =
-                object.as_ref().map_or_else(|_| Vec::new(), |it| unknown(it, &OUTCOME_MEMBERS));
-            let mut errors = Vec::new();
-            match object.and_then(|object| parse_outcome(&object, producer, now)) {
+        let now = self.clock.now();
+        let parse = |object: &JsonObject| parse_outcome(object, producer, now);
+        let (mut results, mut places, mut good) = (Vec::new(), Vec::new(), Vec::new());
+        for (line, read) in read_lines(body, max_line, &OUTCOME_MEMBERS, parse).await? {
+            let refused = match read {
                 Ok(outcome) => {
                     places.push(results.len());
                     good.push(outcome);
+                    Vec::new()
                 }
-                Err(Error::Invalid(refused) | Error::Malformed(refused)) => errors = refused,
-                Err(other) => return Err(other),
-            }
-            let outcome = OutcomeLine::Refused(errors);
-            results.push(OutcomeLineResult { line, external_id, outcome, unknown });
+                Err(errors) => errors,
+            };
+            results.push(line.ended(OutcomeLine::Refused(refused)));
         }
         if good.is_empty() {
             return Ok(results);

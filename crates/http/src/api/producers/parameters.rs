@@ -2,25 +2,16 @@
 
 use alpine_domain::{
     Timestamp,
-    page::{Cursor, TOTAL_CAP},
+    page::Cursor,
     signal::{SignalStatus, Symbol},
 };
 
-use crate::extract::parameter::{Or, Param, Parameters, SYMBOL};
+use crate::{
+    api::signals::parameters::{CURSOR, OFFSET, STATUS},
+    extract::parameter::{Or, Param, Parameters, SYMBOL},
+};
 
 const LIMIT: Or<Param<u32>> = Param::whole("limit", 1, 500, "Signals at most.").or(50);
-const OFFSET: Or<Param<u32>> =
-    Param::whole("offset", 0, TOTAL_CAP, "Signals to pass over, without a cursor.")
-        .position()
-        .or(0);
-const CURSOR: Param<Cursor> = Param::text(
-    "cursor",
-    Some(Cursor::MAX_CHARS),
-    Some(Cursor::PATTERN),
-    "next_cursor of the page before.",
-)
-.position();
-const STATUS: Param<SignalStatus> = Param::one_of("status", SignalStatus::WORDS, "Only these.");
 const UPDATED_AFTER: Param<Timestamp> = Param::instant(
     "updated_after",
     "Only signals that were received, ended, or got a late outcome after this instant.",

@@ -99,6 +99,18 @@ impl<'a> OutcomeView<'a> {
 /// Errors told in one answer at most: a line of two bytes has seven of them.
 const MAX_TOLD_ERRORS: usize = 1_000;
 
+/// How many errors of a batch were told.
+#[derive(Default)]
+struct ToldErrors(usize);
+
+impl ToldErrors {
+    /// Counts these, and says whether they are more than are told.
+    fn is_full_with(&mut self, errors: &[FieldError]) -> bool {
+        self.0 += errors.len();
+        self.0 > MAX_TOLD_ERRORS && !errors.is_empty()
+    }
+}
+
 /// What became of a batch.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = BatchResult)]
@@ -148,7 +160,7 @@ impl<'a> From<&'a FieldError> for LineErrorView<'a> {
 impl<'a> BatchView<'a> {
     pub(crate) fn new(results: &'a [LineResult]) -> Self {
         let mut batch = Self::default();
-        let mut told = 0;
+        let mut told = ToldErrors::default();
         for result in results {
             let (count, status, id, errors): (_, _, _, &[FieldError]) = match &result.outcome {
                 LineOutcome::Stored(id) => (&mut batch.stored, "stored", Some(*id), &[]),
@@ -157,8 +169,7 @@ impl<'a> BatchView<'a> {
                 LineOutcome::Refused(errors) => (&mut batch.refused, "refused", None, errors),
             };
             *count += 1;
-            told += errors.len();
-            if told > MAX_TOLD_ERRORS && !errors.is_empty() {
+            if told.is_full_with(errors) {
                 batch.refused_untold += 1;
                 continue;
             }
@@ -214,7 +225,7 @@ pub(crate) struct OutcomeLineView<'a> {
 impl<'a> OutcomeBatchView<'a> {
     pub(crate) fn new(results: &'a [OutcomeLineResult]) -> Self {
         let mut batch = Self::default();
-        let mut told = 0;
+        let mut told = ToldErrors::default();
         for result in results {
             let (count, status, signal, errors): (_, _, _, &[FieldError]) = match &result.outcome {
                 OutcomeLine::Closed(signal) => (&mut batch.closed, "closed", Some(signal), &[]),
@@ -228,8 +239,7 @@ impl<'a> OutcomeBatchView<'a> {
                 OutcomeLine::Refused(errors) => (&mut batch.refused, "refused", None, errors),
             };
             *count += 1;
-            told += errors.len();
-            if told > MAX_TOLD_ERRORS && !errors.is_empty() {
+            if told.is_full_with(errors) {
                 batch.refused_untold += 1;
                 continue;
             }

@@ -6,7 +6,7 @@ pub(crate) mod export;
 mod exported;
 mod file_format;
 pub(crate) mod handlers;
-mod parameters;
+pub(crate) mod parameters;
 pub(crate) mod verification;
 pub(crate) mod views;
 pub(crate) mod visibility;

@@ -13,11 +13,11 @@ const fn limit(max: u32, default: u32) -> Or<Param<u32>> {
     Param::whole("limit", 1, max, "Signals at most.").or(default)
 }
 
-const OFFSET: Or<Param<u32>> =
+pub(crate) const OFFSET: Or<Param<u32>> =
     Param::whole("offset", 0, TOTAL_CAP, "Signals to pass over, without a cursor.")
         .position()
         .or(0);
-const CURSOR: Param<Cursor> = Param::text(
+pub(crate) const CURSOR: Param<Cursor> = Param::text(
     "cursor",
     Some(Cursor::MAX_CHARS),
     Some(Cursor::PATTERN),
@@ -29,7 +29,8 @@ const PREMIUM_ONLY: Or<Param<bool>> =
 const ACTION: Param<Action> = Param::one_of("action", Action::WORDS, "Only this direction.");
 const MIN_CONFIDENCE: Param<f64> =
     Param::percentage("min_confidence", "Only signals with at least this confidence.");
-const STATUS: Param<SignalStatus> = Param::one_of("status", SignalStatus::WORDS, "Only these.");
+pub(crate) const STATUS: Param<SignalStatus> =
+    Param::one_of("status", SignalStatus::WORDS, "Only these.");
 const FORMAT: Or<Param<FileFormat>> =
     Param::one_of("format", FileFormat::WORDS, "Its form.").or(FileFormat::Csv);
 
